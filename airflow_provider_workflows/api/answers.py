@@ -1,0 +1,161 @@
+"""From what came over the wire to an answer, or to the one error that fits."""
+
+from __future__ import annotations
+
+import json
+from email.utils import parsedate_to_datetime
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.calls import AnswerModel, Call
+from airflow_provider_workflows.api.models import ErrorBody, ServiceError
+from airflow_provider_workflows.api.personal import excerpt, one_line, without
+from airflow_provider_workflows.api.wire import Lost, Response
+
+_REFUSALS: dict[int, tuple[type[errors.WorkflowsError], str]] = {
+    400: (errors.RequestRejected, "Correct what it names"),
+    401: (errors.AuthenticationFailed, "Check the API key and secret, or the organization token"),
+    403: (errors.PermissionDenied, "Give the key the permission (such as can_run on the definition)"),
+    404: (errors.NotFound, "Check the id, and that it belongs to this environment"),
+    429: (errors.RateLimited, "Try again later, or send less at a time"),
+    503: (errors.ServiceUnavailable, "Try again later"),
+}
+_REJECTED = (errors.RequestRejected, "Correct what it names")
+_UNAVAILABLE = (errors.ServiceUnavailable, "Try again later")
+#: Statuses after which the request may or may not have been carried out.
+_UNDECIDED = frozenset({408, 425, *range(500, 600)} - {503})
+_LOOK_FIRST = (
+    "The request may or may not have been carried out, so it was not sent again: "
+    "look in the service's dashboard whether it was before you repeat it"
+)
+_UNKNOWN: tuple[type[errors.WorkflowsError], str] = (errors.OutcomeUnknown, _LOOK_FIRST)
+
+
+def read(call: Call[AnswerModel], reply: Response | Lost, *, now: float) -> AnswerModel:
+    """Return the answer that ``reply`` holds.
+
+    :param call: what was sent
+    :param reply: what came
+    :param now: seconds since the epoch, for a ``Retry-After`` that is a date
+    :raises WorkflowsError: the one that fits; for a call that is not replayable, ``OutcomeUnknown``
+        whenever it may have been carried out
+    """
+    if isinstance(reply, Lost):
+        _raise_lost(call, reply)
+    if not 200 <= reply.status < 300:
+        _raise_refusal(call, reply, now)
+    return _parsed(call, reply)
+
+
+def retry_after(value: str | None, *, now: float) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks to wait (RFC 9110, section 10.2.3).
+
+    :param value: seconds, or an HTTP date
+    :param now: seconds since the epoch
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _raise_lost(call: Call[AnswerModel], lost: Lost) -> NoReturn:
+    if not lost.arrived:
+        if lost.tls:
+            raise errors.TlsFailed(
+                f"{call}: the TLS handshake failed ({lost.reason}). Check the connection's host, "
+                "and its verify setting where the service's certificate comes from a private authority."
+            )
+        raise errors.ServiceUnreachable(
+            f"{call}: the service could not be reached ({lost.reason}). "
+            "Check the connection's host and port, the network and the proxy settings."
+        )
+    happened = f"the answer was lost ({lost.reason})"
+    if call.replayable:
+        raise errors.ServiceUnavailable(f"{call}: {happened}. Try again later.")
+    raise errors.OutcomeUnknown(f"{call}: {happened}. {_LOOK_FIRST}.")
+
+
+def _raise_refusal(call: Call[AnswerModel], response: Response, now: float) -> NoReturn:
+    status = response.status
+    if 300 <= status < 400:
+        target = urlsplit(response.headers.get("location", ""))
+        raise errors.UnexpectedAnswer(
+            f"{call}: redirected ({status}) to {target.scheme}://{target.hostname or '?'}, which is not "
+            "followed. Check the connection's host: it must be the Workflows API itself.",
+            status=status,
+        )
+    body = _error_body(response)
+    first = body.errors[0] if body.errors else ServiceError()
+    detail = one_line(_without_sent(call, first.message or ""), 500)
+    if body.errors or body.fingerprint:
+        parts = [": ".join(filter(None, (first.code, detail.rstrip("."))))]
+        parts += [f"fingerprint {body.fingerprint}"] if body.fingerprint else []
+        said = "; ".join(filter(None, parts))
+    elif response.body.strip():
+        said = f"no error of the service, but: {_without_sent(call, excerpt(response.body))}"
+    else:
+        said = "with an empty body"
+    happened = f"the service answered {status} ({said})"
+    if status in _UNDECIDED and not call.replayable:
+        refusal = _UNKNOWN
+    else:
+        refusal = _REFUSALS.get(status, _UNAVAILABLE if status in _UNDECIDED else _REJECTED)
+    kind, advice = refusal
+    raise kind(
+        f"{call}: {happened}. {advice}.",
+        status=status,
+        code=first.code,
+        detail=detail or None,
+        fingerprint=body.fingerprint,
+        retry_after=retry_after(response.headers.get("retry-after"), now=now),
+    )
+
+
+def _parsed(call: Call[AnswerModel], response: Response) -> AnswerModel:
+    # Where a call may not be repeated, an answer that cannot be read is an answer that was lost.
+    try:
+        return call.answer.model_validate_json(response.body)
+    except ValidationError as error:
+        missing = sorted({".".join(map(str, entry["loc"])) for entry in error.errors() if entry["loc"]})
+    came = f"{response.status} with: {_without_sent(call, excerpt(response.body)) or 'an empty body'}"
+    readable = _is_json_object(response.body)
+    happened = (
+        f"what came lacks or garbles {', '.join(missing)} ({came})"
+        if readable and missing
+        else f"what came is not an answer of the Workflows API ({came})"
+    )
+    if not call.replayable:
+        raise errors.OutcomeUnknown(f"{call}: {happened}. {_LOOK_FIRST}.", status=response.status)
+    kind = errors.UnexpectedAnswer if readable else errors.GarbledAnswer
+    raise kind(
+        f"{call}: {happened}. Check that the connection's host is the Workflows API "
+        "and that no proxy answers in its place.",
+        status=response.status,
+    )
+
+
+def _error_body(response: Response) -> ErrorBody:
+    try:
+        return ErrorBody.model_validate_json(response.body)
+    except ValidationError:
+        return ErrorBody()
+
+
+def _is_json_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _without_sent(call: Call[AnswerModel], text: str) -> str:
+    return without(text, call.body, keep=frozenset(call.ids.values())) if call.private else text

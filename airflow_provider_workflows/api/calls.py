@@ -1,0 +1,142 @@
+"""Every endpoint of generation 1 as a value: what is sent, what comes back, may it be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from airflow_provider_workflows.api import models
+from airflow_provider_workflows.api.models import identifier
+
+AnswerModel = TypeVar("AnswerModel", bound=models.Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[AnswerModel]):
+    """One call of the API.
+
+    :param method: the HTTP method
+    :param path: the path with its ids filled in
+    :param answer: the model of a successful answer
+    :param replayable: whether it may be repeated after it may have been carried out. A call that is not
+        is repeated only when it surely was not carried out.
+    :param body: the JSON object to send, or None
+    :param authenticated: whether it carries a token
+    :param private: whether the body holds personal values or secrets, which no message may repeat
+    :param ids: what the call is about, for messages: ``{"case": "3b2d..."}``
+    """
+
+    method: str
+    path: str
+    answer: type[AnswerModel]
+    replayable: bool
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    authenticated: bool = True
+    private: bool = False
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the call and its ids as messages name it."""
+        about = ", ".join(f"{name} {value}" for name, value in self.ids.items())
+        return f"{self.method} {self.path}" + (f" ({about})" if about else "")
+
+
+def authorize(credentials: models.ApiKey) -> Call[models.Tokens]:
+    """``POST /auth/authorize``: tokens for an API key."""
+    return _token_call("/auth/authorize", credentials)
+
+
+def refresh(refresh_token: str) -> Call[models.Tokens]:
+    """``POST /auth/refresh``: new tokens for a refresh token."""
+    return _token_call("/auth/refresh", models.RefreshToken(refresh_token=refresh_token))
+
+
+def _token_call(path: str, request: models.Request) -> Call[models.Tokens]:
+    return Call(
+        "POST", path, models.Tokens, replayable=True, body=request.body(), authenticated=False, private=True
+    )
+
+
+def create_case(details: Mapping[str, Any]) -> Call[models.Case]:
+    """``POST /cases``: a new case; repeating it would make another.
+
+    :param details: fields of the case, in Python's or the wire's spelling; none is required
+    :raises InvalidInput: naming the fields that are wrong, never a value
+    """
+    case = models.validated(models.CaseDetails, details)
+    return Call("POST", "/cases", models.Case, replayable=False, body=case.body(), private=True)
+
+
+def read_case(case_id: str) -> Call[models.Case]:
+    """``GET /cases/{caseId}``.
+
+    :raises InvalidInput: when the id is none
+    """
+    return Call("GET", f"/cases/{identifier('case_id', case_id)}", models.Case, replayable=True)
+
+
+def create_parameters(workflow_definition_id: str, parameters: Mapping[str, Any]) -> Call[models.Parameters]:
+    """``POST /parameters``: a new set of parameters for a workflow definition.
+
+    :param parameters: JSON values by name
+    :raises InvalidInput: when the id is none, or a value is no JSON
+    """
+    definition = identifier("workflow_definition_id", workflow_definition_id)
+    details = models.ParametersDetails(
+        workflow_definition_id=definition, parameters=models.json_object("parameters", parameters)
+    )
+    return Call(
+        "POST",
+        "/parameters",
+        models.Parameters,
+        replayable=False,
+        body=details.body(),
+        private=True,
+        ids={"definition": definition},
+    )
+
+
+def run_workflow(
+    workflow_definition_id: str, case_id: str, parameters_id: str | None = None
+) -> Call[models.StartedWorkflow]:
+    """``POST /workflows/run``: a new run, which is billed; repeating it would bill another.
+
+    :raises InvalidInput: when one of the ids is none
+    """
+    details = models.RunDetails(
+        case_id=identifier("case_id", case_id),
+        workflow_definition_id=identifier("workflow_definition_id", workflow_definition_id),
+        parameters_id=None if parameters_id is None else identifier("parameters_id", parameters_id),
+    )
+    return Call(
+        "POST",
+        "/workflows/run",
+        models.StartedWorkflow,
+        replayable=False,
+        body=details.body(),
+        ids={"case": details.case_id, "definition": details.workflow_definition_id},
+    )
+
+
+def read_workflow(workflow_id: str) -> Call[models.Workflow]:
+    """``GET /workflows/{workflowId}``: how the workflow stands.
+
+    :raises InvalidInput: when the id is none
+    """
+    return Call(
+        "GET", f"/workflows/{identifier('workflow_id', workflow_id)}", models.Workflow, replayable=True
+    )
+
+
+def read_result(workflow_id: str) -> Call[models.WorkflowResult]:
+    """``GET /workflows/{workflowId}/result``: what a completed workflow found out.
+
+    :raises InvalidInput: when the id is none
+    """
+    return Call(
+        "GET",
+        f"/workflows/{identifier('workflow_id', workflow_id)}/result",
+        models.WorkflowResult,
+        replayable=True,
+    )

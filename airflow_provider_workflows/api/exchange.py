@@ -1,0 +1,190 @@
+"""The one implementation of authorization, refresh, retries and error mapping, without any input or output.
+
+``Exchange.perform`` is a generator: it yields what to do (send, sleep, or run steps alone) and receives what
+came of it, so that the synchronous and the asynchronous client are two short loops around the same decisions.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from airflow_provider_workflows.api import calls, errors
+from airflow_provider_workflows.api.answers import read
+from airflow_provider_workflows.api.calls import AnswerModel, Call
+from airflow_provider_workflows.api.models import Tokens, WorkflowResult
+from airflow_provider_workflows.api.settings import Settings
+from airflow_provider_workflows.api.status import Outcome
+from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.api.wire import Alone, Lost, Response, Send, Sleep, Steps
+
+log = logging.getLogger(__name__)
+
+#: The pause before the n-th repetition is drawn from 0 to FIRST_PAUSE_SECONDS * 2**(n-1), at most LONGEST.
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+
+_JSON = {"Accept": "application/json", "Content-Type": "application/json"}
+_ACCEPT = {"Accept": "application/json"}
+
+
+def pause_before(repetition: int, asked: float | None, draw: Callable[[], float]) -> float:
+    """Return the seconds to wait before a repetition: exponential backoff with full jitter.
+
+    :param repetition: 1 for the first
+    :param asked: seconds that the service asked for by ``Retry-After``; waited at least
+    :param draw: a random number from 0 to 1
+    """
+    backoff = draw() * min(FIRST_PAUSE_SECONDS * 2.0 ** (repetition - 1), LONGEST_PAUSE_SECONDS)
+    # The jitter comes on top of what was asked: all who were refused together were given the same time.
+    return backoff if asked is None else asked + backoff
+
+
+class Exchange:
+    """What a client knows and decides: its settings, its tokens, what to repeat and when to stop.
+
+    :param settings: host, credentials and bounds
+    :param clock: monotonic seconds
+    :param now: seconds since the epoch
+    :param draw: a random number from 0 to 1
+    :param tokens: tokens to share with other exchanges of the same key
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        tokens: TokenStore | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._now = now
+        self._draw = draw
+        self._tokens = TokenStore() if tokens is None else tokens
+        if settings.organization_token is not None:
+            self._tokens.authorization = settings.organization_token
+
+    def perform(self, call: Call[AnswerModel]) -> Steps[AnswerModel]:
+        """Return the steps of one call, whose result is the answer.
+
+        :raises WorkflowsError: the one that fits
+        """
+        replayed = False
+        while True:
+            if call.authenticated and self._tokens.needs_renewal(self._clock()):
+                yield Alone(self._renewed(self._tokens.generation, rejected=False))
+            generation = self._tokens.generation
+            try:
+                return (yield from self._tried(call))
+            except errors.AuthenticationFailed:
+                if replayed or not call.authenticated or self._settings.organization_token:
+                    raise
+            replayed = True
+            yield Alone(self._renewed(generation, rejected=True))
+
+    def authorize(self) -> Steps[None]:
+        """Return the steps that obtain a token now; with an organization token there are none."""
+        if self._settings.organization_token is None:
+            yield Alone(self._renewed(self._tokens.generation, rejected=True))
+
+    def result(self, workflow_id: str) -> Steps[WorkflowResult]:
+        """Return the steps that fetch the result of a completed workflow.
+
+        The status is asked for only when there is no result, to say why.
+
+        :raises WorkflowNotCompleted: ``WorkflowFailed`` where the status is a failure status
+        :raises WorkflowsError: as ``perform`` does
+        """
+        try:
+            return (yield from self.perform(calls.read_result(workflow_id)))
+        except errors.NotFound as error:
+            no_result = error
+        status = (yield from self.perform(calls.read_workflow(workflow_id))).status
+        outcome = self._settings.statuses.outcome(status)
+        if outcome is Outcome.SUCCESS:
+            raise no_result
+        if outcome is Outcome.FAILURE:
+            raise errors.WorkflowFailed(
+                f"Workflow {workflow_id} ended in the status {status} and has no result.",
+                workflow_status=status,
+            )
+        raise errors.WorkflowNotCompleted(
+            f"Workflow {workflow_id} has not completed, its status is {status}: "
+            "wait for it (WorkflowStatusSensor) before fetching its result.",
+            workflow_status=status,
+        )
+
+    def _tried(self, call: Call[AnswerModel]) -> Steps[AnswerModel]:
+        """Send the call until it is answered, may not be repeated, or the bounds are reached."""
+        tried = 0
+        deadline = float("inf")
+        while True:
+            reply: Response | Lost = yield self._request(call, deadline)
+            tried += 1
+            try:
+                return read(call, reply, now=self._now())
+            except errors.WorkflowsError as error:
+                if not error.transient or tried >= self._settings.tries:
+                    raise
+                moment = self._clock()
+                # Counted from the first failure, so that the time spent queueing for a connection is not.
+                deadline = min(deadline, moment + self._settings.retry_seconds)
+                pause = pause_before(tried, error.retry_after, self._draw)
+                if moment + pause >= deadline:
+                    raise
+                log.warning(
+                    "%s Trying again in %.1f seconds (try %d of %d).",
+                    error,
+                    pause,
+                    tried + 1,
+                    self._settings.tries,
+                )
+            yield Sleep(pause)
+
+    def _request(self, call: Call[AnswerModel], deadline: float) -> Send:
+        headers = dict(_ACCEPT if call.body is None else _JSON)
+        if call.authenticated and self._tokens.authorization is not None:
+            headers["Authorization"] = self._tokens.authorization
+        body = None if call.body is None else json.dumps(call.body, allow_nan=False).encode()
+        patience = min(deadline - self._clock(), self._settings.retry_seconds)
+        return Send(call.method, call.path, headers, body, max(patience, self._settings.read_timeout))
+
+    def _renewed(self, asked_in: int, *, rejected: bool) -> Steps[None]:
+        """Obtain new tokens, unless somebody did since ``asked_in``; to be run alone.
+
+        :param rejected: whether the service refused the token that there is; if not, it may still be used
+            when the renewal fails
+        """
+        tokens = self._tokens
+        if asked_in != tokens.generation:
+            if tokens.failure is not None and tokens.authorization is None:
+                raise copy.copy(tokens.failure)
+            return
+        still_valid = not rejected and tokens.is_valid(self._clock())
+        try:
+            brought = yield from self._new_tokens()
+        except errors.WorkflowsError as error:
+            if still_valid and error.transient:
+                # An early renewal is a courtesy: it is put off, and the token used while it lasts.
+                tokens.postpone(self._clock())
+                return
+            tokens.lose(error)
+            raise
+        tokens.keep(brought, self._clock())
+
+    def _new_tokens(self) -> Steps[Tokens]:
+        if (refresh_token := self._tokens.refresh_token) is not None:
+            try:
+                return (yield from self._tried(calls.refresh(refresh_token)))
+            except errors.ServiceUnreachable:
+                raise
+            except errors.WorkflowsError as error:
+                log.info("The token was not refreshed, authorizing anew. %s", error)
+        return (yield from self._tried(calls.authorize(self._settings.api_key)))

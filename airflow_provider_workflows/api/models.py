@@ -1,0 +1,289 @@
+"""What goes over the wire, generation 1 of the Workflows API.
+
+Requests refuse fields that the API does not have; answers keep them. Python names are snake_case, the
+wire's are camelCase, and both are accepted on input.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from airflow_provider_workflows.api.errors import InvalidInput
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def _text_from_number(value: Any) -> Any:
+    """Return an identifier that came as a JSON number as the text that it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Number = Annotated[str, BeforeValidator(_text_from_number), WithJsonSchema({"type": ["string", "integer"]})]
+"""An identifier that may be written as a number: a personal or company number."""
+
+AnsweredId = Annotated[str, Field(min_length=1)]
+"""An id given by the service, taken as it is."""
+
+
+class Request(BaseModel):
+    """The body of a call."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True, frozen=True
+    )
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON object to send, without the fields that were not given."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Answer(BaseModel):
+    """The body of an answer; fields that are not known here are kept."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+
+    def json_object(self) -> dict[str, Any]:
+        """Return what came, under the wire's names and with the unknown fields."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class ApiKey(Request):
+    """Body of ``POST /auth/authorize``."""
+
+    key: str
+    secret: str = Field(repr=False)
+
+
+class RefreshToken(Request):
+    """Body of ``POST /auth/refresh``."""
+
+    refresh_token: str = Field(repr=False)
+
+
+class Tokens(Answer):
+    """Answer of ``POST /auth/authorize`` and ``POST /auth/refresh``; ``expiry_duration`` is in seconds."""
+
+    access_token: str = Field(pattern=r"^[\x21-\x7e]+$", repr=False)
+    refresh_token: str | None = Field(default=None, repr=False)
+    expiry_duration: float | None = None
+    token_type: str | None = None
+
+
+class Phone(Request):
+    """A phone number in its two parts, such as ``48`` and ``666666666``."""
+
+    country_code: Number = Field(min_length=1)
+    number: Number = Field(min_length=1)
+
+
+class Document(Request):
+    """A document that belongs to a case."""
+
+    resource_id: str | None = None
+    resource_name: str | None = None
+    resource_path: str | None = None
+
+
+class CaseDetails(Request):
+    """Body of ``POST /cases``: the person or company that goes through a workflow, all of it optional."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    personal_number: Number | None = None
+    email: str | None = None
+    phone: Phone | None = None
+    company_name: str | None = None
+    company_number: Number | None = None
+    company_address: str | None = None
+    documents: list[Document] | None = None
+
+
+class PartyDetails(Answer):
+    """Whom a case is about, as the service tells it; its parts are kept as they came."""
+
+    personal: dict[str, Any] | None = None
+    business: dict[str, Any] | None = None
+    documents: list[Any] | None = None
+
+
+class Case(Answer):
+    """Answer of ``POST /cases`` and ``GET /cases/{caseId}``."""
+
+    case_id: AnsweredId
+    party_id: str | None = None
+    created_date: str | None = None
+    party_details: PartyDetails | None = None
+
+
+class ParametersDetails(Request):
+    """Body of ``POST /parameters``."""
+
+    workflow_definition_id: str
+    parameters: dict[str, Any]
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON object to send; a parameter that is None is sent as null."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+class Parameters(Answer):
+    """Answer of ``POST /parameters``."""
+
+    id: AnsweredId
+    workflow_definition_id: str | None = None
+
+
+class RunDetails(Request):
+    """Body of ``POST /workflows/run``."""
+
+    case_id: str
+    workflow_definition_id: str
+    parameters_id: str | None = None
+
+
+class StartedWorkflow(Answer):
+    """Answer of ``POST /workflows/run``. Only the id is needed: a run that exists must not be lost."""
+
+    id: AnsweredId
+    case_id: str | None = None
+    status: str | None = None
+
+
+class Workflow(Answer):
+    """Answer of ``GET /workflows/{workflowId}``."""
+
+    id: AnsweredId
+    status: str = Field(min_length=1)
+    case_id: str | None = None
+
+
+class WorkflowResult(Answer):
+    """Answer of ``GET /workflows/{workflowId}/result``; what else it holds is the workflow's own affair."""
+
+    case_id: str | None = None
+    party_id: str | None = None
+    created_date: str | None = None
+    party_details: PartyDetails | None = None
+
+
+class ServiceError(Answer):
+    """One entry of an error body."""
+
+    code: Number | None = None
+    message: Number | None = None
+
+
+class ErrorBody(Answer):
+    """Body of a refusal: what went wrong, and the fingerprint that the service's support asks for."""
+
+    fingerprint: str | None = None
+    errors: list[ServiceError] = Field(default_factory=list)
+
+
+RequestModel = TypeVar("RequestModel", bound=Request)
+
+_PROBLEMS = {
+    "extra_forbidden": "is not a field of the API",
+    "missing": "is missing",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "string_too_short": "is empty",
+}
+
+
+def validated(model: type[RequestModel], values: Mapping[str, Any], *, argument: str = "") -> RequestModel:
+    """Return ``values`` as a ``model``.
+
+    :param model: what to make of the values
+    :param values: under Python's or the wire's names
+    :param argument: where the values come from, put before the field's name in an error
+    :raises InvalidInput: naming each field that is wrong and why, never its value
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [
+            _problem(argument, entry["loc"], entry["type"], entry["input"])
+            for entry in error.errors(include_url=False)
+        ]
+    raise InvalidInput("; ".join(dict.fromkeys(problems)))
+
+
+def _problem(argument: str, location: tuple[int | str, ...], kind: str, value: Any) -> str:
+    path = ".".join([argument] * bool(argument) + [_snake(str(part)) for part in location])
+    problem = _PROBLEMS.get(kind, "is not valid")
+    shown = f"{path} {problem}"
+    return f"{shown}, not {type(value).__name__}" if problem.startswith("must be") else shown
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def identifier(argument: str, value: object) -> str:
+    """Return ``value`` as the id that it is.
+
+    :param argument: the argument's name, for the error
+    :param value: what was given; white space around it is dropped
+    :raises InvalidInput: when it is no id, in words that do not repeat the value (it may be a personal
+        number in the wrong place)
+    """
+    if not isinstance(value, str):
+        raise InvalidInput(f"{argument} must be an id as text, not {type(value).__name__}")
+    text = value.strip()
+    if not text:
+        problem = "is empty"
+    elif text == "None":
+        problem = "is the text 'None', so a template found nothing to put there"
+    elif "{{" in text or "{%" in text:
+        problem = "still holds a template"
+    elif _UUID.fullmatch(text):
+        return text
+    else:
+        problem = f"has {len(text)} characters that are not of the form of an id"
+    raise InvalidInput(f"{argument} {problem}; an id looks like 3b2d8a4f-579f-4e2e-a51c-f859e532fe8c")
+
+
+def json_object(argument: str, value: object) -> dict[str, Any]:
+    """Return ``value`` if it is a JSON object all the way down.
+
+    :param argument: the argument's name, for the error
+    :param value: a dict of JSON values (RFC 8259: no NaN, no infinity, names are text)
+    :raises InvalidInput: naming the path of the first value that is no JSON, and its type, never the value
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{argument} must be a dict of JSON values, not {type(value).__name__}")
+    plain = _json_value(argument, value, ())
+    assert isinstance(plain, dict)  # noqa: S101  (a mapping comes back as a dict)
+    return plain
+
+
+def _json_value(path: str, value: object, parents: tuple[int, ...]) -> Any:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        raise InvalidInput(f"{path} is {value}, which JSON cannot express")
+    if id(value) in parents:
+        raise InvalidInput(f"{path} contains itself, which JSON cannot express")
+    within = (*parents, id(value))
+    if isinstance(value, Mapping):
+        for name in value:
+            if not isinstance(name, str):
+                raise InvalidInput(f"{path} has a name that is {type(name).__name__}, not text")
+        return {name: _json_value(f"{path}.{name}", item, within) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        return [_json_value(f"{path}[{index}]", item, within) for index, item in enumerate(value)]
+    raise InvalidInput(
+        f"{path} is {type(value).__name__}, which is no JSON value; "
+        "use text, a number, true, false, null, a list or a dict"
+    )

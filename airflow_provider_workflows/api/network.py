@@ -1,0 +1,91 @@
+"""What both clients ask of the machine's network, so that both do the same: proxy, trust, and what failed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import requests
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.wire import Lost
+
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the usual environment variables name for ``url``, if any.
+
+    :raises InvalidInput: for a proxy that is not an HTTP proxy
+    """
+    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    if proxy is None:
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if (scheme := urlsplit(proxy).scheme) not in ("http", "https"):
+        raise InvalidInput(
+            f"the environment names a {scheme} proxy for this host, and only http and https proxies are "
+            "supported; name the host in NO_PROXY to do without it"
+        )
+    return proxy
+
+
+def certificate_authorities(verify: bool | str) -> bool | str:
+    """Return False for no verification, or the CA file (or folder) to trust.
+
+    :param verify: as in ``Settings``; True trusts what the usual environment variables name, else certifi
+    """
+    if verify is not True:
+        return verify
+    named = (os.environ.get(variable) for variable in _CA_VARIABLES)
+    return next(filter(None, named), requests.utils.DEFAULT_CA_BUNDLE_PATH)
+
+
+def tls_context(authorities: bool | str) -> ssl.SSLContext | bool:
+    """Return what aiohttp wants to know of trust. Reads files: not for an event loop."""
+    if isinstance(authorities, bool):
+        return authorities
+    folder = os.path.isdir(authorities)  # noqa: PTH112  (a path from outside, only looked at)
+    return ssl.create_default_context(
+        cafile=None if folder else authorities, capath=authorities if folder else None
+    )
+
+
+def lost(error: BaseException, *, arrived: bool) -> Lost:
+    """Return what ``error``, from a client library, says in a few words.
+
+    :param arrived: False when the request surely did not reach the service
+    """
+    causes = list(_causes(error))
+    for cause in causes:
+        # aiohttp's errors of the same family lack these attributes; the one that they wrap has them.
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
+            return Lost(f"certificate not accepted: {cause.verify_message}", arrived, tls=True)
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
+            return Lost(str(cause.reason), arrived, tls=True)
+    for cause in causes:
+        if isinstance(cause, socket.gaierror):
+            return Lost("the host's name is not known", arrived)
+        if isinstance(cause, (TimeoutError, asyncio.TimeoutError)) or "Timeout" in type(cause).__name__:
+            return Lost("timed out", arrived)
+    for cause in reversed(causes):
+        if isinstance(cause, OSError) and cause.errno:
+            return Lost(os.strerror(cause.errno), arrived)
+    return Lost("the connection was closed" if arrived else "no connection", arrived)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    pending, seen = [error], set[int]()
+    while pending:
+        cause = pending.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        within = (cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args)
+        pending += [item for item in within if isinstance(item, BaseException)]

@@ -1,0 +1,103 @@
+"""What a client must know before its first call, checked when it is made."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.models import ApiKey
+from airflow_provider_workflows.api.status import Statuses
+
+DEFAULT_HOST = "https://api.transactionlink.io"
+ORGANIZATION_TOKEN_PREFIX = "tot_"  # noqa: S105  (how such a token begins, not a token)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to reach the service and how long to bear with it.
+
+    :param host: base URL of the service, ``https://...``; plain http only to a loopback address
+    :param key: API key
+    :param secret: the key's secret; without a key, an organization token (begins ``tot_``)
+    :param connect_timeout: seconds to wait for a connection, TLS included
+    :param read_timeout: seconds without a byte of the answer
+    :param tries: how often a call is tried at most
+    :param retry_seconds: seconds after the first failed try in which another may begin
+    :param verify: check the service's certificate: True, False, or the path of a CA file
+    :param allow_http: permit plain http to any host
+    :param statuses: which statuses end a wait
+    :raises InvalidInput: naming the setting and what is wrong with it
+    """
+
+    host: str = DEFAULT_HOST
+    key: str = ""
+    secret: str = field(default="", repr=False)
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    tries: int = 5
+    retry_seconds: float = 120.0
+    verify: bool | str = True
+    allow_http: bool = False
+    statuses: Statuses = field(default_factory=Statuses)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", _base_url(self.host, allow_http=self.allow_http))
+        for name in ("connect_timeout", "read_timeout", "retry_seconds"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InvalidInput(f"{name} must be a number of seconds above 0")
+        if self.tries < 1:
+            raise InvalidInput("tries must be at least 1")
+        if isinstance(self.verify, str) and not Path(self.verify).is_file():
+            raise InvalidInput(f"verify names a CA file that does not exist: {self.verify}")
+        for name in ("key", "secret"):
+            if any(not 32 < ord(character) < 127 for character in getattr(self, name)):
+                raise InvalidInput(f"{name} has white space or a character outside of ASCII in it")
+        if not self.secret:
+            raise InvalidInput("no secret: give an API key with its secret, or an organization token alone")
+        if not self.key and not self.secret.startswith(ORGANIZATION_TOKEN_PREFIX):
+            raise InvalidInput(
+                "no API key: give the key beside the secret, or an organization token "
+                f"(it begins with {ORGANIZATION_TOKEN_PREFIX}) as the secret"
+            )
+
+    @property
+    def organization_token(self) -> str | None:
+        """The organization token, sent as it is and without authorize, or None where there is a key."""
+        return None if self.key else self.secret
+
+    @property
+    def api_key(self) -> ApiKey:
+        """What ``POST /auth/authorize`` takes."""
+        return ApiKey(key=self.key, secret=self.secret)
+
+
+def _base_url(host: str, *, allow_http: bool) -> str:
+    url = host.strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        name, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise InvalidInput(f"host is not a URL: {error}") from None
+    if parts.scheme not in ("http", "https") or not name:
+        raise InvalidInput(f"host must be a URL such as {DEFAULT_HOST}")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise InvalidInput("host must be a URL without user, query and fragment")
+    if any(character.isspace() for character in url):
+        raise InvalidInput("host has white space in it")
+    if parts.scheme == "http" and not allow_http and not is_loopback(name):
+        raise InvalidInput(
+            f"host is plain http to {name}, which would send the secret and personal data unencrypted; "
+            "use https, or say allow_http"
+        )
+    return url
+
+
+def is_loopback(name: str) -> bool:
+    """Whether ``name`` (a host name or an IP address) can only be this machine."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"

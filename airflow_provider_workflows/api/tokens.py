@@ -1,0 +1,60 @@
+"""The tokens of one key, and who is to renew them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from airflow_provider_workflows.api.errors import WorkflowsError
+from airflow_provider_workflows.api.models import Tokens
+
+#: Tokens are renewed this many seconds before they expire, or in the last tenth of a shorter life.
+EARLY_REFRESH_SECONDS = 60.0
+
+
+@dataclass
+class TokenStore:
+    """What is known of a key's tokens; clients of the same key may share one.
+
+    Each renewal, successful or not, begins a generation. Whoever asked for a renewal in an earlier one takes
+    what it brought, so that two hundred calls with an expired token cause one renewal.
+
+    :param authorization: value of the ``Authorization`` header, or None before the first token
+    """
+
+    authorization: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    renew_at: float = float("inf")
+    expires_at: float = float("inf")
+    generation: int = 0
+    failure: WorkflowsError | None = None
+
+    def needs_renewal(self, moment: float) -> bool:
+        """Whether there is no token at ``moment``, or one that is soon to expire."""
+        return self.authorization is None or moment >= self.renew_at
+
+    def is_valid(self, moment: float) -> bool:
+        """Whether there is a token that has not expired at ``moment``, as far as is known."""
+        return self.authorization is not None and moment < self.expires_at
+
+    def keep(self, tokens: Tokens, moment: float) -> None:
+        """Begin a generation with new tokens, received at ``moment``."""
+        life = tokens.expiry_duration
+        self.generation += 1
+        self.failure = None
+        self.authorization = f"Bearer {tokens.access_token}"
+        self.refresh_token = tokens.refresh_token
+        self.expires_at = self.renew_at = float("inf")
+        if life is not None and life > 0:
+            self.expires_at = moment + life
+            self.renew_at = self.expires_at - min(EARLY_REFRESH_SECONDS, life / 10)
+
+    def postpone(self, moment: float) -> None:
+        """Begin a generation with the old tokens, because an early renewal failed at ``moment``."""
+        self.generation += 1
+        self.renew_at = (moment + self.expires_at) / 2
+
+    def lose(self, failure: WorkflowsError) -> None:
+        """Begin a generation without tokens, because a renewal failed."""
+        self.generation += 1
+        self.failure = failure
+        self.authorization = self.refresh_token = None
