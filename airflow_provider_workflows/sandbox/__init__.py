@@ -1,0 +1,23 @@
+"""The Workflows API itself, small and honest, for tests, demos and users without credentials."""
+
+from __future__ import annotations
+
+from airflow_provider_workflows.sandbox.counts import SeenRequest
+from airflow_provider_workflows.sandbox.definitions import (
+    DEFINITION,
+    FAILING_DEFINITION,
+    FORBIDDEN_DEFINITION,
+    SLOW_DEFINITION,
+    UNKNOWN_STATUS_DEFINITION,
+)
+from airflow_provider_workflows.sandbox.server import Sandbox
+
+__all__ = [
+    "DEFINITION",
+    "FAILING_DEFINITION",
+    "FORBIDDEN_DEFINITION",
+    "SLOW_DEFINITION",
+    "UNKNOWN_STATUS_DEFINITION",
+    "Sandbox",
+    "SeenRequest",
+]

@@ -1,0 +1,114 @@
+"""The sandbox from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH
+from airflow_provider_workflows.sandbox.server import Sandbox
+
+PROGRAM = "workflows-sandbox"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    :param arguments: of the command line; None for those of this process
+    :returns: the exit code: 0, or 2 when it could not start
+    """
+    options = _parser().parse_args(arguments)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    try:
+        sandbox = Sandbox(
+            host=options.host,
+            port=options.port,
+            tls=options.tls,
+            token_seconds=options.token_seconds,
+            allow_remote=options.allow_remote,
+        )
+        sandbox.start()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        sys.stderr.write(f"{PROGRAM}: error: {reason}\n")
+        return 2
+    try:
+        sys.stdout.write(_greeting(sandbox))
+        sys.stdout.flush()
+        if not options.quiet:
+            _log_calls()
+        ended.wait()
+    finally:
+        sandbox.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="TransactionLink's Workflows API for demos and tests, kept in memory only.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--allow-remote", action="store_true", help="permit a host that other machines can reach"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=8099, help="port to listen on, 0 for a free one (default: %(default)s)"
+    )
+    parser.add_argument("--tls", action="store_true", help="serve https with a self-signed certificate")
+    parser.add_argument(
+        "--token-seconds", type=float, default=3600.0, help="life of access tokens (default: %(default)g)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not log a line per call")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return port
+
+
+def _greeting(sandbox: Sandbox) -> str:
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment.items()]
+    lines = [
+        f"The sandbox of the Workflows API listens on {sandbox.url} (Ctrl+C ends it).",
+        "",
+        f"  key                 {sandbox.key}",
+        f"  secret              {sandbox.secret}",
+        f"  organization token  {sandbox.organization_token}",
+        *([f"  CA file             {sandbox.ca_file}"] if sandbox.ca_file else []),
+        "",
+        "Workflow definitions:",
+        *(f"  {definition.id}  {definition.summary}" for definition in sandbox.definitions),
+        "",
+        "For Airflow:",
+        *(f"  {export}" for export in exports),
+        "",
+        f"OpenAPI document: {sandbox.url}{OPENAPI_PATH}",
+        "Control calls:",
+        f"  GET, POST, DELETE  {sandbox.url}{CONTROL_PREFIX}faults",
+        f"  GET, DELETE        {sandbox.url}{CONTROL_PREFIX}counts",
+        f"  GET, POST          {sandbox.url}{CONTROL_PREFIX}definitions",
+        f"  POST               {sandbox.url}{CONTROL_PREFIX}tokens/expire",
+        "",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _log_calls() -> None:
+    logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("airflow_provider_workflows.sandbox").setLevel(logging.DEBUG)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""How an answer of the sandbox is made: as a value first, as bytes on the wire last."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+JsonObject: TypeAlias = dict[str, Any]
+
+HTML_PAGE = "<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status and the JSON object that goes with it."""
+
+    status: int
+    body: JsonObject
+
+    @property
+    def content(self) -> bytes:
+        """The body as it goes over the wire."""
+        return json.dumps(self.body, separators=(",", ":"), allow_nan=False).encode()
+
+
+class Refusal(Exception):
+    """The service's no.
+
+    :param status: the HTTP status, 400 to 599
+    :param code: the service's error code, such as ``CASE_NOT_FOUND``
+    :param message: what is wrong; never a value that the caller sent, which may be personal
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+    @property
+    def reply(self) -> Reply:
+        """The refusal in the form of the API's errors, under a fingerprint of its own."""
+        errors = [{"code": self.code, "message": self.message}]
+        return Reply(self.status, {"fingerprint": uuid.uuid4().hex, "errors": errors})
+
+
+def json_response(reply: Reply, headers: dict[str, str] | None = None) -> web.Response:
+    """Return ``reply`` as a response, with further ``headers``."""
+    return web.Response(
+        status=reply.status,
+        body=reply.content,
+        headers={**(headers or {}), "Content-Type": "application/json"},
+    )
+
+
+def html_response(status: int, title: str) -> web.Response:
+    """Return a page such as a proxy in front of the service makes."""
+    return web.Response(status=status, text=HTML_PAGE.format(title=title), content_type="text/html")

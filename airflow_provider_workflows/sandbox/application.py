@@ -1,0 +1,104 @@
+"""The API on aiohttp: one dispatch for every call, which counts, lets faults happen, checks and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal, Reply, json_response
+from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH, Control
+from airflow_provider_workflows.sandbox.counts import UNKNOWN_ROUTE, Counts
+from airflow_provider_workflows.sandbox.faults import Faults
+from airflow_provider_workflows.sandbox.misbehaviour import misbehave
+from airflow_provider_workflows.sandbox.reading import MAXIMUM_BODY_BYTES, checked, read_json
+from airflow_provider_workflows.sandbox.routes import ROUTES, Route
+from airflow_provider_workflows.sandbox.service import Service
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Api:
+    """The calls of the API on the wire.
+
+    :param service: what carries them out
+    :param faults: what may go wrong with them
+    :param counts: where they are counted
+    """
+
+    def __init__(self, service: Service, faults: Faults, counts: Counts) -> None:
+        self.service = service
+        self.faults = faults
+        self.counts = counts
+
+    def application(self) -> web.Application:
+        """Return a fresh application; each serves once."""
+        application = web.Application(
+            client_max_size=MAXIMUM_BODY_BYTES, middlewares=[self._refuse_unknown_routes]
+        )
+        for route in ROUTES:
+            application.router.add_route(route.method, route.path, functools.partial(self._dispatch, route))
+        Control(self.service, self.faults, self.counts).add_to(application.router)
+        return application
+
+    async def _dispatch(self, route: Route, request: web.Request) -> web.StreamResponse:
+        self.counts.request_arrived(route.name, request.transport)
+        late, fault = self.faults.befalling(route)
+        if late:
+            await asyncio.sleep(late)
+        if fault is None:
+            response: web.StreamResponse = json_response(await self._reply(route, request))
+        else:
+            response = await misbehave(fault, request, lambda: self._reply(route, request))
+        self._note(request, response, route)
+        return response
+
+    async def _reply(self, route: Route, request: web.Request) -> Reply:
+        try:
+            if route.authenticated:
+                self.service.tokens.check(request.headers.get("Authorization"))
+            return Reply(route.success, await self._carry_out(route, request))
+        except Refusal as refusal:
+            return refusal.reply
+
+    async def _carry_out(self, route: Route, request: web.Request) -> JsonObject:
+        if route.request is not None:
+            return route.operation(self.service, checked(route.request, await read_json(request)))
+        (identifier,) = request.match_info.values()
+        return route.operation(self.service, identifier)
+
+    @web.middleware
+    async def _refuse_unknown_routes(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            headers = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
+            refusal = Refusal(error.status, error.reason.upper().replace(" ", "_"), f"{error.reason}.")
+        response = json_response(refusal.reply, headers)
+        if not request.path.startswith((CONTROL_PREFIX, OPENAPI_PATH)):
+            self.counts.request_arrived(UNKNOWN_ROUTE, request.transport)
+            self._note(request, response, None)
+        return response
+
+    def _note(self, request: web.Request, response: web.StreamResponse, route: Route | None) -> None:
+        cut = request.transport is None or request.transport.is_closing()
+        status = None if cut else response.status
+        self.counts.request_answered(request.method, request.path, status, request.headers)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s %s %s", request.method, _loggable_path(request, route), status or "cut")
+
+
+def _loggable_path(request: web.Request, route: Route | None) -> str:
+    if route is None:
+        return "(unknown path)"
+    # Whatever stands where an id should be may be personal; an id is not.
+    is_id = all(_ID.fullmatch(value) for value in request.match_info.values())
+    return request.path if is_id else route.path

@@ -1,0 +1,116 @@
+"""The calls that steer the sandbox itself, under ``/_sandbox``, and its OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal, Reply, json_response
+from airflow_provider_workflows.sandbox.counts import Counts
+from airflow_provider_workflows.sandbox.definitions import Definition
+from airflow_provider_workflows.sandbox.faults import Fault, Faults
+from airflow_provider_workflows.sandbox.openapi import openapi_document
+from airflow_provider_workflows.sandbox.reading import Order, checked, read_json
+from airflow_provider_workflows.sandbox.routes import ROUTES
+from airflow_provider_workflows.sandbox.service import Service
+
+CONTROL_PREFIX = "/_sandbox/"
+OPENAPI_PATH = "/openapi.json"
+
+Call = Callable[[web.Request], Awaitable[Reply]]
+
+
+class Expiry(Order):
+    """Body of ``POST /_sandbox/tokens/expire``."""
+
+    refresh: bool = False
+
+
+class Control:
+    """The control calls. They need no token, and nothing ever goes wrong with them.
+
+    :param service: the service that they steer
+    :param faults: its faults
+    :param counts: its counts
+    """
+
+    def __init__(self, service: Service, faults: Faults, counts: Counts) -> None:
+        self._service = service
+        self._faults = faults
+        self._counts = counts
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Register the calls."""
+        calls: tuple[tuple[str, str, Call], ...] = (
+            ("GET", OPENAPI_PATH, self.openapi),
+            ("GET", f"{CONTROL_PREFIX}faults", self.list_faults),
+            ("POST", f"{CONTROL_PREFIX}faults", self.add_fault),
+            ("DELETE", f"{CONTROL_PREFIX}faults", self.clear_faults),
+            ("GET", f"{CONTROL_PREFIX}counts", self.read_counts),
+            ("DELETE", f"{CONTROL_PREFIX}counts", self.reset_counts),
+            ("GET", f"{CONTROL_PREFIX}definitions", self.list_definitions),
+            ("POST", f"{CONTROL_PREFIX}definitions", self.define),
+            ("POST", f"{CONTROL_PREFIX}tokens/expire", self.expire_tokens),
+        )
+        for method, path, call in calls:
+            router.add_route(method, path, _answered(call))
+
+    async def openapi(self, _: web.Request) -> Reply:
+        """Return the OpenAPI document of the API."""
+        return Reply(200, openapi_document(ROUTES))
+
+    async def list_faults(self, _: web.Request) -> Reply:
+        """Return the faults in force."""
+        return Reply(200, {"faults": [_shown(fault) for fault in self._faults]})
+
+    async def add_fault(self, request: web.Request) -> Reply:
+        """Add a fault with the fields of ``Fault``."""
+        fault = checked(Fault, await read_json(request))
+        self._faults.add(fault)
+        return Reply(201, _shown(fault))
+
+    async def clear_faults(self, _: web.Request) -> Reply:
+        """Drop all faults."""
+        self._faults.clear()
+        return Reply(200, {"faults": []})
+
+    async def read_counts(self, _: web.Request) -> Reply:
+        """Return all counters."""
+        return Reply(200, self._counts.json_object())
+
+    async def reset_counts(self, _: web.Request) -> Reply:
+        """Set all counters to zero."""
+        self._counts.reset()
+        return Reply(200, self._counts.json_object())
+
+    async def list_definitions(self, _: web.Request) -> Reply:
+        """Return the workflow definitions."""
+        definitions = self._service.definitions.copy().values()
+        return Reply(200, {"definitions": [_shown(definition) for definition in definitions]})
+
+    async def define(self, request: web.Request) -> Reply:
+        """Add a workflow definition with the fields of ``Definition``."""
+        definition = checked(Definition, await read_json(request))
+        self._service.definitions[definition.id] = definition
+        return Reply(201, _shown(definition))
+
+    async def expire_tokens(self, request: web.Request) -> Reply:
+        """End all access tokens, and refresh tokens where the body says so; the body may be left out."""
+        expiry = checked(Expiry, await read_json(request)) if request.can_read_body else Expiry()
+        self._service.tokens.expire(refresh=expiry.refresh)
+        return Reply(200, expiry.model_dump())
+
+
+def _answered(call: Call) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return json_response(await call(request))
+        except Refusal as refusal:
+            return json_response(refusal.reply)
+
+    return handle
+
+
+def _shown(order: Order) -> JsonObject:
+    return order.model_dump(mode="json", exclude_none=True)

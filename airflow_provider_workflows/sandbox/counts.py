@@ -1,0 +1,147 @@
+"""What the service's side of the wire has seen, for tests and benchmarks to assert on."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from asyncio import BaseTransport
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from airflow_provider_workflows.sandbox.answers import JsonObject
+
+SEEN_AT_MOST = 10_000
+UNKNOWN_ROUTE = "(unknown)"
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRequest:
+    """A request that was dealt with.
+
+    :param method: the HTTP method
+    :param path: the path as it came
+    :param status: the status answered, or None when the connection was cut instead
+    :param headers: the request's headers, names in lower case; of ``authorization`` only the scheme
+        (``Bearer``, or ``tot_`` for an organization token)
+    """
+
+    method: str
+    path: str
+    status: int | None
+    headers: Mapping[str, str]
+
+
+class Counts:
+    """Counters of requests, connections, cases and runs; may be read from any thread.
+
+    Routes are named ``METHOD /path/{template}``; what matches none counts as ``(unknown)``. Control calls
+    and the OpenAPI document are not counted.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._connection_numbers: weakref.WeakKeyDictionary[BaseTransport, int] = weakref.WeakKeyDictionary()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin at zero. A connection that is open counts again at its next call."""
+        with self._lock:
+            self._requests: Counter[str] = Counter()
+            self._connections: dict[str, set[int]] = {}
+            self._runs_per_case: Counter[str] = Counter()
+            self._cases = 0
+            self._seen: deque[SeenRequest] = deque(maxlen=SEEN_AT_MOST)
+
+    @property
+    def requests(self) -> Counter[str]:
+        """Number of requests of each route, from their arrival on."""
+        with self._lock:
+            return Counter(self._requests)
+
+    @property
+    def connections(self) -> Counter[str]:
+        """Number of connections that carried at least one request of each route."""
+        with self._lock:
+            return Counter({route: len(numbers) for route, numbers in self._connections.items()})
+
+    @property
+    def total_requests(self) -> int:
+        """Number of requests."""
+        with self._lock:
+            return sum(self._requests.values())
+
+    @property
+    def total_connections(self) -> int:
+        """Number of connections that carried at least one request."""
+        with self._lock:
+            return len(set().union(*self._connections.values()))
+
+    @property
+    def runs_per_case(self) -> Counter[str]:
+        """Number of runs that were really created, by the id of their case."""
+        with self._lock:
+            return Counter(self._runs_per_case)
+
+    @property
+    def cases(self) -> int:
+        """Number of cases that were really created."""
+        with self._lock:
+            return self._cases
+
+    @property
+    def seen(self) -> list[SeenRequest]:
+        """The last requests that were dealt with, 10,000 at most, oldest first."""
+        with self._lock:
+            return list(self._seen)
+
+    def json_object(self) -> JsonObject:
+        """Return all counters as a JSON object."""
+        return {
+            "requests": self.requests,
+            "connections": self.connections,
+            "total_requests": self.total_requests,
+            "total_connections": self.total_connections,
+            "runs_per_case": self.runs_per_case,
+            "cases": self.cases,
+        }
+
+    def request_arrived(self, route: str, connection: BaseTransport | None) -> None:
+        """Count a request and the connection that it came on."""
+        with self._lock:
+            self._requests[route] += 1
+            # None is a connection that broke before its request was looked at.
+            if connection is not None:
+                number = self._connection_numbers.get(connection)
+                if number is None:
+                    number = self._connection_numbers[connection] = next(self._numbers)
+                self._connections.setdefault(route, set()).add(number)
+
+    def request_answered(
+        self, method: str, path: str, status: int | None, headers: Mapping[str, str]
+    ) -> None:
+        """Remember a request and what became of it; of its token, only the scheme."""
+        kept = {name.lower(): value for name, value in headers.items()}
+        if "authorization" in kept:
+            kept["authorization"] = _scheme(kept["authorization"])
+        with self._lock:
+            self._seen.append(SeenRequest(method, path, status, kept))
+
+    def case_created(self) -> None:
+        """Count a case."""
+        with self._lock:
+            self._cases += 1
+
+    def run_created(self, case_id: str) -> None:
+        """Count a run of a case."""
+        with self._lock:
+            self._runs_per_case[case_id] += 1
+
+
+def _scheme(authorization: str) -> str:
+    scheme, separator, _ = authorization.partition(" ")
+    if separator:
+        return scheme
+    return "tot_" if authorization.startswith("tot_") else "(none)"

@@ -1,0 +1,78 @@
+"""Workflow definitions: how long a run takes, how it ends and what it finds out."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from airflow_provider_workflows.api.status import SUCCESS_STATUSES
+from airflow_provider_workflows.sandbox.answers import JsonObject
+from airflow_provider_workflows.sandbox.reading import Order
+
+DEFINITION = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
+FAILING_DEFINITION = "f1d0a6c2-7b34-4c0e-9d58-2a6e4b91c7d3"
+SLOW_DEFINITION = "5c0e3b7a-1f62-4a9d-8e4b-6d2f90b8a1e5"
+FORBIDDEN_DEFINITION = "a94f2d16-c8e3-4b70-b5a1-0e7d3c6f8b29"
+UNKNOWN_STATUS_DEFINITION = "d7286e0b-4a5f-4d13-92c6-b83e1f70a54d"
+
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Definition(Order):
+    """A workflow definition.
+
+    :param id: its id; a new one when not given
+    :param seconds: how long a run takes, or the bounds (low, high) between which each run takes its own time
+    :param status: the status that a run has afterwards
+    :param result: fields of the result, which win over the documented ones. A run that ends in any other
+        status than ``COMPLETED`` has a result only if this is given.
+    :param may_run: whether the key has the permission ``can_run``
+    :param needs_parameters: whether a run without parameters is refused
+    :param summary: what it is for, in a few words
+    """
+
+    id: str = Field(default_factory=lambda: str(uuid.uuid4()), min_length=1)
+    seconds: Seconds | Annotated[tuple[Seconds, Seconds], Field(strict=False)] = 2.0
+    status: str = Field(default="COMPLETED", min_length=1)
+    result: JsonObject | None = None
+    may_run: bool = True
+    needs_parameters: bool = False
+    summary: str = ""
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Definition:
+        low, high = self.bounds
+        if low > high:
+            raise ValueError("seconds has its higher bound first")
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The shortest and the longest time that a run takes, in seconds."""
+        return self.seconds if isinstance(self.seconds, tuple) else (self.seconds, self.seconds)
+
+    @property
+    def findings(self) -> JsonObject | None:
+        """What the result holds beside the documented fields, or None where there is no result."""
+        if self.result is None and self.status in SUCCESS_STATUSES:
+            return {}
+        return self.result
+
+
+READY_DEFINITIONS = (
+    Definition(
+        id=DEFINITION,
+        result={"decision": "PASS", "score": 0.97},
+        summary="completes after 2 seconds with a decision, a score and the parameters",
+    ),
+    Definition(id=FAILING_DEFINITION, status="FAILED", summary="ends FAILED after 2 seconds"),
+    Definition(id=SLOW_DEFINITION, seconds=3600.0, summary="completes after an hour"),
+    Definition(id=FORBIDDEN_DEFINITION, may_run=False, summary="may not be run with this key (403)"),
+    Definition(
+        id=UNKNOWN_STATUS_DEFINITION,
+        status="ON_HOLD",
+        summary="has the undocumented status ON_HOLD after 2 seconds, for ever",
+    ),
+)

@@ -1,0 +1,121 @@
+"""The calls of the API, generation 1: the one table that both the server and its OpenAPI document read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_workflows.api import models
+from airflow_provider_workflows.sandbox.answers import JsonObject
+from airflow_provider_workflows.sandbox.service import Service
+
+
+@dataclass(frozen=True)
+class Route:
+    """One call.
+
+    :param method: the HTTP method
+    :param path: the path, with at most one id in it: ``/workflows/{workflowId}``
+    :param summary: what the call does
+    :param operation: what does it; its argument is the body as a ``request``, or else the id in the path
+    :param answer: the model of the answer
+    :param refusals: the statuses that it answers beside success
+    :param request: the model of the body, where there is one
+    :param success: the status of success
+    :param authenticated: whether it needs a token
+    """
+
+    method: str
+    path: str
+    summary: str
+    operation: Callable[[Service, Any], JsonObject]
+    answer: type[models.Answer]
+    refusals: tuple[int, ...]
+    request: type[models.Request] | None = None
+    success: int = 200
+    authenticated: bool = True
+
+    @property
+    def name(self) -> str:
+        """The route as counts name it."""
+        return f"{self.method} {self.path}"
+
+
+STATUS_PATH = "/workflows/{workflowId}"
+
+ROUTES = (
+    Route(
+        "POST",
+        "/auth/authorize",
+        "Obtain tokens for an API key",
+        operation=lambda service, body: service.tokens.authorize(body),
+        request=models.ApiKey,
+        answer=models.Tokens,
+        refusals=(400, 401, 413, 415),
+        authenticated=False,
+    ),
+    Route(
+        "POST",
+        "/auth/refresh",
+        "Obtain new tokens for a refresh token",
+        operation=lambda service, body: service.tokens.refresh(body),
+        request=models.RefreshToken,
+        answer=models.Tokens,
+        refusals=(400, 401, 413, 415),
+        authenticated=False,
+    ),
+    Route(
+        "POST",
+        "/cases",
+        "Create a case",
+        operation=Service.create_case,
+        request=models.CaseDetails,
+        answer=models.Case,
+        refusals=(400, 401, 413, 415),
+        success=201,
+    ),
+    Route(
+        "GET",
+        "/cases/{caseId}",
+        "Read a case",
+        operation=Service.read_case,
+        answer=models.Case,
+        refusals=(401, 404),
+    ),
+    Route(
+        "POST",
+        "/parameters",
+        "Create a set of parameters for a workflow definition",
+        operation=Service.create_parameters,
+        request=models.ParametersDetails,
+        answer=models.Parameters,
+        refusals=(400, 401, 404, 413, 415),
+        success=201,
+    ),
+    Route(
+        "POST",
+        "/workflows/run",
+        "Run a workflow for a case",
+        operation=Service.run,
+        request=models.RunDetails,
+        answer=models.StartedWorkflow,
+        refusals=(400, 401, 403, 404, 413, 415),
+    ),
+    Route(
+        "GET",
+        STATUS_PATH,
+        "Check the status of a workflow",
+        operation=Service.read_workflow,
+        answer=models.Workflow,
+        refusals=(401, 404),
+    ),
+    Route(
+        "GET",
+        "/workflows/{workflowId}/result",
+        "Fetch the result of a completed workflow",
+        operation=Service.read_result,
+        answer=models.WorkflowResult,
+        refusals=(401, 404),
+    ),
+)

@@ -1,0 +1,263 @@
+"""The sandbox as a thing to start, steer, look into and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api.settings import Settings, is_loopback
+from airflow_provider_workflows.sandbox.answers import JsonObject
+from airflow_provider_workflows.sandbox.application import Api
+from airflow_provider_workflows.sandbox.certificate import Certificate
+from airflow_provider_workflows.sandbox.connection import (
+    ENVIRONMENT_VARIABLE,
+    airflow_connection,
+    connection_uri,
+)
+from airflow_provider_workflows.sandbox.counts import Counts, SeenRequest
+from airflow_provider_workflows.sandbox.definitions import Definition
+from airflow_provider_workflows.sandbox.faults import Fault, Faults
+from airflow_provider_workflows.sandbox.listening import listen, network_location, reachable
+from airflow_provider_workflows.sandbox.service import Service
+from airflow_provider_workflows.sandbox.thread import ServerThread
+from airflow_provider_workflows.sandbox.tokens import Tokens
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from airflow_provider_workflows.api.client import AsyncWorkflowsClient, WorkflowsClient
+
+KEY = "sandbox-key"
+SECRET = "sandbox-secret-that-opens-nothing-else"  # noqa: S105  (public, and worth nothing elsewhere)
+ORGANIZATION_TOKEN = "tot_sandbox-organization-token"  # noqa: S105  (likewise)
+
+
+class Sandbox:
+    """The Workflows API on a free port of this machine, as a sync or async context manager.
+
+    It runs on a thread of its own. What it was told stays in memory until the object is gone, so it can be
+    stopped and started again, on the same port, as a service that was away for a while.
+
+    :param host: address to listen on
+    :param port: port to listen on; 0 for a free one
+    :param tls: https with a self-signed certificate, which ``ca_file`` holds
+    :param token_seconds: life of access tokens
+    :param seed: of the random numbers behind ``fault(share=...)`` and ``define(seconds=(low, high))``
+    :param allow_remote: permit a ``host`` that others can reach
+    :raises ValueError: when a setting cannot be right
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool = False,
+        token_seconds: float = 3600.0,
+        seed: int = 0,
+        allow_remote: bool = False,
+    ) -> None:
+        if not (is_loopback(host) or allow_remote):
+            raise ValueError(
+                f"{host} can be reached from elsewhere; say allow_remote (--allow-remote) if that is meant"
+            )
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self.counts = Counts()
+        self._tokens = Tokens(KEY, SECRET, ORGANIZATION_TOKEN, 0.0)
+        self.token_seconds = token_seconds
+        self._service = Service(self._tokens, self.counts, seed)
+        self._faults = Faults(seed)
+        self._certificate: Certificate | None = None
+        self._thread: ServerThread | None = None
+
+    def start(self) -> None:
+        """Begin to answer.
+
+        :raises OSError: when the port is taken
+        :raises RuntimeError: when it has been started already
+        """
+        if self._thread is not None:
+            raise RuntimeError(f"the sandbox has been started already, on {self.url}")
+        listener = listen(self._host, self._port)
+        try:
+            if self._tls:
+                self._certificate = Certificate(self._host)
+            application = Api(self._service, self._faults, self.counts).application()
+            context = self._certificate.context if self._certificate else None
+            thread = ServerThread(application, listener, context)
+            thread.start()
+        except BaseException:
+            listener.close()
+            self._remove_certificate()
+            raise
+        self._port = listener.getsockname()[1]
+        self._thread = thread
+
+    def stop(self) -> None:
+        """Close all connections and end; does nothing when it is not running."""
+        thread, self._thread = self._thread, None
+        try:
+            if thread is not None:
+                thread.stop()
+        finally:
+            self._remove_certificate()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self.start)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.stop)
+
+    @property
+    def url(self) -> str:
+        """Base URL, such as ``http://127.0.0.1:40123``."""
+        if not self._port:
+            raise RuntimeError("the sandbox has no port yet; start it first")
+        return f"{'https' if self._tls else 'http'}://{network_location(self._host, self._port)}"
+
+    @property
+    def key(self) -> str:
+        """The API key that is accepted."""
+        return self._tokens.key
+
+    @property
+    def secret(self) -> str:
+        """The secret of the API key."""
+        return self._tokens.secret
+
+    @property
+    def organization_token(self) -> str:
+        """The organization token that is accepted, in place of key and secret."""
+        return self._tokens.organization_token
+
+    @property
+    def ca_file(self) -> str | None:
+        """Path of the certificate to verify with while it runs with TLS, else None."""
+        return str(self._certificate.ca_file) if self._certificate else None
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of a client of this sandbox."""
+        return Settings(
+            host=self.url,
+            key=self.key,
+            secret=self.secret,
+            verify=self.ca_file or True,
+            allow_http=self._needs_allow_http,
+        )
+
+    def client(self, **overrides: Any) -> WorkflowsClient:
+        """Return a client of this sandbox, to be used as a context manager.
+
+        :param overrides: fields of ``Settings``
+        """
+        from airflow_provider_workflows.api.client import WorkflowsClient  # noqa: PLC0415
+
+        return WorkflowsClient(dataclasses.replace(self.settings, **overrides))
+
+    def async_client(self, **overrides: Any) -> AsyncWorkflowsClient:
+        """Return an async client of this sandbox, to be used as an async context manager.
+
+        :param overrides: fields of ``Settings``
+        """
+        from airflow_provider_workflows.api.client import AsyncWorkflowsClient  # noqa: PLC0415
+
+        return AsyncWorkflowsClient(dataclasses.replace(self.settings, **overrides))
+
+    @property
+    def connection(self) -> JsonObject:
+        """The fields of an Airflow connection to this sandbox."""
+        extra: JsonObject = {"verify": self.ca_file} if self.ca_file else {}
+        if self._needs_allow_http:
+            extra["allow_http"] = True
+        return airflow_connection(self.url, self.key, self.secret, extra)
+
+    @property
+    def connection_json(self) -> str:
+        """The Airflow connection as JSON."""
+        return json.dumps(self.connection)
+
+    @property
+    def connection_uri(self) -> str:
+        """The Airflow connection as a URI."""
+        return connection_uri(self.connection)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variable that gives Airflow the connection ``workflows_default``."""
+        return {ENVIRONMENT_VARIABLE: self.connection_json}
+
+    @property
+    def token_seconds(self) -> float:
+        """Life in seconds of the access tokens to come; may be set at any time."""
+        return self._tokens.token_seconds
+
+    @token_seconds.setter
+    def token_seconds(self, seconds: float) -> None:
+        if not 0 < seconds < float("inf"):
+            raise ValueError("token_seconds must be a number of seconds above 0")
+        self._tokens.token_seconds = seconds
+
+    def expire_tokens(self, *, refresh: bool = False) -> None:
+        """End all access tokens now, and with ``refresh`` the refresh tokens as well."""
+        self._tokens.expire(refresh=refresh)
+
+    @property
+    def definitions(self) -> list[Definition]:
+        """The workflow definitions, the ready ones first."""
+        return list(self._service.definitions.copy().values())
+
+    def define(self, id: str | None = None, **fields: Any) -> str:  # noqa: A002  (the API's own word)
+        """Add a workflow definition, or replace the one with this id for the runs to come.
+
+        :param id: its id, a new one when not given
+        :param fields: further fields of ``Definition``: ``seconds``, ``status``, ``result``, ``may_run``,
+            ``needs_parameters``, ``summary``
+        :returns: its id
+        :raises ValueError: saying what is wrong with a field
+        """
+        definition = Definition.of(**fields, **({} if id is None else {"id": id}))
+        self._service.definitions[definition.id] = definition
+        return definition.id
+
+    def fault(self, name: str, **fields: Any) -> Fault:
+        """Make something go wrong from now on.
+
+        :param name: one of ``faults.KINDS``
+        :param fields: further fields of ``Fault``: ``path``, ``method``, ``times``, ``share``, and those of
+            its name
+        :raises ValueError: saying what is wrong with the name, a field or their combination
+        """
+        fault = Fault.of(name=name, **fields)
+        self._faults.add(fault)
+        return fault
+
+    def clear_faults(self) -> None:
+        """Let everything go well again."""
+        self._faults.clear()
+
+    @property
+    def requests_seen(self) -> list[SeenRequest]:
+        """The last requests, 10,000 at most, oldest first."""
+        return self.counts.seen
+
+    @property
+    def _needs_allow_http(self) -> bool:
+        return not self._tls and not is_loopback(reachable(self._host))
+
+    def _remove_certificate(self) -> None:
+        certificate, self._certificate = self._certificate, None
+        if certificate is not None:
+            certificate.remove()

@@ -1,0 +1,174 @@
+"""The service behind the API: cases, parameters and workflows, kept in memory until the sandbox is gone."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from airflow_provider_workflows.api import models
+from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal
+from airflow_provider_workflows.sandbox.counts import Counts
+from airflow_provider_workflows.sandbox.definitions import READY_DEFINITIONS, Definition
+from airflow_provider_workflows.sandbox.tokens import Tokens
+
+RUNNING = "RUNNING"
+PERSONAL_FIELDS = ("firstName", "lastName", "personalNumber", "email", "phone")
+BUSINESS_FIELDS = ("companyName", "companyNumber", "companyAddress")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameters:
+    definition_id: str
+    values: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class _Workflow:
+    id: str
+    case: JsonObject
+    definition: Definition
+    parameters: JsonObject
+    created_date: str
+    ends_at: float
+
+    @property
+    def status(self) -> str:
+        return RUNNING if time.monotonic() < self.ends_at else self.definition.status
+
+    def answer(self) -> JsonObject:
+        return {"id": self.id, "caseId": self.case["caseId"], "status": self.status}
+
+
+class Service:
+    """What the calls of the API do, once a call is known to be permitted and well-formed.
+
+    Calls come from the server's thread alone; definitions may be added from any thread.
+
+    :param tokens: who may call
+    :param counts: where created cases and runs are counted
+    :param seed: of the random numbers that decide how long runs take
+    """
+
+    def __init__(self, tokens: Tokens, counts: Counts, seed: int) -> None:
+        self.tokens = tokens
+        self.definitions = {definition.id: definition for definition in READY_DEFINITIONS}
+        self._counts = counts
+        # Nothing secret hangs on these numbers, and a seed makes a test repeatable.
+        self._random = random.Random(seed)  # noqa: S311
+        self._cases: dict[str, JsonObject] = {}
+        self._parameters: dict[str, _Parameters] = {}
+        self._workflows: dict[str, _Workflow] = {}
+
+    def create_case(self, details: models.CaseDetails) -> JsonObject:
+        """Create a case and return it."""
+        given = details.body()
+        case: JsonObject = {
+            "createdDate": _now(),
+            "caseId": str(uuid.uuid4()),
+            "partyId": str(uuid.uuid4()),
+            "partyDetails": {
+                "personal": {name: given[name] for name in PERSONAL_FIELDS if name in given},
+                "business": {name: given[name] for name in BUSINESS_FIELDS if name in given},
+                "documents": given.get("documents", []),
+            },
+        }
+        self._cases[case["caseId"]] = case
+        self._counts.case_created()
+        return case
+
+    def read_case(self, case_id: str) -> JsonObject:
+        """Return the case.
+
+        :raises Refusal: 404 when there is none of this id
+        """
+        try:
+            return self._cases[case_id]
+        except KeyError:
+            raise Refusal(404, "CASE_NOT_FOUND", "There is no such case.") from None
+
+    def create_parameters(self, details: models.ParametersDetails) -> JsonObject:
+        """Keep a set of parameters for a definition.
+
+        :raises Refusal: 404 when there is no such definition
+        """
+        definition = self._definition(details.workflow_definition_id)
+        parameters_id = str(uuid.uuid4())
+        self._parameters[parameters_id] = _Parameters(definition.id, details.parameters)
+        return {"id": parameters_id, "workflowDefinitionId": definition.id}
+
+    def run(self, details: models.RunDetails) -> JsonObject:
+        """Start a workflow.
+
+        :raises Refusal: 404 for an unknown case, definition or parameters; 403 when the definition may not be
+            run; 400 when it needs other parameters than were given
+        """
+        case = self.read_case(details.case_id)
+        definition = self._definition(details.workflow_definition_id)
+        if not definition.may_run:
+            raise Refusal(403, "FORBIDDEN", "The permission can_run is missing for this workflow definition.")
+        parameters = self._parameters_for(definition, details.parameters_id)
+        workflow = _Workflow(
+            id=str(uuid.uuid4()),
+            case=case,
+            definition=definition,
+            parameters=parameters,
+            created_date=_now(),
+            ends_at=time.monotonic() + self._random.uniform(*definition.bounds),
+        )
+        self._workflows[workflow.id] = workflow
+        self._counts.run_created(case["caseId"])
+        return workflow.answer()
+
+    def read_workflow(self, workflow_id: str) -> JsonObject:
+        """Return how the workflow stands.
+
+        :raises Refusal: 404 when there is none of this id
+        """
+        return self._workflow(workflow_id).answer()
+
+    def read_result(self, workflow_id: str) -> JsonObject:
+        """Return what a completed workflow found out.
+
+        :raises Refusal: 404 when there is no such workflow, or no result of it (yet)
+        """
+        workflow = self._workflow(workflow_id)
+        findings = None if workflow.status == RUNNING else workflow.definition.findings
+        if findings is None:
+            raise Refusal(404, "RESULT_NOT_AVAILABLE", "There is no result: the workflow has not completed.")
+        return {
+            **workflow.case,
+            "createdDate": workflow.created_date,
+            "parameters": workflow.parameters,
+            **findings,
+        }
+
+    def _definition(self, definition_id: str) -> Definition:
+        try:
+            return self.definitions[definition_id]
+        except KeyError:
+            raise Refusal(404, "DEFINITION_NOT_FOUND", "There is no such workflow definition.") from None
+
+    def _parameters_for(self, definition: Definition, parameters_id: str | None) -> JsonObject:
+        if parameters_id is None:
+            if definition.needs_parameters:
+                raise Refusal(400, "PARAMETERS_REQUIRED", "This workflow definition needs parameters.")
+            return {}
+        parameters = self._parameters.get(parameters_id)
+        if parameters is None:
+            raise Refusal(404, "PARAMETERS_NOT_FOUND", "There are no such parameters.")
+        if parameters.definition_id != definition.id:
+            raise Refusal(400, "PARAMETERS_MISMATCH", "The parameters are another workflow definition's.")
+        return parameters.values
+
+    def _workflow(self, workflow_id: str) -> _Workflow:
+        try:
+            return self._workflows[workflow_id]
+        except KeyError:
+            raise Refusal(404, "WORKFLOW_NOT_FOUND", "There is no such workflow.") from None
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,56 @@
+"""Steering over the wire does what steering in code does."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from tests.unit.sandbox.conftest import Caller, error_code
+
+
+def test_faults_are_made_listed_and_cleared(sandbox: Sandbox, call: Caller) -> None:
+    fault = {"name": "rate_limited", "path": "/cases", "times": 3, "retry_after": 1}
+    assert call("POST", "/_sandbox/faults", fault).status_code == 201
+    assert call("POST", "/cases", {}).headers["Retry-After"] == "1"
+    (listed,) = call("GET", "/_sandbox/faults").json()["faults"]
+    assert fault.items() <= listed.items()
+    assert call("DELETE", "/_sandbox/faults").json() == {"faults": []}
+    assert call("POST", "/cases", {}).status_code == 201
+
+
+def test_counts_are_read_and_reset(sandbox: Sandbox, call: Caller) -> None:
+    call.run()
+    assert call("GET", "/_sandbox/counts").json() == sandbox.counts.json_object()
+    assert call("DELETE", "/_sandbox/counts").status_code == 200
+    assert sandbox.counts.total_requests == 0
+
+
+def test_definitions_are_made_and_listed(call: Caller) -> None:
+    fields = {"seconds": [0, 0], "status": "DONE", "result": {"a": 1}}
+    definition = call("POST", "/_sandbox/definitions", fields).json()["id"]
+    assert call("GET", f"/workflows/{call.run(definition)}").json()["status"] == "DONE"
+    listed = [each["id"] for each in call("GET", "/_sandbox/definitions").json()["definitions"]]
+    assert (listed[0], listed[-1]) == (DEFINITION, definition)
+
+
+@pytest.mark.parametrize(
+    ("body", "refresh"), [(None, 200), ({"refresh": False}, 200), ({"refresh": True}, 401)]
+)
+def test_tokens_are_expired(call: Caller, body: dict[str, bool] | None, refresh: int) -> None:
+    tokens = call.authorize()
+    assert call("POST", "/_sandbox/tokens/expire", body).status_code == 200
+    assert call("GET", "/cases/x").status_code == 401
+    answer = call("POST", "/auth/refresh", {"refreshToken": tokens["refreshToken"]})
+    assert answer.status_code == refresh
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("definitions", {"second": 1}),
+        ("definitions", {"seconds": "1"}),
+        ("tokens/expire", {"refresh": "yes"}),
+    ],
+)
+def test_a_control_call_that_cannot_be_right_is_refused(call: Caller, path: str, body: object) -> None:
+    assert error_code(call("POST", f"/_sandbox/{path}", body)) == "VALIDATION_FAILED"

@@ -1,0 +1,56 @@
+"""Workflow definitions that a test makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.sandbox import Sandbox
+from tests.unit.sandbox.conftest import Caller
+
+
+def status_of(call: Caller, definition: str) -> str:
+    return str(call("GET", f"/workflows/{call.run(definition)}").json()["status"])
+
+
+def test_each_run_takes_its_own_time_within_the_bounds(sandbox: Sandbox, call: Caller) -> None:
+    definition = sandbox.define(seconds=(0, 3600))
+    assert status_of(call, definition) == "RUNNING"
+    assert status_of(call, sandbox.define(seconds=(0, 0))) == "COMPLETED"
+
+
+def test_a_definition_has_the_id_that_it_is_given(sandbox: Sandbox, call: Caller) -> None:
+    assert sandbox.define("mine", seconds=0, status="DONE") == "mine"
+    assert status_of(call, "mine") == "DONE"
+
+
+def test_a_definition_replaced_leaves_its_runs_alone(sandbox: Sandbox, call: Caller) -> None:
+    definition = sandbox.define(seconds=0, status="FIRST")
+    workflow_id = call.run(definition)
+    sandbox.define(definition, seconds=0, status="SECOND")
+    assert call("GET", f"/workflows/{workflow_id}").json()["status"] == "FIRST"
+    assert status_of(call, definition) == "SECOND"
+
+
+def test_any_end_has_a_result_that_is_given(sandbox: Sandbox, call: Caller) -> None:
+    workflow_id = call.run(sandbox.define(seconds=0, status="DONE", result={"caseId": None}))
+    assert call("GET", f"/workflows/{workflow_id}/result").json()["caseId"] is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"seconds": -1}, "seconds"),
+        ({"seconds": (2, 1)}, "higher bound first"),
+        ({"seconds": float("inf")}, "seconds"),
+        ({"status": ""}, "status"),
+        ({"result": []}, "result"),
+        ({"may_runn": False}, "unknown field; known fields: id, seconds"),
+    ],
+)
+def test_a_definition_that_cannot_be_right_is_refused(
+    sandbox: Sandbox, fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        sandbox.define(**fields)
