@@ -1,0 +1,133 @@
+"""Both clients behind one face, against the sandbox over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, WorkflowsClient, exchange
+from airflow_provider_workflows.sandbox import Sandbox
+
+
+class SyncDriver:
+    """Calls of the synchronous client."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.client = WorkflowsClient(settings)
+
+    def __call__(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.client, method)(*args, **kwargs)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class AsyncDriver:
+    """Calls of the asynchronous client, on a loop that goes on between them, as a triggerer's does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.client = AsyncWorkflowsClient(settings)
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def __call__(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        call = getattr(self.client, method)(*args, **kwargs)
+        return asyncio.run_coroutine_threadsafe(call, self.loop).result(60)
+
+    def close(self) -> None:
+        self("close")
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(5)
+        self.loop.close()
+
+
+Driver = SyncDriver | AsyncDriver
+
+
+@pytest.fixture(params=[SyncDriver, AsyncDriver], ids=["sync", "async"])
+def drive(request: pytest.FixtureRequest) -> Iterator[Callable[[Settings], Driver]]:
+    """Make either client; what was made is closed at the end."""
+    made: list[Driver] = []
+
+    def make(settings: Settings) -> Driver:
+        made.append(request.param(settings))
+        return made[-1]
+
+    yield make
+    for driver in made:
+        driver.close()
+
+
+@pytest.fixture
+def client(drive: Callable[[Settings], Driver], sandbox: Sandbox) -> Driver:
+    """Either client, authorized, with the sandbox's counts at zero."""
+    driver = drive(sandbox.settings)
+    driver("authorize")
+    sandbox.counts.reset()
+    return driver
+
+
+@pytest.fixture(autouse=True)
+def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the pauses between tries short; their length is a test of its own."""
+    monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.001)
+
+
+def _serve(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                answer(connection)
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(5)
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """A server that takes requests and says nothing for a while."""
+    yield from _serve(lambda connection: time.sleep(1))
+
+
+@pytest.fixture
+def closing_server() -> Iterator[str]:
+    """A server that closes every connection at once."""
+    yield from _serve(lambda connection: None)
+
+
+@pytest.fixture
+def echoing_server() -> Iterator[str]:
+    """A server that refuses everything and repeats what it was sent, as no service should."""
+
+    def echo(connection: socket.socket) -> None:
+        body = b""
+        while not body.endswith(b"}"):
+            body += connection.recv(65536)
+        body = body.partition(b"\r\n\r\n")[2]
+        answer = json.dumps(
+            {"fingerprint": "abc", "errors": [{"code": "INVALID", "message": f"cannot take {body.decode()}"}]}
+        ).encode()
+        connection.sendall(
+            b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(answer), answer)
+        )
+
+    yield from _serve(echo)

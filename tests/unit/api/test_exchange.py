@@ -1,0 +1,323 @@
+"""The exchange's decisions, step by step, without a socket and with a clock of the test's own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.api import Settings, calls, errors, exchange
+from airflow_provider_workflows.api.answers import retry_after
+from airflow_provider_workflows.api.exchange import Exchange, pause_before
+from airflow_provider_workflows.api.wire import Alone, Lost, Response, Send, Sleep, Step, Steps
+
+WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
+NOW = 1_700_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.moment = 1000.0
+
+    def __call__(self) -> float:
+        return self.moment
+
+
+def answer(code: int = 200, headers: dict[str, str] | None = None, /, **body: Any) -> Response:
+    return Response(code, headers or {}, json.dumps(body).encode())
+
+
+def tokens(number: int, life: float | None = 3600) -> Response:
+    return answer(accessToken=f"access-{number}", refreshToken=f"refresh-{number}", expiryDuration=life)
+
+
+RUNNING = answer(id=WORKFLOW, status="RUNNING")
+
+
+class Wire:
+    """Carries out steps with scripted replies, and remembers what was sent and how long was slept."""
+
+    def __init__(self, clock: Clock, *replies: Response | Lost) -> None:
+        self.clock = clock
+        self.replies = list(replies)
+        self.sent: list[Send] = []
+        self.slept: list[float] = []
+
+    def run(self, steps: Steps[Any]) -> Any:
+        reply: Response | Lost | None = None
+        while True:
+            try:
+                step: Step = steps.send(reply)
+            except StopIteration as finished:
+                return finished.value
+            reply = None
+            if isinstance(step, Send):
+                self.sent.append(step)
+                reply = self.replies.pop(0)
+            elif isinstance(step, Sleep):
+                self.slept.append(step.seconds)
+                self.clock.moment += step.seconds
+            else:
+                self.run(step.steps)
+
+    @property
+    def paths(self) -> list[str]:
+        return [send.path for send in self.sent]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(autouse=True)
+def usual_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.5)
+
+
+def exchange_with(clock: Clock, draw: float = 1.0, **settings: Any) -> Exchange:
+    return Exchange(
+        Settings(key="key", secret="secret", **settings), clock=clock, now=lambda: NOW, draw=lambda: draw
+    )
+
+
+def read_workflow(workflows: Exchange) -> Steps[Any]:
+    return workflows.perform(calls.read_workflow(WORKFLOW))
+
+
+class TestPause:
+    @pytest.mark.parametrize(
+        ("repetition", "draw", "asked", "seconds"),
+        [
+            (1, 1.0, None, 0.5),
+            (2, 1.0, None, 1.0),
+            (4, 1.0, None, 4.0),
+            (20, 1.0, None, 30.0),
+            (4, 0.0, None, 0.0),
+            (4, 0.25, None, 1.0),
+            (1, 0.0, 7.0, 7.0),
+            (1, 1.0, 7.0, 7.5),
+        ],
+    )
+    def test_grows_by_two_with_full_jitter_on_top_of_what_was_asked(
+        self, repetition: int, draw: float, asked: float | None, seconds: float
+    ) -> None:
+        assert pause_before(repetition, asked, lambda: draw) == seconds
+
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [
+            (None, None),
+            ("0", 0.0),
+            (" 120 ", 120.0),
+            ("Tue, 14 Nov 2023 22:14:20 GMT", 60.0),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 0.0),
+            ("soon", None),
+            ("-5", None),
+            ("", None),
+            ("1e400", None),
+        ],
+    )
+    def test_reads_retry_after_in_both_forms(self, header: str | None, seconds: float | None) -> None:
+        assert retry_after(header, now=NOW) == seconds
+
+    def test_follows_retry_after(self, clock: Clock) -> None:
+        wire = Wire(clock, tokens(1), answer(429, {"retry-after": "3"}), RUNNING)
+
+        wire.run(read_workflow(exchange_with(clock, draw=0.0)))
+
+        assert wire.slept == [3.0]
+
+
+class TestBounds:
+    def test_no_try_begins_after_the_time_is_up(self, clock: Clock) -> None:
+        wire = Wire(clock, tokens(1), *[answer(503, {"retry-after": "5"})] * 9)
+
+        with pytest.raises(errors.ServiceUnavailable):
+            wire.run(read_workflow(exchange_with(clock, draw=0.0, tries=9, retry_seconds=12)))
+
+        assert wire.slept == [5.0, 5.0]
+
+    def test_a_longer_wait_than_is_left_is_handed_to_the_caller_at_once(self, clock: Clock) -> None:
+        wire = Wire(clock, tokens(1), answer(429, {"retry-after": "3600"}))
+
+        with pytest.raises(errors.RateLimited) as raised:
+            wire.run(read_workflow(exchange_with(clock)))
+
+        assert raised.value.retry_after == 3600
+        assert wire.slept == []
+
+    def test_an_answer_may_take_the_read_timeout_however_little_time_is_left(self, clock: Clock) -> None:
+        wire = Wire(clock, tokens(1), answer(503, {"retry-after": "9"}), RUNNING)
+
+        wire.run(read_workflow(exchange_with(clock, draw=0.0, retry_seconds=10, read_timeout=7)))
+
+        assert [send.patience for send in wire.sent[1:]] == [10, 7]
+
+
+class TestTokens:
+    def test_are_obtained_with_the_first_call_and_kept(self, clock: Clock) -> None:
+        workflows = exchange_with(clock)
+        wire = Wire(clock, tokens(1), RUNNING, RUNNING)
+
+        wire.run(read_workflow(workflows))
+        wire.run(read_workflow(workflows))
+
+        assert wire.paths == ["/auth/authorize", f"/workflows/{WORKFLOW}", f"/workflows/{WORKFLOW}"]
+        assert wire.sent[2].headers["Authorization"] == "Bearer access-1"
+
+    @pytest.mark.parametrize(
+        ("life", "age", "renewed"),
+        [
+            (3600, 3539, False),
+            (3600, 3540, True),
+            (100, 89, False),
+            (100, 90, True),
+            (None, 10**9, False),
+            (0, 10**9, False),
+        ],
+    )
+    def test_are_refreshed_early(self, clock: Clock, life: float | None, age: float, renewed: bool) -> None:
+        workflows = exchange_with(clock)
+        wire = Wire(clock, tokens(1, life), RUNNING, *[tokens(2)] * renewed, RUNNING)
+        wire.run(read_workflow(workflows))
+
+        clock.moment += age
+        wire.run(read_workflow(workflows))
+
+        assert ("/auth/refresh" in wire.paths) is renewed
+
+    def test_that_are_valid_still_are_used_when_an_early_refresh_fails(self, clock: Clock) -> None:
+        workflows = exchange_with(clock, tries=1)
+        wire = Wire(clock, tokens(1, 100), RUNNING, answer(503), answer(503), RUNNING, RUNNING)
+        wire.run(read_workflow(workflows))
+
+        clock.moment += 92
+        wire.run(read_workflow(workflows))
+        wire.run(read_workflow(workflows))
+
+        assert wire.sent[-1].headers["Authorization"] == "Bearer access-1"
+        assert wire.paths.count("/auth/refresh") == 1
+
+    def test_of_an_unreachable_service_are_not_asked_for_twice(self, clock: Clock) -> None:
+        workflows = exchange_with(clock, tries=1)
+        wire = Wire(clock, tokens(1, 100), RUNNING, Lost("refused", arrived=False))
+        wire.run(read_workflow(workflows))
+
+        clock.moment += 101
+        with pytest.raises(errors.ServiceUnreachable):
+            wire.run(read_workflow(workflows))
+
+        assert wire.paths[-1] == "/auth/refresh"
+
+    def test_that_no_header_could_carry_are_refused(self, clock: Clock) -> None:
+        wire = Wire(clock, answer(accessToken="two\r\nlines"))
+
+        with pytest.raises(errors.UnexpectedAnswer, match="accessToken") as raised:
+            wire.run(read_workflow(exchange_with(clock)))
+
+        assert "two" not in str(raised.value)
+
+    def test_whoever_waited_for_a_renewal_takes_what_it_brought(self, clock: Clock) -> None:
+        workflows = exchange_with(clock)
+        wire = Wire(clock, tokens(1), RUNNING, tokens(2))
+        wire.run(read_workflow(workflows))
+        first, second = read_workflow(workflows), read_workflow(workflows)
+        for steps in (first, second):
+            steps.send(None)
+        renewals = [steps.send(answer(401)) for steps in (first, second)]
+
+        for renewal in renewals:
+            assert isinstance(renewal, Alone)
+            wire.run(renewal.steps)
+
+        assert wire.paths.count("/auth/refresh") == 1
+        replays = [steps.send(None) for steps in (first, second)]
+        assert [replay.headers["Authorization"] for replay in replays] == ["Bearer access-2"] * 2
+
+    def test_appear_in_no_log_and_no_repr(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("DEBUG")
+        workflows = exchange_with(clock)
+        wire = Wire(clock, tokens(1), answer(401), answer(400), answer(503), tokens(2), answer(503), RUNNING)
+
+        wire.run(read_workflow(workflows))
+
+        shown = caplog.text + repr(wire.sent)
+        assert "Trying again" in shown
+        assert not [word for word in ("access-", "refresh-", "secret") if word in shown]
+
+
+class TestEveryStatus:
+    """One error for each refusal, whichever call it befalls."""
+
+    @pytest.mark.parametrize(
+        ("status", "replayable", "once_only"),
+        [
+            (400, errors.RequestRejected, errors.RequestRejected),
+            (403, errors.PermissionDenied, errors.PermissionDenied),
+            (404, errors.NotFound, errors.NotFound),
+            (405, errors.RequestRejected, errors.RequestRejected),
+            (408, errors.ServiceUnavailable, errors.OutcomeUnknown),
+            (409, errors.RequestRejected, errors.RequestRejected),
+            (415, errors.RequestRejected, errors.RequestRejected),
+            (425, errors.ServiceUnavailable, errors.OutcomeUnknown),
+            (429, errors.RateLimited, errors.RateLimited),
+            (500, errors.ServiceUnavailable, errors.OutcomeUnknown),
+            (502, errors.ServiceUnavailable, errors.OutcomeUnknown),
+            (503, errors.ServiceUnavailable, errors.ServiceUnavailable),
+            (504, errors.ServiceUnavailable, errors.OutcomeUnknown),
+            (599, errors.ServiceUnavailable, errors.OutcomeUnknown),
+            (302, errors.UnexpectedAnswer, errors.UnexpectedAnswer),
+        ],
+    )
+    def test_has_its_error(
+        self, clock: Clock, status: int, replayable: type[Exception], once_only: type[Exception]
+    ) -> None:
+        refusal = answer(status, fingerprint="f-1", errors=[{"code": "C", "message": "why"}])
+        raised = []
+        for call in (calls.read_workflow(WORKFLOW), calls.run_workflow(WORKFLOW, WORKFLOW)):
+            wire = Wire(clock, tokens(1), refusal)
+            with pytest.raises(errors.WorkflowsError) as caught:
+                wire.run(exchange_with(clock, tries=1).perform(call))
+            raised.append(caught.value)
+
+        assert [type(error) for error in raised] == [replayable, once_only]
+        assert {error.status for error in raised} == {status}
+        if status != 302:
+            assert {(error.code, error.detail, error.fingerprint) for error in raised} == {
+                ("C", "why", "f-1")
+            }
+            assert all("f-1" in str(error) and "C: why" in str(error) for error in raised)
+
+    @pytest.mark.parametrize(
+        "body",
+        [b"", b"<html>no</html>", b"[]", b"null", b'{"errors": "x"}', b"\xff\xfe", b"[" * 100_000],
+        ids=["empty", "html", "list", "null", "wrong type", "binary", "deep"],
+    )
+    @pytest.mark.parametrize("status", [200, 400, 500])
+    def test_survives_any_body(self, clock: Clock, status: int, body: bytes) -> None:
+        wire = Wire(clock, tokens(1), Response(status, {}, body))
+
+        with pytest.raises(errors.WorkflowsError) as raised:
+            wire.run(exchange_with(clock, tries=1).perform(calls.read_workflow(WORKFLOW)))
+
+        assert len(str(raised.value)) < 600
+
+    def test_unknown_fields_of_an_answer_are_kept(self, clock: Clock) -> None:
+        came = {"id": WORKFLOW, "status": "RUNNING", "later": {"deep": [1, None]}}
+        wire = Wire(clock, tokens(1), answer(**came))
+
+        workflow = wire.run(read_workflow(exchange_with(clock)))
+
+        assert workflow.json_object() == came
+
+
+def test_an_error_crosses_processes_unchanged() -> None:
+    error = errors.RateLimited("slow", status=429, code="C", detail="d", fingerprint="f", retry_after=2.0)
+
+    copy = errors.from_facts(json.loads(json.dumps(error.facts())))
+
+    assert type(copy) is errors.RateLimited
+    assert str(copy) == "slow"
+    assert vars(copy) == vars(error)

@@ -1,0 +1,147 @@
+"""What a client is told before its first call, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from airflow_provider_workflows.api import Outcome, Settings, Statuses, status
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.personal import excerpt, masked, without
+
+UNRECOGNISED = "ON_THE_MOON"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"host": "http://example.org"}, "plain http to example.org"),
+        ({"host": "http://127.0.0.1.example.org"}, "plain http"),
+        ({"host": "ftp://example.org"}, "must be a URL"),
+        ({"host": "example.org"}, "must be a URL"),
+        ({"host": "https://user:word@example.org"}, "without user"),
+        ({"host": "https://example.org?a=b"}, "without user, query"),
+        ({"host": "https://exa mple.org"}, "white space"),
+        ({"host": "https://[::1"}, "not a URL"),
+        ({"host": "https://example.org:port"}, "not a URL"),
+        ({"secret": ""}, "no secret"),
+        ({"key": ""}, "no API key"),
+        ({"key": "a\nb"}, "key has white space"),
+        ({"connect_timeout": 0}, "connect_timeout must be"),
+        ({"read_timeout": -1}, "read_timeout must be"),
+        ({"read_timeout": float("nan")}, "read_timeout must be"),
+        ({"tries": 0}, "tries must be"),
+        ({"verify": "no/such/file.pem"}, "CA file that does not exist"),
+    ],
+)
+def test_settings_that_cannot_be_right_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message) as raised:
+        Settings(**{"key": "key", "secret": "swordfish", **given})  # type: ignore[arg-type]
+
+    assert "swordfish" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["http://127.0.0.1:8099", "http://[::1]:8099", "http://localhost", "https://example.org/path/"]
+)
+def test_https_and_loopback_hosts_are_taken(host: str) -> None:
+    assert Settings(host=host, key="k", secret="s").host == host.rstrip("/")
+
+
+def test_the_secret_is_not_shown() -> None:
+    assert "swordfish" not in repr(Settings(key="key", secret="swordfish"))
+
+
+class TestStatuses:
+    @pytest.mark.parametrize(
+        ("name", "outcome"),
+        [
+            ("COMPLETED", Outcome.SUCCESS),
+            *[(name, Outcome.FAILURE) for name in status.FAILURE_STATUSES],
+            ("RUNNING", Outcome.PENDING),
+            (UNRECOGNISED, Outcome.PENDING),
+            ("completed", Outcome.PENDING),
+            ("", Outcome.PENDING),
+        ],
+    )
+    def test_mean_success_failure_or_pending(self, name: str, outcome: Outcome) -> None:
+        assert Statuses().outcome(name) is outcome
+
+    def test_that_are_not_recognised_are_logged_once(
+        self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(status, "_reported", set())
+
+        for _ in range(3):
+            Statuses().outcome(UNRECOGNISED)
+            Statuses().outcome("RUNNING")
+
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert UNRECOGNISED in caplog.text
+
+    def test_are_configuration(self) -> None:
+        statuses = Statuses.of(["DONE", "FAILED"], None)
+
+        assert statuses.outcome("DONE") is Outcome.SUCCESS
+        assert statuses.outcome("FAILED") is Outcome.SUCCESS
+        assert statuses.outcome("REJECTED") is Outcome.FAILURE
+        assert statuses.outcome("COMPLETED") is Outcome.PENDING
+
+    def test_cannot_mean_both(self) -> None:
+        with pytest.raises(InvalidInput, match="both name DONE"):
+            Statuses.of(["DONE"], ["DONE"])
+
+
+class TestPersonal:
+    def test_values_under_personal_names_are_masked_at_any_depth(self) -> None:
+        result = {
+            "partyDetails": {"personal": {"firstName": "Jo", "phone": {"number": "6"}, "email": None}},
+            "checks": [{"personal_number": "02211012345", "passed": True}],
+        }
+
+        assert masked(result) == {
+            "partyDetails": {"personal": {"firstName": "***", "phone": "***", "email": None}},
+            "checks": [{"personal_number": "***", "passed": True}],
+        }
+
+    @pytest.mark.parametrize(
+        ("body", "shown"),
+        [
+            (b"<html>\n<title>502</title>", "<html> <title>502</title>"),
+            (
+                b'{"firstName": "Jo", "n": 12, "status": "RUNNING"}',
+                '{"firstName": "…", "n": …, "status": "RUNNING"}',
+            ),
+            (b'{"firstName": "Jo', '{"firstName": "…"'),
+            (b'["Jo", 1]', '["…", …]'),
+            (b"a\x00\x1b[31mb\r\nc", "a [31mb c"),
+            (b"x" * 1000, "x" * 159 + "…"),
+        ],
+    )
+    def test_an_excerpt_shows_names_and_no_values(self, body: bytes, shown: str) -> None:
+        assert excerpt(body) == shown
+
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("BRUNHILDE is unknown", "*** is unknown"),
+            ("number 02211012345", "number ***"),
+            ("Jo is not John", "*** is not John"),
+            ("must be 1 to 9", "must be 1 to 9"),
+        ],
+    )
+    def test_what_was_sent_does_not_come_back(self, text: str, shown: str) -> None:
+        sent = {"firstName": "Brunhilde", "lastName": "Jo", "personalNumber": "02211012345", "n": 1}
+
+        assert without(text, sent) == shown
+
+
+def test_the_api_can_be_used_without_airflow() -> None:
+    program = (
+        "import sys; sys.modules['airflow'] = None; "
+        "import airflow_provider_workflows.api, airflow_provider_workflows.sandbox"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)
