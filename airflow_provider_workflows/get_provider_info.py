@@ -1,0 +1,66 @@
+"""What Airflow asks of a provider."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_workflows import __version__
+from airflow_provider_workflows.hooks.fields import FIELDS
+
+_PACKAGE = "airflow_provider_workflows"
+_INTEGRATION = "Workflows"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description, as ``provider_info.schema.json`` of Airflow has it."""
+
+    def modules(*names: str) -> list[dict[str, Any]]:
+        return [
+            {"integration-name": _INTEGRATION, "python-modules": [f"{_PACKAGE}.{name}" for name in names]}
+        ]
+
+    return {
+        "package-name": "airflow-provider-workflows",
+        "name": _INTEGRATION,
+        "description": "TransactionLink's Workflows API: cases, parameters, workflow runs and their results.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://docs.transactionlink.io",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": modules("hooks.workflows"),
+        "operators": modules("operators.case", "operators.parameters", "operators.run", "operators.result"),
+        "sensors": modules("sensors.workflow_status"),
+        "triggers": modules("triggers.workflow_status"),
+        "connection-types": [
+            {
+                "connection-type": "workflows",
+                "hook-class-name": f"{_PACKAGE}.hooks.workflows.WorkflowsHook",
+                "hook-name": _INTEGRATION,
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port"],
+                    "relabeling": {
+                        "host": "Base URL",
+                        "login": "API key",
+                        "password": "Secret or organization token",
+                    },
+                    "placeholders": {
+                        "host": "https://api.transactionlink.io",
+                        "login": "the API key; empty for an organization token",
+                        "password": "the key's secret, or an organization token (tot_...)",
+                    },
+                },
+                "conn-fields": {
+                    name: {
+                        "label": field.label,
+                        "description": field.description,
+                        "schema": dict(field.schema),
+                    }
+                    for name, field in FIELDS.items()
+                },
+            }
+        ],
+    }

@@ -1,0 +1,150 @@
+"""The extra fields of a connection: one table for the form that Airflow shows and for reading them.
+
+Nothing heavy is imported here: Airflow reads this whenever it lists its providers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ExtraField:
+    """One field of the connection's extra.
+
+    :param label: what the form calls it
+    :param description: the form's help text
+    :param schema: JSON schema for the form
+    :param parse: from JSON, or from the text of a URI, to the setting's value; raises ValueError with what
+        is wanted
+    """
+
+    label: str
+    description: str
+    schema: Mapping[str, Any]
+    parse: Callable[[Any], Any]
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else 0.0
+    if not 0 < seconds < math.inf:
+        raise ValueError
+    return seconds
+
+
+def _count(value: Any) -> int:
+    count = int(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else 0
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _truth(value: Any) -> bool:
+    truth = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in truth:
+        return truth[value.strip().lower()]
+    raise ValueError
+
+
+def _verification(value: Any) -> bool | str:
+    try:
+        return _truth(value)
+    except ValueError:
+        if isinstance(value, str):
+            return value.strip()
+        raise
+
+
+def _statuses(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise ValueError
+    names = tuple(item.strip() for item in value if item.strip())
+    if not names:
+        raise ValueError
+    return names
+
+
+_NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}
+_TEXT = {"type": ["string", "null"]}
+
+FIELDS: Mapping[str, ExtraField] = {
+    "connect_timeout": ExtraField(
+        "Connect timeout (seconds)",
+        "How long to wait for a connection, TLS included. Default: 10.",
+        _NUMBER,
+        _seconds,
+    ),
+    "read_timeout": ExtraField(
+        "Read timeout (seconds)",
+        "How long to wait without a byte of an answer. Default: 60.",
+        _NUMBER,
+        _seconds,
+    ),
+    "tries": ExtraField(
+        "Tries per call",
+        "How often a call is tried at most. A call that may have been carried out is never sent again, "
+        "whatever this says. Default: 5.",
+        {"type": ["integer", "null"], "minimum": 1},
+        _count,
+    ),
+    "success_statuses": ExtraField(
+        "Success statuses",
+        "Statuses that mean success, separated by commas, written as the service writes them. "
+        "Default: COMPLETED.",
+        _TEXT,
+        _statuses,
+    ),
+    "failure_statuses": ExtraField(
+        "Failure statuses",
+        "Statuses that mean failure, separated by commas. Every other status counts as pending. Default: "
+        "FAILED, ERROR, REJECTED, CANCELLED, CANCELED, EXPIRED, TERMINATED, TIMED_OUT.",
+        _TEXT,
+        _statuses,
+    ),
+    "verify": ExtraField(
+        "Verify TLS",
+        "true, false, or the path of a CA file for a certificate from a private authority. Default: true.",
+        _TEXT,
+        _verification,
+    ),
+    "allow_http": ExtraField(
+        "Allow plain http",
+        "Permit http:// to a host that is not this machine. Secrets and personal data then travel "
+        "unencrypted. Default: no.",
+        {"type": ["boolean", "null"], "default": False},
+        _truth,
+    ),
+}
+
+_WANTED: Mapping[Callable[[Any], Any], str] = {
+    _seconds: "a number of seconds above 0",
+    _count: "a whole number from 1",
+    _truth: "true or false",
+    _verification: "true, false or the path of a CA file",
+    _statuses: "statuses separated by commas",
+}
+
+
+def read_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a connection's extra holds; what is null or empty is not given.
+
+    :raises ValueError: naming the field and what it must be
+    """
+    settings: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        value = extra.get(name)
+        if value is None or value == "":
+            continue
+        try:
+            settings[name] = field.parse(value)
+        except (ValueError, OverflowError):
+            raise ValueError(f"its extra {name!r} must be {_WANTED[field.parse]}") from None
+    return settings

@@ -1,0 +1,164 @@
+"""From an Airflow connection to a client of the Workflows API."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, Statuses, WorkflowsClient, errors
+from airflow_provider_workflows.api.settings import DEFAULT_HOST
+from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.hooks.fields import FIELDS, read_extra
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Connection
+
+#: How long testing a connection may wait for the service, in seconds: somebody is looking at the button.
+TEST_TIMEOUT_SECONDS = 10.0
+
+
+class WorkflowsHook(BaseHook):
+    """Gives clients for a connection of the type ``workflows``.
+
+    :param workflows_conn_id: id of the connection
+    """
+
+    conn_name_attr = "workflows_conn_id"
+    default_conn_name = "workflows_default"
+    conn_type = "workflows"
+    hook_name = "Workflows"
+
+    def __init__(self, workflows_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.workflows_conn_id = workflows_conn_id
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """What the connection says.
+
+        :raises AirflowNotFoundException: when there is no such connection
+        :raises InvalidInput: naming what is wrong with the connection
+        """
+        connection = self.get_connection(self.workflows_conn_id)
+        return self._settings(connection, connection.extra_dejson)
+
+    async def aget_settings(self) -> Settings:
+        """Return what the connection says, without blocking the event loop; raises as ``settings``."""
+        try:
+            connection = await self.aget_connection(self.workflows_conn_id)
+        except AirflowNotFoundException:
+            if _can_look_up_asynchronously():
+                raise
+            connection = self.get_connection(self.workflows_conn_id)
+        return self._settings(connection, await connection.aextra_dejson())
+
+    def get_conn(self) -> WorkflowsClient:
+        """Return the client for the connection, one for all hooks of a process: one pool, one token."""
+        return _shared_client(os.getpid(), self.settings)
+
+    async def aget_conn(self) -> AsyncWorkflowsClient:
+        """Return a new asynchronous client for the connection, to be closed by the caller.
+
+        It shares the token with the process's other clients for the connection, but no connections of theirs:
+        those belong to an event loop.
+        """
+        settings = await self.aget_settings()
+        return AsyncWorkflowsClient(settings, _shared_tokens(os.getpid(), settings))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Authorize for real; return whether that worked, and what is wrong in words to act on."""
+        try:
+            settings = dataclasses.replace(
+                self.settings,
+                tries=1,
+                connect_timeout=min(self.settings.connect_timeout, TEST_TIMEOUT_SECONDS),
+                read_timeout=min(self.settings.read_timeout, TEST_TIMEOUT_SECONDS),
+            )
+            with WorkflowsClient(settings) as client:
+                return _tested(client)
+        except (errors.WorkflowsError, AirflowNotFoundException) as error:
+            return False, str(error)
+
+    def _settings(self, connection: Connection, extra: Mapping[str, Any]) -> Settings:
+        try:
+            if not isinstance(extra, dict):
+                raise errors.InvalidInput("its extra must be a JSON object")
+            given = read_extra(extra)
+            statuses = Statuses.of(given.pop("success_statuses", None), given.pop("failure_statuses", None))
+            if unknown := sorted(set(extra) - set(FIELDS)):
+                self.log.warning(
+                    "Connection %s has extra fields that mean nothing here: %s. Known ones: %s.",
+                    self.workflows_conn_id,
+                    ", ".join(unknown),
+                    ", ".join(FIELDS),
+                )
+            return Settings(
+                host=_host(connection),
+                key=(connection.login or "").strip(),
+                secret=(connection.password or "").strip(),
+                statuses=statuses,
+                **given,
+            )
+        except ValueError as error:
+            raise errors.InvalidInput(f"Connection {self.workflows_conn_id!r}: {error}") from None
+
+
+@functools.lru_cache(maxsize=8)
+def _shared_client(process_id: int, settings: Settings) -> WorkflowsClient:
+    # Keyed by the process, because sockets must not be shared with one that was forked, and by all that the
+    # connection says, so that a changed connection gets a new client.
+    return WorkflowsClient(settings, _shared_tokens(process_id, settings))
+
+
+@functools.lru_cache(maxsize=8)
+def _shared_tokens(process_id: int, settings: Settings) -> TokenStore:  # noqa: ARG001  (the key)
+    return TokenStore()
+
+
+def _host(connection: Connection) -> str:
+    """Return the base URL, from a host with or without its scheme, and a port beside it or in it."""
+    host = (connection.host or "").strip()
+    if not host:
+        return DEFAULT_HOST
+    if "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+    return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
+
+
+def _can_look_up_asynchronously() -> bool:
+    # ``dag.test()`` runs triggers without the asynchronous half of the supervisor's channel.
+    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415
+
+    return hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "asend")
+
+
+_VERDICTS = (
+    (errors.TlsFailed, "TLS failure"),
+    (errors.ServiceUnreachable, "Host unreachable"),
+    (errors.AuthenticationFailed, "Key rejected"),
+)
+
+
+def _tested(client: WorkflowsClient) -> tuple[bool, str]:
+    settings = client.settings
+    try:
+        client.authorize()
+        if settings.organization_token is not None:
+            # Nothing authorizes an organization token but its use: asking for a case that cannot exist tells.
+            client.read_case(str(uuid.UUID(int=0)))
+    except errors.WorkflowsError as error:
+        from_the_service = error.code is not None or error.fingerprint is not None
+        if settings.organization_token is not None and from_the_service and error.status in (403, 404):
+            return True, f"The organization token is accepted at {settings.host}."
+        other = "The service refused" if from_the_service else "Not the Workflows API"
+        verdict = next((words for kind, words in _VERDICTS if isinstance(error, kind)), other)
+        return False, f"{verdict}: {error}"
+    return True, f"Authorized at {settings.host}."

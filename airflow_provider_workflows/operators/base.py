@@ -1,0 +1,76 @@
+"""What the operators have in common."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_workflows.api.errors import OutcomeUnknown
+from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_workflows.api import WorkflowsClient
+
+_SINGLE_EXPRESSION = re.compile(r"\s*\{\{[-+]?((?:(?!\{\{|\}\}).)*?)[-+]?\}\}\s*", re.DOTALL)
+
+
+class WorkflowsOperator(BaseOperator):
+    """An operator that makes calls of the Workflows API.
+
+    :param workflows_conn_id: id of the connection (templated)
+    """
+
+    template_fields: Sequence[str] = ("workflows_conn_id",)
+    ui_color = "#e3edf7"
+
+    def __init__(self, *, workflows_conn_id: str = WorkflowsHook.default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workflows_conn_id = workflows_conn_id
+
+    @functools.cached_property
+    def hook(self) -> WorkflowsHook:
+        """The hook of the operator's connection."""
+        return WorkflowsHook(self.workflows_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Make the operator's calls, and return what they bring.
+
+        :raises WorkflowsError: what went wrong
+        :raises AirflowFailException: where a retry could do the same thing twice
+        """
+        try:
+            return self.call(self.hook.get_conn(), context)
+        except OutcomeUnknown as error:
+            raise AirflowFailException(str(error)) from error
+
+    def call(self, client: WorkflowsClient, context: Context) -> Any:
+        """Make the operator's calls with ``client``, and return what they bring."""
+        raise NotImplementedError
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render a template; one that is a single expression keeps the expression's type.
+
+        So a number stays a number and a dict a dict. Unlike Airflow's native rendering, text that looks like
+        a number stays text: identifiers keep their leading zeros.
+        """
+        if isinstance(content, str) and (expression := _SINGLE_EXPRESSION.fullmatch(content)):
+            environment = jinja_env or self.get_template_env()
+            value = environment.compile_expression(expression[1], undefined_to_none=False)(context)
+            # An undefined value says by its text, or by raising, what the DAG's setting for it is.
+            return str(value) if isinstance(value, jinja2.Undefined) else value
+        return super().render_template(content, context, jinja_env, seen_oids)

@@ -1,0 +1,116 @@
+"""Create a case: the person or company that goes through a workflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.models import CaseDetails, validated
+from airflow_provider_workflows.api.personal import CASE_FIELDS, leaves
+from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.masking import covered, mask_in_logs, uncovered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_workflows.api import WorkflowsClient
+
+_PERSONAL = ("case", *CASE_FIELDS)
+
+
+class CreateCaseOperator(WorkflowsOperator):
+    """Create a case (``POST /cases``) and return its id; for a returning user, check and return the id given.
+
+    All fields are optional and templated, and masked in the log and in the view of rendered templates. A
+    field that is None or empty is not sent.
+
+    :param first_name: first name
+    :param last_name: last name
+    :param personal_number: personal number, text or a whole number
+    :param email: e-mail address
+    :param phone: ``{"country_code": "48", "number": "666666666"}``
+    :param company_name: name of the company
+    :param company_number: number of the company, text or a whole number
+    :param company_address: address of the company
+    :param documents: list of ``{"resource_id": ..., "resource_name": ..., "resource_path": ...}``
+    :param case: the same fields as one dict, in this spelling or the API's; may be given beside others
+    :param case_id: the case of a returning user: when it is not empty, nothing is created
+        (``GET /cases/{caseId}`` checks that it exists)
+    :param workflows_conn_id: id of the connection
+    :raises InvalidInput: naming the fields that are wrong, before anything is sent
+    :raises NotFound: when there is no case of that id
+    """
+
+    template_fields: Sequence[str] = ("case_id", "case", *CASE_FIELDS, "workflows_conn_id")
+    template_fields_renderers = {"case": "json", "phone": "json", "documents": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        personal_number: str | int | None = None,
+        email: str | None = None,
+        phone: Mapping[str, str] | None = None,
+        company_name: str | None = None,
+        company_number: str | int | None = None,
+        company_address: str | None = None,
+        documents: Sequence[Mapping[str, str]] | None = None,
+        case: Mapping[str, Any] | None = None,
+        case_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.first_name = first_name
+        self.last_name = last_name
+        self.personal_number = personal_number
+        self.email = email
+        self.phone = phone
+        self.company_name = company_name
+        self.company_number = company_number
+        self.company_address = company_address
+        self.documents = documents
+        self.case = case
+        self.case_id = case_id
+
+    def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
+        """Return the id of the case."""
+        if self.case_id is not None and self.case_id != "":
+            case_id = client.read_case(self.case_id).case_id
+            self.log.info("Case %s exists, none is created.", case_id)
+            return case_id
+        case_id = client.create_case(**self._details()).case_id
+        self.log.info("Created case %s.", case_id)
+        return case_id
+
+    def _details(self) -> dict[str, Any]:
+        one_by_one = {name: uncovered(getattr(self, name)) for name in CASE_FIELDS}
+        together = uncovered(self.case) or {}
+        if not isinstance(together, dict):
+            raise InvalidInput(f"case must be a dict of the case's fields, not {type(together).__name__}")
+        details = validated(CaseDetails, _given(together), argument="case").model_dump(exclude_none=True)
+        given = _given(one_by_one)
+        if twice := sorted(details.keys() & given.keys()):
+            raise InvalidInput(f"given both on its own and in case: {', '.join(twice)}")
+        return details | given
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        # The seam that Airflow names for this; render_template_fields is not called on a mapped task.
+        if parent is not self:
+            super()._do_render_template_fields(parent, *args, **kwargs)
+            return
+        # Before it renders too: when a template fails, Airflow logs the field that it stands in.
+        self._mask()
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        self._mask()
+        for name in _PERSONAL:
+            setattr(self, name, covered(getattr(self, name)))
+
+    def _mask(self) -> None:
+        mask_in_logs(leaves(uncovered([getattr(self, name) for name in _PERSONAL])))
+
+
+def _given(details: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in details.items() if value is not None and value != ""}

@@ -1,0 +1,49 @@
+"""Create parameters, for a workflow that needs some of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api.personal import personal_values
+from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.masking import covered_where_personal, mask_in_logs, uncovered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_provider_workflows.api import WorkflowsClient
+
+
+class CreateParametersOperator(WorkflowsOperator):
+    """Create a set of parameters for a workflow definition (``POST /parameters``) and return its id.
+
+    :param workflow_definition_id: id of the workflow definition (templated)
+    :param parameters: JSON values by name (templated); a template that is a single expression keeps its
+        value's type, so numbers stay numbers. What stands under the name of a personal field of a case is
+        masked in the log and in the view of rendered templates.
+    :param workflows_conn_id: id of the connection
+    :raises InvalidInput: naming what is no JSON, before anything is sent
+    :raises NotFound: when there is no definition of that id
+    """
+
+    template_fields: Sequence[str] = ("workflow_definition_id", "parameters", "workflows_conn_id")
+    template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
+
+    def __init__(self, *, workflow_definition_id: str, parameters: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workflow_definition_id = workflow_definition_id
+        self.parameters = parameters
+
+    def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
+        """Return the id of the parameters."""
+        parameters = client.create_parameters(self.workflow_definition_id, uncovered(self.parameters))
+        self.log.info("Created parameters %s.", parameters.id)
+        return parameters.id
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self:
+            mask_in_logs(personal_values(uncovered(self.parameters)))
+            self.parameters = covered_where_personal(self.parameters)

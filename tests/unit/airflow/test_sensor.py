@@ -1,0 +1,208 @@
+"""One behaviour in three modes: poke, reschedule and deferrable."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
+from airflow.sdk.module_loading import import_string
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+
+STATUS_CALL = "GET /workflows/{workflowId}"
+
+Wait = Callable[..., Any]
+
+
+class Rescheduled:
+    """The part of a task instance that remembers when it was first rescheduled."""
+
+    def __init__(self) -> None:
+        self.first: dt.datetime | None = None
+
+    def get_first_reschedule_date(self, context: object) -> dt.datetime | None:
+        return self.first
+
+
+def poke(**arguments: Any) -> Any:
+    return WorkflowStatusSensor(task_id="wait", mode="poke", deferrable=False, **arguments).execute({})  # type: ignore[arg-type]
+
+
+def reschedule(**arguments: Any) -> Any:
+    instance = Rescheduled()
+    while True:
+        sensor = WorkflowStatusSensor(task_id="wait", mode="reschedule", deferrable=False, **arguments)
+        try:
+            return sensor.execute({"ti": instance})  # type: ignore[arg-type, typeddict-item]
+        except AirflowRescheduleException as again:
+            now = dt.datetime.now(dt.timezone.utc)
+            instance.first = instance.first or now
+            time.sleep(max(0.0, (again.reschedule_date - now).total_seconds()))
+
+
+def defer(**arguments: Any) -> Any:
+    sensor = WorkflowStatusSensor(task_id="wait", deferrable=True, **arguments)
+    try:
+        return sensor.execute({})  # type: ignore[arg-type]
+    except TaskDeferred as deferred:
+        path, fields = deferred.trigger.serialize()
+        trigger = import_string(path)(**json.loads(json.dumps(fields)))
+
+        async def first_event() -> Any:
+            return await anext(trigger.run())
+
+        event = asyncio.run(first_event())
+        sensor = WorkflowStatusSensor(task_id="wait", deferrable=True, **arguments)
+        return sensor.resume_execution(
+            deferred.method_name,
+            {"event": json.loads(json.dumps(event.payload))},
+            {},  # type: ignore[arg-type]
+        )
+
+
+@pytest.fixture(params=[poke, reschedule, defer])
+def wait(request: pytest.FixtureRequest, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Wait:
+    """Wait for a workflow as the sensor does in one of its modes."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    function: Wait = request.param
+    return lambda **arguments: function(**{"poke_interval": 0.05, "timeout": 30} | arguments)
+
+
+def started(sandbox: Sandbox, **definition: Any) -> str:
+    """Start a workflow and return its id."""
+    with sandbox.client() as client:
+        workflow = client.run_workflow(sandbox.define(**definition), client.create_case().case_id)
+    sandbox.counts.reset()
+    return workflow.id
+
+
+def forbid_from_the_second_look(sandbox: Sandbox) -> None:
+    """Answer 403 once a first look has been answered."""
+
+    def forbid() -> None:
+        while not sandbox.counts.requests[STATUS_CALL]:
+            time.sleep(0.001)
+        sandbox.fault("forbidden", path="/workflows/{workflowId}")
+
+    threading.Thread(target=forbid, daemon=True).start()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3], ids=["ended", "running"])
+class TestEndedWorkflow:
+    def test_returns_the_success_status(self, wait: Wait, sandbox: Sandbox, seconds: float) -> None:
+        assert wait(workflow_id=started(sandbox, seconds=seconds)) == "COMPLETED"
+
+    @pytest.mark.parametrize("status", ["FAILED", "EXPIRED"])
+    def test_fails_at_once_and_without_a_retry_on_a_failure_status(
+        self, wait: Wait, sandbox: Sandbox, seconds: float, status: str
+    ) -> None:
+        workflow_id = started(sandbox, seconds=seconds, status=status)
+
+        with pytest.raises(AirflowFailException, match=f"{workflow_id} .* {status}"):
+            wait(workflow_id=workflow_id)
+
+    @pytest.mark.parametrize("option", ["soft_fail", "never_fail"])
+    def test_is_skipped_on_a_failure_status_where_asked(
+        self, wait: Wait, sandbox: Sandbox, seconds: float, option: str
+    ) -> None:
+        workflow_id = started(sandbox, seconds=seconds, status="FAILED")
+
+        with pytest.raises(AirflowSkipException):
+            wait(workflow_id=workflow_id, **{option: True})
+
+
+class TestTimeout:
+    def test_fails(self, wait: Wait, sandbox: Sandbox) -> None:
+        begin = time.monotonic()
+
+        with pytest.raises(AirflowSensorTimeout, match="timed out"):
+            wait(workflow_id=started(sandbox, seconds=600), timeout=0.4)
+
+        assert 0.4 <= time.monotonic() - begin < 5
+
+    def test_skips_with_soft_fail(self, wait: Wait, sandbox: Sandbox) -> None:
+        with pytest.raises(AirflowSkipException):
+            wait(workflow_id=started(sandbox, seconds=600), timeout=0.2, soft_fail=True)
+
+    def test_also_ends_the_wait_for_an_unknown_status(self, wait: Wait, sandbox: Sandbox) -> None:
+        with pytest.raises(AirflowSensorTimeout):
+            wait(workflow_id=started(sandbox, seconds=0.0, status="ON_THE_MOON"), timeout=0.2)
+
+
+class TestErrors:
+    def test_an_unknown_workflow_is_not_found(self, wait: Wait) -> None:
+        with pytest.raises(errors.NotFound, match=DEFINITION):
+            wait(workflow_id=DEFINITION)
+
+    def test_a_malformed_id_is_refused_before_anything_is_sent(self, wait: Wait, sandbox: Sandbox) -> None:
+        with pytest.raises(errors.InvalidInput, match="workflow_id is empty"):
+            wait(workflow_id="")
+
+        assert sandbox.counts.total_requests == 0
+
+    @pytest.mark.parametrize("soft_fail", [False, True])
+    def test_an_error_while_waiting_is_raised_as_it_is(
+        self, wait: Wait, sandbox: Sandbox, soft_fail: bool
+    ) -> None:
+        workflow_id = started(sandbox, seconds=600)
+        forbid_from_the_second_look(sandbox)
+
+        with pytest.raises(errors.PermissionDenied) as raised:
+            wait(workflow_id=workflow_id, soft_fail=soft_fail)
+
+        assert raised.value.fingerprint
+
+    def test_an_error_while_waiting_skips_with_never_fail(self, wait: Wait, sandbox: Sandbox) -> None:
+        workflow_id = started(sandbox, seconds=600)
+        forbid_from_the_second_look(sandbox)
+
+        with pytest.raises(AirflowSkipException):
+            wait(workflow_id=workflow_id, never_fail=True)
+
+
+class TestTrigger:
+    def test_stores_ids_and_numbers_only(self) -> None:
+        path, fields = WorkflowStatusTrigger(DEFINITION, "conn", 5.0, 1.5).serialize()
+
+        assert import_string(path) is WorkflowStatusTrigger
+        assert fields == {
+            "workflow_id": DEFINITION,
+            "workflows_conn_id": "conn",
+            "poke_interval": 5.0,
+            "deadline": 1.5,
+        }
+
+    async def test_uses_one_connection_for_all_its_looks(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        workflow_id = started(sandbox, seconds=0.5)
+
+        event = await anext(WorkflowStatusTrigger(workflow_id, poke_interval=0.05).run())
+
+        assert event.payload == {"status": "COMPLETED"}
+        assert sandbox.counts.requests[STATUS_CALL] >= 5
+        assert sandbox.counts.total_connections == 1
+
+    async def test_reports_a_missing_connection(self) -> None:
+        event = await anext(WorkflowStatusTrigger(DEFINITION, "no_such_connection", 0.0).run())
+
+        assert "no_such_connection" in event.payload["error"]["message"]
