@@ -1,0 +1,64 @@
+# Works with GNU make, a POSIX shell and Python 3.10 to 3.13; everything else is installed into $(VENV).
+
+VENV ?= .venv
+PYTHON ?=
+ARGUMENTS =
+
+environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
+run = $(VENV)/bin/python -m
+
+.DEFAULT_GOAL = help
+.PHONY: help demo airflow stack sandbox test test-fast lint types constraints clean environment tools
+
+help: ## show this list
+	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+		while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+	@echo
+	@echo 'Each target first installs what it needs and is missing in $(VENV).'
+
+demo: environment ## run the example DAG against a sandbox of the API (ARGUMENTS=--verbose: Airflow's log too)
+	@$(run) development.demo $(ARGUMENTS)
+
+airflow: environment ## run Airflow with the example DAGs and a sandbox of the API, to click around in
+	@$(run) development.interactive $(ARGUMENTS)
+
+stack: tools ## run PostgreSQL, Redis and all of Airflow, as docker-compose.yaml describes it (WORKERS=2)
+	@$(run) development.stack $(ARGUMENTS)
+
+sandbox: environment ## run only the sandbox of the API (ARGUMENTS=--help: its options)
+	@$(run) airflow_provider_workflows.sandbox $(ARGUMENTS)
+
+test: tools ## run all tests (ARGUMENTS go to pytest)
+	$(run) pytest $(ARGUMENTS)
+
+test-fast: tools ## run the tests that need no running Airflow (ARGUMENTS go to pytest)
+	$(run) pytest tests/unit $(ARGUMENTS)
+
+lint: tools ## check style and formatting with ruff
+	$(run) ruff check .
+	$(run) ruff format --check .
+
+types: tools ## check types with mypy
+	$(run) mypy -p airflow_provider_workflows -p development
+
+constraints: tools ## renew constraints.txt: the newest versions that go together on all Pythons
+	@echo 'Looking for the newest versions with uv ...'
+	@$(run) pip install -qq --disable-pip-version-check uv
+	@$(run) uv pip compile --quiet --universal --upgrade --python-version 3.10 --all-extras \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+		--output-file '$(VENV)/constraints.txt' pyproject.toml
+	@{ echo '# Versions that were tested together, on Python 3.10 to 3.13. Renewed by `make constraints`.'; \
+		cat '$(VENV)/constraints.txt'; } >constraints.txt
+
+clean: ## remove the environment and everything that was built
+	@if [ -f '$(VENV)/pyvenv.cfg' ]; then rm -rf '$(VENV)'; fi
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	$(environment) runtime
+
+tools:
+	$(environment) development

@@ -1,0 +1,108 @@
+#!/bin/sh
+# Makes the virtual environment that the Makefile works with, and only when something has changed.
+#
+# usage: environment.sh python              prints the interpreter that is chosen
+#        environment.sh runtime|development makes the environment, with or without the development tools
+#
+# PYTHON  the interpreter to take; else that of the environment that is there, or the first one that fits
+# VENV    where the environment is; else .venv
+
+set -eu
+
+VENV=${VENV:-.venv}
+PYTHON=${PYTHON:-}
+SUPPORTED='Python 3.10, 3.11, 3.12 or 3.13'
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# Commands that are on the PATH need not run (pyenv has such), so each is tried.
+fits() {
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
+}
+
+choose() {
+    if [ -n "$PYTHON" ]; then
+        if fits "$PYTHON"; then
+            say "$PYTHON"
+            return
+        fi
+        version=$("$PYTHON" --version 2>/dev/null | head -n 1) || true
+        fail "PYTHON=$PYTHON cannot be used (${version:-it does not run}); this project needs $SUPPORTED"
+    fi
+    for candidate in python3 python3.13 python3.12 python3.11 python3.10 python; do
+        if fits "$candidate"; then
+            say "$candidate"
+            return
+        fi
+    done
+    fail "found no $SUPPORTED on the PATH; install one, or name it: make PYTHON=/path/to/python3.12"
+}
+
+# What tells one interpreter from another; the same for an environment made from it.
+identity() {
+    "$1" -c 'import sys; print(sys.version.split()[0], sys.base_prefix)'
+}
+
+# The environment is kept as long as it runs here and is made from the interpreter asked for, if any.
+is_usable() {
+    [ -f "$VENV/made" ] && fits "$VENV/bin/python" || return 1
+    [ "$(cat "$VENV/made")" = "$(identity "$VENV/bin/python") $PWD" ] || return 1
+    [ -z "$PYTHON" ] || [ "$(identity "$PYTHON")" = "$(identity "$VENV/bin/python")" ]
+}
+
+make_environment() {
+    python=$(choose)
+    if [ -e "$VENV" ] && [ ! -f "$VENV/pyvenv.cfg" ]; then
+        # Making the environment empties the folder.
+        [ -z "$(ls -A "$VENV")" ] || fail "$VENV is in the way: it is no virtual environment"
+    fi
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || fail "Python $version here cannot make virtual" \
+        "environments. On Debian and Ubuntu: apt-get install python$version-venv." \
+        "Elsewhere install the part of Python that holds venv and ensurepip."
+    say "Making $VENV with Python $version ..."
+    "$python" -m venv --clear "$VENV" || fail "\"$python -m venv $VENV\" failed"
+    say "$(identity "$VENV/bin/python") $PWD" >"$VENV/made"
+}
+
+checksum() { cat pyproject.toml constraints.txt | cksum; }
+
+# $1: level; $2: what to install; $3: for the reader
+install() {
+    say "Installing $3 into $VENV. The first time this takes one to three minutes ..."
+    rm -f "$VENV/installed-$1"
+    # A user's pip.conf counts, but for installing into the home folder, which no environment can.
+    # Only errors are shown: a further index that lacks a package is worth a warning for each.
+    PIP_USER=0 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check \
+        --constraint constraints.txt --editable "$2" || fail "pip could not install $3; see above"
+    checksum >"$VENV/installed-$1"
+}
+
+is_installed() {
+    [ -f "$VENV/installed-$1" ] && [ "$(cat "$VENV/installed-$1")" = "$(checksum)" ]
+}
+
+# What cannot be used is refused even where it is not needed now.
+[ -z "$PYTHON" ] || choose >/dev/null
+
+case "${1:-}" in
+python)
+    choose
+    ;;
+runtime)
+    is_usable || make_environment
+    is_installed runtime || is_installed development || install runtime . "Airflow and the provider"
+    ;;
+development)
+    is_usable || make_environment
+    is_installed development || install development '.[dev]' "Airflow, the provider and the development tools"
+    ;;
+*)
+    fail "usage: environment.sh python|runtime|development"
+    ;;
+esac

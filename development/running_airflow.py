@@ -1,0 +1,243 @@
+"""A running Airflow, through its REST API."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote, urlencode
+
+from development.airflow_log import readable
+
+RUN_SECONDS = 180.0
+DAG_SECONDS = 90.0
+
+Value = TypeVar("Value")
+
+
+class AirflowFailed(RuntimeError):
+    """Airflow did not do what it was started for; the message ends with the end of its log."""
+
+
+class NoAnswer(AirflowFailed):
+    """The API server did not answer, or only that it failed; it may do better the next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInstance:
+    """A task instance of a run.
+
+    :param task_id: its task
+    :param map_index: its number if it is mapped, else -1
+    :param state: ``success``, ``failed``, ...; None before it is scheduled
+    :param try_number: the number of tries
+    :param duration: seconds of the last try
+    """
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    duration: float | None
+
+
+class RunningAirflow:
+    """A running Airflow, through its REST API.
+
+    :param url: its base URL
+    :param username: who to log in as
+    :param password: the password
+    :param failure: returns what is wrong with Airflow's processes, or None; asked while waiting
+    :param log_tail: returns the end of Airflow's log, for messages
+    """
+
+    def __init__(
+        self,
+        url: str,
+        username: str,
+        password: str,
+        *,
+        failure: Callable[[], str | None] = lambda: None,
+        log_tail: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.url = url
+        self.username = username
+        self.password = password
+        self._failure = failure
+        self._log_tail = log_tail
+        self._token: str | None = None
+        # The server is on this machine: no proxy of the environment is asked.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def call(self, method: str, path: str, body: object = None, **query: object) -> Any:
+        """Call the REST API as the user and return its JSON answer.
+
+        :param method: the HTTP method
+        :param path: below ``/api/v2``, such as ``/dags``
+        :param body: sent as JSON if not None
+        :param query: the query parameters
+        :raises urllib.error.HTTPError: when the call is refused (4xx)
+        :raises NoAnswer: when there is no answer, or a 5xx
+        """
+        if self._token is None:
+            credentials = {"username": self.username, "password": self.password}
+            self._token = str(self._send("POST", "/auth/token", credentials)["access_token"])
+        return self._send(method, f"/api/v2{path}{'?' + urlencode(query) if query else ''}", body)
+
+    def is_healthy(self) -> bool:
+        """Return whether the database, scheduler, triggerer and DAG processor are all well."""
+        try:
+            health = self._send("GET", "/api/v2/monitor/health")
+        except NoAnswer:
+            return False
+        wanted = ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        return all((health.get(name) or {}).get("status") == "healthy" for name in wanted)
+
+    def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None) -> str:
+        """Start a run, as soon as the DAG processor has found the DAG.
+
+        :param dag_id: the DAG
+        :param conf: the params of the run
+        :returns: the id of the run
+        """
+        dag = f"/dags/{quote(dag_id, safe='')}"
+
+        def is_known() -> bool:
+            try:
+                self.call("GET", f"{dag}/details")
+            except urllib.error.HTTPError as error:
+                if error.code != 404:
+                    raise
+                return False
+            return True
+
+        self.until(is_known, DAG_SECONDS, f"the DAG {dag_id} to be found")
+        self.call("PATCH", dag, {"is_paused": False})
+        run = self.call("POST", f"{dag}/dagRuns", {"logical_date": None, "conf": dict(conf or {})})
+        return str(run["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """Return the state of a run: ``queued``, ``running``, ``success`` or ``failed``."""
+        return str(self.call("GET", _run(dag_id, run_id))["state"])
+
+    def wait(self, dag_id: str, run_id: str, seconds: float = RUN_SECONDS) -> str:
+        """Wait for the end of a run.
+
+        :returns: ``success`` or ``failed``
+        :raises AirflowFailed: when it takes longer than ``seconds``
+        """
+
+        def ended() -> str | None:
+            state = self.run_state(dag_id, run_id)
+            return state if state in ("success", "failed") else None
+
+        return self.until(ended, seconds, f"the end of {dag_id}, run {run_id}")
+
+    def run(
+        self, dag_id: str, conf: Mapping[str, object] | None = None, seconds: float = RUN_SECONDS
+    ) -> tuple[str, str]:
+        """Start a run and wait for its end; return its id and its state."""
+        run_id = self.trigger(dag_id, conf)
+        return run_id, self.wait(dag_id, run_id, seconds)
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
+        """Return the task instances of a run, of whatever state, those that ran first before the others."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.call(
+                "GET", f"{_run(dag_id, run_id)}/taskInstances", limit=100, offset=len(found), order_by="id"
+            )
+            found += page["task_instances"]
+            if not page["task_instances"] or len(found) >= page["total_entries"]:
+                break
+        found.sort(key=lambda one: one["start_date"] or "~")
+        return [TaskInstance(**{name: one[name] for name in TaskInstance.__slots__}) for one in found]
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str | None]:
+        """Return the state of each task of a run that has no mapped tasks."""
+        return {one.task_id: one.state for one in self.task_instances(dag_id, run_id)}
+
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1
+    ) -> str:
+        """Return the log of a try: a line per message with all of its fields, then its exceptions."""
+        path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}/logs/{try_number}"
+        answer = self.call("GET", path, map_index=map_index, full_content="true")
+        return "\n".join(
+            readable(message) if isinstance(message, dict) else str(message) for message in answer["content"]
+        )
+
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
+    ) -> Any:
+        """Return a value that a task has pushed, None if there is none.
+
+        :param key: what it was pushed under; its own value is the one that it returned
+        """
+        path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}/xcomEntries/{quote(key)}"
+        try:
+            answer = self.call("GET", path, map_index=map_index, stringify="false")
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
+        return answer["value"]
+
+    def until(self, look: Callable[[], Value | None], seconds: float, what: str) -> Value:
+        """Look twice a second until there is something to return.
+
+        :param look: returns what is waited for, or something false
+        :param seconds: when to give up
+        :param what: what is waited for, for the message
+        :raises AirflowFailed: when that takes too long, or Airflow has failed meanwhile
+        """
+        end = time.monotonic() + seconds
+        reason = ""
+        while True:
+            try:
+                if found := look():
+                    return found
+            except NoAnswer as error:
+                reason = f" ({error})"
+            if failure := self._failure():
+                raise AirflowFailed(f"{failure}, while waiting for {what}{self._log_tail()}")
+            if time.monotonic() > end:
+                raise AirflowFailed(f"waited {seconds:g} seconds for {what}{reason}{self._log_tail()}")
+            time.sleep(0.5)
+
+    def watch(self) -> NoReturn:
+        """Return never; only an exception ends it.
+
+        :raises AirflowFailed: when Airflow ends by itself
+        """
+        while True:
+            if failure := self._failure():
+                raise AirflowFailed(f"{failure}{self._log_tail()}")
+            time.sleep(0.5)
+
+    def _send(self, method: str, path: str, body: object = None) -> Any:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310
+        try:
+            with self._opener.open(request, timeout=30) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise
+            raise NoAnswer(f"{method} {path}: the API server answered {error.code}") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(f"{method} {path}: the API server did not answer: {error}") from error
+
+
+def _run(dag_id: str, run_id: str) -> str:
+    return f"/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
