@@ -28,6 +28,8 @@ class Settings:
     :param retry_seconds: seconds after the first failed try in which another may begin
     :param verify: check the service's certificate: True, False, or the path of a CA file
     :param allow_http: permit plain http to any host
+    :param requests_per_second: how many looks at workflows a poller sends in a second at most; None for no cap
+    :param dashboard_url: address of a workflow's page, with ``{workflow_id}`` in it
     :param statuses: which statuses end a wait
     :raises InvalidInput: naming the setting and what is wrong with it
     """
@@ -41,6 +43,8 @@ class Settings:
     retry_seconds: float = 120.0
     verify: bool | str = True
     allow_http: bool = False
+    requests_per_second: float | None = None
+    dashboard_url: str | None = None
     statuses: Statuses = field(default_factory=Statuses)
 
     def __post_init__(self) -> None:
@@ -48,6 +52,10 @@ class Settings:
         for name in ("connect_timeout", "read_timeout", "retry_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} must be a number of seconds above 0")
+        if self.requests_per_second is not None and not 0 < self.requests_per_second < float("inf"):
+            raise InvalidInput("requests_per_second must be a number above 0")
+        if self.dashboard_url is not None and "{workflow_id}" not in self.dashboard_url:
+            raise InvalidInput("dashboard_url must have {workflow_id} in it, where the workflow's id goes")
         if self.tries < 1:
             raise InvalidInput("tries must be at least 1")
         if isinstance(self.verify, str) and not Path(self.verify).is_file():

@@ -29,11 +29,11 @@ class ExtraField:
     parse: Callable[[Any], Any]
 
 
-def _seconds(value: Any) -> float:
-    seconds = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else 0.0
-    if not 0 < seconds < math.inf:
+def _above_zero(value: Any) -> float:
+    number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else 0.0
+    if not 0 < number < math.inf:
         raise ValueError
-    return seconds
+    return number
 
 
 def _count(value: Any) -> int:
@@ -72,6 +72,12 @@ def _statuses(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004  (told as what is wanted, like every other)
+    return value.strip()
+
+
 _NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}
 _TEXT = {"type": ["string", "null"]}
 
@@ -80,13 +86,13 @@ FIELDS: Mapping[str, ExtraField] = {
         "Connect timeout (seconds)",
         "How long to wait for a connection, TLS included. Default: 10.",
         _NUMBER,
-        _seconds,
+        _above_zero,
     ),
     "read_timeout": ExtraField(
         "Read timeout (seconds)",
         "How long to wait without a byte of an answer. Default: 60.",
         _NUMBER,
-        _seconds,
+        _above_zero,
     ),
     "tries": ExtraField(
         "Tries per call",
@@ -109,6 +115,18 @@ FIELDS: Mapping[str, ExtraField] = {
         _TEXT,
         _statuses,
     ),
+    "requests_per_second": ExtraField(
+        "Requests per second",
+        "How many looks at waiting workflows each triggerer sends in a second at most. Default: no cap.",
+        _NUMBER,
+        _above_zero,
+    ),
+    "dashboard_url": ExtraField(
+        "Dashboard URL",
+        "Address of a workflow's page in the dashboard, with {workflow_id} in it, for the link of a task.",
+        _TEXT,
+        _text,
+    ),
     "verify": ExtraField(
         "Verify TLS",
         "true, false, or the path of a CA file for a certificate from a private authority. Default: true.",
@@ -125,7 +143,8 @@ FIELDS: Mapping[str, ExtraField] = {
 }
 
 _WANTED: Mapping[Callable[[Any], Any], str] = {
-    _seconds: "a number of seconds above 0",
+    _above_zero: "a number above 0",
+    _text: "text",
     _count: "a whole number from 1",
     _truth: "true or false",
     _verification: "true, false or the path of a CA file",

@@ -71,7 +71,12 @@ class WorkflowsHook(BaseHook):
         those belong to an event loop.
         """
         settings = await self.aget_settings()
-        return AsyncWorkflowsClient(settings, _shared_tokens(os.getpid(), settings))
+        return AsyncWorkflowsClient(settings, shared_tokens(settings))
+
+    def workflow_url(self, workflow_id: str) -> str:
+        """Return the page of a workflow: in the dashboard where the connection knows it, else in the API."""
+        template = self.settings.dashboard_url or f"{self.settings.host}/workflows/{{workflow_id}}"
+        return template.replace("{workflow_id}", workflow_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Authorize for real; return whether that worked, and what is wrong in words to act on."""
@@ -112,14 +117,19 @@ class WorkflowsHook(BaseHook):
 
 
 @functools.lru_cache(maxsize=8)
-def _shared_client(process_id: int, settings: Settings) -> WorkflowsClient:
+def _shared_client(_process_id: int, settings: Settings) -> WorkflowsClient:
     # Keyed by the process, because sockets must not be shared with one that was forked, and by all that the
     # connection says, so that a changed connection gets a new client.
-    return WorkflowsClient(settings, _shared_tokens(process_id, settings))
+    return WorkflowsClient(settings, shared_tokens(settings))
+
+
+def shared_tokens(settings: Settings) -> TokenStore:
+    """Return the tokens that all clients of this process share for the key in ``settings``."""
+    return _tokens(os.getpid(), settings.host, settings.key, settings.secret)
 
 
 @functools.lru_cache(maxsize=8)
-def _shared_tokens(process_id: int, settings: Settings) -> TokenStore:  # noqa: ARG001  (the key)
+def _tokens(*_: object) -> TokenStore:
     return TokenStore()
 
 

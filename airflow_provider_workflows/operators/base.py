@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ class WorkflowsOperator(BaseOperator):
     ui_color = "#e3edf7"
 
     def __init__(self, *, workflows_conn_id: str = WorkflowsHook.default_conn_name, **kwargs: Any) -> None:
+        kwargs.setdefault("retry_policy", WorkflowsRetryPolicy())
         super().__init__(**kwargs)
         self.workflows_conn_id = workflows_conn_id
 
@@ -50,7 +52,11 @@ class WorkflowsOperator(BaseOperator):
         try:
             return self.call(self.hook.get_conn(), context)
         except OutcomeUnknown as error:
-            raise AirflowFailException(str(error)) from error
+            raise self.unknown_outcome(error) from error
+
+    def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
+        """Return what to fail with when nobody knows whether a call was carried out: no retry may repeat it."""
+        return AirflowFailException(str(error))
 
     def call(self, client: WorkflowsClient, context: Context) -> Any:
         """Make the operator's calls with ``client``, and return what they bring."""

@@ -1,34 +1,71 @@
-"""Run a workflow."""
+"""Run a workflow, and wait for it if asked to."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_workflows.api.errors import InvalidInput
+from airflow.sdk.configuration import conf
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+
+from airflow_provider_workflows.api import Outcome
+from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowFailed, WorkflowsError
+from airflow_provider_workflows.api.models import identifier
+from airflow_provider_workflows.api.waiting import (
+    ERROR_BUDGET_SECONDS,
+    MAX_POLL_INTERVAL_SECONDS,
+    POLL_INTERVAL_SECONDS,
+    DeadlineReached,
+    Timetable,
+    Wait,
+    look,
+    success,
+    wait_with,
+)
+from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.run_record import Decision, RunRecord
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.sdk import Context
 
     from airflow_provider_workflows.api import WorkflowsClient
 
+#: The XCom that holds the workflow's id from before the wait begins.
+WORKFLOW_ID_KEY = "workflow_id"
+
 
 class RunWorkflowOperator(WorkflowsOperator):
     """Start a run of a workflow for a case (``POST /workflows/run``) and return the workflow's id.
 
-    A run is billed, so the request is repeated only when it surely was not carried out. Where that cannot be
-    known the task fails without a retry, and says what to look for.
+    A run is billed, so none is submitted twice. The request is repeated only when it surely was not carried
+    out, and the task remembers in Airflow's task state store that it submits and what it submitted: a retry
+    after a crash waits for the run that there is. A task that is cleared starts over.
 
     :param workflow_definition_id: id of the workflow definition (templated)
     :param case_id: id of the case (templated)
     :param parameters_id: id of the parameters, for a workflow that needs some (templated); when it is given
         it must not turn out empty
+    :param wait_for_completion: wait until the workflow has succeeded
+    :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
+        ``[operators] default_deferrable``
+    :param durable: remember the run; without it a retry submits another
+    :param on_unknown_outcome: what to do when nobody knows whether a run was submitted: ``"fail"`` without a
+        retry, or ``"resubmit"`` with the next retry, at the risk of a second run
+    :param poll_interval: seconds between two looks at least; in between, a look is due after a fifth of the
+        run's age
+    :param max_poll_interval: seconds between two looks at most
+    :param error_budget: seconds for which failing looks (lost connections, 5xx, 429) are borne
     :param workflows_conn_id: id of the connection
     :raises InvalidInput: naming the id that is none, before anything is sent
     :raises NotFound: when the definition or the case is unknown
-    :raises AirflowFailException: when it is unknown whether the run was started
+    :raises WorkflowFailed: naming the failure status in which the workflow ended
+    :raises AirflowTaskTimeout: when ``execution_timeout`` has passed, the time in the triggerer included
+    :raises AirflowFailException: when it is unknown whether a run was submitted
     """
 
     template_fields: Sequence[str] = (
@@ -37,6 +74,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         "parameters_id",
         "workflows_conn_id",
     )
+    operator_extra_links = (WorkflowLink(),)
 
     def __init__(
         self,
@@ -44,21 +82,98 @@ class RunWorkflowOperator(WorkflowsOperator):
         workflow_definition_id: str,
         case_id: str,
         parameters_id: str | None = None,
+        wait_for_completion: bool = False,
+        deferrable: bool | None = None,
+        durable: bool = True,
+        on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
+        poll_interval: float = POLL_INTERVAL_SECONDS,
+        max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
+        error_budget: float = ERROR_BUDGET_SECONDS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if on_unknown_outcome not in ("fail", "resubmit"):
+            raise InvalidInput(f"on_unknown_outcome must be 'fail' or 'resubmit', not {on_unknown_outcome!r}")
         self.workflow_definition_id = workflow_definition_id
         self.case_id = case_id
         self.parameters_id = parameters_id
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = (
+            conf.getboolean("operators", "default_deferrable", fallback=False)
+            if deferrable is None
+            else deferrable
+        )
+        self.durable = durable
+        self.on_unknown_outcome = on_unknown_outcome
+        self.timetable = Timetable(poll_interval, max_poll_interval)
+        self.error_budget = error_budget
         self._with_parameters = parameters_id is not None
+        self._workflow_id: str | None = None
 
-    def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
-        """Return the id of the workflow that was started."""
-        if self._with_parameters and self.parameters_id is None:
-            raise InvalidInput(
-                "parameters_id was given but turned out to be None: the task or template that it comes from "
-                "brought nothing. Leave it away to run without parameters"
+    def call(self, client: WorkflowsClient, context: Context) -> str:
+        """Return the id of the workflow, once it was started or, if asked to, has succeeded."""
+        begun = time.time()
+        workflow_id, started = self._run(client, context)
+        self._workflow_id = workflow_id
+        context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=workflow_id)
+        if not self.wait_for_completion:
+            set_link(self, context, self.hook, workflow_id)
+            return workflow_id
+        timeout: timedelta | None = self.execution_timeout
+        deadline = None if timeout is None else begun + timeout.total_seconds()
+        wait = Wait(workflow_id, started, deadline, self.timetable, self.error_budget)
+        set_link(self, context, self.hook, workflow_id)
+        event = look(client, wait) if self.deferrable else wait_with(client, wait)
+        if event is None:
+            self.log.info("Workflow %s: %s. Waiting in the triggerer.", workflow_id, wait.status)
+            self.defer(
+                trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id),
+                method_name=self.execute_complete.__name__,
             )
+        return self._success(context, workflow_id, event)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:
+        """Return the id of the workflow that the trigger saw succeed, or raise what waiting would have."""
+        return self._success(context, event["workflow_id"], event)
+
+    def on_kill(self) -> None:
+        """Say in the task's log that the workflow goes on."""
+        if self._workflow_id is not None:
+            self.log.warning("Workflow %s goes on: the API has no call that cancels it.", self._workflow_id)
+
+    def _run(self, client: WorkflowsClient, context: Context) -> tuple[str, float]:
+        """Return the id of the run and when it began, of one that there is or of a new one."""
+        self._check()
+        if not self.durable:
+            return self._submit(client), time.time()
+        record = RunRecord(context)
+        decision, known = record.read()
+        if decision is Decision.REATTACH:
+            workflow_id: str = known["workflow_id"]
+            if not self._has_failed(client, workflow_id):
+                self.log.info(
+                    "Workflow %s was submitted by an earlier try; this one goes on with it.", workflow_id
+                )
+                return workflow_id, known["started"]
+            self.log.info("Workflow %s of an earlier try has failed, submitting a new run.", workflow_id)
+        elif decision is Decision.UNKNOWN:
+            self._face_unknown_outcome(known)
+        return self._submit_recorded(client, record)
+
+    def _submit_recorded(self, client: WorkflowsClient, record: RunRecord) -> tuple[str, float]:
+        record.submitting(case_id=self.case_id, workflow_definition_id=self.workflow_definition_id)
+        try:
+            workflow_id = self._submit(client)
+        except OutcomeUnknown:
+            raise
+        except WorkflowsError:
+            record.not_submitted()
+            raise
+        started = time.time()
+        record.submitted(workflow_id, started)
+        return workflow_id, started
+
+    def _submit(self, client: WorkflowsClient) -> str:
         workflow = client.run_workflow(self.workflow_definition_id, self.case_id, self.parameters_id)
         self.log.info(
             "Started workflow %s of definition %s for case %s, status %s.",
@@ -68,3 +183,52 @@ class RunWorkflowOperator(WorkflowsOperator):
             workflow.status,
         )
         return workflow.id
+
+    def _check(self) -> None:
+        identifier("workflow_definition_id", self.workflow_definition_id)
+        identifier("case_id", self.case_id)
+        if not self._with_parameters:
+            return
+        if self.parameters_id is None:
+            raise InvalidInput(
+                "parameters_id was given but turned out to be None: the task or template that it comes from "
+                "brought nothing. Leave it away to run without parameters"
+            )
+        identifier("parameters_id", self.parameters_id)
+
+    def _has_failed(self, client: WorkflowsClient, workflow_id: str) -> bool:
+        if not self.wait_for_completion:
+            return False
+        status = client.read_workflow(workflow_id).status
+        return client.settings.statuses.outcome(status) is Outcome.FAILURE
+
+    def _face_unknown_outcome(self, known: Mapping[str, Any]) -> None:
+        about = f"case {known.get('case_id')} and definition {known.get('workflow_definition_id')}"
+        if self.on_unknown_outcome == "resubmit":
+            self.log.warning(
+                "An earlier try may have submitted a run for %s. Submitting, as on_unknown_outcome says.",
+                about,
+            )
+            return
+        raise OutcomeUnknown(
+            f"An earlier try was cut off while it submitted a run for {about}, so nobody here knows whether "
+            "there is one. Look for it in the service's dashboard; if there is none, clear the task."
+        )
+
+    def _success(self, context: Context, workflow_id: str, event: Mapping[str, Any]) -> str:
+        try:
+            status = success(event, workflow_id, self.hook.settings.statuses)
+        except WorkflowFailed as error:
+            if self.durable:
+                RunRecord(context).failed(workflow_id, error.workflow_status)
+            raise
+        except DeadlineReached as error:
+            raise AirflowTaskTimeout(str(error)) from error
+        self.log.info("Workflow %s: %s.", workflow_id, status)
+        return workflow_id
+
+    def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
+        """Return what to fail with: an error that is retried where a retry is to submit again."""
+        if self.on_unknown_outcome == "resubmit":
+            return AirflowException(f"{error} A retry submits again, as on_unknown_outcome says.")
+        return super().unknown_outcome(error)

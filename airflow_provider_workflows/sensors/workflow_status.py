@@ -4,41 +4,71 @@ from __future__ import annotations
 
 import functools
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 
-from airflow_provider_workflows.api import Outcome
-from airflow_provider_workflows.api.errors import WorkflowFailed, WorkflowsError, from_facts
+from airflow_provider_workflows.api.errors import WorkflowFailed, WorkflowsError
+from airflow_provider_workflows.api.waiting import (
+    ERROR_BUDGET_SECONDS,
+    MAX_POLL_INTERVAL_SECONDS,
+    POLL_INTERVAL_SECONDS,
+    DeadlineReached,
+    Timetable,
+    Wait,
+    success,
+)
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.links import WorkflowLink, set_link
+from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import datetime as dt
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
+
+#: A rescheduled look starts a process: it is not worth it more often, unless the DAG says so.
+RESCHEDULE_INTERVAL_SECONDS = 60.0
+#: The key of the task's state store that tells a rescheduled sensor since when its looks have failed.
+FAILING_KEY = "workflow_status_failing"
+#: The shortest fixed interval, for a ``poke_interval`` of 0.
+_SHORTEST_INTERVAL_SECONDS = 0.05
 
 
 class WorkflowStatusSensor(BaseSensorOperator):
     """Wait until a workflow has succeeded (``GET /workflows/{workflowId}``), and return its final status.
 
-    A failure status fails the task at once and without a retry, since looking again would not change it
-    (with ``soft_fail`` the task is skipped). Which statuses mean what is said by the connection. Return
-    value, errors, ``timeout`` and ``soft_fail`` are the same whether it pokes, reschedules or defers.
+    A failure status fails the task at once and without a retry, since looking again would not change it (with
+    ``soft_fail`` the task is skipped). Which statuses mean what is said by the connection. Return value,
+    errors, link, ``timeout``, ``execution_timeout`` and ``soft_fail`` are the same whether it pokes,
+    reschedules or defers.
 
     :param workflow_id: id of the workflow (templated)
     :param workflows_conn_id: id of the connection (templated)
     :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
         ``[operators] default_deferrable``
-    :param poke_interval: seconds between two looks
+    :param poll_interval: seconds between two looks at least (default 5, when it reschedules 60); in between,
+        a look is due after a fifth of the time that was waited
+    :param max_poll_interval: seconds between two looks at most
+    :param poke_interval: a fixed interval in its place, in seconds
+    :param error_budget: seconds for which failing looks (lost connections, 5xx, 429) are borne
     :param timeout: seconds after which the wait fails (``AirflowSensorTimeout``)
     :raises AirflowFailException: naming the failure status
     :raises WorkflowsError: what went wrong with a look
     """
 
     template_fields: Sequence[str] = ("workflow_id", "workflows_conn_id")
+    operator_extra_links = (WorkflowLink(),)
     ui_color = "#e3edf7"
 
     def __init__(
@@ -47,8 +77,15 @@ class WorkflowStatusSensor(BaseSensorOperator):
         workflow_id: str,
         workflows_conn_id: str = WorkflowsHook.default_conn_name,
         deferrable: bool | None = None,
+        poll_interval: float | None = None,
+        max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
+        poke_interval: timedelta | float | None = None,
+        error_budget: float = ERROR_BUDGET_SECONDS,
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("retry_policy", WorkflowsRetryPolicy())
+        if poke_interval is not None:
+            kwargs["poke_interval"] = poke_interval
         super().__init__(**kwargs)
         self.workflow_id = workflow_id
         self.workflows_conn_id = workflows_conn_id
@@ -57,57 +94,113 @@ class WorkflowStatusSensor(BaseSensorOperator):
             if deferrable is None
             else deferrable
         )
+        if poke_interval is not None:
+            poll_interval = max_poll_interval = max(self.poke_interval, _SHORTEST_INTERVAL_SECONDS)
+        elif poll_interval is None:
+            often = self.deferrable or not self.reschedule
+            poll_interval = POLL_INTERVAL_SECONDS if often else RESCHEDULE_INTERVAL_SECONDS
+        self.timetable = Timetable(poll_interval, max(poll_interval, max_poll_interval))
+        self.error_budget = error_budget
+        self._wait: Wait | None = None
 
     @functools.cached_property
     def hook(self) -> WorkflowsHook:
         """The hook of the sensor's connection."""
         return WorkflowsHook(self.workflows_conn_id)
 
-    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
+    def poke(self, context: Context) -> PokeReturnValue:
         """Look once; when the workflow has not ended and the sensor is deferrable, defer."""
-        status = self.hook.get_conn().read_workflow(self.workflow_id).status
-        ended = self._has_succeeded(status)
-        if not ended and self.deferrable:
-            self._defer(deadline=time.time() + self.timeout)
-        return PokeReturnValue(is_done=ended, xcom_value=status)
+        wait = self._wait = self._wait or self._begin(context)
+        event = self._look(context, wait)
+        if event is not None:
+            return PokeReturnValue(is_done=True, xcom_value=self._success(event))
+        if self.deferrable:
+            self.log.info("Workflow %s: %s. Waiting in the triggerer.", self.workflow_id, wait.status)
+            self.defer(
+                trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id),
+                method_name=self.execute_complete.__name__,
+            )
+        return PokeReturnValue(is_done=False)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:  # noqa: ARG002
         """Return the final status that the trigger saw, or raise what poking would have raised."""
-        if "error" in event:
-            raise from_facts(event["error"])
-        status: str = event["status"]
-        if event.get("timed_out"):
-            raise AirflowSensorTimeout(
-                f"Sensor has timed out; workflow {self.workflow_id} was {status} "
-                f"after the specified timeout of {self.timeout} seconds."
-            )
-        self._has_succeeded(status)
-        return status
+        return self._success(event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as the base class does, and honour ``never_fail`` for our own errors as poking does."""
+        """Resume as the base class does, with our own errors and timeouts handled as poking handles them."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowTaskTimeout as error:
+            if self.soft_fail or self.never_fail:
+                raise AirflowSkipException(f"Skipping: {error}") from error
+            raise
         except WorkflowsError as error:
             if self.never_fail:
                 raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
             raise
 
-    def _defer(self, deadline: float) -> None:
-        self.log.info("Workflow %s has not ended, waiting in the triggerer.", self.workflow_id)
-        self.defer(
-            trigger=WorkflowStatusTrigger(
-                self.workflow_id, self.workflows_conn_id, self.poke_interval, deadline
-            ),
-            method_name=self.execute_complete.__name__,
-        )
+    def on_kill(self) -> None:
+        """Say in the task's log that the workflow goes on."""
+        self.log.warning("Workflow %s goes on: the API has no call that cancels it.", self.workflow_id)
 
-    def _has_succeeded(self, status: str) -> bool:
-        outcome = self.hook.settings.statuses.outcome(status)
-        if outcome is Outcome.FAILURE:
-            failed = WorkflowFailed(
-                f"Workflow {self.workflow_id} ended in the failure status {status}.", workflow_status=status
-            )
-            raise AirflowFailException(str(failed)) from failed
-        self.log.info("Workflow %s: %s.", self.workflow_id, status)
-        return outcome is Outcome.SUCCESS
+    def _begin(self, context: Context) -> Wait:
+        started = time.time()
+        if self.reschedule and (first := context["ti"].get_first_reschedule_date(context)) is not None:
+            started = first.timestamp()
+        wait = Wait(
+            self.workflow_id,
+            started,
+            started + min(self.timeout, self._execution_seconds),
+            self.timetable,
+            self.error_budget,
+        )
+        set_link(self, context, self.hook, self.workflow_id)
+        return wait
+
+    def _look(self, context: Context, wait: Wait) -> dict[str, object] | None:
+        client = self.hook.get_conn()
+        try:
+            status = client.read_workflow(self.workflow_id).status
+        except WorkflowsError as error:
+            now = time.time()
+            if self.reschedule and not self.deferrable:
+                wait.failing_since = self._failing_since(context, now)
+            self.log.warning("%s", error)
+            return wait.failed(error, now)
+        if status != wait.status:
+            self.log.info("Workflow %s: %s.", self.workflow_id, status)
+        return wait.looked(status, client.settings.statuses, time.time())
+
+    def _failing_since(self, context: Context, now: float) -> float:
+        """Return since when looks have failed, over the processes of a rescheduled sensor."""
+        store = context["task_state_store"]
+        record: Any = store.get(FAILING_KEY)
+        # A look that succeeds leaves the record alone; it speaks of this outage if it was written lately.
+        lately = now - 2 * self.timetable.max_poll_interval - RESCHEDULE_INTERVAL_SECONDS
+        since: float = record["since"] if record and record["last"] >= lately else now
+        store.set(FAILING_KEY, {"since": since, "last": now})
+        return since
+
+    def _success(self, event: Mapping[str, Any]) -> str:
+        try:
+            return success(event, self.workflow_id, self.hook.settings.statuses)
+        except WorkflowFailed as error:
+            raise AirflowFailException(str(error)) from error
+        except DeadlineReached as error:
+            # The sensor's timeout and the task's execution_timeout are two things in Airflow.
+            kind = AirflowTaskTimeout if self._execution_seconds < self.timeout else AirflowSensorTimeout
+            raise kind(str(error)) from error
+
+    @property
+    def _execution_seconds(self) -> float:
+        timeout: timedelta | None = self.execution_timeout
+        return float("inf") if timeout is None else timeout.total_seconds()
+
+    def _get_next_poke_interval(
+        self, started_at: dt.datetime | float, run_duration: Callable[[], float], poke_count: int
+    ) -> float:
+        # What the base class asks for the pause until the next look, in both of its modes.
+        if self.exponential_backoff or self._wait is None:
+            interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
+            return interval
+        return self._wait.pause(time.time())

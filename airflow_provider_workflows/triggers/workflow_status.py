@@ -6,41 +6,89 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.configuration import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_workflows.api import Outcome
-from airflow_provider_workflows.api.errors import InvalidInput, WorkflowsError
+from airflow_provider_workflows.api.waiting import (
+    ERROR_BUDGET_SECONDS,
+    MAX_POLL_INTERVAL_SECONDS,
+    POLL_INTERVAL_SECONDS,
+    Timetable,
+    Wait,
+)
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.triggers.poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+#: An event is held back until the task has been deferred for this many of the worker's heartbeats.
+#:
+#: Airflow 3.3.2 marks a deferred task failed when its trigger fires before the scheduler has read that the
+#: deferring process ended, which half of the workers notice a heartbeat late (apache/airflow issues 71580 and
+#: 72716). With the default heartbeat of 5 seconds, 38 of 300 tasks failed whose trigger fired at once, 4 of 43
+#: after 3 seconds, none after 10; with a heartbeat of 1 second none of 44 after 3.
+HEARTBEATS_BEFORE_EVENT = 2
+_HEARTBEAT_SECONDS = 5
+
+
+def earliest_event(now: float) -> float:
+    """Return when a trigger may fire for a task that defers at ``now``, both in seconds since the epoch."""
+    heartbeat: int = conf.getint("workers", "min_heartbeat_interval", fallback=_HEARTBEAT_SECONDS)
+    return now + HEARTBEATS_BEFORE_EVENT * max(1, heartbeat)
+
 
 class WorkflowStatusTrigger(BaseTrigger):
-    """Ask for the status of a workflow until it is a success or failure status, or the deadline is reached.
+    """Wait until the status of a workflow is a success or failure status, or the deadline is reached.
 
-    The event is ``{"status": ...}``, with ``"timed_out": True`` beside a pending one, or ``{"error": ...}``
-    with the facts of the error.
+    The waiting is done by the process's one poller for the connection. The event is that of
+    ``api.waiting.Wait`` with the ``workflow_id`` added.
 
     :param workflow_id: id of the workflow
     :param workflows_conn_id: id of the connection
-    :param poke_interval: seconds between two looks
+    :param started: when the run began, in seconds since the epoch; None for now
     :param deadline: when to stop, in seconds since the epoch; None for never
+    :param not_before: when to fire at the earliest, in seconds since the epoch; None for at once
+    :param poll_interval: seconds between two looks at least
+    :param max_poll_interval: seconds between two looks at most
+    :param error_budget: seconds for which failing looks are borne
     """
 
     def __init__(
         self,
         workflow_id: str,
         workflows_conn_id: str = WorkflowsHook.default_conn_name,
-        poke_interval: float = 60.0,
+        *,
+        started: float | None = None,
         deadline: float | None = None,
+        not_before: float | None = None,
+        poll_interval: float = POLL_INTERVAL_SECONDS,
+        max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
+        error_budget: float = ERROR_BUDGET_SECONDS,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.workflow_id = workflow_id
         self.workflows_conn_id = workflows_conn_id
-        self.poke_interval = poke_interval
+        self.started = started
         self.deadline = deadline
+        self.not_before = not_before
+        self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
+        self.error_budget = error_budget
+
+    @classmethod
+    def for_task(cls, wait: Wait, workflows_conn_id: str) -> WorkflowStatusTrigger:
+        """Return the trigger of a task that defers now, to go on with ``wait``."""
+        return cls(
+            wait.workflow_id,
+            workflows_conn_id,
+            started=wait.started,
+            deadline=wait.deadline,
+            not_before=earliest_event(time.time()),
+            poll_interval=wait.timetable.poll_interval,
+            max_poll_interval=wait.timetable.max_poll_interval,
+            error_budget=wait.error_budget,
+        )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, which Airflow stores in plain text: ids and numbers only."""
@@ -49,31 +97,38 @@ class WorkflowStatusTrigger(BaseTrigger):
             {
                 "workflow_id": self.workflow_id,
                 "workflows_conn_id": self.workflows_conn_id,
-                "poke_interval": self.poke_interval,
+                "started": self.started,
                 "deadline": self.deadline,
+                "not_before": self.not_before,
+                "poll_interval": self.poll_interval,
+                "max_poll_interval": self.max_poll_interval,
+                "error_budget": self.error_budget,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event when the wait is over."""
-        try:
-            event = await self._wait()
-        except WorkflowsError as error:
-            event = {"error": error.facts()}
-        except AirflowNotFoundException as error:
-            event = {"error": InvalidInput(str(error)).facts()}
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        wait = Wait(
+            self.workflow_id,
+            time.time() if self.started is None else self.started,
+            self.deadline,
+            Timetable(self.poll_interval, self.max_poll_interval),
+            self.error_budget,
+        )
+        event = await Poller.of(self.workflows_conn_id).wait(wait)
+        # Under ``dag.test()`` there is no task instance, and no scheduler that could be too slow.
+        if self.task_instance is not None and self.not_before is not None:
+            await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        yield TriggerEvent({"workflow_id": self.workflow_id, **event})  # type: ignore[no-untyped-call]
 
-    async def _wait(self) -> dict[str, Any]:
-        async with await WorkflowsHook(self.workflows_conn_id).aget_conn() as client:
-            while True:
-                # The task looked before it deferred, so the first thing to do is to wait.
-                await asyncio.sleep(min(self.poke_interval, self._seconds_left()))
-                status = (await client.read_workflow(self.workflow_id)).status
-                if client.settings.statuses.outcome(status) is not Outcome.PENDING:
-                    return {"status": status}
-                if self._seconds_left() <= 0:
-                    return {"status": status, "timed_out": True}
+    async def on_kill(self) -> None:
+        """Say in the task's log what becomes of the workflow.
 
-    def _seconds_left(self) -> float:
-        return float("inf") if self.deadline is None else max(0.0, self.deadline - time.time())
+        Airflow calls this also when another triggerer has taken the trigger over or the task was cleared, so
+        a cancel call, once the API has one, must first make sure that the task has ended.
+        """
+        self.log.warning(
+            "The wait for workflow %s ended here: its task was ended, cleared, or is waited for elsewhere. "
+            "The workflow itself goes on, for the API has no call that cancels it.",
+            self.workflow_id,
+        )

@@ -16,6 +16,8 @@ from airflow_provider_workflows.operators.result import GetWorkflowResultOperato
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 
+from .conftest import TaskInstance, TaskStateStore
+
 PERSON = {
     "first_name": "Jo",
     "last_name": "Brunhilde-Kowalska",
@@ -35,10 +37,11 @@ def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-def run(operator: BaseOperator, **context: Any) -> Any:
-    """Render and execute as a task does."""
-    operator.render_template_fields(context)  # type: ignore[arg-type]
-    return operator.execute(context)  # type: ignore[arg-type]
+def run(operator: BaseOperator, **more: Any) -> Any:
+    """Render and execute as a new task does."""
+    context: Any = {"ti": TaskInstance(), "task_state_store": TaskStateStore(), **more}
+    operator.render_template_fields(context)
+    return operator.execute(context)
 
 
 def new_case() -> str:

@@ -25,55 +25,55 @@ from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 
+from .conftest import TaskInstance, TaskStateStore
+
 STATUS_CALL = "GET /workflows/{workflowId}"
 
 Wait = Callable[..., Any]
 
 
-class Rescheduled:
-    """The part of a task instance that remembers when it was first rescheduled."""
-
-    def __init__(self) -> None:
-        self.first: dt.datetime | None = None
-
-    def get_first_reschedule_date(self, context: object) -> dt.datetime | None:
-        return self.first
+def context_of(instance: TaskInstance | None = None) -> Any:
+    return {"ti": instance or TaskInstance(), "task_state_store": TaskStateStore()}
 
 
 def poke(**arguments: Any) -> Any:
-    return WorkflowStatusSensor(task_id="wait", mode="poke", deferrable=False, **arguments).execute({})  # type: ignore[arg-type]
+    return WorkflowStatusSensor(task_id="wait", mode="poke", deferrable=False, **arguments).execute(
+        context_of()
+    )
 
 
 def reschedule(**arguments: Any) -> Any:
-    instance = Rescheduled()
+    context = context_of()
     while True:
         sensor = WorkflowStatusSensor(task_id="wait", mode="reschedule", deferrable=False, **arguments)
         try:
-            return sensor.execute({"ti": instance})  # type: ignore[arg-type, typeddict-item]
+            return sensor.execute(context)
         except AirflowRescheduleException as again:
             now = dt.datetime.now(dt.timezone.utc)
-            instance.first = instance.first or now
+            context["ti"].first_reschedule_date = context["ti"].first_reschedule_date or now
             time.sleep(max(0.0, (again.reschedule_date - now).total_seconds()))
 
 
 def defer(**arguments: Any) -> Any:
     sensor = WorkflowStatusSensor(task_id="wait", deferrable=True, **arguments)
+    context = context_of()
     try:
-        return sensor.execute({})  # type: ignore[arg-type]
+        return sensor.execute(context)
     except TaskDeferred as deferred:
-        path, fields = deferred.trigger.serialize()
-        trigger = import_string(path)(**json.loads(json.dumps(fields)))
-
-        async def first_event() -> Any:
-            return await anext(trigger.run())
-
-        event = asyncio.run(first_event())
+        event = event_of(deferred)
         sensor = WorkflowStatusSensor(task_id="wait", deferrable=True, **arguments)
-        return sensor.resume_execution(
-            deferred.method_name,
-            {"event": json.loads(json.dumps(event.payload))},
-            {},  # type: ignore[arg-type]
-        )
+        return sensor.resume_execution(deferred.method_name, {"event": event}, context)
+
+
+def event_of(deferred: TaskDeferred) -> Any:
+    """Run the trigger as a triggerer does, from what is stored of it, and return what is stored of its event."""
+    path, fields = deferred.trigger.serialize()
+    trigger = import_string(path)(**json.loads(json.dumps(fields)))
+
+    async def first_event() -> Any:
+        return await anext(trigger.run())
+
+    return json.loads(json.dumps(asyncio.run(first_event()).payload))
 
 
 @pytest.fixture(params=[poke, reschedule, defer])
@@ -179,30 +179,28 @@ class TestErrors:
 
 class TestTrigger:
     def test_stores_ids_and_numbers_only(self) -> None:
-        path, fields = WorkflowStatusTrigger(DEFINITION, "conn", 5.0, 1.5).serialize()
+        path, fields = WorkflowStatusTrigger(DEFINITION, "conn", deadline=1.5).serialize()
 
         assert import_string(path) is WorkflowStatusTrigger
-        assert fields == {
-            "workflow_id": DEFINITION,
-            "workflows_conn_id": "conn",
-            "poke_interval": 5.0,
-            "deadline": 1.5,
-        }
+        assert {type(value) for value in fields.values()} <= {str, float, type(None)}
+        assert import_string(path)(**fields).serialize() == (path, fields)
 
     async def test_uses_one_connection_for_all_its_looks(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in sandbox.environment.items():
             monkeypatch.setenv(name, value)
-        workflow_id = started(sandbox, seconds=0.5)
+        workflow_id = started(sandbox, seconds=1.0)
 
-        event = await anext(WorkflowStatusTrigger(workflow_id, poke_interval=0.05).run())
+        event = await anext(
+            WorkflowStatusTrigger(workflow_id, poll_interval=0.05, max_poll_interval=0.05).run()
+        )
 
-        assert event.payload == {"status": "COMPLETED"}
-        assert sandbox.counts.requests[STATUS_CALL] >= 5
+        assert event.payload == {"workflow_id": workflow_id, "status": "COMPLETED"}
+        assert sandbox.counts.requests[STATUS_CALL] >= 3
         assert sandbox.counts.total_connections == 1
 
     async def test_reports_a_missing_connection(self) -> None:
-        event = await anext(WorkflowStatusTrigger(DEFINITION, "no_such_connection", 0.0).run())
+        event = await anext(WorkflowStatusTrigger(DEFINITION, "no_such_connection").run())
 
         assert "no_such_connection" in event.payload["error"]["message"]

@@ -1,0 +1,184 @@
+"""When to look at a run again, and what a look means: decided once, for every way of waiting.
+
+The triggerer's poller and a worker that waits go by the same rules, which know nothing of Airflow and, but for
+``wait_with``, neither wait nor ask.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.client import WorkflowsClient
+from airflow_provider_workflows.api.status import Outcome, Statuses
+
+#: The next look is due after this part of the run's age. At a fifth, with the longest interval of five minutes,
+#: a run of one hour is looked at fewer than 40 times and its end is seen at most a twelfth of its length late;
+#: at a tenth it would take more than 50 looks, since between 50 seconds and 50 minutes each can only be a tenth
+#: later than the one before.
+FRACTION_OF_AGE = 0.2
+#: Intervals are shortened at random by up to this part, so that runs which began together drift apart.
+JITTER = 0.1
+
+POLL_INTERVAL_SECONDS = 5.0
+MAX_POLL_INTERVAL_SECONDS = 300.0
+ERROR_BUDGET_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """When a run is looked at: at once, then after a part of its age, within bounds.
+
+    :param poll_interval: seconds between two looks at least
+    :param max_poll_interval: seconds between two looks at most; the same as ``poll_interval`` for a fixed one
+    :raises InvalidInput: when the bounds cannot be right
+    """
+
+    poll_interval: float = POLL_INTERVAL_SECONDS
+    max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.poll_interval <= self.max_poll_interval:
+            raise errors.InvalidInput(
+                f"poll_interval ({self.poll_interval}) must be above 0 seconds, "
+                f"and max_poll_interval ({self.max_poll_interval}) at least as long"
+            )
+
+    def interval(self, age: float, seconds_left: float, chance: float) -> float:
+        """Return the seconds until the next look.
+
+        :param age: seconds since the run began
+        :param seconds_left: seconds until the deadline, at which the last look is due
+        :param chance: a random number from 0 to 1
+        """
+        interval = min(max(FRACTION_OF_AGE * age, self.poll_interval), self.max_poll_interval)
+        if self.poll_interval < self.max_poll_interval:
+            interval = max(interval * (1 - JITTER * chance), self.poll_interval)
+        return max(0.0, min(interval, seconds_left))
+
+
+@dataclass
+class Wait:
+    """One wait for one run: what each look at it means, and when the next is due.
+
+    The end of a wait is an event as JSON: ``{"status": ...}``, with ``"timed_out": True`` beside a status that
+    is still pending, or ``{"error": ...}`` with the facts of the error.
+
+    :param workflow_id: id of the workflow
+    :param started: when the run began, in seconds since the epoch
+    :param deadline: when the wait ends at the latest, in seconds since the epoch; None for never
+    :param timetable: when to look
+    :param error_budget: seconds for which failing looks are borne, from the first one that failed
+    :param chance: a random number from 0 to 1
+    :param status: the last status that was seen
+    :param failing_since: when looks began to fail, in seconds since the epoch; None while they succeed
+    """
+
+    workflow_id: str
+    started: float = field(default_factory=time.time)
+    deadline: float | None = None
+    timetable: Timetable = field(default_factory=Timetable)
+    error_budget: float = ERROR_BUDGET_SECONDS
+    chance: Callable[[], float] = random.random
+    status: str = "not known"
+    failing_since: float | None = None
+    _failures: int = field(default=0, repr=False)
+
+    def looked(self, status: str, statuses: Statuses, now: float) -> dict[str, object] | None:
+        """Return the event when ``status``, seen at ``now``, ends the wait."""
+        self.status = status
+        self.failing_since, self._failures = None, 0
+        if statuses.outcome(status) is not Outcome.PENDING:
+            return {"status": status}
+        return self._timed_out(now)
+
+    def failed(self, error: errors.WorkflowsError, now: float) -> dict[str, object] | None:
+        """Return the event when ``error``, met at ``now``, ends the wait."""
+        if self.failing_since is None:
+            self.failing_since = now
+        self._failures += 1
+        if not is_borne(error) or now - self.failing_since >= self.error_budget:
+            return {"error": error.facts()}
+        return self._timed_out(now)
+
+    def pause(self, now: float) -> float:
+        """Return the seconds until the next look, counted from ``now``."""
+        pause = self.timetable.interval(now - self.started, self.seconds_left(now), self.chance())
+        if self.failing_since is None:
+            return pause
+        # An outage is looked through more often than a long run, and less and less often.
+        backoff = self.timetable.poll_interval * 2.0 ** min(self._failures - 1, 10)
+        budget_left = self.failing_since + self.error_budget - now
+        return max(0.0, min(backoff, self.timetable.max_poll_interval, budget_left, self.seconds_left(now)))
+
+    def seconds_left(self, now: float) -> float:
+        """Return the seconds from ``now`` until the deadline."""
+        return float("inf") if self.deadline is None else max(0.0, self.deadline - now)
+
+    def timed_out(self) -> dict[str, object]:
+        """Return the event of a wait that ends at its deadline."""
+        return {"status": self.status, "timed_out": True}
+
+    def _timed_out(self, now: float) -> dict[str, object] | None:
+        return self.timed_out() if self.seconds_left(now) <= 0 else None
+
+
+def is_borne(error: errors.WorkflowsError) -> bool:
+    """Whether a look that failed so may succeed later: only 404, 403 and bad input never do.
+
+    A rejected key is borne, since a rotated secret may be on its way; so is an answer of somebody else, such as
+    a proxy's page.
+    """
+    return error.transient or isinstance(error, (errors.UnexpectedAnswer, errors.AuthenticationFailed))
+
+
+def wait_with(client: WorkflowsClient, wait: Wait) -> dict[str, object]:
+    """Look until the wait ends, sleeping in between, and return its event."""
+    while (event := look(client, wait)) is None:
+        time.sleep(wait.pause(time.time()))
+    return event
+
+
+def look(client: WorkflowsClient, wait: Wait) -> dict[str, object] | None:
+    """Look once, and return the event when that ends the wait."""
+    try:
+        status = client.read_workflow(wait.workflow_id).status
+    except errors.WorkflowsError as error:
+        return wait.failed(error, time.time())
+    return wait.looked(status, client.settings.statuses, time.time())
+
+
+class DeadlineReached(errors.WorkflowsError):
+    """The wait for a workflow ended before the workflow did; ``workflow_status`` is the last that was seen."""
+
+    def __init__(self, message: str, *, workflow_status: str = "", **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.workflow_status = workflow_status
+
+
+def success(event: Mapping[str, Any], workflow_id: str, statuses: Statuses) -> str:
+    """Return the status that ended a wait, if it means success.
+
+    :param event: the event of the wait
+    :raises WorkflowFailed: for a failure status
+    :raises DeadlineReached: when the wait ended before the workflow
+    :raises WorkflowsError: the one that ended the wait
+    """
+    if "error" in event:
+        raise errors.from_facts(event["error"])
+    status: str = event["status"]
+    if event.get("timed_out"):
+        raise DeadlineReached(
+            f"The wait for workflow {workflow_id} has timed out, its status is {status}. The workflow itself "
+            "goes on, for the API has no call that cancels it.",
+            workflow_status=status,
+        )
+    if statuses.outcome(status) is Outcome.FAILURE:
+        raise errors.WorkflowFailed(
+            f"Workflow {workflow_id} ended in the failure status {status}.", workflow_status=status
+        )
+    return status

@@ -1,0 +1,292 @@
+"""The one poller of a triggerer process for a connection, which all triggers of the provider share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import dataclasses
+import heapq
+import itertools
+import logging
+import math
+import time
+import weakref
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
+from airflow_provider_workflows.api.client import POOL_SIZE
+from airflow_provider_workflows.api.exchange import pause_before
+from airflow_provider_workflows.api.waiting import Wait
+from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
+
+log = logging.getLogger(__name__)
+
+#: Looks that are due within this many seconds of each other go out together: waking up costs as much as a look.
+TOGETHER_SECONDS = 0.25
+#: The connection is looked up anew after this many seconds, so that a rotated secret is picked up.
+CONNECTION_SECONDS = 300.0
+#: And after a rejected key, at most this often.
+REJECTED_SECONDS = 30.0
+#: Failing looks are logged this often at most, for all waits together.
+WARNING_SECONDS = 60.0
+#: How long the look that is due at a deadline may take before the wait ends without it.
+LAST_LOOK_SECONDS = 2.0
+
+Event = dict[str, object]
+
+
+@dataclass(eq=False)
+class _Waiter:
+    wait: Wait
+    ended: asyncio.Future[Event]
+
+
+@dataclass(eq=False)
+class _Watch:
+    """One workflow and all who wait for it."""
+
+    workflow_id: str
+    waiters: list[_Waiter] = field(default_factory=list)
+    due: float = math.inf
+    looking: bool = False
+
+
+class Poller:
+    """Looks at workflows for whoever waits for them: one pool, one token, one timetable.
+
+    A heap holds the next look at each workflow, and a bounded number of tasks work off what is due. It begins
+    with the first who waits, and closes its connections when the last one has left.
+
+    :param workflows_conn_id: id of the connection
+    """
+
+    _of_loop: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]]] = (
+        weakref.WeakKeyDictionary()
+    )
+
+    def __init__(self, workflows_conn_id: str) -> None:
+        self._hook = WorkflowsHook(workflows_conn_id)
+        self._loop = asyncio.get_running_loop()
+        self._watches: dict[str, _Watch] = {}
+        self._heap: list[tuple[float, int, _Watch]] = []
+        self._order = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ready: deque[_Watch] = deque()
+        self._working = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._client: AsyncWorkflowsClient | None = None
+        self._look_up_at = 0.0
+        self._looking_up = asyncio.Lock()
+        self._paused_until = 0.0
+        self._limited = 0
+        self._next_slot = 0.0
+        self._failures = 0
+        self._warn_at = 0.0
+
+    @classmethod
+    def of(cls, workflows_conn_id: str) -> Poller:
+        """Return the poller of the running event loop for a connection."""
+        pollers = cls._of_loop.setdefault(asyncio.get_running_loop(), {})
+        if workflows_conn_id not in pollers:
+            pollers[workflows_conn_id] = cls(workflows_conn_id)
+        return pollers[workflows_conn_id]
+
+    async def wait(self, wait: Wait) -> Event:
+        """Return the event that ends ``wait``; others may wait for the same workflow."""
+        watch = self._watches.get(wait.workflow_id)
+        if watch is None:
+            watch = self._watches[wait.workflow_id] = _Watch(wait.workflow_id)
+        waiter = _Waiter(wait, self._loop.create_future())
+        watch.waiters.append(waiter)
+        deadline = self._end_at_deadline(waiter)
+        self._schedule(watch, 0.0)
+        try:
+            return await waiter.ended
+        finally:
+            if deadline is not None:
+                deadline.cancel()
+            self._leave(watch, waiter)
+
+    def _end_at_deadline(self, waiter: _Waiter) -> asyncio.TimerHandle | None:
+        # The look that is due at the deadline should end the wait. It may hang, or be kept back.
+        if waiter.wait.deadline is None:
+            return None
+        seconds = waiter.wait.seconds_left(time.time()) + LAST_LOOK_SECONDS
+        return self._loop.call_later(seconds, lambda: _end(waiter, waiter.wait.timed_out()))
+
+    def _leave(self, watch: _Watch, waiter: _Waiter) -> None:
+        watch.waiters.remove(waiter)
+        if watch.waiters:
+            return
+        del self._watches[watch.workflow_id]
+        if not self._watches:
+            self._close()
+
+    def _close(self) -> None:
+        del self._of_loop[self._loop][self._hook.workflows_conn_id]
+        if self._timer is not None:
+            self._timer.cancel()
+        self._heap.clear()
+        self._ready.clear()
+        if self._client is not None:
+            self._in_background(self._retire(self._client, list(self._tasks)))
+
+    async def _retire(self, client: AsyncWorkflowsClient, users: list[asyncio.Task[None]]) -> None:
+        try:
+            if users:
+                await asyncio.wait(users, timeout=client.settings.read_timeout)
+        finally:
+            await client.close()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        # In a context of its own: that of the first trigger would send what is logged to that task's log.
+        task: asyncio.Task[None] = contextvars.Context().run(self._loop.create_task, work)
+        _background.add(task)
+        task.add_done_callback(_background.discard)
+        return task
+
+    def _schedule(self, watch: _Watch, seconds: float) -> None:
+        """Have a look at ``watch`` in so many seconds, unless one is due earlier."""
+        moment = self._loop.time() + seconds
+        due = math.ceil(moment / TOGETHER_SECONDS) * TOGETHER_SECONDS if seconds else moment
+        if watch.looking or due >= watch.due:
+            return
+        watch.due = due
+        heapq.heappush(self._heap, (due, next(self._order), watch))
+        self._set_timer(self._heap[0][0])
+
+    def _set_timer(self, moment: float) -> None:
+        if self._timer is not None:
+            if self._timer.when() <= moment and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(moment, self._release)
+
+    def _release(self) -> None:
+        """Hand what is due to the tasks that look, as far as the service allows."""
+        self._timer = None
+        now = self._loop.time()
+        while self._heap and self._heap[0][0] <= now:
+            if (allowed_at := self._allowed_at(now)) > now:
+                self._set_timer(allowed_at)
+                break
+            due, _, watch = heapq.heappop(self._heap)
+            if watch.due == due and watch.waiters:
+                watch.due, watch.looking = math.inf, True
+                self._ready.append(watch)
+                self._take_slot(now)
+        else:
+            if self._heap:
+                self._set_timer(self._heap[0][0])
+        for _ in range(min(len(self._ready), POOL_SIZE - self._working)):
+            self._working += 1
+            task = self._in_background(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _allowed_at(self, now: float) -> float:
+        return max(self._paused_until, self._next_slot - TOGETHER_SECONDS, now)
+
+    def _take_slot(self, now: float) -> None:
+        rate = self._client.settings.requests_per_second if self._client is not None else None
+        if rate is not None:
+            self._next_slot = max(self._next_slot, now) + 1 / rate
+
+    async def _work(self) -> None:
+        try:
+            while self._ready:
+                await self._look(self._ready.popleft())
+        finally:
+            self._working -= 1
+
+    async def _look(self, watch: _Watch) -> None:
+        try:
+            client = self._client
+            if client is None or self._loop.time() >= self._look_up_at:
+                client = await self._current_client()
+            status = (await client.read_workflow(watch.workflow_id)).status
+        except errors.WorkflowsError as error:
+            self._failed(watch, error)
+        except Exception as error:
+            log.exception("Looking at workflow %s failed.", watch.workflow_id)
+            self._failed(watch, errors.ServiceUnavailable(f"Looking failed: {type(error).__name__}."))
+        else:
+            self._looked(watch, status, client)
+        finally:
+            watch.looking = False
+        if watch.waiters:
+            now = time.time()
+            pauses = [waiter.wait.pause(now) for waiter in watch.waiters if not waiter.ended.done()]
+            if pauses:
+                self._schedule(watch, max(min(pauses), _SHORTEST_PAUSE_SECONDS))
+
+    def _looked(self, watch: _Watch, status: str, client: AsyncWorkflowsClient) -> None:
+        self._limited = 0
+        now = time.time()
+        for waiter in watch.waiters:
+            _end(waiter, waiter.wait.looked(status, client.settings.statuses, now))
+
+    def _failed(self, watch: _Watch, error: errors.WorkflowsError) -> None:
+        if isinstance(error, errors.RateLimited):
+            # Looks that were under way together are refused together, and count once.
+            self._limited += self._loop.time() >= self._paused_until
+            pause = pause_before(self._limited + 1, error.retry_after, lambda: 1.0)
+            self._paused_until = max(self._paused_until, self._loop.time() + pause)
+        if isinstance(error, errors.AuthenticationFailed):
+            self._look_up_at = min(self._look_up_at, self._loop.time() + REJECTED_SECONDS)
+        self._failures += 1
+        if self._loop.time() >= self._warn_at:
+            log.warning(
+                "Connection %s: %d looks have failed since the last such line, the latest so: %s",
+                self._hook.workflows_conn_id,
+                self._failures,
+                error,
+            )
+            self._failures, self._warn_at = 0, self._loop.time() + WARNING_SECONDS
+        now = time.time()
+        for waiter in watch.waiters:
+            _end(waiter, waiter.wait.failed(error, now))
+
+    async def _current_client(self) -> AsyncWorkflowsClient:
+        async with self._looking_up:
+            if self._client is None or self._loop.time() >= self._look_up_at:
+                await self._look_up()
+        if self._client is None:
+            raise errors.ServiceUnavailable("The connection could not be looked up.")
+        return self._client
+
+    async def _look_up(self) -> None:
+        # The moment is set first: when the look-up fails, the next is not made for every look.
+        self._look_up_at = self._loop.time() + (CONNECTION_SECONDS if self._client else TOGETHER_SECONDS)
+        try:
+            settings = await self._hook.aget_settings()
+        except (AirflowNotFoundException, errors.InvalidInput) as error:
+            if self._client is not None:
+                log.warning("The connection in use is kept: %s", error)
+                return
+            raise errors.InvalidInput(str(error)) from error
+        # The wait has a budget and a timetable for what goes wrong: each look is one try.
+        settings = dataclasses.replace(settings, tries=1)
+        self._look_up_at = self._loop.time() + CONNECTION_SECONDS
+        if self._client is not None and self._client.settings == settings:
+            return
+        before, self._client = self._client, AsyncWorkflowsClient(settings, shared_tokens(settings))
+        if before is not None:
+            log.info("Connection %s has changed, and is used anew.", self._hook.workflows_conn_id)
+            self._in_background(self._retire(before, [task for task in self._tasks if not task.done()]))
+
+
+#: A look that found nothing is not repeated at once, whatever the timetable says.
+_SHORTEST_PAUSE_SECONDS = 0.01
+
+_background: set[asyncio.Task[None]] = set()
+
+
+def _end(waiter: _Waiter, event: Event | None) -> None:
+    if event is not None and not waiter.ended.done():
+        waiter.ended.set_result(event)

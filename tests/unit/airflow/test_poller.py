@@ -1,0 +1,387 @@
+"""The one poller of a process and connection, seen from the service's side of the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextvars
+import json
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.api.waiting import Timetable, Wait
+from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from airflow_provider_workflows.triggers import poller as poller_module
+from airflow_provider_workflows.triggers.poller import Event, Poller
+
+CONNECTION = "workflows_default"
+STATUS_CALL = "GET /workflows/{workflowId}"
+OFTEN = Timetable(0.05, 0.05)
+
+
+@pytest.fixture(autouse=True)
+def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def look_ups(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
+    """Counts how often each connection is looked up."""
+    counted: collections.Counter[str] = collections.Counter()
+    look_up = WorkflowsHook.aget_settings
+
+    async def counting(hook: WorkflowsHook) -> Any:
+        counted[hook.workflows_conn_id] += 1
+        return await look_up(hook)
+
+    monkeypatch.setattr(WorkflowsHook, "aget_settings", counting)
+    return counted
+
+
+def workflows(sandbox: Sandbox, number: int, **definition: Any) -> list[str]:
+    """Start runs and return their ids, with the counts at zero."""
+    definition_id = sandbox.define(**definition)
+    with sandbox.client() as client:
+        case_id = client.create_case().case_id
+        ids = [client.run_workflow(definition_id, case_id).id for _ in range(number)]
+    sandbox.counts.reset()
+    return ids
+
+
+async def wait_for(workflow_id: str, **arguments: Any) -> Event:
+    wait = Wait(workflow_id, **{"timetable": OFTEN, **arguments})
+    return await asyncio.wait_for(Poller.of(CONNECTION).wait(wait), 30)
+
+
+class TestSharing:
+    async def test_a_thousand_waits_take_the_pool_s_connections_one_token_and_one_look_up(
+        self, sandbox: Sandbox, look_ups: collections.Counter[str]
+    ) -> None:
+        ids = workflows(sandbox, 1000, seconds=1.0)
+
+        events = await asyncio.gather(*map(wait_for, ids))
+
+        assert events == [{"status": "COMPLETED"}] * 1000
+        assert sandbox.counts.requests["POST /auth/authorize"] <= 1
+        assert sandbox.counts.total_connections <= 33
+        assert look_ups == {CONNECTION: 1}
+
+    async def test_tasks_that_wait_for_the_same_workflow_share_its_looks(self, sandbox: Sandbox) -> None:
+        (workflow_id,) = workflows(sandbox, 1, seconds=1.0)
+
+        events = await asyncio.gather(*[wait_for(workflow_id) for _ in range(50)])
+
+        assert events == [{"status": "COMPLETED"}] * 50
+        # At most one look each 0.25 seconds, the first and the last beside.
+        assert sandbox.counts.requests[STATUS_CALL] <= 8
+
+    async def test_each_who_waits_has_a_deadline_of_its_own(self, sandbox: Sandbox) -> None:
+        (workflow_id,) = workflows(sandbox, 1, seconds=1.5)
+
+        late, early = await asyncio.gather(
+            wait_for(workflow_id), wait_for(workflow_id, deadline=time.time() + 0.5)
+        )
+
+        assert early == {"status": "RUNNING", "timed_out": True}
+        assert late == {"status": "COMPLETED"}
+
+    async def test_looks_that_are_due_together_go_out_together(self, sandbox: Sandbox) -> None:
+        ids = workflows(sandbox, 20, seconds=600)
+        woken = 0
+        release = Poller._release
+
+        def counting(poller: Poller) -> None:
+            nonlocal woken
+            woken += 1
+            release(poller)
+
+        poller = Poller.of(CONNECTION)
+        poller._release = counting.__get__(poller)  # type: ignore[method-assign]
+        timetable = Timetable(0.5, 0.5)
+
+        tasks = []
+        for workflow_id in ids:
+            tasks.append(asyncio.ensure_future(wait_for(workflow_id, timetable=timetable)))
+            await asyncio.sleep(0.011)
+        woken = 0
+        sandbox.counts.reset()
+        await asyncio.sleep(2)
+        await end(tasks)
+
+        looks = sandbox.counts.requests[STATUS_CALL]
+        assert looks >= 2 * len(ids)
+        assert woken <= looks / 5
+
+
+async def end(tasks: list[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class TestLife:
+    async def test_closes_its_connections_when_the_last_one_has_left(self, sandbox: Sandbox) -> None:
+        (workflow_id,) = workflows(sandbox, 1, seconds=600)
+        task = asyncio.ensure_future(wait_for(workflow_id))
+        await asyncio.sleep(0.3)
+        poller = Poller.of(CONNECTION)
+        client = poller._client
+        assert client is not None
+        assert client._session is not None
+
+        await end([task])
+        await asyncio.sleep(0.05)
+
+        assert client._session is None
+        assert Poller.of(CONNECTION) is not poller
+
+    async def test_begins_anew_after_it_has_closed(self, sandbox: Sandbox) -> None:
+        first, second = workflows(sandbox, 2, seconds=0.0)
+
+        assert await wait_for(first) == {"status": "COMPLETED"}
+        assert await wait_for(second) == {"status": "COMPLETED"}
+
+    async def test_does_nothing_for_a_waiting_run_between_its_looks(self, sandbox: Sandbox) -> None:
+        ids = workflows(sandbox, 50, seconds=600)
+        tasks = [asyncio.ensure_future(wait_for(one, timetable=Timetable(60, 60))) for one in ids]
+
+        await asyncio.sleep(1)
+        seen = sandbox.counts.requests[STATUS_CALL]
+        await end(tasks)
+
+        assert seen == 50
+
+    async def test_logs_outside_of_the_first_trigger_s_context(
+        self, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="nobody's")
+        contexts: list[str] = []
+
+        class Recorder(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                contexts.append(whose.get())
+
+        handler = Recorder()
+        logging.getLogger(poller_module.__name__).addHandler(handler)
+        (workflow_id,) = workflows(sandbox, 1, seconds=0.5)
+        sandbox.fault("cut_before", times=1, path="/workflows/{workflowId}")
+        whose.set("the first trigger's")
+
+        await wait_for(workflow_id)
+
+        logging.getLogger(poller_module.__name__).removeHandler(handler)
+        assert contexts
+        assert set(contexts) == {"nobody's"}
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"name": "cut_before"},
+            {"name": "cut_during"},
+            {"name": "server_error", "status": 500},
+            {"name": "server_error", "status": 503, "form": "html"},
+            {"name": "rate_limited", "retry_after": 0},
+            {"name": "html_ok"},
+            {"name": "truncated_json"},
+            {"name": "missing_fields"},
+            {"name": "redirect"},
+            {"name": "unauthorized"},
+        ],
+        ids=lambda fault: "-".join(map(str, fault.values())),
+    )
+    async def test_is_borne(self, sandbox: Sandbox, fault: dict[str, Any]) -> None:
+        (workflow_id,) = workflows(sandbox, 1, seconds=0.0)
+        sandbox.fault(**fault, times=3, path="/workflows/{workflowId}")
+
+        assert await wait_for(workflow_id) == {"status": "COMPLETED"}
+
+    async def test_of_a_service_that_is_away_is_borne(self, sandbox: Sandbox) -> None:
+        ids = workflows(sandbox, 20, seconds=0.5)
+        tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
+        await asyncio.sleep(0.2)
+
+        await asyncio.to_thread(sandbox.stop)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(sandbox.start)
+
+        assert await asyncio.gather(*tasks) == [{"status": "COMPLETED"}] * 20
+
+    async def test_ends_the_wait_when_the_budget_is_used_up(self, sandbox: Sandbox) -> None:
+        (workflow_id,) = workflows(sandbox, 1, seconds=600)
+        sandbox.fault("server_error", status=500)
+
+        event = await wait_for(workflow_id, error_budget=0.5)
+
+        assert event["error"]["kind"] == "ServiceUnavailable"  # type: ignore[index]
+        assert event["error"]["fingerprint"]  # type: ignore[index]
+
+    @pytest.mark.parametrize(
+        ("prepare", "kind"),
+        [
+            (lambda _: None, "NotFound"),
+            (lambda box: box.fault("forbidden", path="/workflows/{workflowId}"), "PermissionDenied"),
+        ],
+    )
+    async def test_that_is_permanent_ends_the_wait_at_once(
+        self, sandbox: Sandbox, prepare: Any, kind: str
+    ) -> None:
+        prepare(sandbox)
+
+        event = await wait_for(DEFINITION)
+
+        assert event["error"]["kind"] == kind  # type: ignore[index]
+        assert sandbox.counts.requests[STATUS_CALL] == 1
+
+    async def test_of_one_workflow_does_not_touch_the_others(self, sandbox: Sandbox) -> None:
+        (workflow_id,) = workflows(sandbox, 1, seconds=0.5)
+
+        unknown, known = await asyncio.gather(wait_for(DEFINITION), wait_for(workflow_id))
+
+        assert "error" in unknown
+        assert known == {"status": "COMPLETED"}
+
+    async def test_429_slows_the_whole_poller(self, sandbox: Sandbox) -> None:
+        ids = workflows(sandbox, 100, seconds=600)
+        tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
+        await asyncio.sleep(0.5)
+        sandbox.fault("rate_limited", retry_after=30)
+        await asyncio.sleep(0.5)
+        sandbox.counts.reset()
+
+        await asyncio.sleep(1)
+        seen = sandbox.counts.requests[STATUS_CALL]
+        await end(tasks)
+
+        assert seen == 0
+
+    async def test_a_wait_ends_at_its_deadline_while_429_keeps_the_poller_back(
+        self, sandbox: Sandbox
+    ) -> None:
+        (workflow_id,) = workflows(sandbox, 1, seconds=600)
+        sandbox.fault("rate_limited", retry_after=3600)
+
+        event = await wait_for(workflow_id, deadline=time.time() + 0.5)
+
+        assert event["timed_out"]
+
+    async def test_a_wait_ends_at_its_deadline_while_a_look_hangs(self, sandbox: Sandbox) -> None:
+        (workflow_id,) = workflows(sandbox, 1, seconds=600)
+        sandbox.fault("latency", seconds=20, path="/workflows/{workflowId}")
+
+        event = await wait_for(workflow_id, deadline=time.time() + 0.5)
+
+        assert event["timed_out"]
+
+
+class TestBounds:
+    async def test_no_more_looks_are_under_way_than_the_pool_has_connections(self, sandbox: Sandbox) -> None:
+        ids = workflows(sandbox, 200, seconds=0.0)
+        sandbox.fault("latency", seconds=0.1, path="/workflows/{workflowId}")
+
+        await asyncio.gather(*map(wait_for, ids))
+
+        assert sandbox.counts.total_connections <= 33
+
+    async def test_requests_per_second_are_capped_where_the_connection_says_so(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        capped = sandbox.connection | {"extra": {"requests_per_second": 20}}
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(capped))
+        ids = workflows(sandbox, 100, seconds=600)
+        tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
+
+        await asyncio.sleep(0.5)
+        sandbox.counts.reset()
+        await asyncio.sleep(2)
+        seen = sandbox.counts.requests[STATUS_CALL]
+        await end(tasks)
+
+        # Two seconds, and what may go out together at either end.
+        assert 20 <= seen <= 50
+
+
+class TestConnection:
+    async def test_is_looked_up_anew_when_it_expires_so_that_a_rotated_secret_is_picked_up(
+        self,
+        sandbox: Sandbox,
+        monkeypatch: pytest.MonkeyPatch,
+        look_ups: collections.Counter[str],
+    ) -> None:
+        monkeypatch.setattr(poller_module, "REJECTED_SECONDS", 0.1)
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_WORKFLOWS_DEFAULT",
+            json.dumps(sandbox.connection | {"password": "before-the-rotation"}),
+        )
+        (workflow_id,) = workflows(sandbox, 1, seconds=0.0)
+        task = asyncio.ensure_future(wait_for(workflow_id))
+        await asyncio.sleep(0.4)
+        assert not task.done()
+
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", sandbox.connection_json)
+
+        assert await task == {"status": "COMPLETED"}
+        assert look_ups[CONNECTION] >= 2
+
+    async def test_that_is_gone_while_waiting_does_not_end_the_wait(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(poller_module, "CONNECTION_SECONDS", 0.1)
+        (workflow_id,) = workflows(sandbox, 1, seconds=1.0)
+        task = asyncio.ensure_future(wait_for(workflow_id))
+        await asyncio.sleep(0.3)
+
+        monkeypatch.delenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT")
+
+        assert await task == {"status": "COMPLETED"}
+
+
+class TestLoop:
+    """Nothing holds the loop longer than Airflow's own threshold."""
+
+    THRESHOLD_SECONDS = 0.2
+
+    @pytest.fixture
+    def held(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The callbacks that held the loop longer than the threshold, in CPU time or in a blocking call."""
+        slow: list[str] = []
+        run = asyncio.Handle._run
+
+        def timed(handle: asyncio.Handle) -> None:
+            begin, cpu = time.perf_counter(), time.thread_time()
+            run(handle)
+            wall, cpu = time.perf_counter() - begin, time.thread_time() - cpu
+            # A callback that was kept waiting for a core has neither computed nor been in a call that blocks:
+            # what blocks gives the core up of its own will.
+            if cpu > self.THRESHOLD_SECONDS or (
+                wall > self.THRESHOLD_SECONDS and wall > 2 * cpu + self.THRESHOLD_SECONDS
+            ):
+                slow.append(f"{wall:.2f} s, of which {cpu:.2f} s of CPU: {handle!r}")
+
+        monkeypatch.setattr(asyncio.Handle, "_run", timed)
+        return slow
+
+    async def test_under_load_nothing_holds_it(self, sandbox: Sandbox, held: list[str]) -> None:
+        ids = await asyncio.to_thread(workflows, sandbox, 2000, seconds=(0.5, 3.0))
+        sandbox.fault("server_error", status=500, share=0.05)
+        sandbox.fault("cut_before", share=0.02)
+        held.clear()
+
+        events = await asyncio.gather(*map(wait_for, ids))
+
+        assert {event["status"] for event in events} == {"COMPLETED"}
+        assert held == []
+
+    @pytest.mark.parametrize("planted", [time.sleep, lambda seconds: sum(range(int(seconds * 10**8)))])
+    async def test_one_that_is_planted_is_found(self, held: list[str], planted: Any) -> None:
+        asyncio.get_running_loop().call_soon(planted, 0.3)
+
+        await asyncio.sleep(0.05)
+
+        assert len(held) == 1
