@@ -49,9 +49,14 @@ def reschedule(**arguments: Any) -> Any:
         try:
             return sensor.execute(context)
         except AirflowRescheduleException as again:
-            now = dt.datetime.now(dt.timezone.utc)
-            context["ti"].first_reschedule_date = context["ti"].first_reschedule_date or now
-            time.sleep(max(0.0, (again.reschedule_date - now).total_seconds()))
+            rescheduled(context, again)
+
+
+def rescheduled(context: Any, again: AirflowRescheduleException) -> None:
+    """Let the time pass until Airflow would run the task again."""
+    now = dt.datetime.now(dt.timezone.utc)
+    context["ti"].first_reschedule_date = context["ti"].first_reschedule_date or now
+    time.sleep(max(0.0, (again.reschedule_date - now).total_seconds()))
 
 
 def defer(**arguments: Any) -> Any:

@@ -1,0 +1,385 @@
+"""One contract for waiting, over the sensor and the operator, and over their modes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.operators.run_record import KEY, Decision, decide
+from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
+from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
+from airflow_provider_workflows.triggers.workflow_status import (
+    HEARTBEATS_BEFORE_EVENT,
+    WorkflowStatusTrigger,
+    earliest_event,
+)
+
+from .conftest import TaskInstance, TaskStateStore
+from .test_sensor import event_of, rescheduled
+
+STATUS_CALL = "GET /workflows/{workflowId}"
+RUN_CALL = "POST /workflows/run"
+OFTEN = {"poll_interval": 0.05, "max_poll_interval": 0.05}
+
+
+@dataclass
+class Waited:
+    """What came of a task that waited."""
+
+    result: Any
+    workflow_id: str
+    context: dict[str, Any]
+
+
+def drive(make: Callable[[], BaseOperator], context: dict[str, Any]) -> Any:
+    """Run a task to its end as Airflow does, in whichever way it waits."""
+    while True:
+        operator = make()
+        try:
+            return operator.execute(context)  # type: ignore[arg-type]
+        except AirflowRescheduleException as again:
+            rescheduled(context, again)
+        except TaskDeferred as deferred:
+            event = event_of(deferred)
+            return make().resume_execution(deferred.method_name, {"event": event}, context)  # type: ignore[arg-type]
+
+
+class Subject:
+    """A task that waits for a workflow of the sandbox."""
+
+    failure: type[BaseException]
+
+    def __init__(self, sandbox: Sandbox, context: dict[str, Any], **mode: Any) -> None:
+        self.sandbox = sandbox
+        self.context = context
+        self.mode = mode
+
+
+class Sensor(Subject):
+    failure = AirflowFailException
+
+    def wait(self, definition_id: str, **arguments: Any) -> Waited:
+        with self.sandbox.client() as client:
+            workflow_id = client.run_workflow(definition_id, client.create_case().case_id).id
+        self.context["ti"].xcoms["workflow_id"] = workflow_id
+        given = {"task_id": "wait", "workflow_id": workflow_id, **OFTEN, **self.mode, **arguments}
+        result = drive(lambda: WorkflowStatusSensor(**given), self.context)
+        assert result == "COMPLETED"
+        return Waited(result, workflow_id, self.context)
+
+
+class Operator(Subject):
+    failure = errors.WorkflowFailed
+
+    def wait(self, definition_id: str, **arguments: Any) -> Waited:
+        with self.sandbox.client() as client:
+            case_id = client.create_case().case_id
+        given = {
+            "task_id": "run",
+            "workflow_definition_id": definition_id,
+            "case_id": case_id,
+            "wait_for_completion": True,
+            **OFTEN,
+            **self.mode,
+            **arguments,
+        }
+        result = drive(lambda: RunWorkflowOperator(**given), self.context)
+        assert self.sandbox.counts.runs_per_case[case_id] == 1
+        return Waited(result, result, self.context)
+
+
+@pytest.fixture(autouse=True)
+def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param((Sensor, {"deferrable": False, "mode": "poke"}), id="sensor-poke"),
+        pytest.param((Sensor, {"deferrable": False, "mode": "reschedule"}), id="sensor-reschedule"),
+        pytest.param((Sensor, {"deferrable": True}), id="sensor-deferrable"),
+        pytest.param((Operator, {"deferrable": False}), id="operator-sync"),
+        pytest.param((Operator, {"deferrable": True}), id="operator-deferrable"),
+    ]
+)
+def subject(request: pytest.FixtureRequest, sandbox: Sandbox, context: dict[str, Any]) -> Any:
+    kind, mode = request.param
+    return kind(sandbox, context, **mode)
+
+
+class TestContract:
+    @pytest.mark.parametrize("seconds", [0.0, 0.4], ids=["ended", "running"])
+    def test_success_leaves_the_id_and_the_link(self, subject: Any, sandbox: Sandbox, seconds: float) -> None:
+        waited = subject.wait(sandbox.define(seconds=seconds))
+
+        assert waited.context["ti"].xcoms == {
+            "workflow_id": waited.workflow_id,
+            "workflow_link": f"{sandbox.url}/workflows/{waited.workflow_id}",
+        }
+
+    @pytest.mark.parametrize("seconds", [0.0, 0.4], ids=["ended", "running"])
+    def test_a_failure_status_is_raised_with_its_name(
+        self, subject: Any, sandbox: Sandbox, seconds: float
+    ) -> None:
+        with pytest.raises(subject.failure, match="failure status EXPIRED"):
+            subject.wait(sandbox.define(seconds=seconds, status="EXPIRED"))
+
+    def test_execution_timeout_ends_the_wait_and_says_that_the_workflow_goes_on(
+        self, subject: Any, sandbox: Sandbox
+    ) -> None:
+        with pytest.raises(AirflowTaskTimeout, match="goes on") as raised:
+            subject.wait(sandbox.define(seconds=600), execution_timeout=timedelta(seconds=0.4))
+
+        assert subject.context["ti"].xcoms["workflow_id"] in str(raised.value)
+
+    def test_a_blip_is_not_a_failure(self, subject: Any, sandbox: Sandbox) -> None:
+        sandbox.fault("server_error", status=500, form="html", path="/workflows/{workflowId}", times=7)
+
+        subject.wait(sandbox.define(seconds=0.3))
+
+    def test_an_outage_longer_than_the_budget_is_raised_as_it_is(
+        self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        capped = sandbox.connection | {"extra": {"tries": 1}}
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(capped))
+        sandbox.fault("server_error", status=500, path="/workflows/{workflowId}")
+
+        with pytest.raises(errors.ServiceUnavailable) as raised:
+            subject.wait(sandbox.define(seconds=0.0), error_budget=0.5)
+
+        assert raised.value.fingerprint
+        assert sandbox.counts.requests[STATUS_CALL] >= 3
+
+    def test_a_permanent_refusal_is_raised_at_once(self, subject: Any, sandbox: Sandbox) -> None:
+        sandbox.fault("forbidden", path="/workflows/{workflowId}")
+
+        with pytest.raises(errors.PermissionDenied):
+            subject.wait(sandbox.define(seconds=0.0))
+
+        assert sandbox.counts.requests[STATUS_CALL] == 1
+
+    def test_the_link_leads_to_the_dashboard_where_the_connection_knows_it(
+        self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_dashboard = sandbox.connection | {
+            "extra": {"dashboard_url": "https://dashboard.example.org/runs/{workflow_id}/view"}
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(with_dashboard))
+
+        waited = subject.wait(sandbox.define(seconds=0.0))
+
+        link = waited.context["ti"].xcoms["workflow_link"]
+        assert link == f"https://dashboard.example.org/runs/{waited.workflow_id}/view"
+
+
+class TestDeferring:
+    def test_a_task_whose_workflow_has_ended_does_not_defer(
+        self, sandbox: Sandbox, context: dict[str, Any]
+    ) -> None:
+        operator = run_operator(sandbox, seconds=0.0, wait_for_completion=True, deferrable=True)
+
+        assert operator.execute(context) in context["ti"].xcoms["workflow_link"]  # type: ignore[arg-type]
+
+    def test_id_link_and_record_are_there_before_the_wait_begins(
+        self, sandbox: Sandbox, context: dict[str, Any]
+    ) -> None:
+        operator = run_operator(sandbox, seconds=600, wait_for_completion=True, deferrable=True)
+
+        with pytest.raises(TaskDeferred):
+            operator.execute(context)  # type: ignore[arg-type]
+
+        workflow_id = context["ti"].xcoms["workflow_id"]
+        assert context["ti"].xcoms["workflow_link"].endswith(workflow_id)
+        assert context["task_state_store"].get(KEY)["workflow_id"] == workflow_id
+
+    def test_an_event_is_held_back_until_airflow_can_take_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert earliest_event(1000.0) == 1000.0 + HEARTBEATS_BEFORE_EVENT * 5
+
+        monkeypatch.setenv("AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL", "1")
+
+        assert earliest_event(1000.0) == 1000.0 + HEARTBEATS_BEFORE_EVENT * 1
+
+    def test_a_deferred_task_carries_the_wait_on(self, sandbox: Sandbox, context: dict[str, Any]) -> None:
+        operator = run_operator(
+            sandbox,
+            seconds=600,
+            wait_for_completion=True,
+            deferrable=True,
+            execution_timeout=timedelta(hours=1),
+        )
+
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute(context)  # type: ignore[arg-type]
+
+        trigger = deferred.value.trigger
+        assert isinstance(trigger, WorkflowStatusTrigger)
+        assert trigger.started is not None
+        assert trigger.deadline == pytest.approx(trigger.started + 3600, abs=5)
+        assert trigger.not_before == pytest.approx(trigger.started + 10, abs=5)
+
+
+def run_operator(sandbox: Sandbox, **arguments: Any) -> RunWorkflowOperator:
+    definition = {name: arguments.pop(name) for name in ("seconds", "status") if name in arguments}
+    with sandbox.client() as client:
+        case_id = client.create_case().case_id
+    sandbox.counts.reset()
+    return RunWorkflowOperator(
+        task_id="run", workflow_definition_id=sandbox.define(**definition), case_id=case_id, **arguments
+    )
+
+
+class TestDurability:
+    """What Airflow is told when; the decision table with real kills is among the integration tests."""
+
+    @pytest.mark.parametrize(
+        ("record", "decision"),
+        [
+            (None, Decision.SUBMIT),
+            ({"phase": "submitting", "generation": 1}, Decision.UNKNOWN),
+            ({"phase": "submitted", "generation": 1}, Decision.REATTACH),
+            ({"phase": "failed", "generation": 1}, Decision.SUBMIT),
+            ({"phase": "submitting", "generation": 0}, Decision.SUBMIT),
+            ({"phase": "submitted", "generation": 0}, Decision.SUBMIT),
+        ],
+    )
+    def test_decisions(self, record: dict[str, Any] | None, decision: Decision) -> None:
+        assert decide(record, generation=1) is decision
+
+    def test_the_intent_is_written_before_the_post_and_the_id_after_it(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[tuple[str, int]] = []
+
+        class Watched(TaskStateStore):
+            def set(self, key: str, value: Any, *, retention: object = None) -> None:
+                written.append((value["phase"], sandbox.counts.requests[RUN_CALL]))
+                super().set(key, value, retention=retention)
+
+        operator = run_operator(sandbox, seconds=0.0)
+
+        operator.execute({"ti": TaskInstance(), "task_state_store": Watched()})  # type: ignore[typeddict-item, arg-type]
+
+        assert written == [("submitting", 0), ("submitted", 1)]
+
+    def test_a_refused_run_leaves_no_intent_behind(self, sandbox: Sandbox, context: dict[str, Any]) -> None:
+        operator = run_operator(sandbox, seconds=0.0)
+        sandbox.fault("forbidden", path="/workflows/run", times=1)
+
+        with pytest.raises(errors.PermissionDenied):
+            operator.execute(context)  # type: ignore[arg-type]
+        operator.execute(context)  # type: ignore[arg-type]
+
+        assert sum(sandbox.counts.runs_per_case.values()) == 1
+
+    def test_bad_input_leaves_no_intent_behind(self, sandbox: Sandbox, context: dict[str, Any]) -> None:
+        operator = RunWorkflowOperator(task_id="run", workflow_definition_id="x", case_id="y")
+
+        with pytest.raises(errors.InvalidInput):
+            operator.execute(context)  # type: ignore[arg-type]
+
+        assert context["task_state_store"].get(KEY) is None
+        assert sandbox.counts.total_requests == 0
+
+    @pytest.mark.parametrize(
+        ("choice", "error", "retried"),
+        [("fail", AirflowFailException, False), ("resubmit", AirflowException, True)],
+    )
+    def test_a_lost_answer_is_retried_only_where_asked(
+        self,
+        sandbox: Sandbox,
+        context: dict[str, Any],
+        choice: str,
+        error: type[Exception],
+        retried: bool,
+    ) -> None:
+        operator = run_operator(sandbox, seconds=0.0, on_unknown_outcome=choice)
+        sandbox.fault("cut_after", path="/workflows/run", times=1)
+
+        with pytest.raises(error) as raised:
+            operator.execute(context)  # type: ignore[arg-type]
+
+        assert isinstance(raised.value, AirflowFailException) is not retried
+        assert sum(sandbox.counts.runs_per_case.values()) == 1
+
+    def test_without_durability_nothing_is_stored(self, sandbox: Sandbox, context: dict[str, Any]) -> None:
+        run_operator(sandbox, seconds=0.0, durable=False).execute(context)  # type: ignore[arg-type]
+
+        assert context["task_state_store"].stored == {}
+
+    def test_an_unknown_choice_is_refused(self) -> None:
+        with pytest.raises(errors.InvalidInput, match="on_unknown_outcome must be"):
+            RunWorkflowOperator(
+                task_id="run",
+                workflow_definition_id="x",
+                case_id="y",
+                on_unknown_outcome="perhaps",  # type: ignore[arg-type]
+            )
+
+
+class TestRetryPolicy:
+    @pytest.mark.parametrize(
+        ("error", "action", "delay"),
+        [
+            (errors.RateLimited("m", retry_after=30.0), "retry", timedelta(seconds=30)),
+            (errors.ServiceUnavailable("m", retry_after=5.0), "retry", timedelta(seconds=5)),
+            (errors.RateLimited("m"), "default", None),
+            (errors.ServiceUnreachable("m"), "default", None),
+            (errors.RequestRejected("m"), "fail", None),
+            (errors.NotFound("m"), "fail", None),
+            (errors.AuthenticationFailed("m"), "fail", None),
+            (errors.InvalidInput("m"), "fail", None),
+            (errors.WorkflowFailed("m"), "fail", None),
+            (errors.OutcomeUnknown("m"), "fail", None),
+            (errors.WorkflowNotCompleted("m"), "default", None),
+            (ValueError("m"), "default", None),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+    )
+    def test_decides_by_the_error(self, error: Exception, action: str, delay: timedelta | None) -> None:
+        decision = WorkflowsRetryPolicy().evaluate(error, 1, 3)
+
+        assert (decision.action.value, decision.retry_delay) == (action, delay)
+
+    def test_is_the_operators_default_and_can_be_replaced(self) -> None:
+        ids = {"workflow_definition_id": "x", "case_id": "y"}
+
+        default = RunWorkflowOperator(task_id="a", **ids)
+        own = RunWorkflowOperator(task_id="b", retry_policy=None, **ids)
+
+        assert isinstance(default.retry_policy, WorkflowsRetryPolicy)
+        assert own.retry_policy is None
+
+
+class TestKill:
+    def test_says_that_the_workflow_goes_on(
+        self, sandbox: Sandbox, context: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        operator = run_operator(sandbox, seconds=0.0)
+        workflow_id = operator.execute(context)  # type: ignore[arg-type]
+
+        operator.on_kill()
+
+        assert re.search(f"Workflow {workflow_id} goes on", capsys.readouterr().out)
+
+    async def test_of_a_deferred_task_says_so_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        await WorkflowStatusTrigger("63131229-edc5-49d0-888b-7724e65d7d2d").on_kill()
+
+        assert "goes on" in capsys.readouterr().out
