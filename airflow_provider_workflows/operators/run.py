@@ -125,7 +125,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         set_link(self, context, self.hook, workflow_id)
         event = look(client, wait) if self.deferrable else wait_with(client, wait)
         if event is None:
-            self.log.info("Workflow %s: %s. Waiting in the triggerer.", workflow_id, wait.status)
+            self.log.info("Waiting for workflow %s in the triggerer.", workflow_id)
             self.defer(
                 trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id),
                 method_name=self.execute_complete.__name__,

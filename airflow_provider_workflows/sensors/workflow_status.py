@@ -115,7 +115,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         if event is not None:
             return PokeReturnValue(is_done=True, xcom_value=self._success(event))
         if self.deferrable:
-            self.log.info("Workflow %s: %s. Waiting in the triggerer.", self.workflow_id, wait.status)
+            self.log.info("Waiting for workflow %s in the triggerer.", self.workflow_id)
             self.defer(
                 trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id),
                 method_name=self.execute_complete.__name__,
