@@ -34,7 +34,8 @@ class WorkflowsOperator(BaseOperator):
     ui_color = "#e3edf7"
 
     def __init__(self, *, workflows_conn_id: str = WorkflowsHook.default_conn_name, **kwargs: Any) -> None:
-        kwargs.setdefault("retry_policy", WorkflowsRetryPolicy())
+        # A mapped task hands on None where the DAG has set nothing.
+        kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
         super().__init__(**kwargs)
         self.workflows_conn_id = workflows_conn_id
 

@@ -83,7 +83,8 @@ class WorkflowStatusSensor(BaseSensorOperator):
         error_budget: float = ERROR_BUDGET_SECONDS,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retry_policy", WorkflowsRetryPolicy())
+        # A mapped task hands on None where the DAG has set nothing.
+        kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
         if poke_interval is not None:
             kwargs["poke_interval"] = poke_interval
         super().__init__(**kwargs)

@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk import BaseOperator
+from airflow.sdk import DAG, BaseOperator
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -361,11 +362,19 @@ class TestRetryPolicy:
     def test_is_the_operators_default_and_can_be_replaced(self) -> None:
         ids = {"workflow_definition_id": "x", "case_id": "y"}
 
+        with DAG("mapped"):
+            mapped = RunWorkflowOperator.partial(task_id="c", workflow_definition_id="x").expand(
+                case_id=["y"]
+            )
+        theirs = ExceptionRetryPolicy(rules=[])
+
         default = RunWorkflowOperator(task_id="a", **ids)
-        own = RunWorkflowOperator(task_id="b", retry_policy=None, **ids)
+        unmapped = mapped.unmap({"case_id": "y"})
+        own = RunWorkflowOperator(task_id="b", retry_policy=theirs, **ids)
 
         assert isinstance(default.retry_policy, WorkflowsRetryPolicy)
-        assert own.retry_policy is None
+        assert isinstance(unmapped.retry_policy, WorkflowsRetryPolicy)
+        assert own.retry_policy is theirs
 
 
 class TestKill:
