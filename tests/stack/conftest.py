@@ -1,0 +1,65 @@
+"""The stack: PostgreSQL, Redis, API server, scheduler, DAG processor, Celery workers and triggerers."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from airflow_provider_workflows.sandbox import Sandbox
+from development.stack import Stack, StackUnavailable
+
+EXAMPLES = Path(__file__).parents[2] / "dags"
+OWN_DAGS = Path(__file__).parent / "dags"
+
+
+class StartStack(Protocol):
+    """Starts a stack; the options are those of ``Stack``, and its sandbox is the test's."""
+
+    def __call__(
+        self, sandbox: Sandbox, environment: dict[str, str] | None = None, **options: Any
+    ) -> contextlib.AbstractContextManager[Stack]: ...
+
+
+@pytest.fixture(scope="session")
+def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example DAGs and those of these tests."""
+    folder = tmp_path_factory.mktemp("dags")
+    for source in (EXAMPLES, OWN_DAGS):
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start_stack(dags_folder: Path) -> StartStack:
+    """For tests that need a stack with options of their own."""
+
+    @contextlib.contextmanager
+    def start(sandbox: Sandbox, environment: dict[str, str] | None = None, **options: Any) -> Iterator[Stack]:
+        with contextlib.ExitStack() as cleanup:
+            stack = Stack(dags_folder, sandbox.environment | (environment or {}), **options)
+            try:
+                cleanup.enter_context(stack)
+            except StackUnavailable as unavailable:
+                pytest.skip(str(unavailable))
+            yield stack
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def module_sandbox() -> Iterator[Sandbox]:
+    """One sandbox for the tests of a module."""
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stack(start_stack: StartStack, module_sandbox: Sandbox) -> Iterator[Stack]:
+    """The stack as ``stack.env`` sets it, for the tests of a module."""
+    with start_stack(module_sandbox) as running:
+        yield running
