@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
@@ -60,9 +61,11 @@ with DAG(
     result = GetWorkflowResultOperator(task_id="get_result", workflow_id=run.output)
 
     @task
-    def print_result(result: dict[str, object]) -> None:
-        """Print what the workflow found out, without the personal data that the result repeats."""
-        print("Result:", masked(result))
+    def print_result(ti: Any = None) -> None:
+        """Print what the workflow found out, without the personal data that the result repeats.
 
-    wait >> result
-    print_result(result.output)
+        As an argument the result would be shown, personal data and all, among the rendered templates.
+        """
+        print("Result:", masked(ti.xcom_pull(task_ids=result.task_id)))
+
+    wait >> result >> print_result()

@@ -12,8 +12,11 @@ from pydantic import ValidationError
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.calls import AnswerModel, Call
 from airflow_provider_workflows.api.models import ErrorBody, ServiceError
-from airflow_provider_workflows.api.personal import excerpt, one_line, without
+from airflow_provider_workflows.api.personal import EXCERPT_BYTES, excerpt, one_line, without
 from airflow_provider_workflows.api.wire import Lost, Response
+
+#: A longer wait is not believed: it would park a task for good.
+LONGEST_RETRY_AFTER_SECONDS = 24 * 3600.0
 
 _REFUSALS: dict[int, tuple[type[errors.WorkflowsError], str]] = {
     400: (errors.RequestRejected, "Correct what it names"),
@@ -60,9 +63,9 @@ def retry_after(value: str | None, *, now: float) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return float(text)
+        return min(float(text), LONGEST_RETRY_AFTER_SECONDS)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+        return min(max(0.0, parsedate_to_datetime(text).timestamp() - now), LONGEST_RETRY_AFTER_SECONDS)
     except (ValueError, OverflowError):
         return None
 
@@ -87,21 +90,23 @@ def _raise_lost(call: Call[AnswerModel], lost: Lost) -> NoReturn:
 def _raise_refusal(call: Call[AnswerModel], response: Response, now: float) -> NoReturn:
     status = response.status
     if 300 <= status < 400:
-        target = urlsplit(response.headers.get("location", ""))
         raise errors.UnexpectedAnswer(
-            f"{call}: redirected ({status}) to {target.scheme}://{target.hostname or '?'}, which is not "
-            "followed. Check the connection's host: it must be the Workflows API itself.",
+            f"{call}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not followed. "
+            "Check the connection's host: it must be the Workflows API itself.",
             status=status,
         )
     body = _error_body(response)
     first = body.errors[0] if body.errors else ServiceError()
-    detail = one_line(_without_sent(call, first.message or ""), 500)
-    if body.errors or body.fingerprint:
-        parts = [": ".join(filter(None, (first.code, detail.rstrip("."))))]
-        parts += [f"fingerprint {body.fingerprint}"] if body.fingerprint else []
+    code, detail, fingerprint = (
+        one_line(_without_sent(call, text or ""), 500) or None
+        for text in (first.code, first.message, body.fingerprint)
+    )
+    if code or detail or fingerprint:
+        parts = [": ".join(filter(None, (code, detail and detail.rstrip("."))))]
+        parts += [f"fingerprint {fingerprint}"] if fingerprint else []
         said = "; ".join(filter(None, parts))
     elif response.body.strip():
-        said = f"no error of the service, but: {_without_sent(call, excerpt(response.body))}"
+        said = f"no error of the service, but: {_shown(call, response)}"
     else:
         said = "with an empty body"
     happened = f"the service answered {status} ({said})"
@@ -113,9 +118,9 @@ def _raise_refusal(call: Call[AnswerModel], response: Response, now: float) -> N
     raise kind(
         f"{call}: {happened}. {advice}.",
         status=status,
-        code=first.code,
-        detail=detail or None,
-        fingerprint=body.fingerprint,
+        code=code,
+        detail=detail,
+        fingerprint=fingerprint,
         retry_after=retry_after(response.headers.get("retry-after"), now=now),
     )
 
@@ -126,7 +131,7 @@ def _parsed(call: Call[AnswerModel], response: Response) -> AnswerModel:
         return call.answer.model_validate_json(response.body)
     except ValidationError as error:
         missing = sorted({".".join(map(str, entry["loc"])) for entry in error.errors() if entry["loc"]})
-    came = f"{response.status} with: {_without_sent(call, excerpt(response.body)) or 'an empty body'}"
+    came = f"{response.status} with: {_shown(call, response) or 'an empty body'}"
     readable = _is_json_object(response.body)
     happened = (
         f"what came lacks or garbles {', '.join(missing)} ({came})"
@@ -155,6 +160,19 @@ def _is_json_object(body: bytes) -> bool:
         return isinstance(json.loads(body), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def _to_host(location: str | None) -> str:
+    try:
+        host = urlsplit(location or "").hostname
+    except ValueError:
+        host = None
+    return f" to {host}" if host else ""
+
+
+def _shown(call: Call[AnswerModel], response: Response) -> str:
+    # What was sent is taken out before the text is cut, for a part of a name is telling too.
+    return excerpt(_without_sent(call, response.body[:EXCERPT_BYTES].decode("utf-8", errors="replace")))
 
 
 def _without_sent(call: Call[AnswerModel], text: str) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import os
 import time
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import unquote, urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_workflows.api import calls, models
 from airflow_provider_workflows.api.calls import AnswerModel, Call
@@ -22,6 +20,16 @@ from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.network import certificate_authorities, lost, proxy_for, tls_context
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.api.transport import (
+    LONGEST_ANSWER_BYTES,
+    TOO_LONG,
+    Adapter,
+    Connector,
+    Dropped,
+    proxy_and_headers,
+    read_body,
+    sent_once,
+)
 from airflow_provider_workflows.api.wire import (
     Alone,
     Lost,
@@ -39,8 +47,6 @@ if TYPE_CHECKING:
 
 #: Connections kept for reuse, and for the asynchronous client the most that are open at once.
 POOL_SIZE = 32
-_CHUNK_BYTES = 65536
-_TOO_SLOW = Lost("the answer took too long", arrived=True)
 
 
 class WorkflowsClient:
@@ -53,8 +59,13 @@ class WorkflowsClient:
 
     def __init__(self, settings: Settings, tokens: TokenStore | None = None) -> None:
         self.settings = settings
-        self._exchange = Exchange(settings, tokens=tokens)
-        self._alone = threading.Lock()
+        self._tokens = TokenStore() if tokens is None else tokens
+        self._exchange = Exchange(settings, tokens=self._tokens)
+        self._open()
+
+    def _open(self) -> None:
+        self._process_id = os.getpid()
+        settings = self.settings
         self._session = requests.Session()
         # The environment is asked once and for both clients alike, and never for a password in ~/.netrc,
         # which requests would put in the place of the token.
@@ -64,7 +75,7 @@ class WorkflowsClient:
             self._session.proxies = {"http": proxy, "https": proxy}
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(pool_maxsize=POOL_SIZE))
+            self._session.mount(scheme, Adapter(pool_maxsize=POOL_SIZE))
 
     def __enter__(self) -> Self:
         """Return the client; it is closed at the end of the block."""
@@ -138,32 +149,38 @@ class WorkflowsClient:
                 self._drive_alone(step)
 
     def _drive_alone(self, step: Alone) -> None:
-        with self._alone:
+        with self._tokens.thread_lock:
             self._drive(step.steps)
 
     def _send(self, send: Send) -> Response | Lost:
+        if self._process_id != os.getpid():
+            # A process that was forked must not read from its parent's connections.
+            self._open()
         settings = self.settings
         deadline = time.monotonic() + send.patience
         try:
-            with self._session.request(
-                send.method,
-                settings.host + send.path,
-                headers=dict(send.headers),
-                data=send.body,
+            request = self._session.prepare_request(
+                requests.Request(send.method, settings.host + send.path, dict(send.headers), data=send.body)
+            )
+        except ValueError as error:
+            return lost(error, arrived=False)
+        try:
+            with self._session.send(
+                request,
                 timeout=(settings.connect_timeout, settings.read_timeout),
+                verify=self._session.verify,
+                proxies=self._session.proxies,
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                chunks = []
-                for chunk in response.iter_content(_CHUNK_BYTES):
-                    chunks.append(chunk)
-                    if time.monotonic() > deadline:
-                        return _TOO_SLOW
+                body = read_body(response, deadline)
+                if isinstance(body, Lost):
+                    return body
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Response(response.status_code, headers, b"".join(chunks))
+                return Response(response.status_code, headers, body)
         except NotSent as error:
             return lost(error, arrived=False)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return lost(error, arrived=True)
 
 
@@ -177,12 +194,15 @@ class AsyncWorkflowsClient:
 
     def __init__(self, settings: Settings, tokens: TokenStore | None = None) -> None:
         self.settings = settings
-        self._exchange = Exchange(settings, tokens=tokens)
-        self._alone = asyncio.Lock()
+        self._tokens = TokenStore() if tokens is None else tokens
+        self._exchange = Exchange(settings, tokens=self._tokens)
+        # Waiting for a connection is not waiting for an answer, so it is done before the clock runs.
+        self._slots = asyncio.Semaphore(POOL_SIZE)
         self._opening = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
-        self._proxy, self._proxy_headers = _proxy_and_headers(proxy_for(settings.host))
+        self._proxy, self._proxy_headers = proxy_and_headers(proxy_for(settings.host))
         self._authorities = certificate_authorities(settings.verify)
+        self._timeout = self._timeout_of(max(settings.retry_seconds, settings.read_timeout))
 
     async def __aenter__(self) -> Self:
         """Return the client; it is closed at the end of the block."""
@@ -258,128 +278,50 @@ class AsyncWorkflowsClient:
                 await self._drive_alone(step)
 
     async def _drive_alone(self, step: Alone) -> None:
-        async with self._alone:
+        async with self._tokens.loop_lock():
             await self._drive(step.steps)
 
     async def _send(self, send: Send) -> Response | Lost:
         session = self._session or await self._open()
-        deadline = time.monotonic() + send.patience
-        try:
-            async with session.request(
-                send.method,
-                self.settings.host + send.path,
-                headers=send.headers,
-                data=send.body,
-                allow_redirects=False,
-                proxy=self._proxy,
-                proxy_headers=self._proxy_headers,
-            ) as response:
-                chunks = []
-                async for chunk in response.content.iter_any():
-                    chunks.append(chunk)
-                    if time.monotonic() > deadline:
-                        return _TOO_SLOW
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Response(response.status, headers, b"".join(chunks))
-        except NotSent as error:
-            return lost(error, arrived=False)
-        except (_Dropped, aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            return lost(error, arrived=True)
+        timeout = self._timeout if send.patience == self._timeout.total else self._timeout_of(send.patience)
+        async with self._slots:
+            try:
+                async with session.request(
+                    send.method,
+                    self.settings.host + send.path,
+                    headers=send.headers,
+                    data=send.body,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    proxy_headers=self._proxy_headers,
+                    timeout=timeout,
+                ) as response:
+                    chunks, length = [], 0
+                    async for chunk in response.content.iter_any():
+                        chunks.append(chunk)
+                        length += len(chunk)
+                        if length > LONGEST_ANSWER_BYTES:
+                            return TOO_LONG
+                    headers = {name.lower(): value for name, value in response.headers.items()}
+                    return Response(response.status, headers, b"".join(chunks))
+            except NotSent as error:
+                return lost(error, arrived=False)
+            except (Dropped, aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+                return lost(error, arrived=True)
+
+    def _timeout_of(self, patience: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=patience, sock_connect=self.settings.connect_timeout, sock_read=self.settings.read_timeout
+        )
 
     async def _open(self) -> aiohttp.ClientSession:
         async with self._opening:
             if self._session is None:
                 # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
                 context = await asyncio.to_thread(tls_context, self._authorities)
-                settings = self.settings
                 self._session = aiohttp.ClientSession(
-                    connector=_Connector(limit=POOL_SIZE, ssl=context),
+                    connector=Connector(limit=POOL_SIZE, ssl=context),
                     cookie_jar=aiohttp.DummyCookieJar(),
-                    timeout=aiohttp.ClientTimeout(
-                        total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
-                    ),
-                    middlewares=(_sent_once,),
+                    middlewares=(sent_once,),
                 )
             return self._session
-
-
-class _Adapter(HTTPAdapter):
-    """Tells a request that surely was not sent from one that may have been."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-class _HttpConnection(urllib3.connection.HTTPConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            raise NotSent from error
-
-
-class _HttpsConnection(urllib3.connection.HTTPSConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            raise NotSent from error
-
-
-class _HttpPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Tells a request that surely was not sent from one that may have been."""
-
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await super().connect(*args, **kwargs)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            raise NotSent from error
-
-
-class _Dropped(Exception):
-    """The connection broke after the request was sent, or while it was."""
-
-
-async def _sent_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    # aiohttp sends an idempotent request a second time on its own when a kept connection breaks. What is
-    # repeated, and how often, is the exchange's decision: the exceptions that it acts on must not reach it.
-    try:
-        return await handler(request)
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-        _raise_dropped(error)
-
-
-def _raise_dropped(error: Exception) -> NoReturn:
-    raise _Dropped from error
-
-
-def _proxy_and_headers(proxy: str | None) -> tuple[str | None, dict[str, str] | None]:
-    """Return the proxy without its user, and the header that names the user."""
-    if proxy is None:
-        return None, None
-    parts = urlsplit(proxy)
-    user, at, address = parts.netloc.rpartition("@")
-    if not at:
-        return proxy, None
-    name, _, password = user.partition(":")
-    credentials = aiohttp.encode_basic_auth(unquote(name), unquote(password))
-    return urlunsplit(parts._replace(netloc=address)), {"Proxy-Authorization": credentials}

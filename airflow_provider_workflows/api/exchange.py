@@ -82,7 +82,7 @@ class Exchange:
                 yield Alone(self._renewed(self._tokens.generation, rejected=False))
             generation = self._tokens.generation
             try:
-                return (yield from self._tried(call))
+                return (yield from self._tried(call, self._settings.tries))
             except errors.AuthenticationFailed:
                 if replayed or not call.authenticated or self._settings.organization_token:
                     raise
@@ -121,7 +121,7 @@ class Exchange:
             workflow_status=status,
         )
 
-    def _tried(self, call: Call[AnswerModel]) -> Steps[AnswerModel]:
+    def _tried(self, call: Call[AnswerModel], tries: int) -> Steps[AnswerModel]:
         """Send the call until it is answered, may not be repeated, or the bounds are reached."""
         tried = 0
         deadline = float("inf")
@@ -131,7 +131,7 @@ class Exchange:
             try:
                 return read(call, reply, now=self._now())
             except errors.WorkflowsError as error:
-                if not error.transient or tried >= self._settings.tries:
+                if not error.transient or tried >= tries:
                     raise
                 moment = self._clock()
                 # Counted from the first failure, so that the time spent queueing for a connection is not.
@@ -144,7 +144,7 @@ class Exchange:
                     error,
                     pause,
                     tried + 1,
-                    self._settings.tries,
+                    tries,
                 )
             yield Sleep(pause)
 
@@ -169,7 +169,7 @@ class Exchange:
             return
         still_valid = not rejected and tokens.is_valid(self._clock())
         try:
-            brought = yield from self._new_tokens()
+            brought = yield from self._new_tokens(tries=1 if still_valid else self._settings.tries)
         except errors.WorkflowsError as error:
             if still_valid and error.transient:
                 # An early renewal is a courtesy: it is put off, and the token used while it lasts.
@@ -179,12 +179,12 @@ class Exchange:
             raise
         tokens.keep(brought, self._clock())
 
-    def _new_tokens(self) -> Steps[Tokens]:
+    def _new_tokens(self, tries: int) -> Steps[Tokens]:
         if (refresh_token := self._tokens.refresh_token) is not None:
             try:
-                return (yield from self._tried(calls.refresh(refresh_token)))
+                return (yield from self._tried(calls.refresh(refresh_token), tries))
             except errors.ServiceUnreachable:
                 raise
             except errors.WorkflowsError as error:
                 log.info("The token was not refreshed, authorizing anew. %s", error)
-        return (yield from self._tried(calls.authorize(self._settings.api_key)))
+        return (yield from self._tried(calls.authorize(self._settings.api_key), tries))

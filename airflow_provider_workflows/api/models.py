@@ -6,6 +6,7 @@ wire's are camelCase, and both are accepted on input.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,12 @@ class Request(BaseModel):
     """The body of a call."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", strict=True, frozen=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        str_strip_whitespace=True,
     )
 
     def body(self) -> dict[str, Any]:
@@ -261,8 +267,16 @@ def json_object(argument: str, value: object) -> dict[str, Any]:
     """
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{argument} must be a dict of JSON values, not {type(value).__name__}")
-    plain = _json_value(argument, value, ())
-    assert isinstance(plain, dict)  # noqa: S101  (a mapping comes back as a dict)
+    try:
+        plain: dict[str, Any] = _json_value(argument, value, ())
+        json.dumps(plain, ensure_ascii=False).encode()
+    except InvalidInput:
+        raise
+    except RecursionError:
+        raise InvalidInput(f"{argument} is nested too deeply") from None
+    except ValueError:
+        # A number of thousands of digits, or text with half a character in it.
+        raise InvalidInput(f"{argument} holds a value that cannot be written as JSON") from None
     return plain
 
 

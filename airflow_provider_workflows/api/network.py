@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
@@ -27,9 +28,16 @@ def proxy_for(url: str) -> str | None:
         return None
     if "://" not in proxy:
         proxy = f"http://{proxy}"
-    if (scheme := urlsplit(proxy).scheme) not in ("http", "https"):
+    try:
+        parts = urlsplit(proxy)
+        usable = bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, proxy))
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InvalidInput("the environment names a proxy for this host that is not a URL")
+    if parts.scheme not in ("http", "https"):
         raise InvalidInput(
-            f"the environment names a {scheme} proxy for this host, and only http and https proxies are "
+            f"the environment names a {parts.scheme} proxy for this host, and only http and https proxies are "
             "supported; name the host in NO_PROXY to do without it"
         )
     return proxy
@@ -42,18 +50,30 @@ def certificate_authorities(verify: bool | str) -> bool | str:
     """
     if verify is not True:
         return verify
-    named = (os.environ.get(variable) for variable in _CA_VARIABLES)
-    return next(filter(None, named), requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    for variable in _CA_VARIABLES:
+        if named := os.environ.get(variable):
+            if not Path(named).exists():
+                raise InvalidInput(
+                    f"{variable} in the environment names a CA file that does not exist: {named}"
+                )
+            return named
+    return requests.utils.DEFAULT_CA_BUNDLE_PATH
 
 
 def tls_context(authorities: bool | str) -> ssl.SSLContext | bool:
-    """Return what aiohttp wants to know of trust. Reads files: not for an event loop."""
+    """Return what aiohttp wants to know of trust. Reads files: not for an event loop.
+
+    :raises InvalidInput: when the file holds no certificates
+    """
     if isinstance(authorities, bool):
         return authorities
-    folder = os.path.isdir(authorities)  # noqa: PTH112  (a path from outside, only looked at)
-    return ssl.create_default_context(
-        cafile=None if folder else authorities, capath=authorities if folder else None
-    )
+    folder = Path(authorities).is_dir()
+    try:
+        return ssl.create_default_context(
+            cafile=None if folder else authorities, capath=authorities if folder else None
+        )
+    except OSError as error:
+        raise InvalidInput(f"the CA file {authorities} cannot be used: {error.strerror or error}") from None
 
 
 def lost(error: BaseException, *, arrived: bool) -> Lost:

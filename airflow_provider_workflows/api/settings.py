@@ -89,9 +89,9 @@ def _base_url(host: str, *, allow_http: bool) -> str:
         name, _ = parts.hostname, parts.port
     except ValueError as error:
         raise InvalidInput(f"host is not a URL: {error}") from None
-    if parts.scheme not in ("http", "https") or not name:
+    if parts.scheme not in ("http", "https") or not name or parts.netloc.endswith(":"):
         raise InvalidInput(f"host must be a URL such as {DEFAULT_HOST}")
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if "@" in parts.netloc or "?" in url or "#" in url:
         raise InvalidInput("host must be a URL without user, query and fragment")
     if any(character.isspace() for character in url):
         raise InvalidInput("host has white space in it")

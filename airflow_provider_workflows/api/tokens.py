@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import weakref
 from dataclasses import dataclass, field
 
 from airflow_provider_workflows.api.errors import WorkflowsError
@@ -16,7 +19,8 @@ class TokenStore:
     """What is known of a key's tokens; clients of the same key may share one.
 
     Each renewal, successful or not, begins a generation. Whoever asked for a renewal in an earlier one takes
-    what it brought, so that two hundred calls with an expired token cause one renewal.
+    what it brought, so that two hundred calls with an expired token cause one renewal. A lock keeps one renewal
+    under way at a time, for the threads of a process and for the tasks of an event loop.
 
     :param authorization: value of the ``Authorization`` header, or None before the first token
     """
@@ -27,6 +31,14 @@ class TokenStore:
     expires_at: float = float("inf")
     generation: int = 0
     failure: WorkflowsError | None = None
+    thread_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _loop_locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
+        default_factory=weakref.WeakKeyDictionary, repr=False
+    )
+
+    def loop_lock(self) -> asyncio.Lock:
+        """Return the lock of the running event loop's clients; threads have ``thread_lock``."""
+        return self._loop_locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     def needs_renewal(self, moment: float) -> bool:
         """Whether there is no token at ``moment``, or one that is soon to expire."""

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
 import uuid
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, Statuses, WorkflowsClient, errors
+from airflow_provider_workflows.api import (
+    AsyncWorkflowsClient,
+    Settings,
+    Statuses,
+    WorkflowsClient,
+    calls,
+    errors,
+)
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
 from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.hooks.fields import FIELDS, read_extra
@@ -94,7 +103,9 @@ class WorkflowsHook(BaseHook):
 
     def _settings(self, connection: Connection, extra: Mapping[str, Any]) -> Settings:
         try:
-            if not isinstance(extra, dict):
+            if not isinstance(extra, dict) or (
+                connection.extra and not extra and not _is_json(connection.extra)
+            ):
                 raise errors.InvalidInput("its extra must be a JSON object")
             given = read_extra(extra)
             statuses = Statuses.of(given.pop("success_statuses", None), given.pop("failure_statuses", None))
@@ -139,8 +150,20 @@ def _host(connection: Connection) -> str:
     if not host:
         return DEFAULT_HOST
     if "://" not in host:
-        host = f"{connection.schema or 'https'}://{host}"
-    return f"{host.rstrip('/')}:{connection.port}" if connection.port else host
+        scheme = connection.schema or "https"
+        if scheme not in ("http", "https"):
+            raise errors.InvalidInput(
+                f"its schema must be http or https, not {scheme!r}; a path goes into the host"
+            )
+        if host.count(":") > 1 and not host.startswith("["):
+            host = f"[{host}]"
+        host = f"{scheme}://{host}"
+    elif connection.schema:
+        raise errors.InvalidInput("a path goes into the host, percent-encoded in a URI")
+    if not connection.port:
+        return host
+    parts = urlsplit(host)
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{connection.port}"))
 
 
 def _can_look_up_asynchronously() -> bool:
@@ -150,6 +173,14 @@ def _can_look_up_asynchronously() -> bool:
     return hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "asend")
 
 
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 _VERDICTS = (
     (errors.TlsFailed, "TLS failure"),
     (errors.ServiceUnreachable, "Host unreachable"),
@@ -157,16 +188,27 @@ _VERDICTS = (
 )
 
 
+def _require_the_service(client: WorkflowsClient) -> None:
+    """Raise unless there is an API that refuses a refresh token that cannot be right."""
+    try:
+        client.perform(calls.refresh("none"))
+    except errors.RequestRejected as error:
+        if error.status not in (400, 401):
+            raise
+
+
 def _tested(client: WorkflowsClient) -> tuple[bool, str]:
     settings = client.settings
     try:
         client.authorize()
         if settings.organization_token is not None:
-            # Nothing authorizes an organization token but its use: asking for a case that cannot exist tells.
+            # Nothing authorizes an organization token but its use: asking for a case that cannot exist tells,
+            # where the service is what it should be.
+            _require_the_service(client)
             client.read_case(str(uuid.UUID(int=0)))
     except errors.WorkflowsError as error:
         from_the_service = error.code is not None or error.fingerprint is not None
-        if settings.organization_token is not None and from_the_service and error.status in (403, 404):
+        if str(uuid.UUID(int=0)) in str(error) and from_the_service and error.status in (403, 404):
             return True, f"The organization token is accepted at {settings.host}."
         other = "The service refused" if from_the_service else "Not the Workflows API"
         verdict = next((words for kind, words in _VERDICTS if isinstance(error, kind)), other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jinja2
 from airflow.sdk import BaseOperator
@@ -17,9 +17,12 @@ from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_provider_workflows.api import WorkflowsClient
+
+#: An argument that may come from another task: ``case_id=create_case.output``.
+Text: TypeAlias = "str | XComArg"
 
 _SINGLE_EXPRESSION = re.compile(r"\s*\{\{[-+]?((?:(?!\{\{|\}\}).)*?)[-+]?\}\}\s*", re.DOTALL)
 

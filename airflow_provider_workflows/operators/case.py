@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import CaseDetails, validated
 from airflow_provider_workflows.api.personal import CASE_FIELDS, leaves
-from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.masking import covered, mask_in_logs, uncovered
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.api import WorkflowsClient
 
-_PERSONAL = ("case", *CASE_FIELDS)
+#: The attribute that holds each field. ``email`` is whom Airflow alerts when a task fails: never a case's person.
+_ATTRIBUTES = {name: "case_email" if name == "email" else name for name in CASE_FIELDS}
+_PERSONAL = ("case", *_ATTRIBUTES.values())
 
 
 class CreateCaseOperator(WorkflowsOperator):
@@ -29,7 +31,7 @@ class CreateCaseOperator(WorkflowsOperator):
     :param first_name: first name
     :param last_name: last name
     :param personal_number: personal number, text or a whole number
-    :param email: e-mail address
+    :param email: e-mail address of the person; the ``email`` of a DAG's ``default_args`` stays Airflow's own
     :param phone: ``{"country_code": "48", "number": "666666666"}``
     :param company_name: name of the company
     :param company_number: number of the company, text or a whole number
@@ -43,37 +45,40 @@ class CreateCaseOperator(WorkflowsOperator):
     :raises NotFound: when there is no case of that id
     """
 
-    template_fields: Sequence[str] = ("case_id", "case", *CASE_FIELDS, "workflows_conn_id")
+    template_fields: Sequence[str] = ("case_id", *_PERSONAL, "workflows_conn_id")
     template_fields_renderers = {"case": "json", "phone": "json", "documents": "json"}  # noqa: RUF012
 
     def __init__(
         self,
         *,
-        first_name: str | None = None,
-        last_name: str | None = None,
-        personal_number: str | int | None = None,
-        email: str | None = None,
-        phone: Mapping[str, str] | None = None,
-        company_name: str | None = None,
-        company_number: str | int | None = None,
-        company_address: str | None = None,
-        documents: Sequence[Mapping[str, str]] | None = None,
-        case: Mapping[str, Any] | None = None,
-        case_id: str | None = None,
+        first_name: Text | None = None,
+        last_name: Text | None = None,
+        personal_number: Text | int | None = None,
+        email: Text | None = None,
+        phone: Mapping[str, str] | Text | None = None,
+        company_name: Text | None = None,
+        company_number: Text | int | None = None,
+        company_address: Text | None = None,
+        documents: Sequence[Mapping[str, str]] | Text | None = None,
+        case: Mapping[str, Any] | Text | None = None,
+        case_id: Text | None = None,
         **kwargs: Any,
     ) -> None:
+        if email is not None and email == (kwargs.get("default_args") or {}).get("email"):
+            # From the DAG's default_args, where it means whom Airflow alerts.
+            kwargs["email"], email = email, None
         super().__init__(**kwargs)
         self.first_name = first_name
         self.last_name = last_name
         self.personal_number = personal_number
-        self.email = email
+        self.case_email = email
         self.phone = phone
         self.company_name = company_name
         self.company_number = company_number
         self.company_address = company_address
         self.documents = documents
         self.case = case
-        self.case_id = case_id
+        self.case_id = cast("str | None", case_id)
 
     def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
         """Return the id of the case."""
@@ -86,7 +91,7 @@ class CreateCaseOperator(WorkflowsOperator):
         return case_id
 
     def _details(self) -> dict[str, Any]:
-        one_by_one = {name: uncovered(getattr(self, name)) for name in CASE_FIELDS}
+        one_by_one = {name: uncovered(getattr(self, attribute)) for name, attribute in _ATTRIBUTES.items()}
         together = uncovered(self.case) or {}
         if not isinstance(together, dict):
             raise InvalidInput(f"case must be a dict of the case's fields, not {type(together).__name__}")

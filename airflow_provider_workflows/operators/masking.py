@@ -38,7 +38,7 @@ def covered(value: Any) -> Any:
     """Return ``value`` so that nothing of it shows; a dict's or list's shape does."""
     if isinstance(value, Mapping):
         return {name: covered(item) for name, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [covered(item) for item in value]
     return value if value is None or value == "" or isinstance(value, Masked) else Masked(value)
 
@@ -50,7 +50,7 @@ def covered_where_personal(value: Any) -> Any:
             name: covered(item) if name in PERSONAL_FIELDS else covered_where_personal(item)
             for name, item in value.items()
         }
-    return [covered_where_personal(item) for item in value] if isinstance(value, list) else value
+    return [covered_where_personal(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def uncovered(value: Any) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.personal import personal_values
-from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.masking import covered_where_personal, mask_in_logs, uncovered
 
 if TYPE_CHECKING:
@@ -31,10 +31,12 @@ class CreateParametersOperator(WorkflowsOperator):
     template_fields: Sequence[str] = ("workflow_definition_id", "parameters", "workflows_conn_id")
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
 
-    def __init__(self, *, workflow_definition_id: str, parameters: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, *, workflow_definition_id: Text, parameters: Mapping[str, Any] | Text, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.workflow_definition_id = workflow_definition_id
-        self.parameters = parameters
+        self.workflow_definition_id = cast("str", workflow_definition_id)
+        self.parameters: Any = parameters
 
     def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
         """Return the id of the parameters."""

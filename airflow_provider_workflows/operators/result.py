@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.personal import personal_values
-from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.masking import mask_in_logs
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ class GetWorkflowResultOperator(WorkflowsOperator):
 
     template_fields: Sequence[str] = ("workflow_id", "workflows_conn_id")
 
-    def __init__(self, *, workflow_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, workflow_id: Text, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.workflow_id = workflow_id
+        self.workflow_id = cast("str", workflow_id)
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Return the result under the API's names, unknown fields included."""

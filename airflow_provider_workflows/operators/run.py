@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
@@ -23,7 +23,7 @@ from airflow_provider_workflows.api.waiting import (
     wait_with,
 )
 from airflow_provider_workflows.links import WorkflowLink, set_link
-from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.run_record import Decision, RunRecord
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 
@@ -79,9 +79,9 @@ class RunWorkflowOperator(WorkflowsOperator):
     def __init__(
         self,
         *,
-        workflow_definition_id: str,
-        case_id: str,
-        parameters_id: str | None = None,
+        workflow_definition_id: Text,
+        case_id: Text,
+        parameters_id: Text | None = None,
         wait_for_completion: bool = False,
         deferrable: bool | None = None,
         durable: bool = True,
@@ -94,9 +94,10 @@ class RunWorkflowOperator(WorkflowsOperator):
         super().__init__(**kwargs)
         if on_unknown_outcome not in ("fail", "resubmit"):
             raise InvalidInput(f"on_unknown_outcome must be 'fail' or 'resubmit', not {on_unknown_outcome!r}")
-        self.workflow_definition_id = workflow_definition_id
-        self.case_id = case_id
-        self.parameters_id = parameters_id
+        # By the time that they are used, Airflow has put the values of other tasks in their places.
+        self.workflow_definition_id = cast("str", workflow_definition_id)
+        self.case_id = cast("str", case_id)
+        self.parameters_id = cast("str | None", parameters_id)
         self.wait_for_completion = wait_for_completion
         self.deferrable = (
             conf.getboolean("operators", "default_deferrable", fallback=False)

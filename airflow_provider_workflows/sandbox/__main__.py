@@ -40,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{PROGRAM}: error: {reason}\n")
         return 2
     try:
-        sys.stdout.write(_greeting(sandbox))
-        sys.stdout.flush()
         if not options.quiet:
             _log_calls()
+        sys.stdout.write(_greeting(sandbox))
+        sys.stdout.flush()
         ended.wait()
     finally:
         sandbox.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 from airflow.sdk.configuration import conf
@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_workflows.api.errors import WorkflowFailed, WorkflowsError
+from airflow_provider_workflows.api.models import identifier
 from airflow_provider_workflows.api.waiting import (
     ERROR_BUDGET_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
+
+    from airflow_provider_workflows.operators.base import Text
 
 #: A rescheduled look starts a process: it is not worth it more often, unless the DAG says so.
 RESCHEDULE_INTERVAL_SECONDS = 60.0
@@ -74,7 +77,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        workflow_id: str,
+        workflow_id: Text,
         workflows_conn_id: str = WorkflowsHook.default_conn_name,
         deferrable: bool | None = None,
         poll_interval: float | None = None,
@@ -88,7 +91,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         if poke_interval is not None:
             kwargs["poke_interval"] = poke_interval
         super().__init__(**kwargs)
-        self.workflow_id = workflow_id
+        self.workflow_id = cast("str", workflow_id)
         self.workflows_conn_id = workflows_conn_id
         self.deferrable = (
             conf.getboolean("operators", "default_deferrable", fallback=False)
@@ -145,6 +148,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         self.log.warning("Workflow %s goes on: the API has no call that cancels it.", self.workflow_id)
 
     def _begin(self, context: Context) -> Wait:
+        identifier("workflow_id", self.workflow_id)
         started = time.time()
         if self.reschedule and (first := context["ti"].get_first_reschedule_date(context)) is not None:
             started = first.timestamp()

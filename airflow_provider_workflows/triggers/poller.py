@@ -85,6 +85,7 @@ class Poller:
         self._paused_until = 0.0
         self._limited = 0
         self._next_slot = 0.0
+        self._closed = False
         self._failures = 0
         self._warn_at = 0.0
 
@@ -131,6 +132,7 @@ class Poller:
         del self._of_loop[self._loop][self._hook.workflows_conn_id]
         if self._timer is not None:
             self._timer.cancel()
+        self._closed = True
         self._heap.clear()
         self._ready.clear()
         if self._client is not None:
@@ -273,6 +275,8 @@ class Poller:
         # The wait has a budget and a timetable for what goes wrong: each look is one try.
         settings = dataclasses.replace(settings, tries=1)
         self._look_up_at = self._loop.time() + CONNECTION_SECONDS
+        if self._closed:
+            raise errors.ServiceUnavailable("Nobody waits any more.")
         if self._client is not None and self._client.settings == settings:
             return
         before, self._client = self._client, AsyncWorkflowsClient(settings, shared_tokens(settings))

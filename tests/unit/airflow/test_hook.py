@@ -56,6 +56,8 @@ class TestForms:
             ("workflows://key:swordfish@https%3A%2F%2Fexample.org", "https://example.org"),
             ("workflows://https://key:swordfish@example.org", "https://example.org"),
             ("workflows://key:swordfish@", "https://api.transactionlink.io"),
+            ("workflows://key:swordfish@[::1]:8099/http", "http://[::1]:8099"),
+            (KEY | {"host": "https://example.org/base", "port": 8443}, "https://example.org:8443/base"),
         ],
     )
     def test_of_the_host(self, connect: Connect, connection: dict[str, Any] | str, host: str) -> None:
@@ -126,6 +128,11 @@ class TestRefusals:
             ({"password": "swordfish"}, "no API key"),
             (KEY | {"host": "http://example.org"}, "plain http to example.org"),
             (KEY | {"host": "https://"}, "must be a URL"),
+            (KEY | {"host": "https:/a"}, "must be a URL"),
+            (KEY | {"host": "https://example.org#"}, "without user"),
+            (KEY | {"host": "example.org", "schema": "base"}, "schema must be http or https"),
+            (KEY | {"host": "https://example.org", "schema": "base"}, "a path goes into the host"),
+            (KEY | {"extra": "{not json"}, "extra must be a JSON object"),
             (KEY | {"extra": {"tries": "many"}}, "'tries' must be a whole number"),
             (KEY | {"extra": {"tries": 0}}, "'tries' must be a whole number"),
             (KEY | {"extra": {"tries": 2.5}}, "'tries' must be a whole number"),
@@ -207,6 +214,13 @@ class TestTestConnection:
 
         assert not worked
         assert message in said
+
+    def test_does_not_take_any_404_for_the_service(self, connect: Connect, sandbox: Sandbox) -> None:
+        elsewhere = {"login": "", "password": "tot_wrong", "host": f"{sandbox.url}/elsewhere"}
+
+        worked, _ = connect(sandbox.connection | elsewhere).test_connection()
+
+        assert not worked
 
     def test_says_that_nobody_listens(self, connect: Connect) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -135,8 +135,27 @@ class TestCreateCase:
         assert "Brunhilde" not in str(raised.value)
         assert "00211012345" not in str(raised.value)
 
+    def test_never_makes_the_person_the_one_whom_airflow_alerts(self) -> None:
+        operator = CreateCaseOperator(task_id="case", email="jo@example.org")
+
+        operator.render_template_fields({})  # type: ignore[arg-type]
+
+        assert operator.email is None
+
+    def test_never_makes_the_one_whom_airflow_alerts_the_person(self, sandbox: Sandbox) -> None:
+        with DAG("alerting", default_args={"email": "operations@example.org"}):
+            operator = CreateCaseOperator(task_id="case", first_name="Jo")
+
+        case_id = run(operator)
+
+        with sandbox.client() as client:
+            party = client.read_case(case_id).party_details
+        assert party is not None
+        assert party.personal == {"firstName": "Jo"}
+        assert operator.email == "operations@example.org"
+
     def test_takes_a_whole_case_from_a_template(self, sandbox: Sandbox) -> None:
-        run(CreateCaseOperator(task_id="case", case="{{ params.case }}"), params={"case": PERSON})  # type: ignore[arg-type]
+        run(CreateCaseOperator(task_id="case", case="{{ params.case }}"), params={"case": PERSON})
 
         assert sandbox.counts.requests["POST /cases"] == 1
 

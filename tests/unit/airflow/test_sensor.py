@@ -156,9 +156,15 @@ class TestErrors:
         with pytest.raises(errors.NotFound, match=DEFINITION):
             wait(workflow_id=DEFINITION)
 
-    def test_a_malformed_id_is_refused_before_anything_is_sent(self, wait: Wait, sandbox: Sandbox) -> None:
-        with pytest.raises(errors.InvalidInput, match="workflow_id is empty"):
-            wait(workflow_id="")
+    @pytest.mark.parametrize(
+        ("workflow_id", "message"),
+        [("", "workflow_id is empty"), (None, "must be an id as text, not NoneType")],
+    )
+    def test_a_malformed_id_is_refused_before_anything_is_sent(
+        self, wait: Wait, sandbox: Sandbox, workflow_id: str | None, message: str
+    ) -> None:
+        with pytest.raises(errors.InvalidInput, match=message):
+            wait(workflow_id=workflow_id)
 
         assert sandbox.counts.total_requests == 0
 
