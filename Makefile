@@ -8,7 +8,7 @@ environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
 
 .DEFAULT_GOAL = help
-.PHONY: help demo airflow stack sandbox test test-fast lint types constraints clean environment tools
+.PHONY: help demo airflow stack sandbox test test-fast bench lint types constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -35,6 +35,10 @@ test: tools ## run all tests (ARGUMENTS go to pytest)
 
 test-fast: tools ## run the tests that need no running Airflow (ARGUMENTS go to pytest)
 	$(run) pytest tests/unit $(ARGUMENTS)
+
+bench: environment ## measure what waiting costs, next to other providers, in 8 minutes (ARGUMENTS=--help)
+	@$(run) pip install -qq --disable-pip-version-check --editable '.[bench]'
+	@$(run) benchmarks.waiting $(ARGUMENTS)
 
 lint: tools ## check style and formatting with ruff
 	$(run) ruff check .

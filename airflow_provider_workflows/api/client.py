@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import requests
 import urllib3
+import yarl
 
 from airflow_provider_workflows.api import calls, models
 from airflow_provider_workflows.api.calls import AnswerModel, Call
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 
 #: Connections kept for reuse, and for the asynchronous client the most that are open at once.
 POOL_SIZE = 32
+#: How long the asynchronous client keeps a connection that is not used, in seconds.
+KEEPALIVE_SECONDS = 60.0
 
 
 class WorkflowsClient:
@@ -176,12 +180,17 @@ class WorkflowsClient:
                 body = read_body(response, deadline)
                 if isinstance(body, Lost):
                     return body
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Response(response.status_code, headers, body)
+                return Response(response.status_code, response.headers, body)
         except NotSent as error:
             return lost(error, arrived=False)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return lost(error, arrived=True)
+
+
+@functools.lru_cache(maxsize=8192)
+def _url(text: str) -> yarl.URL:
+    # Reading a URL is a twelfth of what a look at a workflow costs, and the same ones are looked at again.
+    return yarl.URL(text, encoded=True)
 
 
 class AsyncWorkflowsClient:
@@ -288,7 +297,7 @@ class AsyncWorkflowsClient:
             try:
                 async with session.request(
                     send.method,
-                    self.settings.host + send.path,
+                    _url(self.settings.host + send.path),
                     headers=send.headers,
                     data=send.body,
                     allow_redirects=False,
@@ -302,8 +311,7 @@ class AsyncWorkflowsClient:
                         length += len(chunk)
                         if length > LONGEST_ANSWER_BYTES:
                             return TOO_LONG
-                    headers = {name.lower(): value for name, value in response.headers.items()}
-                    return Response(response.status, headers, b"".join(chunks))
+                    return Response(response.status, response.headers, b"".join(chunks))
             except NotSent as error:
                 return lost(error, arrived=False)
             except (Dropped, aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
@@ -320,7 +328,7 @@ class AsyncWorkflowsClient:
                 # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
                 context = await asyncio.to_thread(tls_context, self._authorities)
                 self._session = aiohttp.ClientSession(
-                    connector=Connector(limit=POOL_SIZE, ssl=context),
+                    connector=Connector(limit=POOL_SIZE, ssl=context, keepalive_timeout=KEEPALIVE_SECONDS),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     middlewares=(sent_once,),
                 )

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias, TypeVar
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+# Those that come with each request are not frozen, for the sake of what that costs.
+@dataclass(slots=True)
 class Send:
     """Send this request and reply with the ``Response``, or with ``Lost``.
 
@@ -37,9 +38,9 @@ class Alone:
     steps: Steps[None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response:
-    """An answer as it came. The headers' names are in lower case."""
+    """An answer as it came. The headers are found by names in lower case."""
 
     status: int
     headers: Mapping[str, str]

@@ -18,9 +18,11 @@ from typing import Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
+from airflow_provider_workflows.api import AsyncWorkflowsClient, calls, errors
+from airflow_provider_workflows.api.calls import Call
 from airflow_provider_workflows.api.client import POOL_SIZE
 from airflow_provider_workflows.api.exchange import pause_before
+from airflow_provider_workflows.api.models import Workflow
 from airflow_provider_workflows.api.waiting import Wait
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
 
@@ -51,6 +53,7 @@ class _Watch:
     """One workflow and all who wait for it."""
 
     workflow_id: str
+    call: Call[Workflow] | None = None
     waiters: list[_Waiter] = field(default_factory=list)
     due: float = math.inf
     looking: bool = False
@@ -211,7 +214,9 @@ class Poller:
             client = self._client
             if client is None or self._loop.time() >= self._look_up_at:
                 client = await self._current_client()
-            status = (await client.read_workflow(watch.workflow_id)).status
+            if watch.call is None:
+                watch.call = calls.read_workflow(watch.workflow_id)
+            status = (await client.perform(watch.call)).status
         except errors.WorkflowsError as error:
             self._failed(watch, error)
         except Exception as error:

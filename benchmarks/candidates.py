@@ -1,0 +1,201 @@
+"""Who waits: our trigger, the peers' real trigger classes, and the least that could do it.
+
+Each is a function that gives one coroutine for each run, which ends when the end of the run is noticed. What
+only one of them needs is imported there, so that nobody's memory holds another's modules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import importlib
+import importlib.util
+import itertools
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from benchmarks.service import run_id, workflow_id
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseTrigger
+
+Waits = Iterable[Coroutine[Any, Any, None]]
+
+FLOOR, OURS, DBT, DATABRICKS = "bare loop", "ours", "dbt Cloud", "Databricks"
+#: Ours, but each poll goes out when it is due, not together with those that are due soon after.
+APART = "ours, apart"
+#: What a waiting task costs in any case.
+IDLE = "idle"
+#: As many as our pool has.
+FLOOR_CONNECTIONS = 32
+#: The least that our timetable takes, in the place of 0.
+_SHORTEST_INTERVAL = 0.01
+
+_MODULES = {
+    DBT: "airflow.providers.dbt.cloud.triggers.dbt",
+    DATABRICKS: "airflow.providers.databricks.triggers.databricks",
+}
+
+
+def is_installed(candidate: str) -> bool:
+    """Whether the candidate's package can be imported."""
+    try:
+        return candidate not in _MODULES or importlib.util.find_spec(_MODULES[candidate]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def environment(port: int) -> dict[str, str]:
+    """Return the Airflow connections to the service at ``port``."""
+    address = f'"host": "https://127.0.0.1:{port}"'
+    return {
+        "AIRFLOW_CONN_WORKFLOWS_DEFAULT": f'{{"conn_type": "workflows", {address}, "login": "k", "password": "s"}}',
+        "AIRFLOW_CONN_DBT_CLOUD_DEFAULT": '{"conn_type": "dbt_cloud", "login": "1", "password": "token", '
+        f'"host": "127.0.0.1:{port}"}}',
+        "AIRFLOW_CONN_DATABRICKS_DEFAULT": '{"conn_type": "databricks", "password": "token", '
+        f'"host": "127.0.0.1", "port": {port}}}',
+    }
+
+
+def ours(ends: list[int], interval: float, _port: int) -> Waits:
+    """Our trigger. An interval below 0 leaves it to its default timetable."""
+    from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger  # noqa: PLC0415
+
+    fixed = max(interval, _SHORTEST_INTERVAL)
+    timetable: dict[str, Any] = {} if interval < 0 else {"poll_interval": fixed, "max_poll_interval": fixed}
+    for ordinal, end in enumerate(ends):
+        yield _until_event(WorkflowStatusTrigger(workflow_id(ordinal, end), **timetable))
+
+
+def apart(ends: list[int], interval: float, port: int) -> Waits:
+    """Our trigger, whose polls go out each when it is due."""
+    from airflow_provider_workflows.triggers import poller  # noqa: PLC0415
+
+    poller.TOGETHER_SECONDS = 0.001
+    return ours(ends, interval, port)
+
+
+def dbt(ends: list[int], interval: float, _port: int) -> Waits:
+    """dbt Cloud's trigger."""  # noqa: D403
+    trigger = importlib.import_module(_MODULES[DBT]).DbtCloudRunJobTrigger
+    for ordinal, end in enumerate(ends):
+        yield _until_event(
+            trigger(
+                conn_id="dbt_cloud_default",
+                run_id=run_id(ordinal, end),
+                end_time=time.time() + 3600,
+                poll_interval=interval,
+                account_id=1,
+            )
+        )
+
+
+def databricks(ends: list[int], interval: float, _port: int) -> Waits:
+    """Databricks' trigger."""
+    trigger = importlib.import_module(_MODULES[DATABRICKS]).DatabricksExecutionTrigger
+    for ordinal, end in enumerate(ends):
+        yield _until_event(
+            trigger(run_id(ordinal, end), "databricks_default", polling_period_seconds=interval)
+        )
+
+
+def floor(ends: list[int], interval: float, port: int) -> Waits:
+    """Wait on a loop with nothing but the calls: no triggers, retries, tokens to renew, or logging."""
+    loop = _BareLoop(port, interval)
+    return (loop.wait(workflow_id(ordinal, end)) for ordinal, end in enumerate(ends))
+
+
+def idle(ends: list[int], _interval: float, _port: int) -> Waits:
+    """Triggers that do nothing."""
+    from airflow.triggers.base import BaseTrigger, TriggerEvent  # noqa: PLC0415
+
+    class IdleTrigger(BaseTrigger):
+        def serialize(self) -> tuple[str, dict[str, Any]]:
+            return ("", {})
+
+        async def run(self) -> AsyncIterator[TriggerEvent]:
+            await asyncio.sleep(3600)
+            yield TriggerEvent({})  # type: ignore[no-untyped-call]
+
+    return (_until_event(IdleTrigger()) for _ in ends)  # type: ignore[no-untyped-call]
+
+
+CANDIDATES: dict[str, Callable[[list[int], float, int], Waits]] = {
+    FLOOR: floor,
+    OURS: ours,
+    APART: apart,
+    DBT: dbt,
+    DATABRICKS: databricks,
+    IDLE: idle,
+}
+
+
+async def _until_event(trigger: BaseTrigger) -> None:
+    async for _ in trigger.run():
+        return
+
+
+@dataclass(eq=False, slots=True)
+class _BareWait:
+    url: str
+    ended: asyncio.Future[None]
+
+
+class _BareLoop:
+    """A heap of what is due, and up to as many tasks as connections that work it off."""
+
+    def __init__(self, port: int, interval: float) -> None:
+        self._url = f"https://127.0.0.1:{port}/workflows/"
+        self._interval = interval
+        self._heap: list[tuple[float, int, _BareWait]] = []
+        self._order = itertools.count()
+        self._ready: deque[_BareWait] = deque()
+        self._working: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=FLOOR_CONNECTIONS),
+            headers={"Authorization": "Bearer " + "a" * 400, "Accept": "application/json"},
+        )
+
+    async def wait(self, name: str) -> None:
+        wait = _BareWait(self._url + name, self._loop.create_future())
+        self._ready.append(wait)
+        self._start_worker()
+        await wait.ended
+
+    def _start_worker(self) -> None:
+        if len(self._working) < FLOOR_CONNECTIONS:
+            task = asyncio.create_task(self._work())
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
+
+    async def _work(self) -> None:
+        while self._ready:
+            wait = self._ready.popleft()
+            async with self._session.get(wait.url) as response:
+                status = (await response.json())["status"]
+            if status != "RUNNING":
+                wait.ended.set_result(None)
+            elif self._interval:
+                self._poll_at(self._loop.time() + self._interval, wait)
+            else:
+                self._ready.append(wait)
+
+    def _poll_at(self, due: float, wait: _BareWait) -> None:
+        heapq.heappush(self._heap, (due, next(self._order), wait))
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._heap[0][0], self._release)
+
+    def _release(self) -> None:
+        self._timer = None
+        while self._heap and self._heap[0][0] <= self._loop.time():
+            self._ready.append(heapq.heappop(self._heap)[2])
+            self._start_worker()
+        if self._heap:
+            self._timer = self._loop.call_at(self._heap[0][0], self._release)
