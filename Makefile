@@ -34,7 +34,7 @@ test: tools ## run all tests (ARGUMENTS go to pytest)
 	$(run) pytest $(ARGUMENTS)
 
 test-fast: tools ## run the tests that need no running Airflow (ARGUMENTS go to pytest)
-	$(run) pytest tests/unit $(ARGUMENTS)
+	$(run) pytest tests/unit --numprocesses 4 --dist worksteal $(ARGUMENTS)
 
 bench: environment ## measure what waiting costs, next to other providers, in 8 minutes (ARGUMENTS=--help)
 	@$(run) pip install -qq --disable-pip-version-check --editable '.[bench]'

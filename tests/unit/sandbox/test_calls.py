@@ -18,7 +18,7 @@ from airflow_provider_workflows.sandbox import (
 )
 from tests.unit.sandbox.conftest import Caller, error_code
 
-NOWHERE = str(uuid.uuid4())
+NOWHERE = "9c5d2f0a-63be-4f21-8a47-1be0c94d7a35"
 
 PERSON = {
     "firstName": "Ada",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-import uuid
 
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.sandbox.conftest import Caller, error_code
 
-SOME_CASE = f"/cases/{uuid.uuid4()}"
+SOME_CASE = "/cases/9c5d2f0a-63be-4f21-8a47-1be0c94d7a35"
 
 
 def refresh(call: Caller, token: str) -> int:
