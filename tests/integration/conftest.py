@@ -29,6 +29,8 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dags")
     shutil.copytree(DAGS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(Path(__file__).parent / "dags", folder, dirs_exist_ok=True)
+    readme = (DAGS.parent / "README.md").read_text()
+    (folder / "readme.py").write_text(readme.split("```python\n")[1].split("```")[0])
     source = (DAGS / f"{EXAMPLE}.py").read_text()
     assert source.count(SENSOR_ARGUMENT) == 1
     assert source.count(f'"{EXAMPLE}"') == 1
