@@ -208,6 +208,7 @@ class AsyncWorkflowsClient:
         # Waiting for a connection is not waiting for an answer, so it is done before the clock runs.
         self._slots = asyncio.Semaphore(POOL_SIZE)
         self._opening = asyncio.Lock()
+        self._closed = False
         self._session: aiohttp.ClientSession | None = None
         self._proxy, self._proxy_headers = proxy_and_headers(proxy_for(settings.host))
         self._authorities = certificate_authorities(settings.verify)
@@ -223,7 +224,8 @@ class AsyncWorkflowsClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, for good."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -324,6 +326,8 @@ class AsyncWorkflowsClient:
 
     async def _open(self) -> aiohttp.ClientSession:
         async with self._opening:
+            if self._closed:
+                raise RuntimeError("the client has been closed")
             if self._session is None:
                 # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
                 context = await asyncio.to_thread(tls_context, self._authorities)

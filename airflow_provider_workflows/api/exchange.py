@@ -39,7 +39,7 @@ def pause_before(repetition: int, asked: float | None, draw: Callable[[], float]
     :param asked: seconds that the service asked for by ``Retry-After``; waited at least
     :param draw: a random number from 0 to 1
     """
-    backoff = draw() * min(FIRST_PAUSE_SECONDS * 2.0 ** (repetition - 1), LONGEST_PAUSE_SECONDS)
+    backoff = draw() * min(FIRST_PAUSE_SECONDS * 2.0 ** min(repetition - 1, 30), LONGEST_PAUSE_SECONDS)
     # The jitter comes on top of what was asked: all who were refused together were given the same time.
     return backoff if asked is None else asked + backoff
 

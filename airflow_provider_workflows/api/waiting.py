@@ -112,8 +112,10 @@ class Wait:
             return pause
         # An outage is looked through more often than a long run, and less and less often.
         backoff = self.timetable.poll_interval * 2.0 ** min(self._failures - 1, 10)
+        backoff = min(backoff, self.timetable.max_poll_interval, self.seconds_left(now))
         budget_left = self.failing_since + self.error_budget - now
-        return max(0.0, min(backoff, self.timetable.max_poll_interval, budget_left, self.seconds_left(now)))
+        # A sensor with silent_fail goes on after its budget is used up, and must not do so without a pause.
+        return min(backoff, budget_left) if budget_left > 0 else backoff
 
     def seconds_left(self, now: float) -> float:
         """Return the seconds from ``now`` until the deadline."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowFailed, WorkflowsError
@@ -18,6 +19,7 @@ from airflow_provider_workflows.api.waiting import (
     DeadlineReached,
     Timetable,
     Wait,
+    is_borne,
     look,
     success,
     wait_with,
@@ -28,7 +30,7 @@ from airflow_provider_workflows.operators.run_record import Decision, RunRecord
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 #: The XCom that holds the workflow's id from before the wait begins.
 WORKFLOW_ID_KEY = "workflow_id"
+#: The pauses after each failed attempt to store an id that must not be lost, in seconds.
+_STORE_PAUSES_SECONDS = (1.0, 5.0, 15.0)
 
 
 class RunWorkflowOperator(WorkflowsOperator):
@@ -110,6 +114,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         self.error_budget = error_budget
         self._with_parameters = parameters_id is not None
         self._workflow_id: str | None = None
+        self._submitting = False
 
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the workflow, once it was started or, if asked to, has succeeded."""
@@ -141,6 +146,12 @@ class RunWorkflowOperator(WorkflowsOperator):
         """Say in the task's log that the workflow goes on."""
         if self._workflow_id is not None:
             self.log.warning("Workflow %s goes on: the API has no call that cancels it.", self._workflow_id)
+        elif self._submitting:
+            self.log.warning(
+                "A run for case %s and definition %s may have been submitted: look in the service's dashboard.",
+                self.case_id,
+                self.workflow_definition_id,
+            )
 
     def _run(self, client: WorkflowsClient, context: Context) -> tuple[str, float]:
         """Return the id of the run and when it began, of one that there is or of a new one."""
@@ -168,14 +179,32 @@ class RunWorkflowOperator(WorkflowsOperator):
         except OutcomeUnknown:
             raise
         except WorkflowsError:
-            record.not_submitted()
+            with self._best_effort():
+                record.not_submitted()
             raise
         started = time.time()
-        record.submitted(workflow_id, started)
-        return workflow_id, started
+        for seconds in _STORE_PAUSES_SECONDS:
+            with self._best_effort():
+                record.submitted(workflow_id, started)
+                return workflow_id, started
+            time.sleep(seconds)
+        raise AirflowFailException(
+            f"Workflow {workflow_id} was started for case {self.case_id}, and Airflow could not store its id. No "
+            "retry submits another: wait for it with a WorkflowStatusSensor, or clear the task for a new run."
+        )
+
+    @contextlib.contextmanager
+    def _best_effort(self) -> Iterator[None]:
+        """Log what goes wrong with Airflow's store: it must not take the place of what the task has to say."""
+        try:
+            yield
+        except Exception:
+            self.log.exception("Airflow's task state store could not be written.")
 
     def _submit(self, client: WorkflowsClient) -> str:
+        self._submitting = True
         workflow = client.run_workflow(self.workflow_definition_id, self.case_id, self.parameters_id)
+        self._workflow_id, self._submitting = workflow.id, False
         self.log.info(
             "Started workflow %s of definition %s for case %s, status %s.",
             workflow.id,
@@ -200,7 +229,13 @@ class RunWorkflowOperator(WorkflowsOperator):
     def _has_failed(self, client: WorkflowsClient, workflow_id: str) -> bool:
         if not self.wait_for_completion:
             return False
-        status = client.read_workflow(workflow_id).status
+        try:
+            status = client.read_workflow(workflow_id).status
+        except WorkflowsError as error:
+            if not is_borne(error):
+                raise
+            # The wait bears it, for longer than a try could.
+            return False
         return client.settings.statuses.outcome(status) is Outcome.FAILURE
 
     def _face_unknown_outcome(self, known: Mapping[str, Any]) -> None:
@@ -221,7 +256,8 @@ class RunWorkflowOperator(WorkflowsOperator):
             status = success(event, workflow_id, self.hook.settings.statuses)
         except WorkflowFailed as error:
             if self.durable:
-                RunRecord(context).failed(workflow_id, error.workflow_status)
+                with self._best_effort():
+                    RunRecord(context).failed(workflow_id, error.workflow_status)
             raise
         except DeadlineReached as error:
             raise AirflowTaskTimeout(str(error)) from error

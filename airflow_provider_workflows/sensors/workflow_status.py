@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: A rescheduled look starts a process: it is not worth it more often, unless the DAG says so.
 RESCHEDULE_INTERVAL_SECONDS = 60.0
+#: How late Airflow may be with a look that was rescheduled, in seconds.
+RESCHEDULE_LAG_SECONDS = 60.0
 #: The key of the task's state store that tells a rescheduled sensor since when its looks have failed.
 FAILING_KEY = "workflow_status_failing"
 #: The shortest fixed interval, for a ``poke_interval`` of 0.
@@ -169,21 +171,29 @@ class WorkflowStatusSensor(BaseSensorOperator):
         except WorkflowsError as error:
             now = time.time()
             if self.reschedule and not self.deferrable:
-                wait.failing_since = self._failing_since(context, now)
+                wait.failing_since = self._failing_since(context, wait, now)
             self.log.warning("%s", error)
             return wait.failed(error, now)
         if status != wait.status:
             self.log.info("Workflow %s: %s.", self.workflow_id, status)
         return wait.looked(status, client.settings.statuses, time.time())
 
-    def _failing_since(self, context: Context, now: float) -> float:
+    def _failing_since(self, context: Context, wait: Wait, now: float) -> float:
         """Return since when looks have failed, over the processes of a rescheduled sensor."""
-        store = context["task_state_store"]
-        record: Any = store.get(FAILING_KEY)
-        # A look that succeeds leaves the record alone; it speaks of this outage if it was written lately.
-        lately = now - 2 * self.timetable.max_poll_interval - RESCHEDULE_INTERVAL_SECONDS
-        since: float = record["since"] if record and record["last"] >= lately else now
-        store.set(FAILING_KEY, {"since": since, "last": now})
+        since, attempt = now, context["ti"].try_number
+        # A look that succeeds leaves the record alone: it speaks of this outage if the look before wrote it.
+        interval = self.timetable.interval(now - wait.started, float("inf"), 0.0)
+        try:
+            record: Any = context["task_state_store"].get(FAILING_KEY)
+            if (
+                record
+                and record["try"] == attempt
+                and now - record["last"] <= interval + RESCHEDULE_LAG_SECONDS
+            ):
+                since = record["since"]
+            context["task_state_store"].set(FAILING_KEY, {"since": since, "last": now, "try": attempt})
+        except Exception:
+            self.log.exception("Airflow's task state store could not be used.")
         return since
 
     def _success(self, event: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import dataclasses
 import heapq
 import itertools
@@ -11,19 +12,16 @@ import logging
 import math
 import time
 import weakref
-from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from airflow.sdk.exceptions import AirflowNotFoundException
-
-from airflow_provider_workflows.api import AsyncWorkflowsClient, calls, errors
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, calls, errors
 from airflow_provider_workflows.api.calls import Call
 from airflow_provider_workflows.api.client import POOL_SIZE
 from airflow_provider_workflows.api.exchange import pause_before
 from airflow_provider_workflows.api.models import Workflow
-from airflow_provider_workflows.api.waiting import Wait
+from airflow_provider_workflows.api.waiting import MAX_POLL_INTERVAL_SECONDS, Wait
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
 
 log = logging.getLogger(__name__)
@@ -38,6 +36,11 @@ REJECTED_SECONDS = 30.0
 WARNING_SECONDS = 60.0
 #: How long the look that is due at a deadline may take before the wait ends without it.
 LAST_LOOK_SECONDS = 2.0
+ONLY_LOOK_SECONDS = 15.0
+#: After a look-up of the connection that failed, the next is made after so many seconds.
+LOOK_UP_AGAIN_SECONDS = 2.0
+#: How long a look-up of the connection may take, in seconds.
+LOOK_UP_SECONDS = 30.0
 
 Event = dict[str, object]
 
@@ -79,11 +82,11 @@ class Poller:
         self._heap: list[tuple[float, int, _Watch]] = []
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
-        self._ready: deque[_Watch] = deque()
         self._working = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: AsyncWorkflowsClient | None = None
         self._look_up_at = 0.0
+        self._look_up_failure: errors.WorkflowsError = errors.ServiceUnavailable("Not looked up yet.")
         self._looking_up = asyncio.Lock()
         self._paused_until = 0.0
         self._limited = 0
@@ -120,7 +123,9 @@ class Poller:
         # The look that is due at the deadline should end the wait. It may hang, or be kept back.
         if waiter.wait.deadline is None:
             return None
-        seconds = waiter.wait.seconds_left(time.time()) + LAST_LOOK_SECONDS
+        seconds = waiter.wait.seconds_left(time.time())
+        # A deadline that passed while no triggerer ran leaves time for a connection, a token and a look.
+        seconds += LAST_LOOK_SECONDS if seconds > 0 else ONLY_LOOK_SECONDS
         return self._loop.call_later(seconds, lambda: _end(waiter, waiter.wait.timed_out()))
 
     def _leave(self, watch: _Watch, waiter: _Waiter) -> None:
@@ -137,7 +142,6 @@ class Poller:
             self._timer.cancel()
         self._closed = True
         self._heap.clear()
-        self._ready.clear()
         if self._client is not None:
             self._in_background(self._retire(self._client, list(self._tasks)))
 
@@ -173,26 +177,32 @@ class Poller:
         self._timer = self._loop.call_at(moment, self._release)
 
     def _release(self) -> None:
-        """Hand what is due to the tasks that look, as far as the service allows."""
+        """Start as many tasks as may look at once, each with a look that is due."""
         self._timer = None
-        now = self._loop.time()
-        while self._heap and self._heap[0][0] <= now:
-            if (allowed_at := self._allowed_at(now)) > now:
-                self._set_timer(allowed_at)
-                break
-            due, _, watch = heapq.heappop(self._heap)
-            if watch.due == due and watch.waiters:
-                watch.due, watch.looking = math.inf, True
-                self._ready.append(watch)
-                self._take_slot(now)
-        else:
-            if self._heap:
-                self._set_timer(self._heap[0][0])
-        for _ in range(min(len(self._ready), POOL_SIZE - self._working)):
+        # The first look brings the connection, and with it what it allows.
+        most = POOL_SIZE if self._client is not None else 1
+        while self._working < most and (watch := self._next()) is not None:
             self._working += 1
-            task = self._in_background(self._work())
+            task = self._in_background(self._work(watch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def _next(self) -> _Watch | None:
+        """Return the next workflow to look at now, or see to being woken when there is one."""
+        now = self._loop.time()
+        while self._heap and self._heap[0][0] <= now:
+            # Asked right before each look, so that a pause holds for all that had been due before it.
+            if (allowed_at := self._allowed_at(now)) > now:
+                self._set_timer(allowed_at)
+                return None
+            due, _, watch = heapq.heappop(self._heap)
+            if watch.due == due and watch.waiters and not watch.looking:
+                watch.due, watch.looking = math.inf, True
+                self._take_slot(now)
+                return watch
+        if self._heap:
+            self._set_timer(self._heap[0][0])
+        return None
 
     def _allowed_at(self, now: float) -> float:
         return max(self._paused_until, self._next_slot - TOGETHER_SECONDS, now)
@@ -202,10 +212,12 @@ class Poller:
         if rate is not None:
             self._next_slot = max(self._next_slot, now) + 1 / rate
 
-    async def _work(self) -> None:
+    async def _work(self, first: _Watch) -> None:
+        watch: _Watch | None = first
         try:
-            while self._ready:
-                await self._look(self._ready.popleft())
+            while watch is not None:
+                await self._look(watch)
+                watch = self._next()
         finally:
             self._working -= 1
 
@@ -226,7 +238,6 @@ class Poller:
             self._looked(watch, status, client)
         finally:
             watch.looking = False
-        if watch.waiters:
             now = time.time()
             pauses = [waiter.wait.pause(now) for waiter in watch.waiters if not waiter.ended.done()]
             if pauses:
@@ -243,6 +254,8 @@ class Poller:
             # Looks that were under way together are refused together, and count once.
             self._limited += self._loop.time() >= self._paused_until
             pause = pause_before(self._limited + 1, error.retry_after, lambda: 1.0)
+            # Whoever waits has a budget of its own: after so long it is worth asking again.
+            pause = min(pause, MAX_POLL_INTERVAL_SECONDS)
             self._paused_until = max(self._paused_until, self._loop.time() + pause)
         if isinstance(error, errors.AuthenticationFailed):
             self._look_up_at = min(self._look_up_at, self._loop.time() + REJECTED_SECONDS)
@@ -261,33 +274,44 @@ class Poller:
 
     async def _current_client(self) -> AsyncWorkflowsClient:
         async with self._looking_up:
-            if self._client is None or self._loop.time() >= self._look_up_at:
+            if self._loop.time() >= self._look_up_at:
                 await self._look_up()
         if self._client is None:
-            raise errors.ServiceUnavailable("The connection could not be looked up.")
+            raise copy.copy(self._look_up_failure)
         return self._client
 
     async def _look_up(self) -> None:
         # The moment is set first: when the look-up fails, the next is not made for every look.
-        self._look_up_at = self._loop.time() + (CONNECTION_SECONDS if self._client else TOGETHER_SECONDS)
+        self._look_up_at = self._loop.time() + LOOK_UP_AGAIN_SECONDS
         try:
-            settings = await self._hook.aget_settings()
-        except (AirflowNotFoundException, errors.InvalidInput) as error:
-            if self._client is not None:
-                log.warning("The connection in use is kept: %s", error)
-                return
-            raise errors.InvalidInput(str(error)) from error
+            settings = await asyncio.wait_for(self._hook.aget_settings(), LOOK_UP_SECONDS)
+        except errors.InvalidInput as error:
+            self._look_up_failure = error
+        except Exception as error:  # noqa: BLE001  (Airflow says "not found" also when it could not be asked)
+            self._look_up_failure = errors.ServiceUnavailable(
+                f"The connection {self._hook.workflows_conn_id} could not be looked up: {error}"
+            )
+        else:
+            self._use(settings)
+            return
+        log.warning("%s", self._look_up_failure)
+
+    def _use(self, settings: Settings) -> None:
+        if self._closed:
+            self._look_up_failure = errors.ServiceUnavailable("Nobody waits any more.")
+            return
         # The wait has a budget and a timetable for what goes wrong: each look is one try.
         settings = dataclasses.replace(settings, tries=1)
         self._look_up_at = self._loop.time() + CONNECTION_SECONDS
-        if self._closed:
-            raise errors.ServiceUnavailable("Nobody waits any more.")
         if self._client is not None and self._client.settings == settings:
             return
         before, self._client = self._client, AsyncWorkflowsClient(settings, shared_tokens(settings))
         if before is not None:
             log.info("Connection %s has changed, and is used anew.", self._hook.workflows_conn_id)
             self._in_background(self._retire(before, [task for task in self._tasks if not task.done()]))
+        else:
+            # The others may look as well now.
+            self._loop.call_soon(self._release)
 
 
 #: A look that found nothing is not repeated at once, whatever the timetable says.

@@ -14,6 +14,7 @@ class TaskInstance:
 
     def __init__(self, max_tries: int = 1) -> None:
         self.max_tries = max_tries
+        self.try_number = 1
         self.xcoms: dict[str, Any] = {}
         self.first_reschedule_date: dt.datetime | None = None
 

@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -270,6 +271,17 @@ class TestTrouble:
 
         assert seen == 0
 
+    async def test_429_at_the_first_looks_stops_those_that_are_due_too(self, sandbox: Sandbox) -> None:
+        ids = workflows(sandbox, 300, seconds=600)
+        sandbox.fault("rate_limited", retry_after=30, path="/workflows/{workflowId}")
+        tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
+
+        await asyncio.sleep(1.5)
+        seen = sandbox.counts.requests[STATUS_CALL]
+        await end(tasks)
+
+        assert 1 <= seen <= 32
+
     async def test_a_wait_ends_at_its_deadline_while_429_keeps_the_poller_back(
         self, sandbox: Sandbox
     ) -> None:
@@ -306,8 +318,6 @@ class TestBounds:
         ids = workflows(sandbox, 100, seconds=600)
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
 
-        await asyncio.sleep(0.5)
-        sandbox.counts.reset()
         await asyncio.sleep(2)
         seen = sandbox.counts.requests[STATUS_CALL]
         await end(tasks)
@@ -337,6 +347,20 @@ class TestConnection:
 
         assert await task == {"status": "COMPLETED"}
         assert look_ups[CONNECTION] >= 2
+
+    async def test_that_cannot_be_looked_up_is_not_looked_up_for_each_who_waits(
+        self, monkeypatch: pytest.MonkeyPatch, look_ups: collections.Counter[str]
+    ) -> None:
+        # As Airflow says when its API server could not be asked.
+        monkeypatch.delenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT")
+        tasks = [asyncio.ensure_future(wait_for(str(uuid.uuid4()))) for _ in range(200)]
+
+        await asyncio.sleep(3)
+        ended = [task for task in tasks if task.done()]
+        await end(tasks)
+
+        assert ended == []
+        assert 1 <= look_ups[CONNECTION] <= 3
 
     async def test_that_is_gone_while_waiting_does_not_end_the_wait(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

@@ -320,6 +320,37 @@ class TestDurability:
         assert isinstance(raised.value, AirflowFailException) is not retried
         assert sum(sandbox.counts.runs_per_case.values()) == 1
 
+    def test_an_id_that_cannot_be_stored_is_not_lost(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("airflow_provider_workflows.operators.run._STORE_PAUSES_SECONDS", (0.0, 0.0))
+
+        class Broken(TaskStateStore):
+            def set(self, key: str, value: Any, *, retention: object = None) -> None:
+                if value["phase"] == "submitted":
+                    raise RuntimeError("the API server is away")
+                super().set(key, value, retention=retention)
+
+        operator = run_operator(sandbox, seconds=0.0, on_unknown_outcome="resubmit")
+
+        with pytest.raises(AirflowFailException, match="was started for case") as raised:
+            operator.execute({"ti": TaskInstance(), "task_state_store": Broken()})  # type: ignore[typeddict-item, arg-type]
+
+        (workflow_id,) = re.findall(r"Workflow (\S+) was started", str(raised.value))
+        with sandbox.client() as client:
+            assert client.read_workflow(workflow_id).id == workflow_id
+
+    def test_a_store_that_fails_does_not_hide_what_went_wrong(self, sandbox: Sandbox) -> None:
+        class Broken(TaskStateStore):
+            def delete(self, key: str) -> None:
+                raise RuntimeError("the API server is away")
+
+        operator = run_operator(sandbox, seconds=0.0)
+        sandbox.fault("forbidden", path="/workflows/run")
+
+        with pytest.raises(errors.PermissionDenied):
+            operator.execute({"ti": TaskInstance(), "task_state_store": Broken()})  # type: ignore[typeddict-item, arg-type]
+
     def test_without_durability_nothing_is_stored(self, sandbox: Sandbox, context: dict[str, Any]) -> None:
         run_operator(sandbox, seconds=0.0, durable=False).execute(context)  # type: ignore[arg-type]
 
@@ -387,6 +418,18 @@ class TestKill:
         operator.on_kill()
 
         assert re.search(f"Workflow {workflow_id} goes on", capsys.readouterr().out)
+
+    def test_in_the_middle_of_the_request_says_that_a_run_may_exist(
+        self, sandbox: Sandbox, context: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        operator = run_operator(sandbox, seconds=0.0)
+        sandbox.fault("cut_after", path="/workflows/run")
+        with pytest.raises(AirflowFailException):
+            operator.execute(context)  # type: ignore[arg-type]
+
+        operator.on_kill()
+
+        assert f"A run for case {operator.case_id}" in capsys.readouterr().out
 
     async def test_of_a_deferred_task_says_so_too(self, capsys: pytest.CaptureFixture[str]) -> None:
         await WorkflowStatusTrigger("63131229-edc5-49d0-888b-7724e65d7d2d").on_kill()
