@@ -135,17 +135,16 @@ def _content_length(head: bytes) -> int:
 
 async def _serve(folder: Path) -> None:
     certificate = Certificate("127.0.0.1")
-    try:
-        (folder / CERTIFICATE).write_bytes(certificate.ca_file.read_bytes())
-        service = Service(Counters(folder / COUNTERS))
-        server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(service), "127.0.0.1", 0, ssl=certificate.context, backlog=8192
-        )
-        sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
-        sys.stdout.flush()
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    finally:
-        certificate.remove()
+    # Its own folder is removed at once: the benchmark ends this process without a word.
+    (folder / CERTIFICATE).write_bytes(certificate.ca_file.read_bytes())
+    certificate.remove()
+    service = Service(Counters(folder / COUNTERS))
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Connection(service), "127.0.0.1", 0, ssl=certificate.context, backlog=8192
+    )
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
