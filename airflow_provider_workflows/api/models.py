@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -216,18 +216,19 @@ def validated(model: type[RequestModel], values: Mapping[str, Any], *, argument:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        problems = [
-            _problem(argument, entry["loc"], entry["type"], entry["input"])
-            for entry in error.errors(include_url=False)
+        shown = [
+            ".".join([argument] * bool(argument) + [*path]) + f" {reason}" for path, reason in problems(error)
         ]
-    raise InvalidInput("; ".join(dict.fromkeys(problems)))
+    raise InvalidInput("; ".join(dict.fromkeys(shown)))
 
 
-def _problem(argument: str, location: tuple[int | str, ...], kind: str, value: Any) -> str:
-    path = ".".join([argument] * bool(argument) + [_snake(str(part)) for part in location])
-    problem = _PROBLEMS.get(kind, "is not valid")
-    shown = f"{path} {problem}"
-    return f"{shown}, not {type(value).__name__}" if problem.startswith("must be") else shown
+def problems(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield where each problem is, as a path in Python's spelling, and what it is, never the value."""
+    for entry in error.errors(include_url=False, include_context=False):
+        reason = _PROBLEMS.get(entry["type"], "is not valid")
+        if reason.startswith("must be"):
+            reason += f", not {type(entry['input']).__name__}"
+        yield tuple(_snake(str(part)) for part in entry["loc"]), reason
 
 
 def _snake(name: str) -> str:

@@ -1,0 +1,1 @@
+"""A table of cases through a workflow, as one task: items in, results out."""

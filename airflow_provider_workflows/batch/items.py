@@ -1,0 +1,128 @@
+"""The items of a batch: read as a stream, each row checked, before the first call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.columns import Fields, check_header, fields_of
+from airflow_provider_workflows.batch.readers import file_path, read_file, suffix
+from airflow_provider_workflows.batch.rows import BadRow, Row, checked
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"
+"""A list of rows, a file of them, or a shard's reference: ``{"items": file, "first_row": 5001, "rows": 5000}``."""
+
+SHOWN_BAD_ROWS = 20
+#: What is wrong with a row whose key an earlier one has.
+DUPLICATE_KEY = "is used by an earlier row"
+DUPLICATE_NUMBER = "its number is the key of an earlier row"
+
+
+def read_items(items: Items, columns: Mapping[str, str | None] | None = None) -> Iterator[Row | BadRow]:
+    """Return an iterator over all rows in order, each checked; the input is read as a stream.
+
+    The keys of rows that can be run are unique.
+
+    :param items: list of rows; URI or path of a .jsonl, .ndjson, .csv or .parquet file; or a shard's reference
+    :param columns: the field of each column that is named otherwise, None to leave a column out
+    :raises InvalidInput: when the arguments cannot be right, and while reading when the input as a whole
+        cannot be read or has no rows
+    """
+    fields = fields_of(columns)
+    first_row, rows = 1, None
+    if isinstance(items, Mapping):
+        items, first_row, rows = _shard(items)
+    elif isinstance(items, Sequence) and not isinstance(items, str | bytes):
+        return _read(iter(items), fields, flat=False)
+    path = file_path(items)
+    cells = read_file(path, first_row - 1, lambda header: check_header(header, fields, columns))
+    return _read(cells, fields, flat=suffix(path) in (".csv", ".parquet"), first_row=first_row, rows=rows)
+
+
+def raise_for(bad: Sequence[BadRow], bad_count: int, rows: int) -> NoReturn:
+    """Raise for rows that cannot be run.
+
+    :param bad: the bad rows, of which the first ``SHOWN_BAD_ROWS`` are shown
+    :param bad_count: number of all bad rows
+    :param rows: number of all rows
+    :raises InvalidInput: with row number, column and reason of each, never a value
+    """
+    lines = [f"row {row.number}: {'; '.join(map(_problem, row.problems))}" for row in bad[:SHOWN_BAD_ROWS]]
+    if bad_count > len(lines):
+        lines.append(f"and {bad_count - len(lines)} more")
+    summary = (
+        f"{bad_count} of {rows} rows of items cannot be run, so nothing was sent. "
+        'Mend them, or leave them out with on_bad_row="skip":'
+    )
+    raise InvalidInput("\n".join([summary, *lines]))
+
+
+def _problem(problem: tuple[str, str]) -> str:
+    column, reason = problem
+    return f"{column}: {reason}" if column else reason
+
+
+def _shard(reference: Mapping[str, Any]) -> tuple[Any, int, int]:
+    names = {"items", "first_row", "rows"}
+    numbers = [
+        number for number in map(reference.get, ("first_row", "rows")) if type(number) is int and number >= 1
+    ]
+    if reference.keys() != names or len(numbers) != 2:
+        raise InvalidInput(
+            'items is a dict but no shard\'s reference ({"items": file, "first_row": 1, "rows": 5000}); '
+            "a single row is given as a list of one dict"
+        )
+    return reference["items"], numbers[0], numbers[1]
+
+
+def _read(
+    source: Iterator[object], fields: Fields, *, flat: bool, first_row: int = 1, rows: int | None = None
+) -> Iterator[Row | BadRow]:
+    keys = _Keys(first_row)
+    count = 0
+    for count, cells in enumerate(islice(source, rows), 1):
+        row = checked(first_row + count - 1, cells, fields, flat=flat)
+        if reason := keys.clash(row):
+            columns = cells if isinstance(cells, Mapping) else ()
+            column = next((str(name) for name in columns if fields.get(name) == "key"), "")
+            problems = row.problems if isinstance(row, BadRow) else ()
+            row = BadRow(row.number, row.key, (*problems, (column, reason)))
+        yield row
+    if count < (rows or 1):
+        raise InvalidInput(
+            "items has fewer rows than when it was sharded"
+            if rows
+            else "items has no rows: there is nothing to run"
+        )
+
+
+class _Keys:
+    """The keys seen so far; nothing is kept as long as each is its row's number."""
+
+    def __init__(self, first_row: int) -> None:
+        self._numbers = range(first_row, first_row)
+        self._digests: set[bytes] | None = None
+
+    def clash(self, row: Row | BadRow) -> str:
+        """Return why the row cannot have its key, empty when it can."""
+        is_number = row.key == str(row.number)
+        if self._digests is None:
+            if is_number:
+                return ""
+            # All rows before have their number as a key.
+            self._numbers, self._digests = range(self._numbers.start, row.number), set()
+        # With Python's own part, 15 bytes are 48: a hundred thousand keys are to cost little.
+        digest = hashlib.blake2b(row.key.encode(), digest_size=15).digest()
+        if digest in self._digests or self._is_earlier_number(row.key):
+            return DUPLICATE_NUMBER if is_number else DUPLICATE_KEY
+        self._digests.add(digest)
+        return ""
+
+    def _is_earlier_number(self, key: str) -> bool:
+        return key.isascii() and key.isdigit() and str(int(key)) == key and int(key) in self._numbers

@@ -1,0 +1,190 @@
+"""The output of a batch: one row for each row of the input, as JSON Lines or Parquet."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.storage import replacing, shown, storage_path
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+OUTPUT_FORMATS = ("jsonl", "parquet")
+
+_ROWS_IN_GROUP = 1000
+#: Rows that are this large together are a group of Parquet before they are a thousand: they wait in memory.
+_CHARACTERS_IN_GROUP = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRow:
+    """What came of one row of the input; the order of fields is the order of columns.
+
+    :param key: the row's own identifier
+    :param row: its number in the whole input, from 1
+    :param outcome: what came of it
+    :param status: the workflow's status when it was last seen
+    :param case_id: id of the case
+    :param workflow_id: id of the workflow
+    :param submitted_at: when it was submitted, as ``iso`` writes it
+    :param ended_at: when it was seen to have ended, as ``iso`` writes it
+    :param result: what the workflow found out
+    :param error_code: a name for what went wrong
+    :param error: what went wrong, in words without a personal value
+    """
+
+    key: str = field(repr=False)
+    row: int
+    outcome: str
+    status: str | None
+    case_id: str | None
+    workflow_id: str | None
+    submitted_at: str | None
+    ended_at: str | None
+    result: dict[str, Any] | None = field(repr=False)
+    error_code: str | None
+    error: str | None
+
+
+_COLUMNS = tuple(column.name for column in dataclasses.fields(OutputRow))
+
+
+class RowWriter(Protocol):
+    """What rows are written with."""
+
+    def write(self, row: OutputRow) -> None:
+        """Write the next row."""
+
+
+def iso(seconds_since_epoch: float | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the millisecond: ``2026-01-31T23:59:59.000Z``."""
+    if seconds_since_epoch is None:
+        return None
+    time = datetime.fromtimestamp(seconds_since_epoch, timezone.utc)
+    return f"{time.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def require_format(output_format: str) -> None:
+    """Check that a format can be written.
+
+    :raises InvalidInput: when it is none of ``OUTPUT_FORMATS``, or Parquet and pyarrow is missing
+    """
+    if output_format not in OUTPUT_FORMATS:
+        raise InvalidInput(f"output_format must be one of {', '.join(OUTPUT_FORMATS)}")
+    if output_format == "parquet":
+        _pyarrow()
+
+
+def output_path(folder: ObjectStoragePath, output_format: str) -> ObjectStoragePath:
+    """Return the path of the output in a folder: ``results.jsonl`` or ``results.parquet``.
+
+    :raises InvalidInput: for a format that cannot be written
+    """
+    require_format(output_format)
+    return folder / f"results.{output_format}"
+
+
+@contextlib.contextmanager
+def writer(folder: ObjectStoragePath, output_format: str) -> Iterator[RowWriter]:
+    """Give what writes rows; the output is there when the block ends without an exception, and not before.
+
+    The same rows give the same bytes.
+
+    :param folder: where the output goes
+    :param output_format: one of ``OUTPUT_FORMATS``
+    :raises InvalidInput: for a format that cannot be written
+    :raises OSError: when it could not be written
+    """
+    path = output_path(folder, output_format)
+    with replacing(path) as file:
+        if output_format == "jsonl":
+            yield _JsonLines(file)
+        else:
+            rows = _Parquet(file)
+            try:
+                yield rows
+                rows.flush()
+            finally:
+                rows.close()
+
+
+def read_output(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an output as dicts of the columns of ``OutputRow``.
+
+    :param uri: the file, of either format
+    :raises InvalidInput: when it is no output of a batch
+    :raises FileNotFoundError: when it is not there
+    """
+    path = storage_path("uri", uri)
+    if path.suffix not in (".jsonl", ".parquet"):
+        raise InvalidInput(f"{shown(path)} is no output of a batch: that ends in .jsonl or .parquet")
+    with path.open("rb") as file:  # type: ignore[no-untyped-call]
+        if path.suffix == ".jsonl":
+            yield from map(json.loads, file)
+            return
+        for rows in _pyarrow().parquet.ParquetFile(file).iter_batches(batch_size=_ROWS_IN_GROUP):
+            for row in rows.to_pylist():
+                yield row | {"result": None if row["result"] is None else json.loads(row["result"])}
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _values(row: OutputRow) -> dict[str, Any]:
+    # Not dataclasses.asdict, which copies the result.
+    return {name: getattr(row, name) for name in _COLUMNS}
+
+
+class _JsonLines:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, row: OutputRow) -> None:
+        self._file.write(f"{_as_json(_values(row))}\n".encode())
+
+
+class _Parquet:
+    def __init__(self, file: BinaryIO) -> None:
+        self._pyarrow = pyarrow = _pyarrow()
+        text, required = pyarrow.string(), ("key", "row", "outcome")
+        self._schema = pyarrow.schema(
+            pyarrow.field(name, pyarrow.int64() if name == "row" else text, nullable=name not in required)
+            for name in _COLUMNS
+        )
+        self._writer = pyarrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+        self._characters = 0
+
+    def write(self, row: OutputRow) -> None:
+        result = None if row.result is None else _as_json(row.result)
+        self._rows.append(_values(row) | {"result": result})
+        self._characters += len(result or "")
+        if len(self._rows) == _ROWS_IN_GROUP or self._characters > _CHARACTERS_IN_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self._writer.write_batch(self._pyarrow.RecordBatch.from_pylist(self._rows, schema=self._schema))
+            self._rows, self._characters = [], 0
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow as pa  # noqa: PLC0415  (an extra)
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError:
+        raise InvalidInput(
+            "Parquet needs pyarrow: pip install 'airflow-provider-workflows[parquet]'"
+        ) from None
+    return pa

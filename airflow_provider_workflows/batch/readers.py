@@ -1,0 +1,185 @@
+"""Streams of rows out of JSON Lines, CSV and Parquet, wherever the file is."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.columns import CheckHeader
+from airflow_provider_workflows.batch.csv_rows import NOT_UTF_8, UNDECODED, csv_rows
+from airflow_provider_workflows.batch.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable, from_json
+from airflow_provider_workflows.batch.storage import shown, storage_path
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+_CHUNK_BYTES = 1 << 18
+_PARQUET_ROWS = 1000
+
+
+def file_path(value: object) -> ObjectStoragePath:
+    """Return the path of a file of rows.
+
+    :param value: URI, absolute local path, or a path of Airflow's
+    :raises InvalidInput: when it is none, or its suffix is that of no format known here
+    """
+    path = storage_path("items", value)
+    if suffix(path) not in _READERS:
+        raise InvalidInput(
+            f"items must be a file in .jsonl (or .ndjson), .csv or .parquet; {shown(path)} is none"
+        )
+    return path
+
+
+def suffix(path: ObjectStoragePath) -> str:
+    """Return the suffix that says a file's format, in lower case."""
+    return PurePosixPath(path.path).suffix.lower()
+
+
+def read_file(path: ObjectStoragePath, skip: int, check_header: CheckHeader) -> Iterator[Cells]:
+    """Yield the cells of each row.
+
+    :param path: what ``file_path`` returned
+    :param skip: data rows at the beginning to pass over
+    :param check_header: called with the columns of a table before its first row
+    :raises InvalidInput: when the file as a whole cannot be read
+    """
+    with _opened(path) as stream:
+        yield from _READERS[suffix(path)](stream, skip, check_header)
+
+
+class _Source(io.RawIOBase):
+    """A file of Airflow's as one of Python's, so that Airflow sees it read but not line by line, which is slow."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.failed = False
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._stream.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._stream.read(len(buffer))
+        except OSError:
+            self.failed = True
+            raise
+        buffer[: len(data)] = data
+        return len(data)
+
+
+@contextmanager
+def _opened(path: ObjectStoragePath) -> Iterator[io.BufferedReader]:
+    problem = ""
+    try:
+        stream = path.open("rb")  # type: ignore[no-untyped-call]
+    except (FileNotFoundError, NotADirectoryError):
+        problem = f"items: there is no file {shown(path)}"
+    except IsADirectoryError:
+        problem = f"items: {shown(path)} is a directory, not a file"
+    except PermissionError:
+        problem = f"items: no permission to read {shown(path)}"
+    if problem:
+        raise InvalidInput(problem)
+    with stream:
+        yield io.BufferedReader(_Source(stream), _CHUNK_BYTES)
+
+
+def _json_lines(stream: io.BufferedReader, skip: int, _: CheckHeader) -> Iterator[Cells]:
+    for line in islice(_lines(stream), skip, None):
+        yield _json_cells(line)
+
+
+def _json_cells(line: bytes) -> Cells:
+    # A line that is too long was not read to its end, which may be in the middle of a character.
+    text = line.decode(errors="surrogateescape")
+    if len(text) > ROW_CHARACTERS:
+        return Unreadable(ROW_TOO_LONG)
+    if not text.isascii() and UNDECODED.search(text):
+        return Unreadable(NOT_UTF_8)
+    try:
+        cells = from_json(text)
+    except InvalidInput as problem:
+        return Unreadable(str(problem))
+    return cells if isinstance(cells, dict) else Unreadable("is no JSON object")
+
+
+def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
+    """Yield each line that is not blank, of a line that is too long only the beginning."""
+    limit = 4 * ROW_CHARACTERS + 1  # A character has four bytes at most.
+    line = stream.readline(limit).removeprefix(b"\xef\xbb\xbf")
+    while line:
+        rest = line
+        while len(rest) == limit and not rest.endswith(b"\n"):
+            rest = stream.readline(limit)
+        if not line.isspace():
+            yield line
+        line = stream.readline(limit)
+
+
+def _parquet(stream: io.BufferedReader, skip: int, check_header: CheckHeader) -> Iterator[Cells]:
+    try:
+        import pyarrow as pa  # noqa: PLC0415  (an extra)
+        from pyarrow.parquet import ParquetFile  # noqa: PLC0415
+    except ImportError:
+        raise InvalidInput(
+            "items is Parquet, which needs pyarrow: pip install 'airflow-provider-workflows[parquet]'"
+        ) from None
+    try:
+        file = ParquetFile(stream)
+        names = file.schema_arrow.names
+        check_header(names)
+        groups: list[int] = []
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if groups or skip < rows:
+                groups.append(group)
+            else:
+                skip -= rows
+        for batch in file.iter_batches(_PARQUET_ROWS, row_groups=groups) if groups else ():
+            columns = [_values(column) for column in batch.slice(skip).columns]
+            skip = max(0, skip - batch.num_rows)
+            for cells in zip(*columns, strict=True):
+                yield dict(zip(names, cells, strict=True))
+    except (pa.ArrowException, OSError):
+        if isinstance(stream.raw, _Source) and stream.raw.failed:
+            raise
+        raise InvalidInput("items is no whole Parquet file: it may be cut or damaged") from None
+
+
+def _values(column: Any) -> list[Any]:
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        return [_value(cell) for cell in column]
+
+
+def _value(cell: Any) -> Any:
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return Unreadable("is not UTF-8")
+    except (ValueError, OverflowError):
+        return Unreadable("cannot be read")
+
+
+_READERS: dict[str, Callable[[io.BufferedReader, int, CheckHeader], Iterator[Cells]]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".csv": csv_rows,
+    ".parquet": _parquet,
+}

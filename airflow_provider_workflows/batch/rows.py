@@ -1,0 +1,242 @@
+"""One row of a batch: what is run, or what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeAlias
+
+from pydantic import ValidationError
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.models import (
+    CaseDetails,
+    Document,
+    Phone,
+    identifier,
+    json_object,
+    problems,
+)
+from airflow_provider_workflows.api.personal import one_line
+from airflow_provider_workflows.batch.columns import PHONE_PARTS, Fields, named
+
+CELL_CHARACTERS = 100_000
+ROW_CHARACTERS = 1_000_000
+KEY_CHARACTERS = 200
+
+_JSON_FIELDS = ("phone", "documents", "parameters")
+_NAMES_WITHIN = frozenset({*Phone.model_fields, *Document.model_fields})
+_TOO_LONG = f"has more than {CELL_CHARACTERS:,} characters"
+ROW_TOO_LONG = f"has more than {ROW_CHARACTERS:,} characters"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that can be run.
+
+    :param number: of the data row in the whole input, from 1
+    :param key: the row's own identifier, its number where it has none
+    :param case_id: of a returning user, for whom no case is created
+    :param case: body of ``POST /cases``; empty with a ``case_id``
+    :param parameters: of this row's run
+    """
+
+    number: int
+    key: str = field(repr=False)
+    case_id: str | None
+    case: dict[str, Any] = field(repr=False)
+    parameters: dict[str, Any] | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be run.
+
+    :param number: of the data row in the whole input, from 1
+    :param key: the row's own identifier where it has a usable one, else its number
+    :param problems: column as the user wrote it (empty for the row as a whole) and reason
+    """
+
+    number: int
+    key: str = field(repr=False)
+    problems: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands in the place of a row or a cell that cannot be read."""
+
+    reason: str
+
+
+Cells: TypeAlias = "Mapping[str, Any] | Unreadable"
+"""The value of each column of a row."""
+
+
+def checked(number: int, cells: object, fields: Fields, *, flat: bool = False) -> Row | BadRow:
+    """Return a row as it can be run, or what is wrong with it.
+
+    :param number: of the data row, from 1
+    :param cells: the value of each column, or ``Unreadable``
+    :param fields: the field of each column
+    :param flat: whether the cells come from a table, where a phone, documents and parameters may be JSON text
+    """
+    if not isinstance(cells, Mapping):
+        reason = (
+            cells.reason if isinstance(cells, Unreadable) else f"must be a dict, not {type(cells).__name__}"
+        )
+        return BadRow(number, str(number), (("", reason),))
+    columns, wrong = _columns(cells, fields)
+    given = {name: value for name, column in columns.items() if not _is_empty(name, value := cells[column])}
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        try:
+            values[name] = _read(name, value, flat)
+        except InvalidInput as problem:  # noqa: PERF203 (all of a row's problems are told)
+            wrong.append((columns[name], str(problem).removeprefix(f"{name} ")))
+    case_id, parameters, key = (values.pop(name, None) for name in ("case_id", "parameters", "key"))
+    of_case = [name for name in given if name not in ("case_id", "parameters", "key")]
+    if "case_id" in given and of_case:
+        wrong.append(
+            (columns["case_id"], "case_id and case fields together: a case that exists is not changed")
+        )
+    elif not given.keys() - {"parameters", "key"} and not wrong:
+        wrong.append(("", "has neither a case field nor a case_id"))
+    case, wrong_in_case = _case(values, columns)
+    told = {column for column, _ in wrong}
+    wrong += [problem for problem in wrong_in_case if problem[0] not in told]
+    if not wrong:
+        wrong += _too_long({**case, "parameters": parameters}, columns)
+    key = key or str(number)
+    return BadRow(number, key, tuple(wrong)) if wrong else Row(number, key, case_id, case, parameters)
+
+
+def from_json(text: str) -> Any:
+    """Return what ``text`` says as JSON (RFC 8259: no NaN; no name twice in an object).
+
+    :raises InvalidInput: with the reason only
+    """
+    try:
+        return _DECODER.decode(text)
+    except InvalidInput:
+        raise
+    except RecursionError:
+        raise InvalidInput("is JSON nested too deeply") from None
+    except ValueError:
+        raise InvalidInput("is not valid JSON, or ends in the middle of it") from None
+
+
+def _no_constant(_: str) -> NoReturn:
+    raise InvalidInput("holds NaN or Infinity, which JSON cannot express")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise InvalidInput("holds an object with the same name twice")
+    return values
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_object)
+
+
+def _columns(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Return the column of each field, and what is wrong with the names of the columns."""
+    columns: dict[str, str] = {}
+    wrong = []
+    unknown = []
+    for column in cells:
+        name = fields.get(column, "")
+        if name == "":
+            unknown.append(column)
+        elif name in columns:
+            wrong.append((column, f"is the same field as {named(columns[name])}"))
+        elif name is not None:
+            columns[name] = column
+    if columns:
+        wrong += [
+            (one_line(str(name), 60), "is no field of a case: rename it, or map or drop it with columns")
+            for name in unknown[:5]
+        ]
+    elif unknown:
+        # Where no name is known, the names may be values.
+        wrong.append(("", "has no name that is a field of a case: rename them, or map them with columns"))
+    return columns, wrong
+
+
+def _is_empty(name: str, value: Any) -> bool:
+    if name == "phone" and isinstance(value, dict):
+        # A column of objects in Parquet has one of nulls for a row without.
+        return bool(value) and all(_is_empty("", part) for part in value.values())
+    return value is None or (isinstance(value, str) and (not value or value.isspace()))
+
+
+def _read(name: str, value: Any, flat: bool) -> Any:
+    if isinstance(value, Unreadable):
+        raise InvalidInput(value.reason)
+    if isinstance(value, float) and math.isnan(value):
+        raise InvalidInput("is NaN, which is no value: leave it out")
+    if isinstance(value, str):
+        if len(value) > CELL_CHARACTERS:
+            raise InvalidInput(_TOO_LONG)
+        if flat and name in _JSON_FIELDS:
+            value = from_json(value)
+    if name == "case_id":
+        return identifier(name, value)
+    if name == "parameters":
+        return json_object(name, value)
+    return _key(value) if name == "key" else value
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise InvalidInput(f"must be text or a whole number, not {type(value).__name__}")
+    # Python refuses to write a number of thousands of digits.
+    long = abs(value) >= 10**KEY_CHARACTERS if isinstance(value, int) else len(value.strip()) > KEY_CHARACTERS
+    if long:
+        raise InvalidInput(f"has more than {KEY_CHARACTERS} characters")
+    key = str(value).strip()
+    if not key.isprintable():
+        raise InvalidInput("holds a character that cannot be printed")
+    return key
+
+
+def _case(values: dict[str, Any], columns: Mapping[str, str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the body of ``POST /cases``, and what is wrong with it."""
+    parts = {part: values.pop(name) for name, part in PHONE_PARTS.items() if name in values}
+    if parts and "phone" in values:
+        return {}, [(columns["phone"], "is given both whole and in parts")]
+    if parts:
+        values["phone"] = parts
+    try:
+        return CaseDetails.model_validate(values).body(), []
+    except ValidationError as error:
+        return {}, [_shown(path, reason, columns) for path, reason in problems(error)]
+
+
+def _shown(path: tuple[str, ...], reason: str, columns: Mapping[str, str]) -> tuple[str, str]:
+    """Return the column of a field's problem, and the reason with the place within the cell."""
+    field_name, *within = path
+    part = f"phone_{within[0]}" if within and field_name not in columns else ""
+    if part in columns:
+        return columns[part], reason
+    column = columns.get(field_name) or next(columns[name] for name in PHONE_PARTS if name in columns)
+    place = [f"item {int(within.pop(0)) + 1}"] if within and field_name == "documents" else []
+    if any(name not in _NAMES_WITHIN for name in within):
+        # What stands there as a name is the user's, so it is not shown.
+        return column, ", ".join([*place, "holds a name that the API does not have"])
+    return column, " ".join([", ".join([*place, *within]), reason]).strip()
+
+
+def _too_long(values: Mapping[str, Any], columns: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the objects that are too long; text was measured before. So a row is bounded too."""
+    texts = {
+        name: json.dumps(values[name], ensure_ascii=False, separators=(",", ":"))
+        for name in _JSON_FIELDS
+        if values.get(name)
+    }
+    return [
+        (columns.get(name, name), _TOO_LONG) for name, text in texts.items() if len(text) > CELL_CHARACTERS
+    ]

@@ -1,0 +1,81 @@
+"""What can be wrong with a CSV: a row of it, or the whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_workflows.batch.items import read_items
+
+from .test_items_bad_rows import SECRET, bad_rows, refusal
+
+HEADER = b"first_name,email\n"
+ROW = f"{SECRET},{SECRET}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "reason"),
+    [
+        (b"Kowalska\n", "", "has 1 cells where the header has 2"),
+        (b"Kowalska,a,b\n", "", "has 3 cells where the header has 2"),
+        (b",\n", "", "has neither a case field nor a case_id"),
+        (b"Kowalska,W\xf3jcik\n", "email", "is not UTF-8: save the file as UTF-8"),
+        (b"Kowalska\0,a\n", "first_name", "holds a NUL byte"),
+        (b"%s,a\n" % (b"x" * 100_001), "first_name", "has more than 100,000 characters"),
+        (b"%s,a\n" % (b"x" * 1_000_000), "", "has more than 1,000,000 characters"),
+        (b"%s,a\r\n" % (b"x" * 3_000_000), "", "has more than 1,000,000 characters"),
+        (b'"%s",a\n' % (b'x,"",\r\n' * 300_000), "", "has more than 1,000,000 characters"),
+        (b'Kowalska,"%s"\n' % (b"\xf3\n" * 600_000), "", "has more than 1,000,000 characters"),
+    ],
+    ids=lambda value: value[:24] if isinstance(value, bytes) else None,
+)
+def test_a_bad_row_of_a_csv_is_told_by_row_and_column_and_the_next_is_read(
+    row: bytes, column: str, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(HEADER + ROW + row + ROW)
+
+    assert bad_rows(str(path)) == [(2, column, reason)]
+    assert len(list(read_items(str(path)))) == 3
+
+
+@pytest.mark.parametrize("cell", [SECRET, '"{""a"": 1, ""a"": 2}"', '"{""a"": Infinity}"', "[1]"])
+def test_text_that_is_no_json_object_is_told_in_its_column(cell: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"first_name,parameters\n{SECRET},{cell}\n")
+
+    ((row, column, _),) = bad_rows(str(path))
+
+    assert (row, column) == (1, "parameters")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "has no rows"),
+        (b"\n\n", "has no rows"),
+        (b"first_name\n", "has no rows"),
+        (b'first_name,email\nKowalska,a\nKowalska,"a\nKowalska', "a quote in row 2 is never closed"),
+        (b'first_name\n"Kowalska"a\n', "a quote in row 1 is never closed, or a cell goes on after it"),
+        (b'first_name\n"%s' % (b"Kowalska" * 300_000), "a quote in row 1 is never closed"),
+        (b'"first_name\nKowalska', "a quote in the header is never closed"),
+        (b"%s\n" % (b"x" * 2_000_000), "the header has more than 1,000,000 characters"),
+        (b"first_name,Stra\xdfe\n", "the header is not UTF-8"),
+        ("first_name\nKowalska".encode("utf-16"), "the header is not UTF-8"),
+        ("first_name\nKowalska".encode("utf-16-le"), "the header holds a NUL byte"),
+        (b"first_name,,email,\n", "a column without a name, at position 2, 4"),
+        (b"first_name,email,first_name\n", "more than one column 'first_name'"),
+        (b"first_name,firstName\n", "more than one column for 'first_name'"),
+        (b"first_name,PESEL,note\n", "no field of a case: 'PESEL', 'note'; rename them"),
+        (b"first_name;email\nKowalska;a\n", "separated by ';'"),
+        (b"first_name\temail\n", "separated by a tab"),
+        (b"Kowalska,Kowalska\n", "has no known column: is its first line a header?"),
+    ],
+    ids=lambda value: value[:24] if isinstance(value, bytes) else None,
+)
+def test_a_csv_that_cannot_be_read_as_a_whole_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+
+    assert reason in refusal(str(path))

@@ -1,0 +1,156 @@
+"""Inputs of a batch that cannot be read as a whole: the wrong kind, place, file or mapping."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from airflow.sdk import ObjectStoragePath
+from pyarrow import parquet
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.items import read_items
+
+from .test_items_bad_rows import GOOD, SECRET, bad_rows, refusal
+
+
+class TestParquet:
+    @pytest.fixture
+    def content(self, tmp_path: Path) -> bytes:
+        path = tmp_path / "whole.parquet"
+        table = pa.table({"first_name": [SECRET] * 5000})
+        parquet.write_table(table, path, compression="none", use_dictionary=False)
+        return path.read_bytes()
+
+    @pytest.mark.parametrize("length", [0, 3, 1000, -1])
+    def test_that_was_cut_is_refused(self, length: int, content: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "rows.parquet"
+        path.write_bytes(content[:length])
+
+        assert "no whole Parquet file" in refusal(str(path))
+
+    def test_that_is_damaged_within_is_refused(self, content: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "rows.parquet"
+        path.write_bytes(content[:4] + b"\xff" * 40 + content[44:])
+
+        assert "no whole Parquet file" in refusal(str(path))
+
+    def test_without_rows_is_refused(self, tmp_path: Path) -> None:
+        parquet.write_table(pa.table({"first_name": pa.array([], "string")}), tmp_path / "rows.parquet")
+
+        assert "has no rows" in refusal(str(tmp_path / "rows.parquet"))
+
+    def test_with_an_unknown_column_is_refused(self, tmp_path: Path) -> None:
+        parquet.write_table(pa.table({"email": ["a"], "note": ["b"]}), tmp_path / "rows.parquet")
+
+        assert "no field of a case: 'note'" in refusal(str(tmp_path / "rows.parquet"))
+
+    def test_has_its_bad_cells_told(self, tmp_path: Path) -> None:
+        latin = pa.array([SECRET.encode(), b"W\xf3jcik"], "binary").view("string")
+        table = pa.table({"last_name": latin, "personal_number": [None, 1.5]})
+        parquet.write_table(table, tmp_path / "rows.parquet")
+
+        assert bad_rows(str(tmp_path / "rows.parquet")) == [
+            (2, "last_name", "is not UTF-8"),
+            (2, "personal_number", "must be text, not float"),
+        ]
+
+    def test_without_pyarrow_says_what_to_install(
+        self, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "rows.parquet"
+        path.write_bytes(content)
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+        assert "pip install 'airflow-provider-workflows[parquet]'" in refusal(str(path))
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        ([], "has no rows"),
+        (None, "not NoneType"),
+        (7, "not int"),
+        (b"Kowalska", "not bytes"),
+        ("", "is empty"),
+        ("Kowalska.csv", "absolute path or a URI"),
+        ("/nowhere/rows.csv", "there is no file /nowhere/rows.csv"),
+        ("/nowhere/rows.csv.gz", "must be a file in .jsonl (or .ndjson), .csv or .parquet"),
+        ("/nowhere/rows", "must be a file in .jsonl (or .ndjson), .csv or .parquet"),
+        ("nosuch://bucket/rows.csv", "nosuch://"),
+        ({"first_name": SECRET}, "is a dict but no shard's reference"),
+        ({"items": "/rows.csv", "first_row": 0, "rows": 1}, "is a dict but no shard's reference"),
+        ({"items": "/rows.csv", "first_row": 1, "rows": True}, "is a dict but no shard's reference"),
+        ({"items": [GOOD], "first_row": 1, "rows": 1}, "not list"),
+    ],
+)
+def test_items_of_no_known_kind_are_refused(items: Any, reason: str) -> None:
+    assert reason in refusal(items)
+
+
+def test_a_protocol_without_its_provider_is_refused() -> None:
+    assert "s3://" in refusal("s3://bucket/rows.csv")
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").mkdir()
+
+    assert "is a directory" in refusal(str(tmp_path / "rows.csv"))
+
+
+def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # Root, as whom tests may run, is permitted everything.
+    monkeypatch.setattr(ObjectStoragePath, "open", refused)
+
+    assert "no permission" in refusal(str(tmp_path / "rows.csv"))
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv", "rows.parquet"])
+def test_an_error_of_the_storage_itself_is_passed_on(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError("the network is down")
+
+    (tmp_path / name).touch()
+    monkeypatch.setattr(ObjectStoragePath, "open", lambda *_: Broken(bytes(100)))
+
+    with pytest.raises(OSError, match="the network is down"):
+        list(read_items(str(tmp_path / name)))
+
+
+def test_a_shard_of_a_file_that_has_become_shorter_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(f"first_name\n{SECRET}\n{SECRET}\n")
+
+    assert "fewer rows" in refusal({"items": str(tmp_path / "rows.csv"), "first_row": 2, "rows": 2})
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"PESEL": "pesel"}, "columns maps 'PESEL' to what is no field; the fields are first_name, "),
+        ({"PESEL": ["email"]}, "columns maps 'PESEL' to what is no field"),
+        (["email"], "columns must be a dict of column and field, not list"),
+    ],
+)
+def test_a_mapping_to_no_field_is_refused_before_anything_is_read(columns: Any, reason: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        read_items("/nowhere/rows.csv", columns)
+
+    assert reason in str(raised.value)
+
+
+def test_a_mapped_column_that_a_table_does_not_have_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(f"first_name\n{SECRET}\n")
+
+    assert "columns names what items does not have: 'PESEL'" in refusal(
+        str(tmp_path / "rows.csv"), {"PESEL": "personal_number"}
+    )
