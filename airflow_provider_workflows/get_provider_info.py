@@ -32,9 +32,16 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": modules("hooks.workflows"),
-        "operators": modules("operators.case", "operators.parameters", "operators.run", "operators.result"),
+        "operators": modules(
+            "operators.case",
+            "operators.parameters",
+            "operators.run",
+            "operators.result",
+            "operators.batch",
+            "operators.shards",
+        ),
         "sensors": modules("sensors.workflow_status"),
-        "triggers": modules("triggers.workflow_status"),
+        "triggers": modules("triggers.workflow_status", "triggers.batch_status"),
         "connection-types": [
             {
                 "connection-type": "workflows",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.batch.verdict import BatchFailed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -20,7 +21,7 @@ class WorkflowsRetryPolicy(RetryPolicy):
 
     What the service could not do now is tried again after the time that it asked for, or else the task's
     ``retry_delay``. What it refused, a workflow that failed, and a run of which nobody knows whether it was
-    started are not. Anything else goes as the task says.
+    started are not, and neither is a batch of which nothing is left to do. Anything else goes as the task says.
     """
 
     def evaluate(
@@ -31,7 +32,9 @@ class WorkflowsRetryPolicy(RetryPolicy):
         context: Context | None = None,  # noqa: ARG002
     ) -> RetryDecision:
         """Return what to do about ``exception``."""
-        if isinstance(exception, _POINTLESS):
+        if isinstance(exception, _POINTLESS) or (
+            isinstance(exception, BatchFailed) and not exception.transient
+        ):
             return RetryDecision.fail(f"{type(exception).__name__}: a retry would not change it")
         if isinstance(exception, errors.WorkflowsError) and exception.retry_after is not None:
             seconds = exception.retry_after

@@ -10,6 +10,7 @@ from airflow_provider_workflows.api import models
 from airflow_provider_workflows.api.models import identifier
 
 AnswerModel = TypeVar("AnswerModel", bound=models.Answer)
+_NO_IDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Call(Generic[AnswerModel]):
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     authenticated: bool = True
     private: bool = False
-    ids: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
 
     def __str__(self) -> str:
         """Return the call and its ids as messages name it."""

@@ -198,15 +198,19 @@ class AsyncWorkflowsClient:
 
     :param settings: host, credentials and bounds
     :param tokens: tokens to share with other clients of the same key
+    :param pool_size: connections that are open at once at most
     :raises InvalidInput: for a proxy in the environment that cannot be used
     """
 
-    def __init__(self, settings: Settings, tokens: TokenStore | None = None) -> None:
+    def __init__(
+        self, settings: Settings, tokens: TokenStore | None = None, *, pool_size: int = POOL_SIZE
+    ) -> None:
         self.settings = settings
         self._tokens = TokenStore() if tokens is None else tokens
         self._exchange = Exchange(settings, tokens=self._tokens)
         # Waiting for a connection is not waiting for an answer, so it is done before the clock runs.
-        self._slots = asyncio.Semaphore(POOL_SIZE)
+        self._pool_size = pool_size
+        self._slots = asyncio.Semaphore(pool_size)
         self._opening = asyncio.Lock()
         self._closed = False
         self._session: aiohttp.ClientSession | None = None
@@ -332,7 +336,9 @@ class AsyncWorkflowsClient:
                 # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
                 context = await asyncio.to_thread(tls_context, self._authorities)
                 self._session = aiohttp.ClientSession(
-                    connector=Connector(limit=POOL_SIZE, ssl=context, keepalive_timeout=KEEPALIVE_SECONDS),
+                    connector=Connector(
+                        limit=self._pool_size, ssl=context, keepalive_timeout=KEEPALIVE_SECONDS
+                    ),
                     cookie_jar=aiohttp.DummyCookieJar(),
                     middlewares=(sent_once,),
                 )

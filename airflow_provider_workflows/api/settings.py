@@ -28,7 +28,8 @@ class Settings:
     :param retry_seconds: seconds after the first failed try in which another may begin
     :param verify: check the service's certificate: True, False, or the path of a CA file
     :param allow_http: permit plain http to any host
-    :param requests_per_second: how many looks at workflows a poller sends in a second at most; None for no cap
+    :param requests_per_second: how many looks at workflows a poller, and how many calls a batch, sends in a second
+        at most; None for no cap
     :param dashboard_url: address of a workflow's page, with ``{workflow_id}`` in it
     :param statuses: which statuses end a wait
     :raises InvalidInput: naming the setting and what is wrong with it

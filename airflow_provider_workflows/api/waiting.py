@@ -61,7 +61,7 @@ class Timetable:
         return max(0.0, min(interval, seconds_left))
 
 
-@dataclass
+@dataclass(slots=True)
 class Wait:
     """One wait for one run: what each look at it means, and when the next is due.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import copy
 import dataclasses
@@ -12,11 +13,11 @@ import logging
 import math
 import time
 import weakref
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, calls, errors
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, Statuses, calls, errors
 from airflow_provider_workflows.api.calls import Call
 from airflow_provider_workflows.api.client import POOL_SIZE
 from airflow_provider_workflows.api.exchange import pause_before
@@ -43,21 +44,26 @@ LOOK_UP_AGAIN_SECONDS = 2.0
 LOOK_UP_SECONDS = 30.0
 
 Event = dict[str, object]
+OnEnd: TypeAlias = "Callable[[Wait, Event], None]"
 
 
-@dataclass(eq=False)
-class _Waiter:
+@dataclass(eq=False, slots=True)
+class Waiter:
+    """Somebody who waits for a workflow, until ``on_end`` was called or the poller was told to forget them."""
+
     wait: Wait
-    ended: asyncio.Future[Event]
+    on_end: OnEnd
+    watch: _Watch
+    deadline: asyncio.TimerHandle | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Watch:
-    """One workflow and all who wait for it."""
+    """One workflow and all who wait for it. A batch has a hundred thousand of these, so they are small."""
 
     workflow_id: str
     call: Call[Workflow] | None = None
-    waiters: list[_Waiter] = field(default_factory=list)
+    waiters: tuple[Waiter, ...] = ()
     due: float = math.inf
     looking: bool = False
 
@@ -92,6 +98,7 @@ class Poller:
         self._limited = 0
         self._next_slot = 0.0
         self._closed = False
+        self._keepers = 0
         self._failures = 0
         self._warn_at = 0.0
 
@@ -103,40 +110,75 @@ class Poller:
             pollers[workflows_conn_id] = cls(workflows_conn_id)
         return pollers[workflows_conn_id]
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[Poller]:
+        """Keep the poller open, also while nobody waits."""
+        self._keepers += 1
+        try:
+            yield self
+        finally:
+            self._keepers -= 1
+            self._close_if_unused()
+
+    @property
+    def statuses(self) -> Statuses:
+        """Which statuses end a wait, as the connection says; the defaults until it was looked up."""
+        return Statuses() if self._client is None else self._client.settings.statuses
+
     async def wait(self, wait: Wait) -> Event:
         """Return the event that ends ``wait``; others may wait for the same workflow."""
+        ended: asyncio.Future[Event] = self._loop.create_future()
+
+        def end(_: Wait, event: Event) -> None:
+            if not ended.done():
+                ended.set_result(event)
+
+        waiter = self.watch(wait, end)
+        try:
+            return await ended
+        finally:
+            self.forget(waiter)
+
+    def watch(self, wait: Wait, on_end: OnEnd) -> Waiter:
+        """Look at the workflow of ``wait`` until the wait ends, then call ``on_end`` with it and its event.
+
+        :return: what ``forget`` takes, to end the wait before
+        """
         watch = self._watches.get(wait.workflow_id)
         if watch is None:
             watch = self._watches[wait.workflow_id] = _Watch(wait.workflow_id)
-        waiter = _Waiter(wait, self._loop.create_future())
-        watch.waiters.append(waiter)
-        deadline = self._end_at_deadline(waiter)
+        waiter = Waiter(wait, on_end, watch)
+        watch.waiters += (waiter,)
+        if wait.deadline is not None:
+            # The look that is due at the deadline should end the wait. It may hang, or be kept back.
+            seconds = wait.seconds_left(time.time())
+            # A deadline that passed while no triggerer ran leaves time for a connection, a token and a look.
+            seconds += LAST_LOOK_SECONDS if seconds > 0 else ONLY_LOOK_SECONDS
+            waiter.deadline = self._loop.call_later(seconds, lambda: self._end(waiter, wait.timed_out()))
         self._schedule(watch, 0.0)
-        try:
-            return await waiter.ended
-        finally:
-            if deadline is not None:
-                deadline.cancel()
-            self._leave(watch, waiter)
+        return waiter
 
-    def _end_at_deadline(self, waiter: _Waiter) -> asyncio.TimerHandle | None:
-        # The look that is due at the deadline should end the wait. It may hang, or be kept back.
-        if waiter.wait.deadline is None:
-            return None
-        seconds = waiter.wait.seconds_left(time.time())
-        # A deadline that passed while no triggerer ran leaves time for a connection, a token and a look.
-        seconds += LAST_LOOK_SECONDS if seconds > 0 else ONLY_LOOK_SECONDS
-        return self._loop.call_later(seconds, lambda: _end(waiter, waiter.wait.timed_out()))
-
-    def _leave(self, watch: _Watch, waiter: _Waiter) -> None:
-        watch.waiters.remove(waiter)
+    def forget(self, waiter: Waiter) -> None:
+        """End a wait without an event; one that has ended is left alone."""
+        watch = waiter.watch
+        if waiter not in watch.waiters:
+            return
+        if waiter.deadline is not None:
+            waiter.deadline.cancel()
+        watch.waiters = tuple(other for other in watch.waiters if other is not waiter)
         if watch.waiters:
             return
         del self._watches[watch.workflow_id]
-        if not self._watches:
-            self._close()
+        self._close_if_unused()
 
-    def _close(self) -> None:
+    def _end(self, waiter: Waiter, event: Event | None) -> None:
+        if event is not None:
+            self.forget(waiter)
+            waiter.on_end(waiter.wait, event)
+
+    def _close_if_unused(self) -> None:
+        if self._watches or self._keepers:
+            return
         del self._of_loop[self._loop][self._hook.workflows_conn_id]
         if self._timer is not None:
             self._timer.cancel()
@@ -239,7 +281,7 @@ class Poller:
         finally:
             watch.looking = False
             now = time.time()
-            pauses = [waiter.wait.pause(now) for waiter in watch.waiters if not waiter.ended.done()]
+            pauses = [waiter.wait.pause(now) for waiter in watch.waiters]
             if pauses:
                 self._schedule(watch, max(min(pauses), _SHORTEST_PAUSE_SECONDS))
 
@@ -247,7 +289,7 @@ class Poller:
         self._limited = 0
         now = time.time()
         for waiter in watch.waiters:
-            _end(waiter, waiter.wait.looked(status, client.settings.statuses, now))
+            self._end(waiter, waiter.wait.looked(status, client.settings.statuses, now))
 
     def _failed(self, watch: _Watch, error: errors.WorkflowsError) -> None:
         if isinstance(error, errors.RateLimited):
@@ -270,7 +312,7 @@ class Poller:
             self._failures, self._warn_at = 0, self._loop.time() + WARNING_SECONDS
         now = time.time()
         for waiter in watch.waiters:
-            _end(waiter, waiter.wait.failed(error, now))
+            self._end(waiter, waiter.wait.failed(error, now))
 
     async def _current_client(self) -> AsyncWorkflowsClient:
         async with self._looking_up:
@@ -318,8 +360,3 @@ class Poller:
 _SHORTEST_PAUSE_SECONDS = 0.01
 
 _background: set[asyncio.Task[None]] = set()
-
-
-def _end(waiter: _Waiter, event: Event | None) -> None:
-    if event is not None and not waiter.ended.done():
-        waiter.ended.set_result(event)

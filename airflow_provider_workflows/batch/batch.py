@@ -1,0 +1,247 @@
+"""A batch from its check to its output, without Airflow's tasks: what the operator's tries have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
+from airflow_provider_workflows.batch.collection import Collection
+from airflow_provider_workflows.batch.items import read_items
+from airflow_provider_workflows.batch.journal import Journal, states
+from airflow_provider_workflows.batch.output import output_path, writer
+from airflow_provider_workflows.batch.pace import Pace
+from airflow_provider_workflows.batch.plan import Planned, check_again, planned_rows, write_plan
+from airflow_provider_workflows.batch.progress import BatchProgress, Counts
+from airflow_provider_workflows.batch.state import SUBMIT_AGAIN, RowOutcome, RowState
+from airflow_provider_workflows.batch.storage import remove_folder, require_writable
+from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api import Settings
+    from airflow_provider_workflows.api.tokens import TokenStore
+    from airflow_provider_workflows.batch.items import Items
+
+Publish = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What a batch is to do, as the operator's arguments say."""
+
+    workflow_definition_id: str
+    parameters: Mapping[str, Any] | None
+    columns: Mapping[str, str | None] | None
+    skip_bad_rows: bool
+    output_format: str
+    max_concurrency: int
+    requests_per_second: float | None
+    error_budget: float
+
+
+class Batch:
+    """One batch: checked, submitted, and collected once its runs have ended.
+
+    :param settings: how to reach the service
+    :param options: what to do
+    :param folder: folder of the output
+    :param name: of the batch's state in it, the same in each try
+    :param tokens: tokens to share with other clients of the same key
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: BatchOptions,
+        folder: ObjectStoragePath,
+        name: str,
+        *,
+        tokens: TokenStore | None = None,
+    ) -> None:
+        # What is to be repeated is decided row by row: each call is one try.
+        self._settings = dataclasses.replace(settings, tries=1)
+        self._tries = settings.tries
+        self._tokens = tokens
+        self._options = options
+        self._folder = folder
+        self.output = output_path(folder, options.output_format)
+        self.state_folder = folder / "_state" / name
+        self._planned: Planned | None = None
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        options: BatchOptions,
+        known: Mapping[str, Any],
+        *,
+        tokens: TokenStore | None = None,
+    ) -> Batch:
+        """Return the batch of an earlier try, from what ``location`` and ``plan`` said then."""
+        folder, state = ObjectStoragePath(known["folder"]), ObjectStoragePath(known["state"])
+        batch = cls(settings, options, folder, state.name, tokens=tokens)
+        batch._planned = Planned(**known["planned"])
+        return batch
+
+    @property
+    def location(self) -> dict[str, str]:
+        """Where the batch is, for a later try."""
+        return {"folder": str(self._folder), "state": str(self.state_folder)}
+
+    @cached_property
+    def states(self) -> dict[int, RowState]:
+        """What is known of each row of which anything is, by number."""
+        return states(self.state_folder)
+
+    @property
+    def running(self) -> int:
+        """Number of runs to wait for."""
+        return self._outcomes()[RowOutcome.RUNNING]
+
+    @property
+    def others(self) -> dict[str, int]:
+        """Rows by outcome that there is nothing to wait for, but for those that ended."""
+        waited_for = (RowOutcome.RUNNING, RowOutcome.SUCCEEDED, RowOutcome.FAILED)
+        return {name.value: number for name, number in self._outcomes().items() if name not in waited_for}
+
+    def check_output(self) -> None:
+        """Make the folder of the output.
+
+        :raises InvalidInput: when it cannot be written
+        """
+        require_writable("output", self._folder)
+
+    def plan(self, items: Items) -> dict[str, Any]:
+        """Check the whole input, and return the plan as JSON.
+
+        :raises InvalidInput: naming what is wrong with it
+        """
+        rows = read_items(items, self._options.columns)
+        self._planned = write_plan(self.state_folder, rows, skip_bad_rows=self._options.skip_bad_rows)
+        return dataclasses.asdict(self._planned)
+
+    def take_up(self, *, failed_too: bool, resubmit: bool) -> None:
+        """Go on with the batch of an earlier try.
+
+        :param failed_too: submit those rows again whose run has failed
+        :param resubmit: submit those again of which nobody knows whether they were submitted
+        :raises OutcomeUnknown: when the batch's state is gone
+        """
+        try:
+            next(planned_rows(self.state_folder, self._plan), None)
+        except FileNotFoundError:
+            raise errors.OutcomeUnknown(
+                f"The batch's state is gone from {self.state_folder}, so nobody here knows what was submitted. "
+                "Clear the task to start over."
+            ) from None
+        again = [RowOutcome.FAILED] * failed_too + [RowOutcome.UNKNOWN] * resubmit
+        statuses = self._settings.statuses
+        rows = [number for number, state in self.states.items() if state.outcome(statuses) in again]
+        if rows:
+            asyncio.run(self._mark_again(rows))
+
+    async def _mark_again(self, rows: list[int]) -> None:
+        journal = Journal(self.state_folder)
+        try:
+            for number in rows:
+                self.states[number].change(SUBMIT_AGAIN)
+                written = journal.note({"row": number, **SUBMIT_AGAIN})
+            await written
+        finally:
+            journal.close()
+
+    async def submit(self, items: Items, publish: Publish, log: Any) -> None:
+        """Submit each row that has no run.
+
+        :raises InvalidInput: when the input is not the one that was checked
+        :raises WorkflowsError: when the first rows show that none can be submitted
+        """
+        due = self._plan.rows - self._plan.skipped - sum(1 for state in self._rows() if not _is_due(state))
+        if not due:
+            return
+        if self.states:
+            self._require_same(items)
+        pace = self._pace()
+        journal = Journal(self.state_folder)
+        try:
+            async with self._client() as client:
+                submission = Submission(
+                    client,
+                    journal,
+                    self.states,
+                    pace,
+                    workflow_definition_id=self._options.workflow_definition_id,
+                    parameters=self._options.parameters,
+                    concurrency=self._options.max_concurrency,
+                )
+                rows = self._plan.rows - self._plan.skipped
+                async with BatchProgress("Submitting", rows, self._submitted, publish, log):
+                    await submission.run(read_items(items, self._options.columns))
+        finally:
+            journal.close()
+
+    async def collect(self, publish: Publish, log: Any) -> Collection:
+        """Fetch the results, write the output, and return the counts."""
+        pace = self._pace()
+        async with self._client() as client:
+            collection = Collection(client, pace, self.states, concurrency=self._options.max_concurrency)
+            async with BatchProgress("Fetching results", self._plan.rows, collection.counts, publish, log):
+                await collection.run(
+                    planned_rows(self.state_folder, self._plan),
+                    partial(writer, self._folder, self._options.output_format),
+                )
+        return collection
+
+    def remove_state(self) -> None:
+        """Remove what the batch has kept for a later try."""
+        remove_folder(self.state_folder)
+
+    def _require_same(self, items: Items) -> None:
+        rows = read_items(items, self._options.columns)
+        again = check_again(self.state_folder, rows, skip_bad_rows=self._options.skip_bad_rows)
+        if again != self._plan:
+            raise errors.InvalidInput(
+                f"items has changed since this task's first try ({self._plan.rows:,} rows then, {again.rows:,} "
+                "now), and some of them were submitted. Give it the same rows, or clear the task to start over; "
+                f"what was submitted is in {self.state_folder}"
+            )
+
+    @property
+    def _plan(self) -> Planned:
+        assert self._planned is not None  # noqa: S101  (set by whoever makes a batch)
+        return self._planned
+
+    def _client(self) -> AsyncWorkflowsClient:
+        return AsyncWorkflowsClient(self._settings, self._tokens, pool_size=self._options.max_concurrency)
+
+    def _pace(self) -> Pace:
+        rate = self._options.requests_per_second or self._settings.requests_per_second
+        return Pace(rate, tries=self._tries, outage_seconds=self._options.error_budget)
+
+    def _rows(self) -> list[RowState]:
+        return [state for number, state in self.states.items() if number != WHOLE_BATCH]
+
+    def _outcomes(self) -> Counter[RowOutcome]:
+        outcomes = Counter(state.outcome(self._settings.statuses) for state in self._rows())
+        outcomes[RowOutcome.SKIPPED] = self._plan.skipped
+        outcomes[RowOutcome.NOT_SUBMITTED] += self._plan.rows - sum(outcomes.values())
+        return outcomes
+
+    def _submitted(self) -> Counts:
+        # A call that is under way is not done, and neither is a row between two tries.
+        dealt_with = [
+            state for state in self._rows() if state.workflow_id is not None or state.error is not None
+        ]
+        outcomes = Counter(state.outcome(self._settings.statuses) for state in dealt_with)
+        return Counts(len(dealt_with), outcomes, {})
+
+
+def _is_due(state: RowState) -> bool:
+    return state.workflow_id is None and state.begun is None

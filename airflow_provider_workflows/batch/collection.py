@@ -1,0 +1,136 @@
+"""Fetching the results of a batch and writing its output, one row for each row of the input, in their order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
+from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
+from airflow_provider_workflows.batch.pace import Attempts, Pace
+from airflow_provider_workflows.batch.plan import PlannedRow
+from airflow_provider_workflows.batch.progress import Counts
+from airflow_provider_workflows.batch.state import RowOutcome, RowState
+from airflow_provider_workflows.batch.submission import facts
+
+#: The error code of a row that was left out because it was bad.
+BAD_ROW = "BadRow"
+
+
+class Collection:
+    """Fetches results, several at once and no more ahead of the writing than memory bears.
+
+    :param client: makes one try for a call
+    :param pace: what all calls have in common
+    :param states: what is known of the rows, by number
+    :param concurrency: how many results are fetched at once
+    """
+
+    def __init__(
+        self, client: AsyncWorkflowsClient, pace: Pace, states: Mapping[int, RowState], *, concurrency: int
+    ) -> None:
+        self._client = client
+        self._pace = pace
+        self._states = states
+        self._ahead = 4 * concurrency
+        self.outcomes: Counter[RowOutcome] = Counter()
+        self.statuses: Counter[str] = Counter()
+
+    async def run(
+        self, rows: Iterable[PlannedRow], writing: Callable[[], AbstractContextManager[RowWriter]]
+    ) -> None:
+        """Write one row of output for each of ``rows``; ``outcomes`` and ``statuses`` count them."""
+        under_way: deque[asyncio.Task[OutputRow]] = deque()
+        try:
+            with writing() as writer:
+                for row in rows:
+                    under_way.append(asyncio.create_task(self._output(row)))
+                    if len(under_way) > self._ahead:
+                        self._write(writer, await under_way.popleft())
+                while under_way:
+                    self._write(writer, await under_way.popleft())
+        finally:
+            for task in under_way:
+                task.cancel()
+
+    def counts(self) -> Counts:
+        """Return how many rows are written, for the batch's progress."""
+        return Counts(sum(self.outcomes.values()), self.outcomes, self.statuses)
+
+    def _write(self, writer: RowWriter, row: OutputRow) -> None:
+        writer.write(row)
+        self.outcomes[RowOutcome(row.outcome)] += 1
+        if row.status is not None:
+            self.statuses[row.status] += 1
+
+    async def _output(self, row: PlannedRow) -> OutputRow:
+        if row.skipped is not None:
+            return _output_row(row, RowState(), RowOutcome.SKIPPED, BAD_ROW, row.skipped)
+        state = self._states.get(row.number, RowState())
+        outcome = state.outcome(self._client.settings.statuses)
+        if outcome is RowOutcome.SUCCEEDED and state.workflow_id is not None:
+            try:
+                result = await self._fetch(state.workflow_id)
+            except errors.WorkflowsError as error:
+                return _output_row(row, state, RowOutcome.RESULT_MISSING, *_code_and_error(facts(error)))
+            return _output_row(row, state, outcome, result=result)
+        return _output_row(row, state, outcome, *_code_and_error(state.error or _WITHOUT_ERROR[outcome]))
+
+    async def _fetch(self, workflow_id: str) -> dict[str, Any]:
+        attempts = Attempts()
+        while True:
+            if self._pace.gave_up is not None:
+                raise self._pace.gave_up
+            await self._pace.turn()
+            try:
+                result = await self._client.read_result(workflow_id)
+            except errors.WorkflowsError as error:
+                if not await self._pace.another(attempts, error):
+                    raise
+            else:
+                self._pace.succeeded()
+                return result.json_object()
+
+
+_WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
+    RowOutcome.UNKNOWN: {
+        "kind": "OutcomeUnknown",
+        "message": "The task was cut off while it submitted this row, so nobody here knows whether there is a run. "
+        "Look in the service's dashboard.",
+    },
+    RowOutcome.NOT_SUBMITTED: {"kind": "NotSubmitted", "message": "The row was not sent."},
+    RowOutcome.RUNNING: {"kind": "DeadlineReached", "message": "The wait ended before the workflow did."},
+    RowOutcome.FAILED: {"kind": "WorkflowFailed", "message": "The workflow ended in a failure status."},
+}
+
+
+def _code_and_error(told: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the service's own error code where it gave one, and the message."""
+    return told.get("code") or told["kind"], told["message"]
+
+
+def _output_row(
+    row: PlannedRow,
+    state: RowState,
+    outcome: RowOutcome,
+    code: str | None = None,
+    error: str | None = None,
+    *,
+    result: dict[str, Any] | None = None,
+) -> OutputRow:
+    return OutputRow(
+        key=row.key,
+        row=row.number,
+        outcome=outcome.value,
+        status=state.status,
+        case_id=state.case_id,
+        workflow_id=state.workflow_id,
+        submitted_at=iso(state.submitted_at),
+        ended_at=iso(state.ended_at),
+        result=result,
+        error_code=code,
+        error=error,
+    )

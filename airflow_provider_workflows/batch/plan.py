@@ -1,0 +1,129 @@
+"""The check of a batch's whole input before the first call, and what is kept of it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_workflows.batch.items import SHOWN_BAD_ROWS, raise_for
+from airflow_provider_workflows.batch.rows import BadRow, Row
+from airflow_provider_workflows.batch.storage import replacing
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+_NAME = "plan.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What came of the check.
+
+    :param rows: number of rows
+    :param first_row: number of the first of them, which is not 1 in a shard
+    :param skipped: number of bad rows that are left out
+    :param digest: tells whether a retry is given the same input
+    """
+
+    rows: int
+    first_row: int
+    skipped: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One row of the input, in what the output repeats of it.
+
+    :param number: its number in the whole input
+    :param key: the row's own identifier
+    :param skipped: why it is left out; None when it is not
+    """
+
+    number: int
+    key: str
+    skipped: str | None = None
+
+
+def write_plan(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip_bad_rows: bool) -> Planned:
+    """Read and check the whole input, and keep each row's key and what is wrong with it, but no other value.
+
+    :raises InvalidInput: listing the bad rows, unless they are to be skipped
+    """
+    salt = secrets.token_hex(16)
+    with replacing(folder / _NAME) as file:
+        file.write(_line({"salt": salt}))
+        check = _Check(salt)
+        for row in items:
+            check.take(row)
+            facts: dict[str, object] = {"row": row.number}
+            if row.key != str(row.number):
+                facts["key"] = row.key
+            if isinstance(row, BadRow):
+                facts["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
+            if len(facts) > 1:
+                file.write(_line(facts))
+        return check.planned(skip_bad_rows=skip_bad_rows)
+
+
+def check_again(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip_bad_rows: bool) -> Planned:
+    """Check the whole input anew, for a retry; the digest tells whether it is what the first try was given.
+
+    :raises InvalidInput: as ``write_plan``
+    :raises FileNotFoundError: when there is no plan
+    """
+    with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
+        check = _Check(json.loads(file.readline())["salt"])
+    for row in items:
+        check.take(row)
+    return check.planned(skip_bad_rows=skip_bad_rows)
+
+
+def planned_rows(folder: ObjectStoragePath, planned: Planned) -> Iterator[PlannedRow]:
+    """Yield each row of the plan, in order."""
+    with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
+        file.readline()
+        number = planned.first_row
+        for line in file:
+            facts = json.loads(line)
+            while number < facts["row"]:
+                yield PlannedRow(number, str(number))
+                number += 1
+            yield PlannedRow(number, facts.get("key", str(number)), facts.get("skipped"))
+            number += 1
+    for rest in range(number, planned.first_row + planned.rows):
+        yield PlannedRow(rest, str(rest))
+
+
+class _Check:
+    def __init__(self, salt: str) -> None:
+        # A plain digest of a few personal numbers could be found by trying all that there are.
+        self._digest = hmac.new(salt.encode(), digestmod=hashlib.sha256)
+        self._bad: list[BadRow] = []
+        self._skipped = self._rows = self._first_row = 0
+
+    def take(self, row: Row | BadRow) -> None:
+        self._first_row = self._first_row or row.number
+        self._rows += 1
+        if isinstance(row, BadRow):
+            self._skipped += 1
+            if len(self._bad) < SHOWN_BAD_ROWS:
+                self._bad.append(row)
+            content: list[object] = [row.number, row.key]
+        else:
+            content = [row.number, row.key, row.case_id, row.case, row.parameters]
+        self._digest.update(json.dumps(content).encode())
+
+    def planned(self, *, skip_bad_rows: bool) -> Planned:
+        if self._bad and not skip_bad_rows:
+            raise_for(self._bad, self._skipped, self._rows)
+        return Planned(self._rows, self._first_row or 1, self._skipped, self._digest.hexdigest())
+
+
+def _line(facts: Mapping[str, object]) -> bytes:
+    return json.dumps(facts, separators=(",", ":")).encode() + b"\n"

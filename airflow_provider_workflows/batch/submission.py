@@ -1,0 +1,200 @@
+"""Submitting the rows of a batch: many at a time, each call written down before it is made and after."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient, calls, errors
+from airflow_provider_workflows.api.calls import AnswerModel, Call
+from airflow_provider_workflows.batch.journal import Journal
+from airflow_provider_workflows.batch.pace import Attempts, Pace
+from airflow_provider_workflows.batch.rows import BadRow, Row
+from airflow_provider_workflows.batch.state import RowState
+
+log = logging.getLogger(__name__)
+
+#: The row under whose number the journal keeps what is the whole batch's: its parameters.
+WHOLE_BATCH = 0
+#: So many rows are sent one by one, until a run was started: a definition that is not there is found out by one.
+FIRST_ROWS = 3
+#: For how long the first call is tried, in seconds. Later ones have the budget of an outage.
+FIRST_OUTAGE_SECONDS = 60.0
+_READ_AT_ONCE = 256
+
+
+class Submission:
+    """Creates a case and starts a run for each row that has none.
+
+    :param client: makes one try for a call: what is to be repeated is decided here, so that it is written down
+    :param journal: where each call is written down
+    :param states: what is known of the rows, by number; kept up to date
+    :param pace: what all calls have in common
+    :param workflow_definition_id: id of the workflow definition
+    :param parameters: JSON values by name for all rows that have none of their own, or None
+    :param concurrency: how many rows are under way at once
+    """
+
+    def __init__(
+        self,
+        client: AsyncWorkflowsClient,
+        journal: Journal,
+        states: dict[int, RowState],
+        pace: Pace,
+        *,
+        workflow_definition_id: str,
+        parameters: Mapping[str, Any] | None,
+        concurrency: int,
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._states = states
+        self._pace = pace
+        self._workflow_definition_id = workflow_definition_id
+        self._parameters = parameters
+        self._concurrency = concurrency
+        self._failure: BaseException | None = None
+
+    async def run(self, rows: Iterator[Row | BadRow]) -> None:
+        """Submit the rows that are to be; those that fail are in ``states`` with their error.
+
+        :raises WorkflowsError: when the first rows show that none can succeed, before the others are sent
+        :raises OSError: when the journal cannot be written
+        """
+        outage_seconds = self._pace.outage_seconds
+        self._pace.outage_seconds = min(outage_seconds, FIRST_OUTAGE_SECONDS)
+        if self._parameters is not None and self._state(WHOLE_BATCH).parameters_id is None:
+            await self._create_parameters(self._parameters)
+        feed = _Feed(rows, self._is_due)
+        if all(state.workflow_id is None for state in self._states.values()):
+            await self._first_rows(feed)
+        self._pace.outage_seconds = outage_seconds
+        await asyncio.gather(*(self._work(feed) for _ in range(self._concurrency)))
+        if self._failure is not None:
+            raise self._failure
+
+    def _is_due(self, row: Row) -> bool:
+        state = self._states.get(row.number)
+        return state is None or (state.workflow_id is None and state.begun is None)
+
+    async def _create_parameters(self, parameters: Mapping[str, Any]) -> None:
+        if self._state(WHOLE_BATCH).begun is not None:
+            raise errors.OutcomeUnknown(
+                "An earlier try was cut off while it created the parameters for the batch, so nobody here knows "
+                'whether they exist. No row was sent. Clear the task, or set on_unknown_outcome="resubmit".'
+            )
+        call = calls.create_parameters(self._workflow_definition_id, parameters)
+        answer = await self._call(WHOLE_BATCH, "parameters", call)
+        await self._record(WHOLE_BATCH, begun=None, parameters_id=answer.id)
+
+    async def _first_rows(self, feed: _Feed) -> None:
+        for _ in range(FIRST_ROWS):
+            row = await feed.next()
+            if row is None:
+                return
+            try:
+                await self._submit(row)
+                break
+            except errors.OutcomeUnknown:
+                continue
+            except errors.WorkflowsError as error:
+                # The case was created a moment ago, so what is not known or not permitted is the definition. An
+                # answer that is none of the service's is a matter of the connection.
+                for_all = (errors.AuthenticationFailed, errors.PermissionDenied, errors.UnexpectedAnswer)
+                if isinstance(error, for_all) or error.transient or (isinstance(error, errors.NotFound) and row.case_id is None):
+                    log.warning("The first row shows that no row can be submitted now, so no other was sent.")
+                    raise
+
+    async def _work(self, feed: _Feed) -> None:
+        try:
+            # When one has met what none can go on with, the others finish the rows that they are at.
+            while self._failure is None and (row := await feed.next()) is not None:
+                if self._pace.gave_up is not None:
+                    await self._record(row.number, error=facts(self._pace.gave_up))
+                    continue
+                try:
+                    await self._submit(row)
+                except errors.WorkflowsError as error:
+                    log.debug("Row %d: %s", row.number, error)
+        except BaseException as error:  # noqa: BLE001  (raised by ``run``, once the others have finished)
+            self._failure = self._failure or error
+
+    async def _submit(self, row: Row) -> None:
+        number, state = row.number, self._state(row.number)
+        case_id = row.case_id or state.case_id
+        if case_id is None:
+            case_id = (await self._call(number, "case", calls.create_case(row.case))).case_id
+            self._note(number, begun=None, case_id=case_id)
+        elif state.case_id is None:
+            self._note(number, case_id=case_id)
+        parameters_id = state.parameters_id or self._state(WHOLE_BATCH).parameters_id
+        if row.parameters is not None and state.parameters_id is None:
+            call = calls.create_parameters(self._workflow_definition_id, row.parameters)
+            parameters_id = (await self._call(number, "parameters", call)).id
+            self._note(number, begun=None, parameters_id=parameters_id)
+        run = await self._call(
+            number, "run", calls.run_workflow(self._workflow_definition_id, case_id, parameters_id)
+        )
+        try:
+            await self._record(number, begun=None, workflow_id=run.id, submitted_at=time.time())
+        except OSError:
+            log.critical(
+                "Workflow %s was started for row %d, and that could not be written down.", run.id, number
+            )
+            raise
+
+    async def _call(self, number: int, begun: str, call: Call[AnswerModel]) -> AnswerModel:
+        attempts = Attempts()
+        while True:
+            await self._pace.turn()
+            await self._record(number, begun=begun, error=None)
+            try:
+                answer = await self._client.perform(call)
+            except errors.OutcomeUnknown as error:
+                await self._record(number, error=facts(error))
+                raise
+            except errors.WorkflowsError as error:
+                await self._record(number, begun=None, error=facts(error))
+                if not await self._pace.another(attempts, error):
+                    raise
+            else:
+                self._pace.succeeded()
+                return answer
+
+    def _state(self, number: int) -> RowState:
+        return self._states.setdefault(number, RowState())
+
+    def _note(self, number: int, **changes: Any) -> None:
+        self._state(number).change(changes)
+        self._journal.note({"row": number, **changes})
+
+    async def _record(self, number: int, **changes: Any) -> None:
+        self._state(number).change(changes)
+        await self._journal.record({"row": number, **changes})
+
+
+def facts(error: errors.WorkflowsError) -> dict[str, Any]:
+    """Return what is kept of an error for each row that met it."""
+    return {name: value for name, value in error.facts().items() if value is not None and name != "detail"}
+
+
+class _Feed:
+    """Hands out the rows that are due, read ahead in a thread: storage may be slow."""
+
+    def __init__(self, rows: Iterator[Row | BadRow], is_due: Any) -> None:
+        self._rows = (row for row in rows if isinstance(row, Row) and is_due(row))
+        self._read: deque[Row] = deque()
+        self._reading = asyncio.Lock()
+
+    async def next(self) -> Row | None:
+        async with self._reading:
+            if not self._read:
+                self._read.extend(
+                    await asyncio.to_thread(lambda: list(itertools.islice(self._rows, _READ_AT_ONCE)))
+                )
+            return self._read.popleft() if self._read else None

@@ -1,0 +1,298 @@
+"""Run a workflow for a table of cases, as one task."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
+from airflow_provider_workflows.api.models import identifier, json_object
+from airflow_provider_workflows.api.waiting import (
+    ERROR_BUDGET_SECONDS,
+    MAX_POLL_INTERVAL_SECONDS,
+    POLL_INTERVAL_SECONDS,
+    Timetable,
+)
+from airflow_provider_workflows.batch.batch import Batch, BatchOptions
+from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
+from airflow_provider_workflows.batch.storage import storage_path
+from airflow_provider_workflows.batch.verdict import Failing, summary_of, verdict
+from airflow_provider_workflows.hooks.workflows import shared_tokens
+from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
+from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
+from airflow_provider_workflows.operators.masking import Masked, covered_where_personal, uncovered
+from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
+from airflow_provider_workflows.triggers.batch_watch import BatchWatch
+from airflow_provider_workflows.triggers.workflow_status import earliest_event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context, ObjectStoragePath, XComArg
+
+    from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.batch.items import Items
+
+
+class RunWorkflowBatchOperator(WorkflowsOperator):
+    """Run a workflow for each row of a table of cases, wait for all, and write a table of results.
+
+    Each row becomes a case (``POST /cases``; none for a returning user) and a run (``POST /workflows/run``), whose
+    result is fetched when it has succeeded. The whole input is checked before the first call. What is done is
+    written down beside the output, before and after each call: a retry goes on where a killed try stopped, and
+    submits nothing twice. A task that is cleared starts over.
+
+    :param workflow_definition_id: id of the workflow definition (templated)
+    :param items: the rows: a list of dicts, or the URI of a ``.jsonl``, ``.csv`` or ``.parquet`` file, or what
+        ``shard`` gives (templated, but not what is in a list). A row has fields of a case or a ``case_id``, and may
+        have ``parameters`` and a ``key``, the row's own identifier (by default its number)
+    :param output: URI of the folder for ``results.jsonl`` or ``results.parquet`` (templated), in storage that
+        workers and triggerers share. A mapped task writes into a folder of its own in it, named by its map index
+    :param parameters: JSON values by name for all rows that have none of their own (templated)
+    :param columns: what columns of other names mean: ``{"PESEL": "personal_number", "note": None}``; None leaves
+        a column out
+    :param on_bad_row: ``"fail"`` before anything is sent, or ``"skip"``: bad rows are left out, and listed in the
+        output
+    :param on_failure: ``"fail"`` when any row that was not skipped does not succeed, ``"succeed"`` whatever
+        happens, or the share of such rows up to which the task succeeds: 0.05. The output is written in each case
+    :param retry_failed_only: have a retry submit those rows again whose run has failed, which is billed again.
+        A retry in any case goes on with rows that have no run, no end or no result yet
+    :param on_unknown_outcome: what a retry does about rows of which nobody knows whether they were submitted:
+        ``"fail"`` leaves them alone, ``"resubmit"`` submits them at the risk of a second run
+    :param output_format: ``"jsonl"`` or ``"parquet"`` (which needs the extra ``[parquet]``)
+    :param max_concurrency: calls under way at once, and connections open, at most
+    :param requests_per_second: calls sent in a second at most; by default what the connection says
+    :param deferrable: wait in the triggerer, which takes no worker slot
+    :param poll_interval: seconds between two looks at a run at least; in between, a look is due after a fifth of
+        the run's age
+    :param max_poll_interval: seconds between two looks at a run at most
+    :param error_budget: seconds for which the service may be out of reach, while submitting, waiting, or fetching
+    :param workflows_conn_id: id of the connection
+    :return: ``{"output": uri, "first_row": 1, "rows": ..., "outcomes": {...}, "statuses": {...}, "seconds": ...}``
+    :raises InvalidInput: naming what is wrong with which rows, or with the output, before anything is sent
+    :raises BatchFailed: with the counts and where to look, when too many rows did not succeed
+    :raises AirflowTaskTimeout: when ``execution_timeout`` has passed, the time in the triggerer included
+    """
+
+    template_fields: Sequence[str] = (
+        "workflow_definition_id",
+        "items",
+        "output_folder",
+        "parameters",
+        "workflows_conn_id",
+    )
+    template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        workflow_definition_id: Text,
+        items: Items | XComArg,
+        output: Text | ObjectStoragePath,
+        parameters: Mapping[str, Any] | XComArg | None = None,
+        columns: Mapping[str, str | None] | None = None,
+        on_bad_row: Literal["fail", "skip"] = "fail",
+        on_failure: Literal["fail", "succeed"] | float = "fail",
+        retry_failed_only: bool = False,
+        on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
+        output_format: Literal["jsonl", "parquet"] = "jsonl",
+        max_concurrency: int = 32,
+        requests_per_second: float | None = None,
+        deferrable: bool = True,
+        poll_interval: float = POLL_INTERVAL_SECONDS,
+        max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
+        error_budget: float = ERROR_BUDGET_SECONDS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _one_of("on_bad_row", on_bad_row, ("fail", "skip"))
+        _one_of("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
+        _one_of("output_format", output_format, OUTPUT_FORMATS)
+        self.failing = Failing(
+            on_failure, retry_failed=retry_failed_only, resubmit=on_unknown_outcome == "resubmit"
+        )
+        if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= 1000:
+            raise InvalidInput("max_concurrency must be a whole number from 1 to 1,000")
+        if requests_per_second is not None and not 0 < requests_per_second < float("inf"):
+            raise InvalidInput("requests_per_second must be a number above 0")
+        self.workflow_definition_id = cast("str", workflow_definition_id)
+        # Rows are no templates, and personal: nothing of a list is shown or stored with the DAG.
+        self.items: Any = Masked(items) if isinstance(items, (list, tuple)) else items
+        # ``BaseOperator.output`` is what the task returns.
+        self.output_folder = output
+        self.parameters: Any = parameters
+        self.columns = columns
+        self.on_bad_row = on_bad_row
+        self.output_format = output_format
+        self.max_concurrency = max_concurrency
+        self.requests_per_second = requests_per_second
+        self.deferrable = deferrable
+        self.timetable = Timetable(poll_interval, max_poll_interval)
+        self.error_budget = error_budget
+        self._state_folder = ""
+
+    def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any]:  # noqa: RET503  (it defers)
+        """Submit what is to be submitted, and wait, or go on where an earlier try has stopped."""
+        begun = time.time()
+        record = BatchRecord(context)
+        known = record.read()
+        if known is not None and known["phase"] == DONE:
+            self.log.info(
+                "An earlier try has finished the batch; its output is %s.", known["summary"]["output"]
+            )
+            return cast("dict[str, Any]", known["summary"])
+        if known is None:
+            options = self._options()
+            batch = Batch(
+                client.settings,
+                options,
+                self._folder(context),
+                record.name,
+                tokens=shared_tokens(client.settings),
+            )
+            batch.check_output()
+            planned = batch.plan(self._items)
+            known = record.write({}, phase=SUBMITTING, begun=begun, **batch.location, planned=planned)
+        else:
+            self.log.info("Going on with the batch of an earlier try, whose state is in %s.", known["state"])
+            batch = self._taken_up(known)
+            batch.take_up(
+                failed_too=known["phase"] == FAILED and self.failing.retry_failed,
+                resubmit=self.failing.resubmit,
+            )
+            known = record.write(known, phase=SUBMITTING)
+        self._state_folder = known["state"]
+        asyncio.run(batch.submit(self._items, self._publisher(context), self.log))
+        known = record.write(known, phase=WAITING)
+        if not batch.running:
+            return self._finish(context, batch, record, known, timed_out=False)
+        timeout = self.execution_timeout
+        deadline = None if timeout is None else begun + timeout.total_seconds()
+        if not self.deferrable:
+            event = self._wait(context, batch, known, deadline)
+            # Read anew: what has ended was written to the batch's state.
+            batch = self._taken_up(known)
+            return self._finish(context, batch, record, known, timed_out=bool(event["timed_out"]))
+        self.log.info("Waiting for %s runs in the triggerer.", f"{batch.running:,}")
+        self.defer(
+            trigger=BatchStatusTrigger(
+                known["state"],
+                self.workflows_conn_id,
+                counts=batch.others,
+                deadline=deadline,
+                not_before=earliest_event(time.time()),
+                poll_interval=self.timetable.poll_interval,
+                max_poll_interval=self.timetable.max_poll_interval,
+                error_budget=self.error_budget,
+            ),
+            method_name=self.execute_complete.__name__,
+        )
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Fetch the results, write the output, and return the summary or raise what the batch came to."""
+        if "error" in event:
+            raise errors.from_facts(event["error"])
+        record = BatchRecord(context)
+        known = record.read()
+        if known is None:
+            raise OutcomeUnknown(
+                "The batch's record is gone from Airflow's task state store; clear the task."
+            )
+        self._state_folder = known["state"]
+        batch = self._taken_up(known)
+        return self._finish(context, batch, record, known, timed_out=bool(event.get("timed_out")))
+
+    def on_kill(self) -> None:
+        """Say in the task's log that the runs go on."""
+        if self._state_folder:
+            self.log.warning(
+                "What was submitted goes on: the API has no call that cancels it. A retry of this task takes it "
+                "up again; what is known of it is in %s.",
+                self._state_folder,
+            )
+
+    def _wait(self, context: Context, batch: Batch, known: Mapping[str, Any], deadline: float | None) -> Any:
+        watch = BatchWatch(
+            batch.state_folder,
+            self.workflows_conn_id,
+            counts=batch.others,
+            deadline=deadline,
+            timetable=self.timetable,
+            error_budget=self.error_budget,
+            publish=self._publisher(context),
+            log=self.log,
+        )
+        try:
+            return asyncio.run(watch.run())
+        except OSError as error:
+            raise unreadable(known["state"], error) from error
+
+    def _finish(
+        self, context: Context, batch: Batch, record: BatchRecord, known: dict[str, Any], *, timed_out: bool
+    ) -> dict[str, Any]:
+        collection = asyncio.run(batch.collect(self._publisher(context), self.log))
+        summary = summary_of(
+            batch.output,
+            collection,
+            first_row=known["planned"]["first_row"],
+            seconds=time.time() - known["begun"],
+        )
+        self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
+        failure = verdict(summary, self.failing)
+        if failure is None:
+            record.write(known, phase=DONE, summary=summary)
+            batch.remove_state()
+            return summary
+        record.write(known, phase=FAILED)
+        if timed_out:
+            raise AirflowTaskTimeout(str(failure))
+        raise failure
+
+    def _taken_up(self, known: Mapping[str, Any]) -> Batch:
+        settings = self.hook.settings
+        return Batch.of(settings, self._options(), known, tokens=shared_tokens(settings))
+
+    def _options(self) -> BatchOptions:
+        parameters = uncovered(self.parameters)
+        return BatchOptions(
+            workflow_definition_id=identifier("workflow_definition_id", self.workflow_definition_id),
+            parameters=None if parameters is None else json_object("parameters", parameters),
+            columns=self.columns,
+            skip_bad_rows=self.on_bad_row == "skip",
+            output_format=self.output_format,
+            max_concurrency=self.max_concurrency,
+            requests_per_second=self.requests_per_second,
+            error_budget=self.error_budget,
+        )
+
+    @property
+    def _items(self) -> Items:
+        return cast("Items", self.items.value if isinstance(self.items, Masked) else self.items)
+
+    def _folder(self, context: Context) -> ObjectStoragePath:
+        folder = storage_path("output", self.output_folder)
+        map_index = context["ti"].map_index
+        return folder if map_index is None or map_index < 0 else folder / f"{map_index:05}"
+
+    def _publisher(self, context: Context) -> Any:
+        async def publish(facts: dict[str, Any]) -> None:
+            await asyncio.to_thread(context["ti"].xcom_push, key=PROGRESS_KEY, value=facts)
+
+        return publish
+
+    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
+        # The seam that Airflow names for this; render_template_fields is not called on a mapped task.
+        super()._do_render_template_fields(parent, *args, **kwargs)
+        if parent is self:
+            if isinstance(self.items, (list, tuple)):
+                self.items = Masked(self.items)
+            self.parameters = covered_where_personal(self.parameters)
+
+
+def _one_of(argument: str, value: object, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise InvalidInput(f"{argument} must be {' or '.join(map(repr, allowed))}, not {value!r}")

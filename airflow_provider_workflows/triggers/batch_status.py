@@ -1,0 +1,135 @@
+"""Wait in the triggerer until all runs of a batch have ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.execution_time.xcom import XCom
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.waiting import (
+    ERROR_BUDGET_SECONDS,
+    MAX_POLL_INTERVAL_SECONDS,
+    POLL_INTERVAL_SECONDS,
+    Timetable,
+)
+from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.triggers.batch_watch import BatchWatch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+#: The XCom that tells how far a batch has come, written every ten seconds.
+PROGRESS_KEY = "progress"
+
+
+class BatchStatusTrigger(BaseTrigger):
+    """Wait until every run of a batch has ended, or the deadline is reached.
+
+    One trigger waits for all runs, whatever their number. What it is stored with is a reference: the ids of the
+    runs are read from the batch's state, and what has ended is written there. The event is
+    ``{"ended": ..., "running": ..., "timed_out": ...}``, or ``{"error": ...}`` with the facts of the error.
+
+    :param folder: URI of the folder in which the batch keeps its state
+    :param workflows_conn_id: id of the connection
+    :param counts: rows by outcome that there is nothing to wait for
+    :param deadline: when to stop, in seconds since the epoch; None for never
+    :param not_before: when to fire at the earliest, in seconds since the epoch; None for at once
+    :param poll_interval: seconds between two looks at a run at least
+    :param max_poll_interval: seconds between two looks at a run at most
+    :param error_budget: seconds for which failing looks at a run are borne
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        workflows_conn_id: str = WorkflowsHook.default_conn_name,
+        *,
+        counts: Mapping[str, int] | None = None,
+        deadline: float | None = None,
+        not_before: float | None = None,
+        poll_interval: float = POLL_INTERVAL_SECONDS,
+        max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
+        error_budget: float = ERROR_BUDGET_SECONDS,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.folder = folder
+        self.workflows_conn_id = workflows_conn_id
+        self.counts = dict(counts or {})
+        self.deadline = deadline
+        self.not_before = not_before
+        self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
+        self.error_budget = error_budget
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class and its arguments, which Airflow stores in plain text: a reference and numbers."""
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "folder": self.folder,
+                "workflows_conn_id": self.workflows_conn_id,
+                "counts": self.counts,
+                "deadline": self.deadline,
+                "not_before": self.not_before,
+                "poll_interval": self.poll_interval,
+                "max_poll_interval": self.max_poll_interval,
+                "error_budget": self.error_budget,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event when the wait is over."""
+        try:
+            # A path that names a connection looks it up.
+            folder = await asyncio.to_thread(ObjectStoragePath, self.folder)
+            watch = BatchWatch(
+                folder,
+                self.workflows_conn_id,
+                counts=self.counts,
+                deadline=self.deadline,
+                timetable=Timetable(self.poll_interval, self.max_poll_interval),
+                error_budget=self.error_budget,
+                publish=self._publish,
+                log=self.log,
+            )
+            event = await watch.run()
+        except Exception as error:
+            self.log.exception("The wait for the batch has failed.")
+            event = {"error": unreadable(self.folder, error).facts()}
+        # Under ``dag.test()`` there is no task instance, and no scheduler that could be too slow.
+        if self.task_instance is not None and self.not_before is not None:
+            await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+
+    async def _publish(self, facts: dict[str, Any]) -> None:
+        task = self.task_instance
+        if task is not None:
+            await XCom.aset(
+                PROGRESS_KEY,
+                facts,
+                dag_id=task.dag_id,
+                task_id=task.task_id,
+                run_id=task.run_id,
+                map_index=-1 if task.map_index is None else task.map_index,
+            )
+
+    async def on_kill(self) -> None:
+        """Say in the task's log what becomes of the runs; Airflow calls this not only when a task is killed."""
+        self.log.warning(
+            "The wait for the batch ended here: its task was ended, cleared, or is waited for elsewhere. "
+            "The runs themselves go on, for the API has no call that cancels them. What is known of them is in %s.",
+            self.folder,
+        )
+
+
+def unreadable(folder: str, error: Exception) -> errors.WorkflowsError:
+    """Return what to say when the batch's state could not be read or written where its runs are waited for."""
+    return errors.WorkflowsError(
+        f"The batch's state in {folder} could not be read or written: {type(error).__name__}. "
+        "The output must be in storage that workers and triggerers share. A retry goes on from there."
+    )
