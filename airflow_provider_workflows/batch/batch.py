@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from airflow_provider_workflows.batch.pace import Pace
 from airflow_provider_workflows.batch.plan import Planned, check_again, planned_rows, write_plan
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
 from airflow_provider_workflows.batch.state import SUBMIT_AGAIN, RowOutcome, RowState
-from airflow_provider_workflows.batch.storage import remove_folder, require_writable
+from airflow_provider_workflows.batch.storage import is_local, remove_folder, require_writable
 from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
 
 if TYPE_CHECKING:
@@ -202,6 +204,10 @@ class Batch:
     def remove_state(self) -> None:
         """Remove what the batch has kept for a later try."""
         remove_folder(self.state_folder)
+        if is_local(self._folder):
+            # Others may have theirs beside it.
+            with contextlib.suppress(OSError):
+                os.rmdir(self.state_folder.parent.path)  # noqa: PTH106
 
     def _require_same(self, items: Items) -> None:
         rows = read_items(items, self._options.columns)

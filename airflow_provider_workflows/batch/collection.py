@@ -91,7 +91,7 @@ class Collection:
                 if not await self._pace.another(attempts, error):
                     raise
             else:
-                self._pace.succeeded()
+                self._pace.succeeded(attempts)
                 return result.json_object()
 
 

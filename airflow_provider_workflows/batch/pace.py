@@ -10,17 +10,32 @@ from dataclasses import dataclass
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.exchange import pause_before
 
+#: After so many lost answers, with none in between that came, a service is taken to be in trouble.
+LOST_IN_A_ROW = 3
+
 
 @dataclass(slots=True)
 class Attempts:
     """The failed attempts at one call.
 
+    :param kind: of call; answers of one kind may be lost while those of another come
     :param failures: how many there were
     :param failing_since: when the first was, in monotonic seconds
     """
 
+    kind: str = ""
     failures: int = 0
     failing_since: float = 0.0
+
+
+@dataclass(slots=True)
+class _Lost:
+    """The answers to calls of one kind that were lost in a row."""
+
+    since: float
+    number: int = 0
+    probes: int = 0
+    next_at: float = 0.0
 
 
 class Pace:
@@ -40,24 +55,52 @@ class Pace:
         self._paused_until = 0.0
         self._limited = 0
         self._last_success = 0.0
+        self._lost: dict[str, _Lost] = {}
 
-    async def turn(self) -> None:
-        """Return when a call may go out."""
+    async def turn(self, kind: str = "") -> None:
+        """Return when a call may go out; ``kind`` as in ``Attempts``."""
         while True:
             if self._rate is not None:
                 now = time.monotonic()
                 slot = self._next_slot = max(self._next_slot + 1 / self._rate, now)
                 await asyncio.sleep(slot - now)
-            # Asked again after each sleep: another call may have been refused meanwhile.
-            if (pause := self._paused_until - time.monotonic()) <= 0:
-                return
-            # Those that a pause has kept back take a slot again, and do not go out all at once.
-            await asyncio.sleep(pause)
+            # Those that were kept back take a slot again, and do not go out all at once.
+            if not await self._kept_back(kind):
+                break
+        lost = self._lost.get(kind)
+        if lost is not None and lost.number >= LOST_IN_A_ROW:
+            # One at a time, for each may be one more row of which nobody knows what became.
+            lost.probes += 1
+            lost.next_at = time.monotonic() + pause_before(lost.probes, None, lambda: 1.0)
 
-    def succeeded(self) -> None:
+    async def _kept_back(self, kind: str) -> bool:
+        waited = False
+        while self.gave_up is None and (pause := self._allowed_at(kind) - time.monotonic()) > 0:
+            waited = True
+            # Asked again now and then: what keeps calls back may be over earlier, or later.
+            await asyncio.sleep(min(pause, 1.0))
+        return waited
+
+    def _allowed_at(self, kind: str) -> float:
+        lost = self._lost.get(kind)
+        return self._paused_until if lost is None else max(self._paused_until, lost.next_at)
+
+    def succeeded(self, attempts: Attempts) -> None:
         """Take note of an answer."""
         self._limited = 0
         self._last_success = time.monotonic()
+        self._lost.pop(attempts.kind, None)
+
+    def lost(self, attempts: Attempts) -> None:
+        """Take note of an answer that was lost: where that goes on, calls go out one at a time, and less often."""
+        now = time.monotonic()
+        lost = self._lost.setdefault(attempts.kind, _Lost(now))
+        lost.number += 1
+        if lost.number > LOST_IN_A_ROW and now - lost.since >= self.outage_seconds:
+            self.gave_up = errors.ServiceUnavailable(
+                "The service's answers to other rows were lost for too long, so this one was not sent. "
+                "Try again later."
+            )
 
     async def another(self, attempts: Attempts, error: errors.WorkflowsError) -> bool:
         """Whether a call that failed, and surely was not carried out, is to be tried again; waits before it is.
@@ -65,6 +108,7 @@ class Pace:
         One that the service refuses for now (429) makes all others wait as well.
         """
         if not (error.transient or isinstance(error, errors.AuthenticationFailed)):
+            self._lost.pop(attempts.kind, None)
             return False
         now = time.monotonic()
         if attempts.failures == 0:
@@ -75,7 +119,8 @@ class Pace:
         if attempts.failures >= self._tries and not (limited or nobody_succeeds):
             return False
         if now - attempts.failing_since >= self.outage_seconds:
-            self.gave_up = error if nobody_succeeds else None
+            if nobody_succeeds:
+                self.gave_up = error
             return False
         if limited:
             # Calls that were under way together are refused together, and count once.

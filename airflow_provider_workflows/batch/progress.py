@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 #: The log gets one line in so many seconds at most.
 LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.2
-_ONGOING = (RowOutcome.RUNNING, RowOutcome.SUCCEEDED, RowOutcome.SKIPPED)
 
 
 @dataclass
@@ -101,17 +100,20 @@ class BatchProgress:
         seconds = max(time.monotonic() - self._started, 0.001)
         rate = (counts.done - self._done_before) / seconds
         left = (self._rows - counts.done) / rate if rate > 0 else None
-        failed = sum(number for outcome, number in counts.outcomes.items() if outcome not in _ONGOING)
+        remaining = "" if ended or left is None else f", about {left:,.0f} s left"
+        shown = {
+            outcome: counts.outcomes.get(outcome, 0) for outcome in (RowOutcome.FAILED, RowOutcome.RUNNING)
+        }
+        shown |= {outcome: number for outcome, number in counts.outcomes.items() if number}
         self._log.info(
-            "%s%s: %s of %s rows done, %s failed, %s running, %.1f a second, %s.",
+            "%s%s: %s of %s rows done; %s; %.1f a second%s.",
             self._phase,
             ended,
             f"{counts.done:,}",
             f"{self._rows:,}",
-            f"{failed:,}",
-            f"{counts.outcomes.get(RowOutcome.RUNNING, 0):,}",
+            ", ".join(f"{number:,} {outcome.value}" for outcome, number in sorted(shown.items())),
             rate,
-            "the time left is not known" if left is None else f"about {left:,.0f} s left",
+            remaining,
         )
         facts = {
             "phase": self._phase,

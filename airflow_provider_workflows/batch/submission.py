@@ -106,7 +106,11 @@ class Submission:
                 # The case was created a moment ago, so what is not known or not permitted is the definition. An
                 # answer that is none of the service's is a matter of the connection.
                 for_all = (errors.AuthenticationFailed, errors.PermissionDenied, errors.UnexpectedAnswer)
-                if isinstance(error, for_all) or error.transient or (isinstance(error, errors.NotFound) and row.case_id is None):
+                if (
+                    isinstance(error, for_all)
+                    or error.transient
+                    or (isinstance(error, errors.NotFound) and row.case_id is None)
+                ):
                     log.warning("The first row shows that no row can be submitted now, so no other was sent.")
                     raise
 
@@ -149,13 +153,17 @@ class Submission:
             raise
 
     async def _call(self, number: int, begun: str, call: Call[AnswerModel]) -> AnswerModel:
-        attempts = Attempts()
+        attempts = Attempts(begun)
         while True:
-            await self._pace.turn()
+            await self._pace.turn(begun)
+            if self._pace.gave_up is not None:
+                await self._record(number, error=facts(self._pace.gave_up))
+                raise self._pace.gave_up
             await self._record(number, begun=begun, error=None)
             try:
                 answer = await self._client.perform(call)
             except errors.OutcomeUnknown as error:
+                self._pace.lost(attempts)
                 await self._record(number, error=facts(error))
                 raise
             except errors.WorkflowsError as error:
@@ -163,7 +171,7 @@ class Submission:
                 if not await self._pace.another(attempts, error):
                     raise
             else:
-                self._pace.succeeded()
+                self._pace.succeeded(attempts)
                 return answer
 
     def _state(self, number: int) -> RowState:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
@@ -155,6 +155,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
                 tokens=shared_tokens(client.settings),
             )
             batch.check_output()
+            # A DAG run of the same name that was deleted since may have left its own, which is of other rows.
+            batch.remove_state()
             planned = batch.plan(self._items)
             known = record.write({}, phase=SUBMITTING, begun=begun, **batch.location, planned=planned)
         else:
@@ -205,6 +207,10 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self._state_folder = known["state"]
         batch = self._taken_up(known)
         return self._finish(context, batch, record, known, timed_out=bool(event.get("timed_out")))
+
+    def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
+        """Return what to fail with: an error that is retried where a retry is to submit again."""
+        return AirflowException(str(error)) if self.failing.resubmit else super().unknown_outcome(error)
 
     def on_kill(self) -> None:
         """Say in the task's log that the runs go on."""
@@ -271,7 +277,12 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
 
     @property
     def _items(self) -> Items:
-        return cast("Items", self.items.value if isinstance(self.items, Masked) else self.items)
+        items = self.items.value if isinstance(self.items, Masked) else self.items
+        if callable(items):
+            raise InvalidInput(
+                "items is a method: in a template, params.items is the dict's own; write params['items']"
+            )
+        return cast("Items", items)
 
     def _folder(self, context: Context) -> ObjectStoragePath:
         folder = storage_path("output", self.output_folder)

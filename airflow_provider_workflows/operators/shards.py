@@ -188,7 +188,9 @@ def write_manifest(
     require_writable("output", folder)
     if isinstance(summaries, (str, Mapping)) or not isinstance(summaries, Iterable):
         raise InvalidInput(f"summaries must be a list of summaries, not {type(summaries).__name__}")
-    shards = [_checked(index, summary) for index, summary in enumerate(summaries)]
+    # What mapped tasks returned comes as a sequence that asks for each item, but for a slice once.
+    listed_summaries = summaries[:] if isinstance(summaries, Sequence) else summaries
+    shards = [_checked(index, summary) for index, summary in enumerate(listed_summaries)]
     if not shards:
         raise InvalidInput("summaries is empty: no shard has a summary, so there is nothing to merge")
     if twice := [uri for uri, times in Counter(shard["output"] for shard in shards).items() if times > 1]:

@@ -99,7 +99,7 @@ class BatchWatch:
     def _running(self) -> dict[int, tuple[str, float]]:
         """Return the id and the start of each run that goes on, by row, and count those that ended before."""
         running: dict[int, tuple[str, float]] = {}
-        ended: dict[int, str] = {}
+        ended: dict[int, str | None] = {}
         for entry in entries(self._folder):
             row = entry["row"]
             if (workflow_id := entry.get("workflow_id")) is not None:
@@ -107,11 +107,13 @@ class BatchWatch:
                 ended.pop(row, None)
             elif entry.get("ended_at") is not None:
                 running.pop(row, None)
-                ended[row] = entry["status"] or "not known"
+                ended[row] = entry["status"]
             elif "workflow_id" in entry:
                 running.pop(row, None)
                 ended.pop(row, None)
-        self._statuses.update(ended.values())
+        self._statuses.update(status for status in ended.values() if status is not None)
+        # The service did not know the run, or refused to tell.
+        self._errors[RowOutcome.FAILED] = sum(1 for status in ended.values() if status is None)
         return running
 
     async def _begin(self, running: dict[int, tuple[str, float]]) -> None:

@@ -1,0 +1,74 @@
+"""Rows on their way to the sandbox, without a task around them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
+from airflow_provider_workflows.batch.items import read_items
+from airflow_provider_workflows.batch.journal import Journal, states
+from airflow_provider_workflows.batch.pace import Pace
+from airflow_provider_workflows.batch.state import RowOutcome, RowState
+from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
+
+TRIES = 3
+WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}
+
+RUNNING, UNKNOWN, NOT_SUBMITTED = RowOutcome.RUNNING, RowOutcome.UNKNOWN, RowOutcome.NOT_SUBMITTED
+
+
+class Rows:
+    """Rows on their way to the sandbox; what is known of them stays from one submission to the next."""
+
+    def __init__(self, client: AsyncWorkflowsClient, folder: Path, definition_id: str) -> None:
+        self.client = client
+        self.folder = ObjectStoragePath(str(folder))
+        self.definition_id = definition_id
+        self.states: dict[int, RowState] = {}
+
+    async def submit(
+        self,
+        items: Sequence[Any],
+        *,
+        rate: float | None = None,
+        outage_seconds: float = 0.1,
+        parameters: dict[str, Any] | None = None,
+        concurrency: int = 4,
+    ) -> None:
+        with contextlib.closing(Journal(self.folder)) as journal:
+            await Submission(
+                self.client,
+                journal,
+                self.states,
+                Pace(rate, tries=TRIES, outage_seconds=outage_seconds),
+                workflow_definition_id=self.definition_id,
+                parameters=parameters,
+                concurrency=concurrency,
+            ).run(read_items(items))
+
+    @property
+    def outcomes(self) -> dict[int, RowOutcome]:
+        return _outcomes(self.states)
+
+    @property
+    def written(self) -> dict[int, RowOutcome]:
+        """The outcomes as a process sees them that has only the journal."""
+        return _outcomes(states(self.folder))
+
+
+def _outcomes(known: dict[int, RowState]) -> dict[int, RowOutcome]:
+    return {row: state.outcome(Statuses()) for row, state in sorted(known.items()) if row != WHOLE_BATCH}
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.002)

@@ -1,0 +1,234 @@
+"""Fetching results and writing the output: a row for each row, whole or not at all, the same each time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient
+from airflow_provider_workflows.batch.collection import Collection
+from airflow_provider_workflows.batch.output import writer
+from airflow_provider_workflows.batch.pace import Pace
+from airflow_provider_workflows.batch.plan import PlannedRow
+from airflow_provider_workflows.batch.state import RowState
+from airflow_provider_workflows.sandbox import Sandbox
+
+from .conftest import RESULT_CALL
+
+TRIES = 3
+RESULT_PATH = "/workflows/{workflowId}/result"
+ENDED = 1_800_000_000.0
+
+
+class Output:
+    """Collects into a file, as often as asked."""
+
+    def __init__(self, client: AsyncWorkflowsClient, folder: Path) -> None:
+        self.client = client
+        self.folder = folder
+        self.states: dict[int, RowState] = {}
+
+    async def completed(self, number: int, definition_id: str) -> None:
+        """Have so many rows whose workflows have completed."""
+        for row in range(1, number + 1):
+            case = await self.client.create_case()
+            run = await self.client.run_workflow(definition_id, case.case_id)
+            self.states[row] = RowState(
+                case.case_id, None, run.id, ENDED, status="COMPLETED", ended_at=ENDED + row
+            )
+
+    async def collect(self, rows: Iterable[PlannedRow], *, outage_seconds: float = 30.0) -> Collection:
+        pace = Pace(None, tries=TRIES, outage_seconds=outage_seconds)
+        collection = Collection(self.client, pace, self.states, concurrency=2)
+        await collection.run(rows, partial(writer, ObjectStoragePath(str(self.folder)), "jsonl"))
+        return collection
+
+    @property
+    def bytes(self) -> bytes:
+        return (self.folder / "results.jsonl").read_bytes()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.bytes.splitlines()]
+
+
+def planned(number: int) -> Iterator[PlannedRow]:
+    return (PlannedRow(row, f"key-{row}") for row in range(1, number + 1))
+
+
+@pytest.fixture
+async def output(
+    client: AsyncWorkflowsClient, sandbox: Sandbox, tmp_path: Path, short_pauses: None
+) -> Output:
+    return Output(client, tmp_path)
+
+
+@pytest.fixture
+async def completed(output: Output, sandbox: Sandbox) -> Output:
+    """Twenty rows whose workflows have completed."""
+    await output.completed(20, sandbox.define(seconds=0.0, result={"decision": "PASS"}))
+    sandbox.counts.reset()
+    return output
+
+
+SUBMITTED = {"case_id": "c", "workflow_id": "w", "submitted_at": ENDED}
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "code"),
+    [
+        ({}, "not_submitted", "NotSubmitted"),
+        ({"error": {"kind": "PermissionDenied", "message": "no", "code": "F"}}, "not_submitted", "F"),
+        ({"error": {"kind": "ServiceUnreachable", "message": "no"}}, "not_submitted", "ServiceUnreachable"),
+        ({"begun": "run"}, "unknown", "OutcomeUnknown"),
+        ({"begun": "run", "error": {"kind": "OutcomeUnknown", "message": "?"}}, "unknown", "OutcomeUnknown"),
+        (SUBMITTED, "running", "DeadlineReached"),
+        (
+            {**SUBMITTED, "error": {"kind": "ServiceUnavailable", "message": "?"}},
+            "running",
+            "ServiceUnavailable",
+        ),
+        ({**SUBMITTED, "ended_at": ENDED, "status": "EXPIRED"}, "failed", "WorkflowFailed"),
+        (
+            {**SUBMITTED, "ended_at": ENDED, "error": {"kind": "NotFound", "message": "?"}},
+            "failed",
+            "NotFound",
+        ),
+    ],
+)
+async def test_a_row_without_a_result_says_why(
+    output: Output, sandbox: Sandbox, state: dict[str, Any], outcome: str, code: str
+) -> None:
+    output.states[1] = RowState(**state)
+
+    await output.collect(planned(1))
+
+    (row,) = output.rows
+    assert (row["outcome"], row["error_code"]) == (outcome, code)
+    assert row["error"]
+    assert row["result"] is None
+    assert sandbox.counts.total_requests == 0
+
+
+async def test_a_skipped_row_says_what_is_wrong_with_it(output: Output) -> None:
+    await output.collect([PlannedRow(1, "1", "email: is no e-mail address")])
+
+    (row,) = output.rows
+    assert (row["outcome"], row["error_code"], row["error"]) == (
+        "skipped",
+        "BadRow",
+        "email: is no e-mail address",
+    )
+
+
+async def test_each_row_is_there_once_in_its_order_with_its_own_result(
+    completed: Output, sandbox: Sandbox
+) -> None:
+    sandbox.fault("latency", seconds=0.05, path=RESULT_PATH, share=0.3)
+
+    collection = await completed.collect(planned(20))
+
+    assert [(row["row"], row["key"]) for row in completed.rows] == [(n, f"key-{n}") for n in range(1, 21)]
+    assert all(row["result"]["caseId"] == row["case_id"] for row in completed.rows)
+    assert collection.outcomes == {"succeeded": 20}
+    assert collection.statuses == {"COMPLETED": 20}
+
+
+async def test_each_result_is_asked_for_once(completed: Output, sandbox: Sandbox) -> None:
+    await completed.collect(planned(20))
+
+    assert sandbox.counts.requests == {RESULT_CALL: 20}
+
+
+async def test_a_second_writing_gives_the_same_bytes(completed: Output) -> None:
+    await completed.collect(planned(20))
+    first = completed.bytes
+
+    await completed.collect(planned(20))
+
+    assert completed.bytes == first
+
+
+async def test_what_goes_wrong_in_the_middle_leaves_the_output_as_it_was(completed: Output) -> None:
+    await completed.collect(planned(20))
+    first = completed.bytes
+
+    def cut_off() -> Iterator[PlannedRow]:
+        yield from planned(15)
+        raise OSError
+
+    with pytest.raises(OSError):  # noqa: PT011
+        await completed.collect(cut_off())
+
+    assert completed.bytes == first
+    assert [path.name for path in completed.folder.iterdir()] == ["results.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"name": "server_error", "status": 500},
+        {"name": "server_error", "status": 503, "form": "html"},
+        {"name": "rate_limited"},
+        {"name": "cut_before"},
+        {"name": "cut_during"},
+        {"name": "truncated_json"},
+        {"name": "html_ok"},
+        {"name": "unauthorized"},
+    ],
+    ids=lambda fault: fault["name"],
+)
+async def test_what_may_pass_is_tried_again(
+    completed: Output, sandbox: Sandbox, fault: dict[str, Any]
+) -> None:
+    sandbox.fault(path=RESULT_PATH, times=2, **fault)
+
+    collection = await completed.collect(planned(20))
+
+    assert collection.outcomes == {"succeeded": 20}
+
+
+@pytest.mark.parametrize("name", ["forbidden", "redirect"])
+async def test_a_result_that_is_refused_is_missing_and_the_others_are_there(
+    completed: Output, sandbox: Sandbox, name: str
+) -> None:
+    sandbox.fault(name, path=RESULT_PATH, times=1)
+
+    collection = await completed.collect(planned(20))
+
+    assert collection.outcomes == {"succeeded": 19, "result_missing": 1}
+    assert sandbox.counts.requests[RESULT_CALL] == 20
+
+
+async def test_an_outage_leaves_results_missing_without_hammering(
+    completed: Output, sandbox: Sandbox
+) -> None:
+    sandbox.fault("server_error", status=503, path=RESULT_PATH)
+    completed.states |= dict.fromkeys(range(21, 501), completed.states[20])
+
+    collection = await completed.collect(planned(500), outage_seconds=0.05)
+
+    assert collection.outcomes == {"result_missing": 500}
+    assert Counter(row["error_code"] for row in completed.rows) == {"SERVICE_UNAVAILABLE": 500}
+    assert sandbox.counts.requests[RESULT_CALL] < 250
+
+
+async def test_no_more_is_fetched_ahead_than_memory_bears(output: Output, sandbox: Sandbox) -> None:
+    await output.completed(1, sandbox.define(seconds=0.0))
+    sandbox.fault("latency", seconds=0.3, path=RESULT_PATH)
+    taken = []
+
+    collecting = asyncio.create_task(output.collect(taken.append(row) or row for row in planned(5000)))
+    await asyncio.sleep(0.15)
+
+    assert 0 < len(taken) <= 4 * 2 + 1
+    await collecting
+    assert len(output.rows) == 5000

@@ -1,0 +1,212 @@
+"""The pace of a batch: a cap on the rate, one pause for all, one budget for an outage."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_workflows.api import errors, exchange
+from airflow_provider_workflows.batch.pace import LOST_IN_A_ROW, Attempts, Pace
+
+TRIES = 3
+UNREACHABLE = errors.ServiceUnreachable("down")
+UNAVAILABLE = errors.ServiceUnavailable("503")
+LIMITED = errors.RateLimited("429")
+
+RUN, CASE = Attempts("run"), Attempts("case")
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.0)
+
+
+def pace(rate: float | None = None, outage_seconds: float = 60.0) -> Pace:
+    return Pace(rate, tries=TRIES, outage_seconds=outage_seconds)
+
+
+async def turns(shared: Pace, number: int) -> list[float]:
+    """Let so many calls take their turn at once, and return when each had it, in seconds from now."""
+    begun, moments = time.monotonic(), list[float]()
+
+    async def take() -> None:
+        await shared.turn()
+        moments.append(time.monotonic() - begun)
+
+    await asyncio.gather(*(take() for _ in range(number)))
+    return moments
+
+
+async def attempts_until_given_up(
+    shared: Pace, error: errors.WorkflowsError, *, between: Callable[[], object] = lambda: None
+) -> int:
+    attempts = Attempts()
+    for number in itertools.count(1):
+        if number > 50 or not await shared.another(attempts, error):
+            return number
+        between()
+    raise AssertionError
+
+
+class TestRate:
+    async def test_calls_go_out_no_faster_than_the_cap(self) -> None:
+        assert max(await turns(pace(rate=50.0), 11)) >= 10 / 50
+
+    async def test_without_a_cap_none_waits(self) -> None:
+        assert max(await turns(pace(), 1000)) < 1
+
+    async def test_the_cap_holds_for_the_calls_that_a_pause_has_kept_back(self) -> None:
+        shared = pace(rate=50.0)
+        refused = errors.RateLimited("429", retry_after=0.3)
+        await shared.another(Attempts(), refused)
+
+        moments = await turns(shared, 6)
+
+        assert min(moments) >= 0.3
+        assert max(moments) - min(moments) >= 5 / 50
+
+
+class TestPause:
+    async def test_a_refusal_for_now_keeps_all_calls_back_for_as_long_as_was_asked(self) -> None:
+        shared = pace()
+        await shared.another(Attempts(), errors.RateLimited("429", retry_after=0.2))
+
+        assert min(await turns(shared, 5)) >= 0.2
+
+    async def test_a_second_refusal_prolongs_the_pause_of_those_that_wait(self) -> None:
+        shared = pace()
+        await shared.another(Attempts(), errors.RateLimited("429", retry_after=0.1))
+        waiting = asyncio.create_task(turns(shared, 3))
+        await asyncio.sleep(0.05)
+
+        await shared.another(Attempts(), errors.RateLimited("429", retry_after=0.3))
+
+        assert min(await waiting) >= 0.3
+
+    async def test_a_pause_is_no_longer_than_the_budget_of_an_outage(self) -> None:
+        shared = pace(outage_seconds=0.1)
+        await shared.another(Attempts(), errors.RateLimited("429", retry_after=3600))
+
+        assert max(await turns(shared, 3)) < 5
+
+    async def test_calls_that_are_refused_together_count_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.1)
+        shared = pace()
+        for _ in range(20):
+            await shared.another(Attempts(), LIMITED)
+
+        assert max(await turns(shared, 2)) < 5
+
+    async def test_an_outage_of_one_call_keeps_no_other_back(self) -> None:
+        shared = pace()
+        await shared.another(Attempts(), UNAVAILABLE)
+
+        assert max(await turns(shared, 5)) < 0.5
+
+
+class TestLostAnswers:
+    async def turns_within(self, shared: Pace, seconds: float) -> int:
+        """Return how many of twenty calls have their turn within so many seconds."""
+        waiting = [asyncio.create_task(shared.turn("run")) for _ in range(20)]
+        done, rest = await asyncio.wait(waiting, timeout=seconds)
+        for task in rest:
+            task.cancel()
+        return len(done)
+
+    @pytest.fixture(autouse=True)
+    def pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 5.0)
+
+    async def test_that_are_few_keep_no_other_call_back(self) -> None:
+        shared = pace()
+        for _ in range(20):
+            shared.lost(RUN)
+            shared.lost(RUN)
+            shared.succeeded(RUN)
+
+        assert await self.turns_within(shared, 1.0) == 20
+
+    async def test_that_are_many_in_a_row_let_one_call_out_at_a_time(self) -> None:
+        shared = pace()
+        for _ in range(LOST_IN_A_ROW):
+            shared.lost(RUN)
+            shared.succeeded(CASE)
+
+        assert await self.turns_within(shared, 0.2) == 1
+        assert max(await turns(shared, 20)) < 0.5
+
+    @pytest.mark.parametrize("refused", [True, False], ids=["refusal", "success"])
+    async def test_are_forgotten_with_the_first_that_comes(self, refused: bool) -> None:
+        shared = pace()
+        for _ in range(LOST_IN_A_ROW):
+            shared.lost(RUN)
+        await shared.turn("run")
+        if refused:
+            await shared.another(RUN, errors.RequestRejected("400"))
+        else:
+            shared.succeeded(RUN)
+
+        assert await self.turns_within(shared, 1.0) == 20
+
+    async def test_that_go_on_for_too_long_end_the_batch(self) -> None:
+        shared = pace(outage_seconds=0.05)
+        for _ in range(LOST_IN_A_ROW + 1):
+            assert shared.gave_up is None
+            shared.lost(RUN)
+            await asyncio.sleep(0.03)
+
+        assert isinstance(shared.gave_up, errors.ServiceUnavailable)
+
+
+class TestAnotherAttempt:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            errors.RequestRejected("400"),
+            errors.PermissionDenied("403"),
+            errors.NotFound("404"),
+            errors.UnexpectedAnswer("302"),
+            errors.OutcomeUnknown("lost"),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    async def test_is_not_made_where_it_could_not_help_or_could_do_harm(
+        self, error: errors.WorkflowsError
+    ) -> None:
+        assert await attempts_until_given_up(pace(), error) == 1
+
+    @pytest.mark.parametrize(
+        "error",
+        [UNAVAILABLE, UNREACHABLE, errors.AuthenticationFailed("401"), errors.GarbledAnswer("page")],
+        ids=lambda error: type(error).__name__,
+    )
+    async def test_is_made_so_many_times_while_others_succeed(self, error: errors.WorkflowsError) -> None:
+        shared = pace()
+
+        assert await attempts_until_given_up(shared, error, between=lambda: shared.succeeded(RUN)) == TRIES
+        assert shared.gave_up is None
+
+    async def test_is_made_however_often_the_service_says_later(self) -> None:
+        shared = pace()
+
+        assert await attempts_until_given_up(shared, LIMITED, between=lambda: shared.succeeded(RUN)) > 50
+
+    async def test_is_made_while_none_succeeds_until_the_budget_is_used_up(self) -> None:
+        shared = pace(outage_seconds=0.2)
+        begun = time.monotonic()
+
+        async def slowly() -> int:
+            attempts = Attempts()
+            number = 1
+            while await shared.another(attempts, UNREACHABLE):
+                number += 1
+                await asyncio.sleep(0.01)
+            return number
+
+        assert await slowly() > TRIES
+        assert time.monotonic() - begun >= 0.2
+        assert shared.gave_up is UNREACHABLE

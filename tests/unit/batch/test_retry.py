@@ -1,0 +1,214 @@
+"""A retry of the batch operator: what it submits again, what it leaves alone, and what a kill costs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.verdict import BatchFailed
+from airflow_provider_workflows.sandbox import Sandbox
+from tests.unit.airflow.conftest import TaskStateStore
+
+from .conftest import (
+    CASE_CALL,
+    RESULT_CALL,
+    RUN_CALL,
+    STATUS_CALL,
+    BatchTask,
+    Service,
+    cases,
+)
+
+RETRY_FAILED, RESUBMIT = {"retry_failed_only": True}, {"on_unknown_outcome": "resubmit"}
+ANEW = {RUN_CALL: 3, STATUS_CALL: 3, RESULT_CALL: 3}
+
+
+class TestRetry:
+    @pytest.mark.parametrize(
+        ("outcome", "arguments", "requests"),
+        [
+            ("failed", {}, {}),
+            ("failed", RESUBMIT, {}),
+            ("failed", RETRY_FAILED, ANEW),
+            ("unknown", {}, {}),
+            ("unknown", RETRY_FAILED, {}),
+            ("unknown", RESUBMIT, ANEW),
+            ("not_submitted", {}, ANEW),
+            ("not_submitted", RETRY_FAILED | RESUBMIT, ANEW),
+            ("running", {}, {STATUS_CALL: 3, RESULT_CALL: 3}),
+            ("running", RETRY_FAILED | RESUBMIT, {STATUS_CALL: 3, RESULT_CALL: 3}),
+            ("result_missing", {}, {RESULT_CALL: 3}),
+            ("result_missing", RETRY_FAILED | RESUBMIT, {RESULT_CALL: 3}),
+        ],
+    )
+    def test_goes_on_with_what_is_left_and_nothing_else(
+        self,
+        batch: BatchTask,
+        sandbox: Sandbox,
+        tried: Callable[..., BatchFailed],
+        outcome: str,
+        arguments: dict[str, Any],
+        requests: dict[str, int],
+    ) -> None:
+        assert tried(outcome, **arguments).transient is bool(requests)
+
+        if requests:
+            batch.run(cases(3), **arguments)
+        else:
+            with pytest.raises(BatchFailed):
+                batch.run(cases(3), **arguments)
+
+        assert sandbox.counts.requests == requests
+        assert batch.outcomes == ["succeeded" if requests else outcome] * 3
+
+    def test_keeps_the_rows_that_have_succeeded(self, batch: BatchTask, sandbox: Sandbox) -> None:
+        batch.definition_id = sandbox.define(seconds=0.0, needs_parameters=True)
+        items = [{"first_name": "Ada", "parameters": {}}, {"first_name": "Bob"}, {"first_name": "Eve"}]
+        with pytest.raises(BatchFailed):
+            batch.run(items)
+        first = batch.output[0]
+        sandbox.define(batch.definition_id, seconds=0.0)
+        sandbox.counts.reset()
+
+        batch.run(items)
+
+        assert batch.output[0] == first
+        assert batch.outcomes == ["succeeded"] * 3
+        assert sandbox.counts.requests[RUN_CALL] == 2
+
+    def test_after_success_returns_the_summary_without_a_request(
+        self, batch: BatchTask, sandbox: Sandbox
+    ) -> None:
+        summary = batch.run(cases(3))
+        sandbox.counts.reset()
+
+        assert batch.run(cases(3)) == summary
+        assert sandbox.counts.total_requests == 0
+
+    @pytest.mark.parametrize("outcome", ["succeeded", "failed", "unknown"])
+    def test_a_clear_starts_over(
+        self, batch: BatchTask, sandbox: Sandbox, service: Service, outcome: str
+    ) -> None:
+        if outcome == "succeeded":
+            batch.run(cases(3))
+        else:
+            getattr(service, outcome)()
+            with pytest.raises(BatchFailed):
+                batch.run(cases(3))
+        service.well()
+        batch.clear()
+
+        batch.run(cases(4))
+
+        assert sandbox.counts.requests[CASE_CALL] == sandbox.counts.requests[RUN_CALL] == 4
+        assert batch.outcomes == ["succeeded"] * 4
+
+    def test_a_dag_run_of_the_same_name_as_one_that_was_deleted_starts_over(
+        self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed]
+    ) -> None:
+        tried("failed")
+        batch.store = TaskStateStore()
+
+        batch.run([{"first_name": "Somebody else"}])
+
+        assert sandbox.counts.requests[RUN_CALL] == 1
+        assert batch.outcomes == ["succeeded"]
+
+    @pytest.mark.parametrize(
+        "items", [cases(4), cases(2), [*cases(2), {"first_name": "Marker"}]], ids=["more", "fewer", "another"]
+    )
+    def test_changed_items_are_refused(
+        self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed], items: Any
+    ) -> None:
+        tried("not_submitted")
+
+        with pytest.raises(InvalidInput, match="items has changed") as raised:
+            batch.run(items)
+
+        assert "Marker" not in str(raised.value)
+        assert sandbox.counts.total_requests == 0
+
+    def test_nothing_is_sent_when_the_state_is_gone(
+        self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed]
+    ) -> None:
+        tried("not_submitted")
+        shutil.rmtree(batch.folder / "_state")
+
+        with pytest.raises(AirflowFailException, match="state is gone"):
+            batch.run(cases(3))
+
+        assert sandbox.counts.total_requests == 0
+
+    @pytest.mark.parametrize(
+        ("choice", "error", "runs"), [("fail", AirflowFailException, 0), ("resubmit", AirflowException, 3)]
+    )
+    def test_lost_parameters_of_the_batch_are_created_again_only_where_asked(
+        self, batch: BatchTask, service: Service, choice: str, error: type[Exception], runs: int
+    ) -> None:
+        arguments = {"parameters": {"limit": 1}, "on_unknown_outcome": choice}
+        service.sandbox.fault("cut_after", path="/parameters")
+        with pytest.raises(AirflowException) as raised:
+            batch.run(cases(3), **arguments)
+        assert type(raised.value) is error
+        service.well()
+
+        if runs:
+            batch.run(cases(3), **arguments)
+        else:
+            with pytest.raises(AirflowFailException, match="parameters"):
+                batch.run(cases(3), **arguments)
+
+        assert service.sandbox.counts.requests[RUN_CALL] == runs
+
+
+class Killed(BaseException):
+    """Nothing that a task could catch."""
+
+
+class KilledAt(TaskStateStore):
+    """Kills the worker when it writes that it has come so far."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__()
+        self.phase: str | None = phase
+
+    def set(self, key: str, value: Any, *, retention: object = None) -> None:
+        if value["phase"] == self.phase:
+            self.phase = None
+            raise Killed
+        super().set(key, value, retention=retention)
+
+
+class TestKill:
+    @pytest.mark.parametrize(
+        ("phase", "submitted_again", "results_again"),
+        [("submitting", 3, 3), ("waiting", 0, 3), ("done", 0, 3)],
+    )
+    def test_a_retry_goes_on_from_there(
+        self, batch: BatchTask, sandbox: Sandbox, phase: str, submitted_again: int, results_again: int
+    ) -> None:
+        batch.store = KilledAt(phase)
+        with pytest.raises(Killed):
+            batch.run(cases(3))
+        sandbox.counts.reset()
+
+        batch.run(cases(3))
+
+        assert sandbox.counts.requests[RUN_CALL] == submitted_again
+        assert sandbox.counts.requests[RESULT_CALL] == results_again
+        assert batch.outcomes == ["succeeded"] * 3
+
+    def test_while_the_output_was_written_changes_nothing_in_it(self, batch: BatchTask) -> None:
+        batch.store = KilledAt("done")
+        with pytest.raises(Killed):
+            batch.run(cases(3))
+        first = (batch.folder / "results.jsonl").read_bytes()
+
+        batch.run(cases(3))
+
+        assert (batch.folder / "results.jsonl").read_bytes() == first

@@ -1,0 +1,333 @@
+"""Submitting: what the service sees, what the journal holds, and what is known of each row in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.api import errors, exchange
+from airflow_provider_workflows.batch import submission as submission_module
+from airflow_provider_workflows.batch.journal import Journal, entries, states
+from airflow_provider_workflows.batch.pace import LOST_IN_A_ROW
+from airflow_provider_workflows.batch.submission import FIRST_ROWS
+from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
+
+from .conftest import AUTHORIZE_CALL, CASE_CALL, PARAMETERS_CALL, RUN_CALL, cases
+from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows, until
+
+WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}
+
+
+class TestRequests:
+    @pytest.mark.parametrize(
+        ("row", "parameters", "expected"),
+        [
+            ({"first_name": "Ada"}, None, {CASE_CALL: 6, RUN_CALL: 6}),
+            ({"case_id": "?"}, None, {RUN_CALL: 6}),
+            ({"first_name": "Ada"}, {"limit": 1}, {CASE_CALL: 6, PARAMETERS_CALL: 1, RUN_CALL: 6}),
+            (WITH_PARAMETERS, None, {CASE_CALL: 6, PARAMETERS_CALL: 6, RUN_CALL: 6}),
+            (WITH_PARAMETERS, {"limit": 2}, {CASE_CALL: 6, PARAMETERS_CALL: 7, RUN_CALL: 6}),
+        ],
+        ids=["case", "returning user", "parameters of the batch", "of each row", "of both"],
+    )
+    async def test_are_no_more_than_each_row_needs(
+        self,
+        rows: Rows,
+        sandbox: Sandbox,
+        row: dict[str, Any],
+        parameters: dict[str, Any] | None,
+        expected: dict[str, int],
+    ) -> None:
+        known = [(await rows.client.create_case()).case_id for _ in range(6)]
+        sandbox.counts.reset()
+        items = [{**row, "case_id": case_id} if "case_id" in row else row for case_id in known]
+
+        await rows.submit(items, parameters=parameters)
+
+        assert sandbox.counts.requests == expected
+        assert set(rows.outcomes.values()) == {RUNNING}
+        assert set(sandbox.counts.runs_per_case.values()) == {1}
+
+    @pytest.mark.parametrize(("own", "used"), [({}, "batch"), ({"parameters": {"of": "row"}}, "row")])
+    async def test_a_run_has_its_rows_parameters_or_else_the_batchs(
+        self, rows: Rows, own: dict[str, Any], used: str
+    ) -> None:
+        await rows.submit([{"first_name": "Ada", **own}], parameters={"of": "batch"})
+
+        result = await rows.client.read_result(rows.states[1].workflow_id or "")
+        assert result.json_object()["parameters"] == {"of": used}
+
+    async def test_are_as_many_at_once_as_permitted(self, rows: Rows, sandbox: Sandbox) -> None:
+        sandbox.fault("latency", seconds=0.02)
+
+        await rows.submit(cases(40), concurrency=5)
+
+        assert sandbox.counts.total_connections == 5
+
+    async def test_are_not_repeated_for_what_is_submitted(self, rows: Rows, sandbox: Sandbox) -> None:
+        await rows.submit(cases(5), parameters={"limit": 1})
+        sandbox.counts.reset()
+
+        await rows.submit(cases(5), parameters={"limit": 1})
+
+        assert sandbox.counts.total_requests == 0
+
+    async def test_keep_to_the_cap_on_their_rate(self, rows: Rows, sandbox: Sandbox) -> None:
+        begun = time.monotonic()
+
+        await rows.submit(cases(10), rate=50)
+
+        assert time.monotonic() - begun >= (sandbox.counts.total_requests - 1) / 50
+
+    async def test_all_stop_for_as_long_as_the_service_asks(self, rows: Rows, sandbox: Sandbox) -> None:
+        sandbox.fault("latency", seconds=0.005)
+        submitting = asyncio.create_task(rows.submit(cases(400), concurrency=8, outage_seconds=30))
+        await until(lambda: sandbox.counts.total_requests > 50)
+        sandbox.fault("rate_limited", retry_after=1, times=1)
+        await until(lambda: any(seen.status == 429 for seen in sandbox.requests_seen))
+
+        await asyncio.sleep(0.1)  # What is on its way arrives.
+        when_quiet = sandbox.counts.total_requests
+        await asyncio.sleep(0.7)
+
+        assert sandbox.counts.total_requests == when_quiet
+        await submitting
+        assert set(rows.outcomes.values()) == {RUNNING}
+
+
+class TestFirstRows:
+    @pytest.mark.parametrize(
+        ("definition_id", "error"),
+        [
+            ("00000000-0000-0000-0000-000000000000", errors.NotFound),
+            (FORBIDDEN_DEFINITION, errors.PermissionDenied),
+        ],
+    )
+    async def test_a_definition_that_cannot_be_run_is_found_out_by_one_row(
+        self, rows: Rows, sandbox: Sandbox, definition_id: str, error: type[Exception]
+    ) -> None:
+        rows.definition_id = definition_id
+
+        with pytest.raises(error):
+            await rows.submit(cases(50))
+
+        assert sandbox.counts.requests == {CASE_CALL: 1, RUN_CALL: 1}
+
+    async def test_a_host_that_leads_elsewhere_is_found_out_by_one_row(
+        self, rows: Rows, sandbox: Sandbox
+    ) -> None:
+        sandbox.fault("redirect", path="/cases")
+
+        with pytest.raises(errors.UnexpectedAnswer):
+            await rows.submit(cases(50))
+
+        assert sandbox.counts.requests == {CASE_CALL: 1}
+
+    async def test_parameters_of_an_unknown_definition_are_found_out_before_any_row(
+        self, rows: Rows, sandbox: Sandbox
+    ) -> None:
+        rows.definition_id = "00000000-0000-0000-0000-000000000000"
+
+        with pytest.raises(errors.NotFound):
+            await rows.submit(cases(50), parameters={"limit": 1})
+
+        assert sandbox.counts.requests == {PARAMETERS_CALL: 1}
+
+    async def test_a_rejected_key_ends_the_batch_before_a_row_is_sent(
+        self, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(submission_module, "FIRST_OUTAGE_SECONDS", 0.0)
+        async with sandbox.async_client(secret="wrong", tries=1) as client:
+            with pytest.raises(errors.AuthenticationFailed):
+                await Rows(client, tmp_path, sandbox.define()).submit(cases(50))
+
+        assert sandbox.counts.requests == {AUTHORIZE_CALL: 1}
+
+    @pytest.mark.parametrize("parameters", [None, {"limit": 1}], ids=["case", "parameters"])
+    async def test_a_service_that_is_away_is_not_waited_for_as_long_as_in_an_outage(
+        self,
+        rows: Rows,
+        sandbox: Sandbox,
+        parameters: dict[str, Any] | None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(submission_module, "FIRST_OUTAGE_SECONDS", 0.1)
+        sandbox.fault("server_error", status=503)
+
+        with pytest.raises(errors.ServiceUnavailable):
+            await asyncio.wait_for(
+                rows.submit(cases(50), parameters=parameters, outage_seconds=3600), timeout=10
+            )
+
+        assert sandbox.counts.cases == 0
+
+    async def test_one_that_is_refused_for_itself_stops_no_other(self, rows: Rows, sandbox: Sandbox) -> None:
+        rows.definition_id = sandbox.define(seconds=0.0, needs_parameters=True)
+
+        await rows.submit([*cases(4), *[WITH_PARAMETERS] * 10])
+
+        assert Counter(rows.outcomes.values()) == {NOT_SUBMITTED: 4, RUNNING: 10}
+
+    async def test_a_returning_user_who_is_not_known_stops_no_other(
+        self, rows: Rows, sandbox: Sandbox
+    ) -> None:
+        await rows.submit([{"case_id": "00000000-0000-0000-0000-000000000000"}, *cases(5)])
+
+        assert Counter(rows.outcomes.values()) == {NOT_SUBMITTED: 1, RUNNING: 5}
+
+    async def test_are_sent_one_by_one(self, rows: Rows, sandbox: Sandbox) -> None:
+        sandbox.fault("latency", seconds=0.1, times=2)
+
+        submitting = asyncio.create_task(rows.submit(cases(50), concurrency=8))
+        await until(lambda: sandbox.counts.requests[RUN_CALL] == 1)
+
+        assert sandbox.counts.cases == 1
+        await submitting
+
+    async def test_lost_answers_of_the_first_rows_are_theirs_alone(
+        self, rows: Rows, sandbox: Sandbox
+    ) -> None:
+        sandbox.fault("cut_after", path="/workflows/run", times=FIRST_ROWS)
+
+        await rows.submit(cases(10))
+
+        assert Counter(rows.outcomes.values()) == {UNKNOWN: FIRST_ROWS, RUNNING: 10 - FIRST_ROWS}
+
+
+class TestJournal:
+    @pytest.mark.parametrize(
+        ("path", "begun"), [("/cases", "case"), ("/parameters", "parameters"), ("/workflows/run", "run")]
+    )
+    async def test_a_call_is_written_down_before_it_goes_out(
+        self, rows: Rows, sandbox: Sandbox, path: str, begun: str
+    ) -> None:
+        sandbox.fault("latency", seconds=0.1, path=path)
+        submitting = asyncio.create_task(rows.submit([WITH_PARAMETERS]))
+
+        await until(lambda: sandbox.counts.requests[f"POST {path}"] == 1)
+
+        assert states(rows.folder)[1].begun == begun
+        await submitting
+        assert states(rows.folder)[1].begun is None
+
+    async def test_what_a_call_brought_is_written_down_before_the_next_one(
+        self, rows: Rows, sandbox: Sandbox
+    ) -> None:
+        sandbox.fault("latency", seconds=0.1, path="/workflows/run")
+        submitting = asyncio.create_task(rows.submit([WITH_PARAMETERS]))
+
+        await until(lambda: sandbox.counts.requests[RUN_CALL] == 1)
+
+        assert states(rows.folder)[1].case_id is not None
+        assert states(rows.folder)[1].parameters_id is not None
+        await submitting
+
+    async def test_only_rows_in_flight_are_unknown_after_a_kill(self, rows: Rows, sandbox: Sandbox) -> None:
+        sandbox.fault("latency", seconds=0.02)
+        submitting = asyncio.create_task(rows.submit(cases(100), concurrency=8))
+        await until(lambda: sandbox.counts.requests[RUN_CALL] > 20)
+
+        submitting.cancel()
+        await asyncio.gather(submitting, return_exceptions=True)
+
+        assert 1 <= Counter(rows.written.values())[UNKNOWN] <= 8
+        assert Counter(rows.written.values())[RUNNING] > 20 - 8
+
+    async def test_is_written_far_less_often_than_there_are_entries(
+        self, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        appended: list[int] = []
+        append = Journal._append
+        monkeypatch.setattr(
+            Journal, "_append", lambda self, lines: (appended.append(1), append(self, lines))[1]
+        )
+
+        await rows.submit(cases(200), concurrency=32)
+
+        assert len(list(entries(rows.folder))) >= 800
+        assert len(appended) < 400
+
+    async def test_that_cannot_be_written_ends_the_submission(
+        self, rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        append = Journal._append
+
+        def full_after_twenty(self: Journal, lines: bytes) -> None:
+            if sandbox.counts.requests[RUN_CALL] > 20:
+                raise OSError(28, "No space left on device")
+            append(self, lines)
+
+        monkeypatch.setattr(Journal, "_append", full_after_twenty)
+
+        with pytest.raises(OSError, match="No space left"):
+            await rows.submit(cases(200), concurrency=8)
+
+        assert sandbox.counts.requests[RUN_CALL] <= 21 + 8
+
+
+class TestOutage:
+    async def test_leaves_the_rest_unsent_without_hammering_and_the_next_try_goes_on(
+        self, rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.05)
+        submitting = asyncio.create_task(rows.submit(cases(300), concurrency=8, outage_seconds=0.3))
+        await until(lambda: sandbox.counts.requests[RUN_CALL] > 20)
+
+        await asyncio.to_thread(sandbox.stop)
+        before = attempts(rows)
+        await submitting
+
+        assert attempts(rows) - before < 8 * 20
+        first = Counter(rows.written.values())
+        assert first[NOT_SUBMITTED] > 100
+        assert first[UNKNOWN] <= 8
+
+        sandbox.counts.reset()
+        await asyncio.to_thread(sandbox.start)
+        await rows.submit(cases(300), concurrency=8)
+
+        assert sandbox.counts.requests[RUN_CALL] == first[NOT_SUBMITTED]
+        assert Counter(rows.written.values()) == {
+            RUNNING: first[RUNNING] + first[NOT_SUBMITTED],
+            **({UNKNOWN: first[UNKNOWN]} if first[UNKNOWN] else {}),
+        }
+        assert max(sandbox.counts.runs_per_case.values()) == 1
+
+    @pytest.mark.parametrize(
+        "fault", [{"name": "server_error", "status": 502, "form": "html"}, {"name": "cut_before"}]
+    )
+    async def test_in_which_answers_are_lost_costs_few_rows_and_the_next_try_goes_on(
+        self, rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+    ) -> None:
+        monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.05)
+        await rows.submit(cases(300)[:1])
+        sandbox.fault(**fault, path="/workflows/run")
+
+        await rows.submit(cases(300), concurrency=8, outage_seconds=0.3)
+
+        first = Counter(rows.written.values())
+        assert first[UNKNOWN] <= 8 + LOST_IN_A_ROW + 5
+        assert first[NOT_SUBMITTED] == 299 - first[UNKNOWN]
+
+        sandbox.clear_faults()
+        await rows.submit(cases(300), concurrency=8)
+
+        assert Counter(rows.written.values()) == {RUNNING: 300 - first[UNKNOWN], UNKNOWN: first[UNKNOWN]}
+
+    async def test_in_which_answers_are_lost_is_got_over_when_it_is_short(
+        self, rows: Rows, sandbox: Sandbox
+    ) -> None:
+        sandbox.fault("server_error", status=504, path="/workflows/run", times=10)
+
+        await rows.submit(cases(300), concurrency=8, outage_seconds=30)
+
+        assert Counter(rows.written.values()) == {RUNNING: 290, UNKNOWN: 10}
+
+
+def attempts(rows: Rows) -> int:
+    return sum(1 for entry in entries(rows.folder) if entry.get("begun") is not None)

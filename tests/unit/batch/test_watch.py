@@ -1,0 +1,314 @@
+"""The trigger of a batch: one event for all runs, and what it has seen is written down."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import time
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_workflows.api import Statuses
+from airflow_provider_workflows.api.waiting import Timetable
+from airflow_provider_workflows.batch.journal import states
+from airflow_provider_workflows.batch.state import SUBMIT_AGAIN, RowOutcome, RowState
+from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.triggers import batch_watch as watch_module
+from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
+from airflow_provider_workflows.triggers.batch_watch import BatchWatch
+
+from .conftest import STATUS_CALL
+
+STATUS_PATH = "/workflows/{workflowId}"
+FAILED, RUNNING, SUCCEEDED = RowOutcome.FAILED, RowOutcome.RUNNING, RowOutcome.SUCCEEDED
+
+
+class Runs:
+    """Runs of a batch that were submitted, and the state that its trigger reads."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+        self.sandbox = sandbox
+        self.folder = folder
+        self.ids: list[str] = []
+        self.journal = "journal-000001-aa.jsonl"
+
+    def start(self, number: int, **definition: Any) -> list[str]:
+        definition_id = self.sandbox.define(**definition)
+        with self.sandbox.client() as client:
+            case_id = client.create_case().case_id
+            ids = [client.run_workflow(definition_id, case_id).id for _ in range(number)]
+        self.add(ids)
+        self.sandbox.counts.reset()
+        return ids
+
+    def add(self, ids: list[str]) -> None:
+        self.write(
+            {"row": row, "workflow_id": workflow_id, "submitted_at": time.time()}
+            for row, workflow_id in enumerate(ids, len(self.ids) + 1)
+        )
+        self.ids += ids
+
+    def write(self, entries: Any) -> None:
+        with (self.folder / self.journal).open("a") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+
+    def trigger(self, **arguments: Any) -> BatchStatusTrigger:
+        often = {"poll_interval": 0.02, "max_poll_interval": 0.02}
+        return BatchStatusTrigger(str(self.folder), **often | arguments)
+
+    async def event(self, **arguments: Any) -> dict[str, Any]:
+        event = await anext(self.trigger(**arguments).run())
+        payload: dict[str, Any] = json.loads(json.dumps(event.payload))
+        return payload
+
+    async def shown(self) -> dict[str, Any]:
+        """Wait in a worker, and return what a page shows in the end."""
+        published: list[dict[str, Any]] = []
+
+        async def publish(facts: dict[str, Any]) -> None:
+            published.append(facts)
+
+        await BatchWatch(
+            ObjectStoragePath(str(self.folder)),
+            "workflows_default",
+            counts={},
+            deadline=None,
+            timetable=Timetable(0.02, 0.02),
+            error_budget=60.0,
+            publish=publish,
+            log=logging.getLogger(__name__),
+        ).run()
+        return published[-1]
+
+    @property
+    def states(self) -> dict[int, RowState]:
+        return states(ObjectStoragePath(str(self.folder)))
+
+    @property
+    def outcomes(self) -> Counter[RowOutcome]:
+        return Counter(state.outcome(Statuses()) for state in self.states.values())
+
+
+@pytest.fixture
+def runs(connected: Sandbox, tmp_path: Path) -> Runs:
+    return Runs(connected, tmp_path)
+
+
+@pytest.fixture
+def often_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "WRITE_SECONDS", 0.02)
+
+
+class TestEvent:
+    async def test_comes_once_all_have_ended_and_holds_counts_only(self, runs: Runs) -> None:
+        runs.start(20, seconds=(0.0, 0.3))
+        runs.start(10, seconds=0.0, status="EXPIRED")
+
+        assert await runs.event() == {"ended": 30, "running": 0, "timed_out": False}
+        assert runs.outcomes == {SUCCEEDED: 20, FAILED: 10}
+
+    async def test_takes_one_look_at_each_run_that_has_ended(self, runs: Runs, sandbox: Sandbox) -> None:
+        runs.start(30, seconds=0.0)
+
+        await runs.event()
+
+        assert sandbox.counts.requests[STATUS_CALL] == 30
+
+    async def test_comes_at_the_deadline_with_the_runs_that_go_on(self, runs: Runs, sandbox: Sandbox) -> None:
+        runs.start(3, seconds=0.0)
+        runs.start(5, seconds=600)
+
+        event = await runs.event(deadline=time.time() + 0.3, poll_interval=0.2, max_poll_interval=0.2)
+
+        assert event == {"ended": 3, "running": 5, "timed_out": True}
+        assert runs.outcomes == {SUCCEEDED: 3, RUNNING: 5}
+        assert sandbox.counts.requests[STATUS_CALL] <= 3 + 5 * 3
+
+    async def test_comes_at_once_where_there_is_nothing_to_wait_for(
+        self, runs: Runs, sandbox: Sandbox
+    ) -> None:
+        runs.write([{"row": 1, "begun": "run"}, {"row": 2, "error": {}}])
+
+        assert await runs.event() == {"ended": 0, "running": 0, "timed_out": False}
+        assert sandbox.counts.total_requests == 0
+
+    async def test_is_not_sent_before_airflow_can_take_it(self, runs: Runs) -> None:
+        runs.start(1, seconds=0.0)
+        trigger = runs.trigger(not_before=time.time() + 0.4)
+        trigger.task_instance = _Task()  # type: ignore[assignment]
+        begun = time.time()
+
+        await anext(trigger.run())
+
+        assert time.time() - begun >= 0.4
+
+
+class _Task:
+    dag_id = task_id = run_id = "x"
+    map_index = -1
+
+
+class TestFailures:
+    async def test_a_blip_is_borne(self, runs: Runs, sandbox: Sandbox) -> None:
+        runs.start(5, seconds=0.0)
+        sandbox.fault("server_error", status=500, form="html", path=STATUS_PATH, times=12)
+
+        await runs.event()
+
+        assert runs.outcomes == {SUCCEEDED: 5}
+        assert all(state.error is None for state in runs.states.values())
+
+    async def test_a_run_out_of_reach_for_too_long_counts_as_running_and_a_retry_goes_on(
+        self, runs: Runs, sandbox: Sandbox
+    ) -> None:
+        runs.start(5, seconds=0.0)
+        sandbox.fault("server_error", status=503, path=STATUS_PATH)
+
+        assert await runs.event(error_budget=0.1) == {"ended": 5, "running": 0, "timed_out": False}
+        assert runs.outcomes == {RUNNING: 5}
+        assert {state.error["kind"] for state in runs.states.values() if state.error} == {
+            "ServiceUnavailable"
+        }
+
+        sandbox.clear_faults()
+        await runs.event()
+
+        assert runs.outcomes == {SUCCEEDED: 5}
+        assert all(state.error is None for state in runs.states.values())
+
+    async def test_a_run_that_the_service_does_not_know_has_failed_after_one_look(
+        self, runs: Runs, sandbox: Sandbox
+    ) -> None:
+        runs.start(3, seconds=0.0)
+        runs.add([str(uuid.uuid4())])
+
+        await runs.event()
+
+        assert runs.outcomes == {SUCCEEDED: 3, FAILED: 1}
+        assert (runs.states[4].error or {})["kind"] == "NotFound"
+        assert sandbox.counts.requests[STATUS_CALL] == 4
+
+    async def test_one_that_has_failed_so_is_still_shown_as_failed_by_the_next_trigger(
+        self, runs: Runs
+    ) -> None:
+        runs.start(2, seconds=0.0)
+        runs.add([str(uuid.uuid4())])
+        await runs.event()
+
+        shown = await runs.shown()
+
+        assert shown["done"] == 3
+        assert +Counter(shown["outcomes"]) == {"failed": 1, "succeeded": 2}
+        assert shown["statuses"] == {"COMPLETED": 2}
+
+    async def test_state_that_is_not_there_ends_the_wait_with_an_error(self, runs: Runs) -> None:
+        runs.folder = runs.folder / "elsewhere"
+
+        event = await runs.event()
+
+        assert event["error"]["kind"] == "WorkflowsError"
+        assert str(runs.folder) in event["error"]["message"]
+
+    async def test_state_that_is_garbled_ends_the_wait_with_an_error(self, runs: Runs) -> None:
+        (runs.folder / "journal-000001-aa.jsonl").write_text("garbage\n")
+
+        assert "error" in await runs.event()
+
+    async def test_state_that_cannot_be_written_ends_the_wait_with_an_error(
+        self, runs: Runs, often_written: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runs.start(1, seconds=0.0)
+        runs.start(1, seconds=600)
+
+        def refuse(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", refuse)
+
+        assert "OSError" in (await asyncio.wait_for(runs.event(), 10))["error"]["message"]
+
+
+class TestTakingOver:
+    async def killed(self, runs: Runs, *, after: float) -> None:
+        """Have a trigger that is cancelled after so many seconds, as when its triggerer ends."""
+        waiting = asyncio.create_task(runs.event())
+        await asyncio.sleep(after)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    async def test_what_has_ended_and_was_written_is_not_looked_at_again(
+        self, runs: Runs, sandbox: Sandbox, often_written: None
+    ) -> None:
+        ended = runs.start(10, seconds=0.0)
+        going_on = runs.start(5, seconds=0.6)
+        await self.killed(runs, after=0.4)
+        assert runs.outcomes == {SUCCEEDED: 10, RUNNING: 5}
+        sandbox.counts.reset()
+
+        assert await runs.event() == {"ended": 15, "running": 0, "timed_out": False}
+
+        looked_at = {seen.path.removeprefix("/workflows/") for seen in sandbox.requests_seen}
+        assert looked_at == set(going_on)
+        assert not looked_at & set(ended)
+        assert runs.outcomes == {SUCCEEDED: 15}
+
+    async def test_what_was_not_yet_written_is_looked_at_again(self, runs: Runs, sandbox: Sandbox) -> None:
+        runs.start(10, seconds=0.0)
+        runs.start(1, seconds=0.5)
+        await self.killed(runs, after=0.3)
+        assert runs.outcomes == {RUNNING: 11}
+
+        assert await runs.event() == {"ended": 11, "running": 0, "timed_out": False}
+        assert runs.outcomes == {SUCCEEDED: 11}
+
+    async def test_two_triggers_at_once_come_to_the_same(self, runs: Runs) -> None:
+        runs.start(10, seconds=0.2)
+
+        assert (
+            await asyncio.gather(runs.event(), runs.event())
+            == [{"ended": 10, "running": 0, "timed_out": False}] * 2
+        )
+        assert runs.outcomes == {SUCCEEDED: 10}
+
+    async def test_a_row_that_was_submitted_again_is_waited_for_by_its_new_run(
+        self, runs: Runs, sandbox: Sandbox
+    ) -> None:
+        before = runs.start(1, seconds=0.0, status="FAILED")
+        await runs.event()
+        runs.journal = "journal-000009-aa.jsonl"
+        runs.write([{"row": 1, **SUBMIT_AGAIN}])
+        runs.ids.clear()
+        again = runs.start(1, seconds=0.0)
+
+        assert await runs.event() == {"ended": 1, "running": 0, "timed_out": False}
+        assert [seen.path for seen in sandbox.requests_seen] == [f"/workflows/{again[0]}"]
+        assert again != before
+        assert runs.outcomes == {SUCCEEDED: 1}
+
+
+async def test_others_have_their_turn_while_many_waits_begin(runs: Runs) -> None:
+    runs.add([str(uuid.uuid4()) for _ in range(20_000)])
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    await asyncio.sleep(0)
+    counting = asyncio.create_task(other())
+    event = await runs.event(deadline=0.0)
+    counting.cancel()
+
+    assert event["timed_out"]
+    assert turns >= 20_000 / watch_module._BEGIN_AT_ONCE
