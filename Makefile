@@ -8,7 +8,7 @@ environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
 
 .DEFAULT_GOAL = help
-.PHONY: help demo airflow stack sandbox test test-fast bench lint types constraints clean environment tools
+.PHONY: help demo demo-batch airflow stack sandbox test test-fast bench lint types constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -20,6 +20,9 @@ help: ## show this list
 
 demo: environment ## run the example DAG against a sandbox of the API (ARGUMENTS=--verbose: Airflow's log too)
 	@$(run) development.demo $(ARGUMENTS)
+
+demo-batch: environment ## run the example of a batch with 2,000 cases (ARGUMENTS: --verbose, --cases 500)
+	@$(run) development.demo_batch $(ARGUMENTS)
 
 airflow: environment ## run Airflow with the example DAGs and a sandbox of the API, to click around in
 	@$(run) development.interactive $(ARGUMENTS)

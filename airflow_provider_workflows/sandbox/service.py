@@ -18,6 +18,12 @@ RUNNING = "RUNNING"
 PERSONAL_FIELDS = ("firstName", "lastName", "personalNumber", "email", "phone")
 BUSINESS_FIELDS = ("companyName", "companyNumber", "companyAddress")
 
+READY_CASES = {
+    "7c1f2a90-3d5e-4b86-9a17-0e4c8b52d6f1": models.CaseDetails(first_name="Jana", last_name="Returning"),
+    "e58b0d43-96f2-4c7a-8d31-b27f5a09c3e8": models.CaseDetails(company_name="Returning Limited"),
+}
+"""The cases of returning users, which are there from the start, by id."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Parameters:
@@ -58,23 +64,13 @@ class Service:
         self._counts = counts
         # Nothing secret hangs on these numbers, and a seed makes a test repeatable.
         self._random = random.Random(seed)  # noqa: S311
-        self._cases: dict[str, JsonObject] = {}
+        self._cases = {case_id: _case(case_id, details) for case_id, details in READY_CASES.items()}
         self._parameters: dict[str, _Parameters] = {}
         self._workflows: dict[str, _Workflow] = {}
 
     def create_case(self, details: models.CaseDetails) -> JsonObject:
         """Create a case and return it."""
-        given = details.body()
-        case: JsonObject = {
-            "createdDate": _now(),
-            "caseId": str(uuid.uuid4()),
-            "partyId": str(uuid.uuid4()),
-            "partyDetails": {
-                "personal": {name: given[name] for name in PERSONAL_FIELDS if name in given},
-                "business": {name: given[name] for name in BUSINESS_FIELDS if name in given},
-                "documents": given.get("documents", []),
-            },
-        }
+        case = _case(str(uuid.uuid4()), details)
         self._cases[case["caseId"]] = case
         self._counts.case_created()
         return case
@@ -168,6 +164,20 @@ class Service:
             return self._workflows[workflow_id]
         except KeyError:
             raise Refusal(404, "WORKFLOW_NOT_FOUND", "There is no such workflow.") from None
+
+
+def _case(case_id: str, details: models.CaseDetails) -> JsonObject:
+    given = details.body()
+    return {
+        "createdDate": _now(),
+        "caseId": case_id,
+        "partyId": str(uuid.uuid4()),
+        "partyDetails": {
+            "personal": {name: given[name] for name in PERSONAL_FIELDS if name in given},
+            "business": {name: given[name] for name in BUSINESS_FIELDS if name in given},
+            "documents": given.get("documents", []),
+        },
+    }
 
 
 def _now() -> str:

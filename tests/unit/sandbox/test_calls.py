@@ -16,6 +16,7 @@ from airflow_provider_workflows.sandbox import (
     UNKNOWN_STATUS_DEFINITION,
     Sandbox,
 )
+from airflow_provider_workflows.sandbox.service import READY_CASES
 from tests.unit.sandbox.conftest import Caller, error_code
 
 NOWHERE = "9c5d2f0a-63be-4f21-8a47-1be0c94d7a35"
@@ -54,6 +55,17 @@ def test_a_case_needs_no_field(call: Caller) -> None:
 def test_a_personal_number_may_come_as_a_json_number(call: Caller) -> None:
     case = call("POST", "/cases", {"personalNumber": 12345}).json()
     assert case["partyDetails"]["personal"] == {"personalNumber": "12345"}
+
+
+@pytest.mark.parametrize("case_id", READY_CASES)
+def test_the_cases_of_returning_users_are_there_from_the_start(
+    sandbox: Sandbox, call: Caller, case_id: str
+) -> None:
+    response = call("GET", f"/cases/{case_id}")
+    assert (response.status_code, response.json()["caseId"]) == (200, case_id)
+    body = {"caseId": case_id, "workflowDefinitionId": DEFINITION}
+    assert call("POST", "/workflows/run", body).status_code == 200
+    assert sandbox.counts.cases == 0
 
 
 def test_a_case_can_be_read_again(call: Caller) -> None:
