@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tls=options.tls,
             token_seconds=options.token_seconds,
             allow_remote=options.allow_remote,
+            webhook_url=options.webhook_url,
         )
         sandbox.start()
     except (OSError, ValueError) as error:
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--token-seconds", type=float, default=3600.0, help="life of access tokens (default: %(default)g)"
     )
+    parser.add_argument("--webhook-url", help="send a signed webhook to this URL when a workflow ends")
     parser.add_argument("--quiet", action="store_true", help="do not log a line per call")
     return parser
 
@@ -98,6 +100,9 @@ def _greeting(sandbox: Sandbox) -> str:
         f"  GET, POST, DELETE  {sandbox.url}{CONTROL_PREFIX}faults",
         f"  GET, DELETE        {sandbox.url}{CONTROL_PREFIX}counts",
         f"  GET, POST          {sandbox.url}{CONTROL_PREFIX}definitions",
+        f"  GET, POST          {sandbox.url}{CONTROL_PREFIX}webhooks",
+        f"  POST               {sandbox.url}{CONTROL_PREFIX}webhooks/faults",
+        f"  POST               {sandbox.url}{CONTROL_PREFIX}webhooks/key",
         f"  POST               {sandbox.url}{CONTROL_PREFIX}tokens/expire",
         "",
         "",

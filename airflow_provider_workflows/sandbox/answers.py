@@ -16,14 +16,17 @@ HTML_PAGE = "<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status and the JSON object that goes with it."""
+    """A status and the JSON object, or the plain text, that goes with it."""
 
     status: int
     body: JsonObject
+    text: str | None = None
 
     @property
     def content(self) -> bytes:
         """The body as it goes over the wire."""
+        if self.text is not None:
+            return self.text.encode()
         return json.dumps(self.body, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -48,12 +51,13 @@ class Refusal(Exception):
         return Reply(self.status, {"fingerprint": uuid.uuid4().hex, "errors": errors})
 
 
-def json_response(reply: Reply, headers: dict[str, str] | None = None) -> web.Response:
+def response_of(reply: Reply, headers: dict[str, str] | None = None) -> web.Response:
     """Return ``reply`` as a response, with further ``headers``."""
+    content_type = "application/json" if reply.text is None else "text/plain"
     return web.Response(
         status=reply.status,
         body=reply.content,
-        headers={**(headers or {}), "Content-Type": "application/json"},
+        headers={**(headers or {}), "Content-Type": content_type},
     )
 
 

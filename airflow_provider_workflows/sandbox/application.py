@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal, Reply, json_response
+from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal, Reply, response_of
 from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH, Control
 from airflow_provider_workflows.sandbox.counts import UNKNOWN_ROUTE, Counts
 from airflow_provider_workflows.sandbox.faults import Faults
@@ -46,6 +46,7 @@ class Api:
         )
         for route in ROUTES:
             application.router.add_route(route.method, route.path, functools.partial(self._dispatch, route))
+        application.cleanup_ctx.append(self.service.webhooks.running)
         Control(self.service, self.faults, self.counts).add_to(application.router)
         return application
 
@@ -55,7 +56,7 @@ class Api:
         if late:
             await asyncio.sleep(late)
         if fault is None:
-            response: web.StreamResponse = json_response(await self._reply(route, request))
+            response: web.StreamResponse = response_of(await self._reply(route, request))
         else:
             response = await misbehave(fault, request, lambda: self._reply(route, request))
         self._note(request, response, route)
@@ -65,15 +66,18 @@ class Api:
         try:
             if route.authenticated:
                 self.service.tokens.check(request.headers.get("Authorization"))
-            return Reply(route.success, await self._carry_out(route, request))
+            answer = await self._carry_out(route, request)
         except Refusal as refusal:
             return refusal.reply
+        if isinstance(answer, str):
+            return Reply(route.success, {}, answer)
+        return Reply(route.success, answer)
 
-    async def _carry_out(self, route: Route, request: web.Request) -> JsonObject:
+    async def _carry_out(self, route: Route, request: web.Request) -> JsonObject | str:
         if route.request is not None:
             return route.operation(self.service, checked(route.request, await read_json(request)))
         (identifier,) = request.match_info.values()
-        return route.operation(self.service, identifier)
+        return route.operation(self.service, identifier, *(request.query.get(name) for name in route.flags))
 
     @web.middleware
     async def _refuse_unknown_routes(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -82,7 +86,7 @@ class Api:
         except web.HTTPException as error:
             headers = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
             refusal = Refusal(error.status, error.reason.upper().replace(" ", "_"), f"{error.reason}.")
-        response = json_response(refusal.reply, headers)
+        response = response_of(refusal.reply, headers)
         if not request.path.startswith((CONTROL_PREFIX, OPENAPI_PATH)):
             self.counts.request_arrived(UNKNOWN_ROUTE, request.transport)
             self._note(request, response, None)

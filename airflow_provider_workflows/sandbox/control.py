@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal, Reply, json_response
+from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal, Reply, response_of
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
@@ -14,6 +15,7 @@ from airflow_provider_workflows.sandbox.openapi import openapi_document
 from airflow_provider_workflows.sandbox.reading import Order, checked, read_json
 from airflow_provider_workflows.sandbox.routes import ROUTES
 from airflow_provider_workflows.sandbox.service import Service
+from airflow_provider_workflows.sandbox.webhook_orders import Destination, WebhookFault
 
 CONTROL_PREFIX = "/_sandbox/"
 OPENAPI_PATH = "/openapi.json"
@@ -25,6 +27,12 @@ class Expiry(Order):
     """Body of ``POST /_sandbox/tokens/expire``."""
 
     refresh: bool = False
+
+
+class Rotation(Order):
+    """Body of ``POST /_sandbox/webhooks/key``."""
+
+    keep_old: bool = True
 
 
 class Control:
@@ -52,6 +60,10 @@ class Control:
             ("GET", f"{CONTROL_PREFIX}definitions", self.list_definitions),
             ("POST", f"{CONTROL_PREFIX}definitions", self.define),
             ("POST", f"{CONTROL_PREFIX}tokens/expire", self.expire_tokens),
+            ("GET", f"{CONTROL_PREFIX}webhooks", self.read_webhooks),
+            ("POST", f"{CONTROL_PREFIX}webhooks", self.send_webhooks),
+            ("POST", f"{CONTROL_PREFIX}webhooks/faults", self.add_webhook_fault),
+            ("POST", f"{CONTROL_PREFIX}webhooks/key", self.rotate_key),
         )
         for method, path, call in calls:
             router.add_route(method, path, _answered(call))
@@ -71,8 +83,9 @@ class Control:
         return Reply(201, _shown(fault))
 
     async def clear_faults(self, _: web.Request) -> Reply:
-        """Drop all faults."""
+        """Drop all faults, those of webhooks too."""
         self._faults.clear()
+        self._service.webhooks.faults.clear()
         return Reply(200, {"faults": []})
 
     async def read_counts(self, _: web.Request) -> Reply:
@@ -101,13 +114,37 @@ class Control:
         self._service.tokens.expire(refresh=expiry.refresh)
         return Reply(200, expiry.model_dump())
 
+    async def read_webhooks(self, _: web.Request) -> Reply:
+        """Return where webhooks go, and their faults in force."""
+        webhooks = self._service.webhooks
+        faults = [_shown(fault) for fault in webhooks.faults]
+        return Reply(200, {**_shown(webhooks.destination), "faults": faults})
+
+    async def send_webhooks(self, request: web.Request) -> Reply:
+        """Send webhooks with the fields of ``Destination``; without a URL, none."""
+        destination = checked(Destination, await read_json(request))
+        self._service.webhooks.destination = destination
+        return Reply(200, _shown(destination))
+
+    async def add_webhook_fault(self, request: web.Request) -> Reply:
+        """Add a fault of webhooks with the fields of ``WebhookFault``."""
+        fault = checked(WebhookFault, await read_json(request))
+        self._service.webhooks.faults.add(fault)
+        return Reply(201, _shown(fault))
+
+    async def rotate_key(self, request: web.Request) -> Reply:
+        """Sign webhooks with a new key; the body may be left out."""
+        rotation = checked(Rotation, await read_json(request)) if request.can_read_body else Rotation()
+        kid = await asyncio.to_thread(self._service.webhooks.keys.rotate, keep_old=rotation.keep_old)
+        return Reply(201, {"kid": kid})
+
 
 def _answered(call: Call) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return json_response(await call(request))
+            return response_of(await call(request))
         except Refusal as refusal:
-            return json_response(refusal.reply)
+            return response_of(refusal.reply)
 
     return handle
 

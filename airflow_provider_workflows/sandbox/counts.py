@@ -14,6 +14,7 @@ from airflow_provider_workflows.sandbox.answers import JsonObject
 
 SEEN_AT_MOST = 10_000
 UNKNOWN_ROUTE = "(unknown)"
+NO_ANSWER = "(none)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Counts:
             self._connections: dict[str, set[int]] = {}
             self._runs_per_case: Counter[str] = Counter()
             self._cases = 0
+            self._deliveries: Counter[str] = Counter()
+            self._delivery_answers: dict[str, Counter[str]] = {}
             self._seen: deque[SeenRequest] = deque(maxlen=SEEN_AT_MOST)
 
     @property
@@ -92,6 +95,21 @@ class Counts:
             return self._cases
 
     @property
+    def deliveries(self) -> Counter[str]:
+        """Number of tries to deliver a webhook, by the id of its workflow."""
+        with self._lock:
+            return Counter(self._deliveries)
+
+    @property
+    def delivery_answers(self) -> dict[str, Counter[str]]:
+        """Number of those tries that were answered by status, and of those that were not, by workflow.
+
+        Such as ``{workflow_id: {"200": 1, "(none)": 2}}``.
+        """
+        with self._lock:
+            return {workflow_id: Counter(answers) for workflow_id, answers in self._delivery_answers.items()}
+
+    @property
     def seen(self) -> list[SeenRequest]:
         """The last requests that were dealt with, 10,000 at most, oldest first."""
         with self._lock:
@@ -106,6 +124,8 @@ class Counts:
             "total_connections": self.total_connections,
             "runs_per_case": self.runs_per_case,
             "cases": self.cases,
+            "deliveries": self.deliveries,
+            "delivery_answers": self.delivery_answers,
         }
 
     def request_arrived(self, route: str, connection: BaseTransport | None) -> None:
@@ -138,6 +158,17 @@ class Counts:
         """Count a run of a case."""
         with self._lock:
             self._runs_per_case[case_id] += 1
+
+    def delivery_attempted(self, workflow_id: str) -> None:
+        """Count a try to deliver a webhook of a workflow."""
+        with self._lock:
+            self._deliveries[workflow_id] += 1
+
+    def delivery_answered(self, workflow_id: str, status: int | None) -> None:
+        """Count what became of such a try; None is no answer."""
+        with self._lock:
+            answers = self._delivery_answers.setdefault(workflow_id, Counter())
+            answers[NO_ANSWER if status is None else str(status)] += 1
 
 
 def _scheme(authorization: str) -> str:

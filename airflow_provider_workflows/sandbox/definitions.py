@@ -31,6 +31,7 @@ class Definition(Order):
     :param may_run: whether the key has the permission ``can_run``
     :param needs_parameters: whether a run without parameters is refused
     :param summary: what it is for, in a few words
+    :param name: the reference name of its workflows, which webhooks carry
     """
 
     id: str = Field(default_factory=lambda: str(uuid.uuid4()), min_length=1)
@@ -40,6 +41,7 @@ class Definition(Order):
     may_run: bool = True
     needs_parameters: bool = False
     summary: str = ""
+    name: str = "Workflow"
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Definition:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from airflow_provider_workflows.sandbox.chances import Chances, Share, Times, check_chance
 from airflow_provider_workflows.sandbox.reading import Order
 from airflow_provider_workflows.sandbox.routes import ROUTES, STATUS_PATH, Route
 
@@ -83,8 +82,8 @@ class Fault(Order):
     name: Name
     path: str | None = None
     method: str | None = None
-    times: Annotated[int, Field(ge=1)] | None = None
-    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    times: Times | None = None
+    share: Share | None = None
     seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     status: Annotated[int, Field(ge=500, le=599)] = 503
     form: Literal["json", "html", "empty"] = "json"
@@ -94,8 +93,7 @@ class Fault(Order):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Fault:
-        if self.times is not None and self.share is not None:
-            raise ValueError("give times or share, not both")
+        check_chance(self)
         foreign = (self.model_fields_set & _OPTIONS) - KINDS[self.name].options
         if foreign:
             raise ValueError(f"{self.name} takes no {', '.join(sorted(foreign))}")
@@ -120,37 +118,8 @@ class Fault(Order):
         return self.path in (None, route.path) and self.method in (None, route.method)
 
 
-@dataclass
-class _Pending:
-    fault: Fault
-    times_left: int | None
-
-
-class Faults:
-    """The faults in force, oldest first; may be changed from any thread.
-
-    :param seed: of the random numbers that ``share`` is decided by
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._lock = threading.Lock()
-        # Nothing secret hangs on these numbers, and a seed makes a test repeatable.
-        self._random = random.Random(seed)  # noqa: S311
-        self._pending: list[_Pending] = []
-
-    def __iter__(self) -> Iterator[Fault]:
-        with self._lock:
-            return iter([pending.fault for pending in self._pending])
-
-    def add(self, fault: Fault) -> None:
-        """Put ``fault`` behind those in force."""
-        with self._lock:
-            self._pending.append(_Pending(fault, fault.times))
-
-    def clear(self) -> None:
-        """Let everything go well again."""
-        with self._lock:
-            self._pending.clear()
+class Faults(Chances[Fault]):
+    """The faults in force."""
 
     def befalling(self, route: Route) -> tuple[float, Fault | None]:
         """Return what goes wrong with the call of ``route`` that is here now.
@@ -158,21 +127,11 @@ class Faults:
         :returns: the seconds that it is late, and the first other fault that befalls it. Later ones are
             left for later calls.
         """
-        late, befalling = 0.0, None
-        if not self._pending:
-            return late, befalling
-        with self._lock:
-            for pending in self._pending:
-                fault = pending.fault
-                if not fault.matches(route) or (befalling and fault.seconds is None):
-                    continue
-                if fault.share is not None and self._random.random() >= fault.share:
-                    continue
-                if pending.times_left is not None:
-                    pending.times_left -= 1
-                if fault.seconds is None:
-                    befalling = fault
-                else:
-                    late += fault.seconds
-            self._pending = [pending for pending in self._pending if pending.times_left != 0]
-        return late, befalling
+        drawn = self.draw(
+            lambda fault, before: (
+                fault.matches(route)
+                and (fault.seconds is not None or all(each.seconds is not None for each in before))
+            )
+        )
+        late = sum(fault.seconds for fault in drawn if fault.seconds is not None)
+        return late, next((fault for fault in drawn if fault.seconds is None), None)

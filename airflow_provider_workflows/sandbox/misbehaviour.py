@@ -13,7 +13,7 @@ from airflow_provider_workflows.sandbox.answers import (
     Refusal,
     Reply,
     html_response,
-    json_response,
+    response_of,
 )
 from airflow_provider_workflows.sandbox.faults import Fault, Name
 
@@ -45,7 +45,7 @@ def _server_error(fault: Fault) -> web.Response:
         return html_response(fault.status, title)
     if fault.form == "empty":
         return web.Response(status=fault.status)
-    return json_response(Refusal(fault.status, title.upper().replace(" ", "_"), f"{title}.").reply)
+    return response_of(Refusal(fault.status, title.upper().replace(" ", "_"), f"{title}.").reply)
 
 
 def _phrase(status: int) -> str:
@@ -58,17 +58,18 @@ def _phrase(status: int) -> str:
 def _rate_limited(fault: Fault) -> web.Response:
     wait = fault.retry_after
     headers = {} if wait is None else {"Retry-After": wait if isinstance(wait, str) else f"{wait:g}"}
-    return json_response(Refusal(429, "TOO_MANY_REQUESTS", "Too many requests.").reply, headers)
+    return response_of(Refusal(429, "TOO_MANY_REQUESTS", "Too many requests.").reply, headers)
 
 
 def _cut_in_half(reply: Reply) -> web.Response:
     half = reply.content[: len(reply.content) // 2]
-    return web.Response(status=reply.status, body=half, content_type="application/json")
+    content_type = "application/json" if reply.text is None else "text/plain"
+    return web.Response(status=reply.status, body=half, content_type=content_type)
 
 
 def _with_fields(fields: Callable[[JsonObject], JsonObject], reply: Reply) -> web.Response:
     # A call that was refused has no fields and no status to spoil.
-    return json_response(reply if reply.status >= 400 else Reply(reply.status, fields(reply.body)))
+    return response_of(reply if reply.status >= 400 else Reply(reply.status, fields(reply.body)))
 
 
 def _abort(request: web.Request) -> web.Response:
@@ -90,8 +91,8 @@ async def _close_midway(request: web.Request, reply: Reply) -> web.StreamRespons
 
 
 _INSTEAD: Mapping[Name, Callable[[Fault], web.Response]] = {
-    "unauthorized": lambda _: json_response(Refusal(401, "UNAUTHORIZED", "The token has expired.").reply),
-    "forbidden": lambda _: json_response(Refusal(403, "FORBIDDEN", "A permission is missing.").reply),
+    "unauthorized": lambda _: response_of(Refusal(401, "UNAUTHORIZED", "The token has expired.").reply),
+    "forbidden": lambda _: response_of(Refusal(403, "FORBIDDEN", "A permission is missing.").reply),
     "rate_limited": _rate_limited,
     "server_error": _server_error,
     "html_ok": lambda _: html_response(200, "Maintenance"),

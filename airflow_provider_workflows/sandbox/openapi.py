@@ -53,7 +53,8 @@ class _Schemas:
     def __init__(self, routes: Sequence[Route]) -> None:
         wanted: list[tuple[type[BaseModel], Mode]] = [(models.ErrorBody, "serialization")]
         for route in routes:
-            wanted.append((route.answer, "serialization"))
+            if route.answer is not None:
+                wanted.append((route.answer, "serialization"))
             if route.request is not None:
                 wanted.append((route.request, "validation"))
         self._references, schema = models_json_schema(
@@ -61,8 +62,10 @@ class _Schemas:
         )
         self.definitions: dict[str, Any] = schema["$defs"]
 
-    def content(self, model: type[BaseModel], mode: Mode = "serialization") -> JsonObject:
-        """Return a body that is a ``model``."""
+    def content(self, model: type[BaseModel] | None, mode: Mode = "serialization") -> JsonObject:
+        """Return a body that is a ``model``, or with None plain text."""
+        if model is None:
+            return {"text/plain": {"schema": {"type": "string"}}}
         return {"application/json": {"schema": self._references[model, mode]}}
 
 
@@ -76,10 +79,13 @@ def _operation(route: Route, schemas: _Schemas) -> JsonObject:
             "content": schemas.content(models.ErrorBody),
         }
     operation: JsonObject = {"summary": route.summary, "responses": responses}
-    if names := _PATH_PARAMETER.findall(route.path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    parameters: list[JsonObject] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PATH_PARAMETER.findall(route.path)
+    ]
+    parameters += [{"name": name, "in": "query", "schema": {"type": "boolean"}} for name in route.flags]
+    if parameters:
+        operation["parameters"] = parameters
     if route.request is not None:
         operation["requestBody"] = {
             "required": True,

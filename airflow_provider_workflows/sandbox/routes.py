@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.sandbox.answers import JsonObject
@@ -18,23 +17,26 @@ class Route:
     :param method: the HTTP method
     :param path: the path, with at most one id in it: ``/workflows/{workflowId}``
     :param summary: what the call does
-    :param operation: what does it; its argument is the body as a ``request``, or else the id in the path
-    :param answer: the model of the answer
+    :param operation: what does it; its argument is the body as a ``request``, or else the id in the path and
+        the values of ``flags``
+    :param answer: the model of the answer, or None for plain text
     :param refusals: the statuses that it answers beside success
     :param request: the model of the body, where there is one
     :param success: the status of success
     :param authenticated: whether it needs a token
+    :param flags: the names of what the query may hold, ``true`` or ``false``
     """
 
     method: str
     path: str
     summary: str
-    operation: Callable[[Service, Any], JsonObject]
-    answer: type[models.Answer]
+    operation: Callable[..., JsonObject | str]
+    answer: type[models.Answer] | None
     refusals: tuple[int, ...]
     request: type[models.Request] | None = None
     success: int = 200
     authenticated: bool = True
+    flags: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -64,6 +66,16 @@ ROUTES = (
         answer=models.Tokens,
         refusals=(400, 401, 413, 415),
         authenticated=False,
+    ),
+    Route(
+        "GET",
+        "/auth/webhooks/key/{kid}",
+        "Read a public key that webhooks are signed with",
+        operation=lambda service, kid, pem: service.webhooks.keys.read(kid, pem),
+        answer=None,
+        refusals=(400, 404),
+        authenticated=False,
+        flags=("pem",),
     ),
     Route(
         "POST",

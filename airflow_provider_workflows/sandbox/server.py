@@ -23,6 +23,7 @@ from airflow_provider_workflows.sandbox.listening import listen, network_locatio
 from airflow_provider_workflows.sandbox.service import Service
 from airflow_provider_workflows.sandbox.thread import ServerThread
 from airflow_provider_workflows.sandbox.tokens import Tokens
+from airflow_provider_workflows.sandbox.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,6 +47,7 @@ class Sandbox:
     :param token_seconds: life of access tokens
     :param seed: of the random numbers behind ``fault(share=...)`` and ``define(seconds=(low, high))``
     :param allow_remote: permit a ``host`` that others can reach
+    :param webhook_url: where to send webhooks, see ``webhooks``; None for nowhere
     :raises ValueError: when a setting cannot be right
     """
 
@@ -58,6 +60,7 @@ class Sandbox:
         token_seconds: float = 3600.0,
         seed: int = 0,
         allow_remote: bool = False,
+        webhook_url: str | None = None,
     ) -> None:
         if not (is_loopback(host) or allow_remote):
             raise ValueError(
@@ -69,7 +72,9 @@ class Sandbox:
         self.counts = Counts()
         self._tokens = Tokens(KEY, SECRET, ORGANIZATION_TOKEN, 0.0)
         self.token_seconds = token_seconds
-        self._service = Service(self._tokens, self.counts, seed)
+        #: Where webhooks go, and what goes wrong with them: ``send_to``, ``fault``, ``rotate_key``.
+        self.webhooks = Webhooks(self.counts, seed, webhook_url)
+        self._service = Service(self._tokens, self.counts, seed, self.webhooks)
         self._faults = Faults(seed)
         self._certificate: Certificate | None = None
         self._thread: ServerThread | None = None
@@ -224,7 +229,7 @@ class Sandbox:
 
         :param id: its id, a new one when not given
         :param fields: further fields of ``Definition``: ``seconds``, ``status``, ``result``, ``may_run``,
-            ``needs_parameters``, ``summary``
+            ``needs_parameters``, ``summary``, ``name``
         :returns: its id
         :raises ValueError: saying what is wrong with a field
         """
@@ -245,8 +250,13 @@ class Sandbox:
         return fault
 
     def clear_faults(self) -> None:
-        """Let everything go well again."""
+        """Let everything go well again, with webhooks too."""
         self._faults.clear()
+        self.webhooks.faults.clear()
+
+    def sign(self, body: bytes) -> str:
+        """Return the header ``JWS-SIGNATURE`` of a webhook with this body, as the service makes it."""
+        return self.webhooks.keys.sign(body)
 
     @property
     def requests_seen(self) -> list[SeenRequest]:

@@ -13,6 +13,7 @@ from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import READY_DEFINITIONS, Definition
 from airflow_provider_workflows.sandbox.tokens import Tokens
+from airflow_provider_workflows.sandbox.webhooks import Webhooks
 
 RUNNING = "RUNNING"
 PERSONAL_FIELDS = ("firstName", "lastName", "personalNumber", "email", "phone")
@@ -56,10 +57,12 @@ class Service:
     :param tokens: who may call
     :param counts: where created cases and runs are counted
     :param seed: of the random numbers that decide how long runs take
+    :param webhooks: what tells of their ends
     """
 
-    def __init__(self, tokens: Tokens, counts: Counts, seed: int) -> None:
+    def __init__(self, tokens: Tokens, counts: Counts, seed: int, webhooks: Webhooks) -> None:
         self.tokens = tokens
+        self.webhooks = webhooks
         self.definitions = {definition.id: definition for definition in READY_DEFINITIONS}
         self._counts = counts
         # Nothing secret hangs on these numbers, and a seed makes a test repeatable.
@@ -116,6 +119,13 @@ class Service:
         )
         self._workflows[workflow.id] = workflow
         self._counts.run_created(case["caseId"])
+        self.webhooks.workflow_started(
+            workflow.id,
+            case["caseId"],
+            name=definition.name,
+            status=definition.status,
+            ends_at=workflow.ends_at,
+        )
         return workflow.answer()
 
     def read_workflow(self, workflow_id: str) -> JsonObject:

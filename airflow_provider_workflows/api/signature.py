@@ -1,0 +1,152 @@
+"""The signature of a webhook: a detached JWS (RFC 7515, appendix F, and RFC 7797), RS256 and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+#: The header that carries the signature of a webhook's body.
+HEADER = "JWS-SIGNATURE"
+ALGORITHM = "RS256"
+LONGEST_SIGNATURE = 8192
+LONGEST_PUBLIC_KEY = 8192
+SHORTEST_KEY_BITS = 2048
+
+_DETACHED = re.compile(r"([A-Za-z0-9_-]+)\.\.([A-Za-z0-9_-]+)")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PEM = re.compile(r"-----BEGIN ((?:RSA )?PUBLIC KEY)-----([A-Za-z0-9+/=\s]+)-----END \1-----")
+_JWS = jwt.PyJWS(algorithms=[ALGORITHM])
+
+
+class SignatureInvalid(ValueError):
+    """A signature, or a key for one, that is not to be trusted.
+
+    The message is the reason. It is for the log alone, and repeats nothing of what came.
+    """
+
+
+def key_id(signature: str) -> str:
+    """Return the id of the key that ``signature`` claims to be made with: a UUID in lower case.
+
+    :param signature: the value of the header, ``<protected header>..<signature>``
+    :raises SignatureInvalid: when it cannot be a signature of the service
+    """
+    return str(_protected_header(signature)["kid"]).lower()
+
+
+def verify(signature: str, body: bytes, key: RSAPublicKey) -> None:
+    """Return if, and only if, ``key`` signed ``body``.
+
+    :param signature: the value of the header
+    :param body: the body as it came, byte for byte
+    :param key: the service's key of the id ``key_id(signature)``; nothing in the signature can replace it
+    :raises SignatureInvalid: when it did not, or is too weak to tell
+    """
+    header = _protected_header(signature)
+    _check_key(key)
+    detached = header.get("b64") is False
+    if not detached:
+        protected, _, made = signature.split(".")
+        signature = f"{protected}.{_base64url(body)}.{made}"
+    try:
+        _JWS.decode(signature, key, algorithms=[ALGORITHM], detached_payload=body if detached else None)
+    except jwt.PyJWTError as error:
+        raise SignatureInvalid(f"the signature does not fit the body ({type(error).__name__})") from None
+
+
+def public_key(pem_or_base64: str) -> RSAPublicKey:
+    """Return an RSA public key from the text of the service's key endpoint.
+
+    :param pem_or_base64: one PEM block, or the base64 of its DER alone
+    :raises SignatureInvalid: when it is anything else, or a key under 2048 bits
+    """
+    if len(pem_or_base64) > LONGEST_PUBLIC_KEY:
+        raise SignatureInvalid(f"the public key is longer than {LONGEST_PUBLIC_KEY} characters")
+    text = pem_or_base64.strip()
+    pem = _PEM.fullmatch(text)
+    try:
+        der = base64.b64decode("".join((pem[2] if pem else text).split()), validate=True)
+        return _check_key(load_der_public_key(der))
+    except SignatureInvalid:
+        raise
+    except (ValueError, UnsupportedAlgorithm):
+        raise SignatureInvalid("the text is no public key in PEM or base64") from None
+
+
+def sign(body: bytes, private_key: RSAPrivateKey, kid: str, *, b64: bool = True) -> str:
+    """Return the value of the header for ``body``, as the service makes it.
+
+    :param body: the body as it is sent, byte for byte
+    :param private_key: an RSA key
+    :param kid: the id of its public key, a UUID
+    :param b64: False for the form of RFC 7797, which signs the body without encoding it
+    """
+    headers: dict[str, Any] = {"kid": kid} if b64 else {"kid": kid, "b64": False, "crit": ["b64"]}
+    protected, _, made = _JWS.encode(body, private_key, ALGORITHM, headers).split(".")
+    return f"{protected}..{made}"
+
+
+def _protected_header(signature: str) -> dict[str, Any]:
+    if len(signature) > LONGEST_SIGNATURE:
+        raise SignatureInvalid(f"the signature is longer than {LONGEST_SIGNATURE} characters")
+    parts = _DETACHED.fullmatch(signature)
+    if parts is None:
+        raise SignatureInvalid("the signature is not of the form <protected header>..<signature>")
+    try:
+        header = json.loads(_decoded(parts[1]).decode(), object_pairs_hook=_without_duplicates)
+        _decoded(parts[2])
+    except SignatureInvalid:
+        raise
+    except (ValueError, RecursionError):
+        raise SignatureInvalid("the protected header or the signature cannot be decoded") from None
+    if not isinstance(header, dict):
+        raise SignatureInvalid("the protected header is no JSON object")
+    if header.get("alg") != ALGORITHM:
+        raise SignatureInvalid(f"the algorithm is not {ALGORITHM}")
+    kid = header.get("kid")
+    # Checked before anything else is done with it: it goes into a URL.
+    if not isinstance(kid, str) or not _UUID.fullmatch(kid):
+        raise SignatureInvalid("the key id is no UUID")
+    # RFC 7797, section 6: who changes what b64 means must say that it is critical.
+    if ("b64" in header or "crit" in header) and not (
+        isinstance(header.get("b64"), bool) and header.get("crit") == ["b64"]
+    ):
+        raise SignatureInvalid("crit is not exactly b64, or is missing beside it")
+    return header
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise SignatureInvalid("the protected header has a name twice")
+    return found
+
+
+def _decoded(segment: str) -> bytes:
+    decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    # One signature has one spelling: bits that decoding drops must not be there.
+    if _base64url(decoded) != segment:
+        raise SignatureInvalid("the signature is not base64url in its one proper form")
+    return decoded
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _check_key(key: object) -> RSAPublicKey:
+    if not isinstance(key, RSAPublicKey):
+        raise SignatureInvalid("the key is no RSA public key")
+    if key.key_size < SHORTEST_KEY_BITS:
+        raise SignatureInvalid(f"the key has fewer than {SHORTEST_KEY_BITS} bits")
+    return key
