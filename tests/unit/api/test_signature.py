@@ -254,7 +254,11 @@ def test_a_forgery_is_refused(signature: str, reason: str) -> None:
         accept(signature)
 
 
-@pytest.mark.parametrize("text", [PEM, BASE64, PEM.replace("\n", "\r\n"), f"\n{BASE64}\n", PEM.strip()])
+@pytest.mark.parametrize(
+    "text",
+    [PEM, BASE64, PEM.replace("\n", "\r\n"), f"\n{BASE64}\n", PEM.strip()],
+    ids=["PEM", "base64", "CRLF", "padded base64", "stripped PEM"],
+)
 def test_a_public_key_is_read_in_both_forms(text: str) -> None:
     assert public_key(text) == PUBLIC
 

@@ -402,9 +402,9 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("kid", "pem", "status", "code"),
         [
-            (str(uuid.uuid4()), "true", 404, "KEY_NOT_FOUND"),
+            ("3f0d7a52-9a44-4a0e-8d5b-5d2a3c7e6f10", "true", 404, "KEY_NOT_FOUND"),
             ("x", "true", 400, "VALIDATION_FAILED"),
-            (str(uuid.uuid4()), "yes", 400, "VALIDATION_FAILED"),
+            ("3f0d7a52-9a44-4a0e-8d5b-5d2a3c7e6f10", "yes", 400, "VALIDATION_FAILED"),
         ],
     )
     async def test_a_key_that_is_not_there_is_refused(
