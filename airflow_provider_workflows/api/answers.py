@@ -128,6 +128,8 @@ def _raise_refusal(call: Call[AnswerModel], response: Response, now: float) -> N
 def _parsed(call: Call[AnswerModel], response: Response) -> AnswerModel:
     # Where a call may not be repeated, an answer that cannot be read is an answer that was lost.
     try:
+        if call.plain:
+            return call.answer.model_validate({"text": response.body.decode("utf-8", errors="replace")})
         return call.answer.model_validate_json(response.body)
     except ValidationError as error:
         missing = sorted({".".join(map(str, entry["loc"])) for entry in error.errors() if entry["loc"]})

@@ -25,6 +25,7 @@ class Call(Generic[AnswerModel]):
     :param body: the JSON object to send, or None
     :param authenticated: whether it carries a token
     :param private: whether the body holds personal values or secrets, which no message may repeat
+    :param plain: whether the answer is text, which the answer's model takes as ``text``
     :param ids: what the call is about, for messages: ``{"case": "3b2d..."}``
     """
 
@@ -35,6 +36,7 @@ class Call(Generic[AnswerModel]):
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     authenticated: bool = True
     private: bool = False
+    plain: bool = False
     ids: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
 
     def __str__(self) -> str:
@@ -140,4 +142,19 @@ def read_result(workflow_id: str) -> Call[models.WorkflowResult]:
         f"/workflows/{identifier('workflow_id', workflow_id)}/result",
         models.WorkflowResult,
         replayable=True,
+    )
+
+
+def read_webhook_key(key_id: str) -> Call[models.PlainText]:
+    """``GET /auth/webhooks/key/{kid}``: the public key that webhooks are signed with, as PEM; needs no token.
+
+    :raises InvalidInput: when the id is none
+    """
+    return Call(
+        "GET",
+        f"/auth/webhooks/key/{identifier('kid', key_id)}?pem=true",
+        models.PlainText,
+        replayable=True,
+        authenticated=False,
+        plain=True,
     )

@@ -30,6 +30,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 _ACCEPT = {"Accept": "application/json"}
+_ACCEPT_TEXT = {"Accept": "text/plain"}
 
 
 def pause_before(repetition: int, asked: float | None, draw: Callable[[], float]) -> float:
@@ -149,7 +150,7 @@ class Exchange:
             yield Sleep(pause)
 
     def _request(self, call: Call[AnswerModel], deadline: float) -> Send:
-        headers = dict(_ACCEPT if call.body is None else _JSON)
+        headers = dict(_ACCEPT_TEXT if call.plain else _ACCEPT if call.body is None else _JSON)
         if call.authenticated and self._tokens.authorization is not None:
             headers["Authorization"] = self._tokens.authorization
         body = None if call.body is None else json.dumps(call.body, allow_nan=False).encode()

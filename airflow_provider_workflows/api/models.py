@@ -178,6 +178,12 @@ class WorkflowResult(Answer):
     party_details: PartyDetails | None = None
 
 
+class PlainText(Answer):
+    """An answer that is no JSON but text."""
+
+    text: str = Field(min_length=1)
+
+
 class ServiceError(Answer):
     """One entry of an error body."""
 

@@ -31,6 +31,7 @@ class Settings:
     :param requests_per_second: how many looks at workflows a poller, and how many calls a batch, sends in a second
         at most; None for no cap
     :param dashboard_url: address of a workflow's page, with ``{workflow_id}`` in it
+    :param webhooks: whether the service sends webhooks for this connection, and they are to be received
     :param statuses: which statuses end a wait
     :raises InvalidInput: naming the setting and what is wrong with it
     """
@@ -46,6 +47,7 @@ class Settings:
     allow_http: bool = False
     requests_per_second: float | None = None
     dashboard_url: str | None = None
+    webhooks: bool = False
     statuses: Statuses = field(default_factory=Statuses)
 
     def __post_init__(self) -> None:

@@ -74,6 +74,7 @@ class Wait:
     :param timetable: when to look
     :param error_budget: seconds for which failing looks are borne, from the first one that failed
     :param chance: a random number from 0 to 1
+    :param first_look: when to look first, in seconds since the epoch; None for at once
     :param status: the last status that was seen
     :param failing_since: when looks began to fail, in seconds since the epoch; None while they succeed
     """
@@ -84,6 +85,7 @@ class Wait:
     timetable: Timetable = field(default_factory=Timetable)
     error_budget: float = ERROR_BUDGET_SECONDS
     chance: Callable[[], float] = random.random
+    first_look: float | None = None
     status: str = "not known"
     failing_since: float | None = None
     _failures: int = field(default=0, repr=False)

@@ -128,6 +128,13 @@ FIELDS: Mapping[str, ExtraField] = {
         _TEXT,
         _text,
     ),
+    "webhooks": ExtraField(
+        "Receive webhooks",
+        "Take the service's webhooks at /workflows/webhooks/ and this connection's id, on Airflow's API server, "
+        "and ask for a workflow's status seldom. Default: no.",
+        {"type": ["boolean", "null"], "default": False},
+        _truth,
+    ),
     "verify": ExtraField(
         "Verify TLS",
         "true, false, or the path of a CA file for a certificate from a private authority. Default: true.",

@@ -25,8 +25,10 @@ from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
 from airflow_provider_workflows.operators.masking import Masked, covered_where_personal, uncovered
+from airflow_provider_workflows.plugin.wake import can_wake
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
 from airflow_provider_workflows.triggers.batch_watch import BatchWatch
+from airflow_provider_workflows.triggers.hints import HINTS_KEY, with_hints
 from airflow_provider_workflows.triggers.workflow_status import earliest_event
 
 if TYPE_CHECKING:
@@ -179,6 +181,10 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             # Read anew: what has ended was written to the batch's state.
             batch = self._taken_up(known)
             return self._finish(context, batch, record, known, timed_out=bool(event["timed_out"]))
+        webhooks = client.settings.webhooks and can_wake()
+        if webhooks:
+            # Airflow logs an error whenever an XCom is read that is not there.
+            context["ti"].xcom_push(key=HINTS_KEY, value=with_hints(None, {}))
         self.log.info("Waiting for %s runs in the triggerer.", f"{batch.running:,}")
         self.defer(
             trigger=BatchStatusTrigger(
@@ -190,6 +196,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
                 poll_interval=self.timetable.poll_interval,
                 max_poll_interval=self.timetable.max_poll_interval,
                 error_budget=self.error_budget,
+                webhooks=webhooks,
             ),
             method_name=self.execute_complete.__name__,
         )

@@ -27,7 +27,8 @@ from airflow_provider_workflows.api.waiting import (
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.run_record import Decision, RunRecord
-from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+from airflow_provider_workflows.plugin.wake import can_wake
+from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.api import WorkflowsClient
 
-#: The XCom that holds the workflow's id from before the wait begins.
-WORKFLOW_ID_KEY = "workflow_id"
 #: The pauses after each failed attempt to store an id that must not be lost, in seconds.
 _STORE_PAUSES_SECONDS = (1.0, 5.0, 15.0)
 
@@ -129,11 +128,15 @@ class RunWorkflowOperator(WorkflowsOperator):
         deadline = None if timeout is None else begun + timeout.total_seconds()
         wait = Wait(workflow_id, started, deadline, self.timetable, self.error_budget)
         set_link(self, context, self.hook, workflow_id)
-        event = look(client, wait) if self.deferrable else wait_with(client, wait)
+        webhooks = self.deferrable and client.settings.webhooks and can_wake()
+        event = None
+        # With webhooks the trigger looks as soon as it may fire, and a webhook tells the rest.
+        if not webhooks:
+            event = look(client, wait) if self.deferrable else wait_with(client, wait)
         if event is None:
             self.log.info("Waiting for workflow %s in the triggerer.", workflow_id)
             self.defer(
-                trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id),
+                trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks),
                 method_name=self.execute_complete.__name__,
             )
         return self._success(context, workflow_id, event)

@@ -29,8 +29,9 @@ from airflow_provider_workflows.api.waiting import (
 )
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
+from airflow_provider_workflows.plugin.wake import can_wake
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
-from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -117,13 +118,16 @@ class WorkflowStatusSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; when the workflow has not ended and the sensor is deferrable, defer."""
         wait = self._wait = self._wait or self._begin(context)
-        event = self._look(context, wait)
+        webhooks = self.deferrable and self.hook.settings.webhooks and can_wake()
+        # The trigger looks as soon as it may fire, and a webhook tells the rest.
+        event = None if webhooks else self._look(context, wait)
         if event is not None:
             return PokeReturnValue(is_done=True, xcom_value=self._success(event))
         if self.deferrable:
             self.log.info("Waiting for workflow %s in the triggerer.", self.workflow_id)
+            context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=self.workflow_id)
             self.defer(
-                trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id),
+                trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks),
                 method_name=self.execute_complete.__name__,
             )
         return PokeReturnValue(is_done=False)

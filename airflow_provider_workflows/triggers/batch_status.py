@@ -19,6 +19,7 @@ from airflow_provider_workflows.api.waiting import (
 )
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.triggers.batch_watch import BatchWatch
+from airflow_provider_workflows.triggers.hints import HINTS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -42,6 +43,7 @@ class BatchStatusTrigger(BaseTrigger):
     :param poll_interval: seconds between two looks at a run at least
     :param max_poll_interval: seconds between two looks at a run at most
     :param error_budget: seconds for which failing looks at a run are borne
+    :param webhooks: whether the service tells when a run has ended
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class BatchStatusTrigger(BaseTrigger):
         poll_interval: float = POLL_INTERVAL_SECONDS,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
         error_budget: float = ERROR_BUDGET_SECONDS,
+        webhooks: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.folder = folder
@@ -65,6 +68,7 @@ class BatchStatusTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.max_poll_interval = max_poll_interval
         self.error_budget = error_budget
+        self.webhooks = webhooks
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, which Airflow stores in plain text: a reference and numbers."""
@@ -79,6 +83,7 @@ class BatchStatusTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "max_poll_interval": self.max_poll_interval,
                 "error_budget": self.error_budget,
+                "webhooks": self.webhooks,
             },
         )
 
@@ -96,6 +101,7 @@ class BatchStatusTrigger(BaseTrigger):
                 error_budget=self.error_budget,
                 publish=self._publish,
                 log=self.log,
+                hints=self._hints if self.webhooks and self.task_instance is not None else None,
             )
             event = await watch.run()
         except Exception as error:
@@ -107,16 +113,21 @@ class BatchStatusTrigger(BaseTrigger):
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _publish(self, facts: dict[str, Any]) -> None:
+        if self.task_instance is not None:
+            await XCom.aset(PROGRESS_KEY, facts, **self._of_task())
+
+    async def _hints(self) -> object:
+        return await XCom.aget_one(key=HINTS_KEY, **self._of_task())
+
+    def _of_task(self) -> dict[str, Any]:
         task = self.task_instance
-        if task is not None:
-            await XCom.aset(
-                PROGRESS_KEY,
-                facts,
-                dag_id=task.dag_id,
-                task_id=task.task_id,
-                run_id=task.run_id,
-                map_index=-1 if task.map_index is None else task.map_index,
-            )
+        assert task is not None  # noqa: S101  (there is one but under ``dag.test()``)
+        return {
+            "dag_id": task.dag_id,
+            "task_id": task.task_id,
+            "run_id": task.run_id,
+            "map_index": -1 if task.map_index is None else task.map_index,
+        }
 
     async def on_kill(self) -> None:
         """Say in the task's log what becomes of the runs; Airflow calls this not only when a task is killed."""

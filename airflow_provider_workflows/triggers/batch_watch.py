@@ -15,6 +15,7 @@ from airflow_provider_workflows.batch.journal import Entry, Journal, entries
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
 from airflow_provider_workflows.batch.state import OUTCOMES, RowOutcome
 from airflow_provider_workflows.batch.submission import facts
+from airflow_provider_workflows.triggers.hints import new_hints
 from airflow_provider_workflows.triggers.poller import Event, Poller, Waiter
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 #: What has ended is written down once in so many seconds: a triggerer that is killed looks at those again.
 WRITE_SECONDS = 5.0
+#: What webhooks have told is read once in so many seconds.
+HINT_SECONDS = 2.0
 #: So many waits begin before others on the event loop have their turn.
 _BEGIN_AT_ONCE = 200
 
@@ -29,6 +32,10 @@ _BEGIN_AT_ONCE = 200
 @dataclass(slots=True)
 class _RowWait(Wait):
     row: int = 0
+
+
+def _slow(timetable: Timetable) -> Timetable:
+    return Timetable(timetable.max_poll_interval, timetable.max_poll_interval)
 
 
 class BatchWatch:
@@ -42,6 +49,8 @@ class BatchWatch:
     :param error_budget: seconds for which failing looks at a run are borne
     :param publish: takes what a page shows
     :param log: the task's log
+    :param hints: reads what webhooks have told of the batch, where there are any: then each run is looked at once,
+        and after that every ``max_poll_interval``, in case a webhook is lost
     """
 
     def __init__(
@@ -55,6 +64,7 @@ class BatchWatch:
         error_budget: float,
         publish: Callable[[dict[str, Any]], Awaitable[None]],
         log: Any,
+        hints: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._folder = folder
         self._workflows_conn_id = workflows_conn_id
@@ -62,11 +72,12 @@ class BatchWatch:
         self._statuses: Counter[str] = Counter()
         self._errors: Counter[RowOutcome] = Counter()
         self._deadline = deadline
-        self._timetable = timetable
+        self._timetable = timetable if hints is None else _slow(timetable)
+        self._hints = hints
         self._error_budget = error_budget
         self._publish = publish
         self._log = log
-        self._waiters: dict[int, Waiter] = {}
+        self._waiters: dict[str, Waiter] = {}
         self._begun = False
         self._over = asyncio.Event()
         self._unwritten: list[Entry] = []
@@ -84,6 +95,7 @@ class BatchWatch:
         running = await asyncio.to_thread(self._running)
         rows = len(running) + self._done
         writing = asyncio.create_task(self._write_now_and_then())
+        reading = asyncio.create_task(self._read_hints())
         try:
             async with BatchProgress("Waiting", rows, self._counts, self._publish, self._log):
                 await self._begin(running)
@@ -91,6 +103,7 @@ class BatchWatch:
             await self._write()
         finally:
             writing.cancel()
+            reading.cancel()
             for waiter in self._waiters.values():
                 self._poller.forget(waiter)
             await asyncio.to_thread(self._journal.close)
@@ -121,7 +134,7 @@ class BatchWatch:
         while running:
             row, (workflow_id, submitted_at) = running.popitem()
             wait = _RowWait(workflow_id, submitted_at, None, self._timetable, self._error_budget, row=row)
-            self._waiters[row] = self._poller.watch(wait, self._ended)
+            self._waiters[workflow_id] = self._poller.watch(wait, self._ended)
             number += 1
             if number % _BEGIN_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -130,7 +143,7 @@ class BatchWatch:
 
     def _ended(self, wait: Wait, event: Event) -> None:
         assert isinstance(wait, _RowWait)  # noqa: S101  (what was given to the poller)
-        del self._waiters[wait.row]
+        del self._waiters[wait.workflow_id]
         entry: dict[str, Any] = {"row": wait.row, "status": event.get("status"), "error": None}
         if isinstance(told := event.get("error"), Mapping):
             error = errors.from_facts(told)
@@ -164,6 +177,25 @@ class BatchWatch:
         while True:
             await asyncio.sleep(WRITE_SECONDS)
             await self._write()
+
+    async def _read_hints(self) -> None:
+        latest, failed = 0, False
+        while self._hints is not None:
+            await asyncio.sleep(HINT_SECONDS)
+            try:
+                hints = await self._hints()
+            except Exception as error:  # noqa: BLE001  (what webhooks would have told, looks will)
+                if not failed:
+                    self._log.warning("What webhooks tell could not be read: %s", type(error).__name__)
+                failed = True
+                continue
+            for number, workflow_id, status in new_hints(hints, latest):
+                latest = number
+                if (waiter := self._waiters.get(workflow_id)) is not None:
+                    event = waiter.wait.looked(status, self._poller.statuses, time.time())
+                    if event is not None:
+                        self._poller.forget(waiter)
+                        self._ended(waiter.wait, event)
 
     async def _write(self) -> None:
         unwritten, self._unwritten = self._unwritten, []

@@ -155,7 +155,8 @@ class Poller:
             # A deadline that passed while no triggerer ran leaves time for a connection, a token and a look.
             seconds += LAST_LOOK_SECONDS if seconds > 0 else ONLY_LOOK_SECONDS
             waiter.deadline = self._loop.call_later(seconds, lambda: self._end(waiter, wait.timed_out()))
-        self._schedule(watch, 0.0)
+        first_look = time.time() if wait.first_look is None else wait.first_look
+        self._schedule(watch, max(0.0, min(first_look - time.time(), wait.seconds_left(time.time()))))
         return waiter
 
     def forget(self, waiter: Waiter) -> None:

@@ -32,10 +32,19 @@ HEARTBEATS_BEFORE_EVENT = 2
 _HEARTBEAT_SECONDS = 5
 
 
+#: The XCom that holds the workflow's id from before the wait begins: webhooks find the task by it.
+WORKFLOW_ID_KEY = "workflow_id"
+
+
+def seconds_before_event() -> int:
+    """Return for how many seconds after a task has deferred no event may resume it."""
+    heartbeat: int = conf.getint("workers", "min_heartbeat_interval", fallback=_HEARTBEAT_SECONDS)
+    return HEARTBEATS_BEFORE_EVENT * max(1, heartbeat)
+
+
 def earliest_event(now: float) -> float:
     """Return when a trigger may fire for a task that defers at ``now``, both in seconds since the epoch."""
-    heartbeat: int = conf.getint("workers", "min_heartbeat_interval", fallback=_HEARTBEAT_SECONDS)
-    return now + HEARTBEATS_BEFORE_EVENT * max(1, heartbeat)
+    return now + seconds_before_event()
 
 
 class WorkflowStatusTrigger(BaseTrigger):
@@ -52,6 +61,8 @@ class WorkflowStatusTrigger(BaseTrigger):
     :param poll_interval: seconds between two looks at least
     :param max_poll_interval: seconds between two looks at most
     :param error_budget: seconds for which failing looks are borne
+    :param webhooks: whether the service tells when the workflow has ended: then it is looked at once the trigger
+        may fire, and after that every ``max_poll_interval``, in case a webhook is lost
     """
 
     def __init__(
@@ -65,6 +76,7 @@ class WorkflowStatusTrigger(BaseTrigger):
         poll_interval: float = POLL_INTERVAL_SECONDS,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
         error_budget: float = ERROR_BUDGET_SECONDS,
+        webhooks: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.workflow_id = workflow_id
@@ -75,9 +87,10 @@ class WorkflowStatusTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.max_poll_interval = max_poll_interval
         self.error_budget = error_budget
+        self.webhooks = webhooks
 
     @classmethod
-    def for_task(cls, wait: Wait, workflows_conn_id: str) -> WorkflowStatusTrigger:
+    def for_task(cls, wait: Wait, workflows_conn_id: str, *, webhooks: bool = False) -> WorkflowStatusTrigger:
         """Return the trigger of a task that defers now, to go on with ``wait``."""
         return cls(
             wait.workflow_id,
@@ -88,6 +101,7 @@ class WorkflowStatusTrigger(BaseTrigger):
             poll_interval=wait.timetable.poll_interval,
             max_poll_interval=wait.timetable.max_poll_interval,
             error_budget=wait.error_budget,
+            webhooks=webhooks,
         )
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -103,20 +117,24 @@ class WorkflowStatusTrigger(BaseTrigger):
                 "poll_interval": self.poll_interval,
                 "max_poll_interval": self.max_poll_interval,
                 "error_budget": self.error_budget,
+                "webhooks": self.webhooks,
             },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event when the wait is over."""
+        # Under ``dag.test()`` there is no task instance, and nothing that a webhook could wake.
+        told = self.webhooks and self.task_instance is not None
         wait = Wait(
             self.workflow_id,
             time.time() if self.started is None else self.started,
             self.deadline,
-            Timetable(self.poll_interval, self.max_poll_interval),
+            Timetable(self.max_poll_interval if told else self.poll_interval, self.max_poll_interval),
             self.error_budget,
+            first_look=self.not_before if told else None,
         )
         event = await Poller.of(self.workflows_conn_id).wait(wait)
-        # Under ``dag.test()`` there is no task instance, and no scheduler that could be too slow.
+        # Under ``dag.test()`` there is no scheduler that could be too slow.
         if self.task_instance is not None and self.not_before is not None:
             await asyncio.sleep(max(0.0, self.not_before - time.time()))
         yield TriggerEvent({"workflow_id": self.workflow_id, **event})  # type: ignore[no-untyped-call]
@@ -128,7 +146,7 @@ class WorkflowStatusTrigger(BaseTrigger):
         a cancel call, once the API has one, must first make sure that the task has ended.
         """
         self.log.warning(
-            "The wait for workflow %s ended here: its task was ended, cleared, or is waited for elsewhere. "
-            "The workflow itself goes on, for the API has no call that cancels it.",
+            "The wait for workflow %s ended here: its task was woken by a webhook, ended, cleared, or is "
+            "waited for elsewhere. The workflow itself goes on, for the API has no call that cancels it.",
             self.workflow_id,
         )

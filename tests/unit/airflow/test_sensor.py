@@ -193,7 +193,7 @@ class TestTrigger:
         path, fields = WorkflowStatusTrigger(DEFINITION, "conn", deadline=1.5).serialize()
 
         assert import_string(path) is WorkflowStatusTrigger
-        assert {type(value) for value in fields.values()} <= {str, float, type(None)}
+        assert {type(value) for value in fields.values()} <= {str, float, bool, type(None)}
         assert import_string(path)(**fields).serialize() == (path, fields)
 
     async def test_uses_one_connection_for_all_its_looks(

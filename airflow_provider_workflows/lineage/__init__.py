@@ -1,0 +1,1 @@
+"""Assets: what a workflow brings, by names that DAGs and catalogues find."""

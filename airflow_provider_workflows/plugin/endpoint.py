@@ -1,0 +1,126 @@
+"""What takes the webhooks of one connection: checks the signature, asks the service, writes down what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections import Counter, OrderedDict
+
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Outcome, Settings, calls, errors
+from airflow_provider_workflows.api.signature import SignatureInvalid, key_id, verify
+from airflow_provider_workflows.plugin.completion import Completion, read_delivery
+from airflow_provider_workflows.plugin.keys import KeyStore
+from airflow_provider_workflows.plugin.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+#: The service takes a delivery that is not answered within ten seconds for failed.
+ASK_SECONDS = 4.0
+#: So many of the workflows that ended last are remembered, so that a doubled delivery costs no request.
+REMEMBERED = 10_000
+#: Deliveries that are refused are logged this often at most, in seconds; the line says how many there were.
+LOG_SECONDS = 10.0
+
+
+class Unanswerable(Exception):
+    """What a delivery tells could not be confirmed or written down: it is to come again."""
+
+
+class Endpoint:
+    """Takes the webhooks of one connection.
+
+    :param conn_id: id of the connection
+    :param settings: what it says
+    """
+
+    def __init__(self, conn_id: str, settings: Settings) -> None:
+        # A delivery comes again by itself, so each call is tried once, and not for long.
+        self.settings = settings
+        quick = dataclasses.replace(
+            settings,
+            tries=1,
+            connect_timeout=min(settings.connect_timeout, ASK_SECONDS),
+            read_timeout=min(settings.read_timeout, ASK_SECONDS),
+            retry_seconds=min(settings.retry_seconds, ASK_SECONDS),
+        )
+        self.counts: Counter[str] = Counter()
+        self._conn_id = conn_id
+        self._client = AsyncWorkflowsClient(quick)
+        self._keys = KeyStore(self._fetch_key)
+        self._recorder = Recorder(conn_id, settings.host)
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._refused = 0
+        self._log_at = 0.0
+
+    async def verify(self, signature: str | None, body: bytes) -> None:
+        """Raise unless ``body`` is signed by the service.
+
+        :raises SignatureInvalid: with the reason, which is for the log alone
+        :raises Unanswerable: when the key could not be fetched
+        """
+        if signature is None:
+            raise SignatureInvalid("there is none")
+        try:
+            key = await self._keys.key(key_id(signature))
+        except errors.WorkflowsError as error:
+            raise Unanswerable(f"the key could not be fetched: {error}") from error
+        await asyncio.to_thread(verify, signature, body, key)
+
+    async def take(self, body: bytes) -> None:
+        """Return when what a verified webhook tells is safe.
+
+        :raises Unanswerable: when it could not be confirmed or written down
+        """
+        delivery = read_delivery(body)
+        if delivery is None:
+            self.counts["without a workflow"] += 1
+            return
+        if delivery.workflow_id in self._ended:
+            self.counts["known"] += 1
+            return
+        try:
+            workflow = await self._client.perform(calls.read_workflow(delivery.workflow_id))
+        except errors.NotFound:
+            self.counts["unknown workflow"] += 1
+            return
+        except errors.WorkflowsError as error:
+            raise Unanswerable(f"the workflow's status could not be asked for: {error}") from error
+        if self.settings.statuses.outcome(workflow.status) is Outcome.PENDING:
+            self.counts["not ended"] += 1
+            return
+        completion = Completion(
+            delivery.workflow_id, workflow.case_id, workflow.status, delivery.workflow_definition_id
+        )
+        try:
+            await self._recorder.record(completion)
+        except Exception as error:
+            log.exception("Webhooks of %s could not be written down.", self._conn_id)
+            raise Unanswerable("it could not be written down") from error
+        self.counts["taken"] += 1
+        self._ended[delivery.workflow_id] = None
+        if len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+
+    def refused(self, reason: str) -> None:
+        """Count and log a delivery that was not taken; a flood of them is one line now and then."""
+        self.counts["refused"] += 1
+        self._refused += 1
+        now = time.monotonic()
+        if now >= self._log_at:
+            log.warning(
+                "Connection %s: %d webhooks were refused since the last such line, the latest because %s.",
+                self._conn_id,
+                self._refused,
+                reason,
+            )
+            self._refused, self._log_at = 0, now + LOG_SECONDS
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._recorder.close()
+        await self._client.close()
+
+    async def _fetch_key(self, key_id: str) -> str:
+        return (await self._client.perform(calls.read_webhook_key(key_id))).text

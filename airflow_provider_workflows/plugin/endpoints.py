@@ -1,0 +1,98 @@
+"""Which connections take webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from airflow_provider_workflows.api import Settings, errors
+from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.plugin.endpoint import Endpoint, Unanswerable
+
+log = logging.getLogger(__name__)
+
+#: A connection is looked up anew after so many seconds.
+CONNECTION_SECONDS = 60.0
+#: So many ids that take no webhooks are remembered.
+REMEMBERED = 1000
+#: So many look-ups run at once: ids are anybody's to invent.
+LOOK_UPS_AT_ONCE = 4
+LOOK_UPS_WAITING = 100
+_CONN_ID = re.compile(r"[\w.\-]{1,200}", re.ASCII)
+
+
+@dataclass(slots=True)
+class _Known:
+    endpoint: Endpoint | None
+    until: float
+
+
+class Endpoints:
+    """The endpoints by the id of their connection, looked up when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._looking_up = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+        self._waiting = 0
+
+    async def get(self, conn_id: str) -> Endpoint | None:
+        """Return the endpoint of a connection, or None when there is no such connection or it takes no webhooks.
+
+        :raises Unanswerable: when that cannot be told now
+        """
+        if not _CONN_ID.fullmatch(conn_id):
+            return None
+        known = self._known.get(conn_id)
+        if known is not None and time.monotonic() < known.until:
+            return known.endpoint
+        if self._waiting >= LOOK_UPS_WAITING:
+            raise Unanswerable("too many connections are looked up")
+        self._waiting += 1
+        try:
+            async with self._looking_up:
+                known = self._known.get(conn_id)
+                if known is None or time.monotonic() >= known.until:
+                    known = await self._look_up(conn_id, known)
+                return known.endpoint
+        finally:
+            self._waiting -= 1
+
+    async def _look_up(self, conn_id: str, before: _Known | None) -> _Known:
+        settings = await asyncio.to_thread(_settings, conn_id)
+        endpoint = before.endpoint if before is not None else None
+        if endpoint is not None and endpoint.settings != settings:
+            await endpoint.close()
+            endpoint = None
+        if settings is not None and endpoint is None:
+            endpoint = Endpoint(conn_id, settings)
+        known = self._known[conn_id] = _Known(endpoint, time.monotonic() + CONNECTION_SECONDS)
+        self._known.move_to_end(conn_id)
+        self._forget_one()
+        return known
+
+    def _forget_one(self) -> None:
+        # Only ids that take no webhooks are anybody's to invent.
+        if len(self._known) > REMEMBERED:
+            invented = next((name for name, known in self._known.items() if known.endpoint is None), None)
+            if invented is not None:
+                del self._known[invented]
+
+
+def _settings(conn_id: str) -> Settings | None:
+    try:
+        hook = WorkflowsHook(conn_id)
+        if hook.get_connection(conn_id).conn_type != WorkflowsHook.conn_type:
+            return None
+        settings = hook.settings
+    except AirflowNotFoundException:
+        return None
+    except errors.InvalidInput as error:
+        log.warning("Webhooks are not taken: %s", error)
+        return None
+    return settings if settings.webhooks else None

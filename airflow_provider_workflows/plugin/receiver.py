@@ -1,0 +1,88 @@
+"""The receiver of the service's webhooks: ``POST /workflows/webhooks/{connection id}`` on Airflow's API server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from fastapi import FastAPI, HTTPException, Request, Response
+
+from airflow_provider_workflows.api.signature import SignatureInvalid
+from airflow_provider_workflows.plugin.endpoint import Unanswerable
+from airflow_provider_workflows.plugin.endpoints import Endpoints
+
+log = logging.getLogger(__name__)
+
+#: The longest body that is read, in bytes.
+LONGEST_BODY_BYTES = 256 * 1024
+#: The service takes a delivery that is not answered within ten seconds for failed.
+ANSWER_SECONDS = 8.0
+#: So many deliveries are dealt with at once; others are told to come again.
+AT_ONCE = 500
+
+_TAKEN, _REFUSED, _NOT_FOUND, _TOO_LONG, _COME_AGAIN = 204, 401, 404, 413, 503
+
+
+def receiver() -> FastAPI:
+    """Return the app that Airflow mounts at ``/workflows``."""
+    endpoints = Endpoints()
+    under_way = 0
+    app = FastAPI(title="Workflows webhooks", openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.post("/webhooks/{conn_id}", status_code=_TAKEN)
+    async def receive(conn_id: str, request: Request) -> Response:
+        """Take a delivery, and answer 204 when what it tells is safe."""
+        nonlocal under_way
+        if under_way >= AT_ONCE:
+            raise HTTPException(_COME_AGAIN)
+        under_way += 1
+        try:
+            status = await asyncio.wait_for(_answer(endpoints, conn_id, request), ANSWER_SECONDS)
+        except asyncio.TimeoutError:
+            log.warning("A webhook of %d characters' connection was not dealt with in time.", len(conn_id))
+            status = _COME_AGAIN
+        finally:
+            under_way -= 1
+        if status != _TAKEN:
+            raise HTTPException(status)
+        return Response(status_code=status)
+
+    return app
+
+
+async def _answer(endpoints: Endpoints, conn_id: str, request: Request) -> int:
+    try:
+        endpoint = await endpoints.get(conn_id)
+        if endpoint is None:
+            return _NOT_FOUND
+        body = await _bounded(request)
+        if body is None:
+            endpoint.refused(f"its body is longer than {LONGEST_BODY_BYTES} bytes")
+            return _TOO_LONG
+        try:
+            await endpoint.verify(request.headers.get("jws-signature"), body)
+        except SignatureInvalid as error:
+            endpoint.refused(f"of its signature: {error}")
+            return _REFUSED
+        await endpoint.take(body)
+    except Unanswerable as error:
+        log.warning("A webhook is to come again: %s", error)
+        return _COME_AGAIN
+    except Exception:
+        log.exception("A webhook could not be dealt with.")
+        return _COME_AGAIN
+    return _TAKEN
+
+
+async def _bounded(request: Request) -> bytes | None:
+    """Return the body, or None for one that is too long, of which no more is read than that shows."""
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length[:20]) > LONGEST_BODY_BYTES:
+        return None
+    chunks, received = [], 0
+    async for chunk in request.stream():
+        chunks.append(chunk)
+        received += len(chunk)
+        if received > LONGEST_BODY_BYTES:
+            return None
+    return b"".join(chunks)

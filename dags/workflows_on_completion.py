@@ -1,0 +1,40 @@
+"""One run for each workflow that has completed, whoever started it: webhooks tell Airflow of it.
+
+The connection must say ``webhooks``, and the service's dashboard must have the receiver's address. Set
+``WORKFLOWS_HOST`` to the connection's host where that is not the production one.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable, task
+
+from airflow_provider_workflows.api.settings import DEFAULT_HOST
+from airflow_provider_workflows.lineage.assets import completed
+from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
+
+COMPLETED = completed(os.environ.get("WORKFLOWS_HOST", DEFAULT_HOST))
+
+with DAG(
+    "workflows_on_completion",
+    # The workflow's id is the event's partition key, so each completion has a run of its own and none is lost:
+    # events without a key are gathered, and one that comes while they are can be left behind.
+    schedule=PartitionedAssetTimetable(assets=COMPLETED, default_partition_mapper=IdentityMapper()),
+    catchup=False,
+    tags=["workflows"],
+    doc_md=__doc__,
+):
+    result = GetWorkflowResultOperator(
+        task_id="get_result",
+        workflow_id="{{ dag_run.partition_key }}",
+    )
+
+    @task
+    def print_decision(workflow_id: str, ti: Any = None) -> None:
+        """Print what the workflow decided, and nothing of the person."""
+        found = ti.xcom_pull(task_ids=result.task_id)
+        print(f"Workflow {workflow_id}: decision {found.get('decision')}")
+
+    result >> print_decision("{{ dag_run.partition_key }}")

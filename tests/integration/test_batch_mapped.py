@@ -1,0 +1,115 @@
+"""A batch in shards over mapped tasks, with scheduler, workers and triggerer."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.operators.shards import read_manifest
+from airflow_provider_workflows.sandbox import Sandbox
+from development.local_airflow import RunningAirflow
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+DAG_ID = "mapped_batch"
+ROWS, SHARDS = 200, 4
+#: Longer than it takes until the progress of a wait is published for the first time.
+WORKFLOW_SECONDS = 30.0
+KEYS = [f"customer-{number}" for number in range(1, ROWS + 1)]
+
+
+@dataclass(frozen=True)
+class MappedBatch:
+    airflow: RunningAirflow
+    run_id: str
+    folder: Path
+    waiting: list[dict[str, Any]]
+    """The XCom ``progress`` of each shard, read while its task was deferred."""
+    state: str
+    runs_per_case: Counter[str]
+    """Of the cases that were run since the DAG run began."""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return list(read_manifest(str(self.folder / "manifest.json")))
+
+
+def _progress_while_waiting(airflow: RunningAirflow, run_id: str) -> list[dict[str, Any]]:
+    def look() -> list[dict[str, Any]] | None:
+        instances = airflow.task_instances(DAG_ID, run_id)
+        deferred = [one for one in instances if one.task_id == "run" and one.state == "deferred"]
+        if len(deferred) < SHARDS:
+            return None
+        seen = [airflow.xcom(DAG_ID, run_id, "run", "progress", map_index=index) for index in range(SHARDS)]
+        return seen if all(each and each["phase"] == "Waiting" for each in seen) else None
+
+    return airflow.until(look, 120, "the progress of all shards while they wait")
+
+
+@pytest.fixture(scope="module")
+def batch(
+    running_airflow: RunningAirflow, airflow_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> MappedBatch:
+    folder = tmp_path_factory.mktemp("mapped")
+    with (folder / "cases.csv").open("w", newline="") as file:
+        cases = csv.writer(file)
+        cases.writerow(("key", "first_name", "personal_number"))
+        cases.writerows((key, "Ada", f"84{number:09}") for number, key in enumerate(KEYS))
+    before = airflow_sandbox.counts.runs_per_case
+    conf = {
+        "cases": str(folder / "cases.csv"),
+        "output": str(folder / "output"),
+        "definition": airflow_sandbox.define(seconds=WORKFLOW_SECONDS),
+    }
+    run_id = running_airflow.trigger(DAG_ID, conf)
+    waiting = _progress_while_waiting(running_airflow, run_id)
+    state = running_airflow.wait(DAG_ID, run_id, 300)
+    runs = airflow_sandbox.counts.runs_per_case - before
+    return MappedBatch(running_airflow, run_id, folder / "output", waiting, state, runs)
+
+
+def test_each_case_is_run_once(batch: MappedBatch) -> None:
+    assert batch.state == "success"
+    assert len(batch.runs_per_case) == ROWS
+    assert set(batch.runs_per_case.values()) == {1}
+    assert {row["case_id"] for row in batch.rows} == set(batch.runs_per_case)
+
+
+def test_each_shard_writes_into_a_folder_of_its_own_and_leaves_nothing_else(batch: MappedBatch) -> None:
+    written = sorted(str(path.relative_to(batch.folder)) for path in batch.folder.rglob("*"))
+
+    expected = [f"{index:05}{name}" for index in range(SHARDS) for name in ("", "/results.jsonl")]
+    assert written == [*expected, "manifest.json"]
+
+
+def test_the_rows_of_the_manifest_sum_up(batch: MappedBatch) -> None:
+    manifest = json.loads((batch.folder / "manifest.json").read_text())
+
+    assert [shard["rows"] for shard in manifest["shards"]] == [ROWS // SHARDS] * SHARDS
+    assert manifest["rows"] == ROWS
+    assert manifest["outcomes"] == {"succeeded": ROWS}
+
+
+def test_all_rows_are_read_back_in_the_order_of_the_file(batch: MappedBatch) -> None:
+    assert [(row["row"], row["key"]) for row in batch.rows] == list(enumerate(KEYS, 1))
+
+
+def test_progress_can_be_read_through_the_rest_api_while_a_shard_waits(batch: MappedBatch) -> None:
+    for progress in batch.waiting:
+        assert progress["rows"] == ROWS // SHARDS
+        assert sum(progress["outcomes"].values()) == ROWS // SHARDS
+        assert progress["outcomes"]["running"] > 0
+
+
+def test_progress_at_the_end_counts_every_row_as_written(batch: MappedBatch) -> None:
+    for index in range(SHARDS):
+        progress = batch.airflow.xcom(DAG_ID, batch.run_id, "run", "progress", map_index=index)
+
+        assert progress["phase"] == "Fetching results"
+        assert progress["outcomes"] == {"succeeded": ROWS // SHARDS}
