@@ -8,7 +8,7 @@ environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox test test-fast bench lint types constraints clean environment tools
+.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-fast bench bench-batch lint types constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -33,8 +33,10 @@ stack: tools ## run PostgreSQL, Redis and all of Airflow, as docker-compose.yaml
 sandbox: environment ## run only the sandbox of the API (ARGUMENTS=--help: its options)
 	@$(run) airflow_provider_workflows.sandbox $(ARGUMENTS)
 
-test: tools ## run all tests (ARGUMENTS go to pytest)
-	$(run) pytest $(ARGUMENTS)
+test: test-fast test-airflow ## run all tests (ARGUMENTS go to pytest, twice)
+
+test-airflow: tools ## run the tests that need a running Airflow, one after the other (ARGUMENTS go to pytest)
+	$(run) pytest tests/integration tests/stack $(ARGUMENTS)
 
 test-fast: tools ## run the tests that need no running Airflow (ARGUMENTS go to pytest)
 	$(run) pytest tests/unit --numprocesses 4 --dist worksteal $(ARGUMENTS)
@@ -42,6 +44,9 @@ test-fast: tools ## run the tests that need no running Airflow (ARGUMENTS go to 
 bench: environment ## measure what waiting costs, next to other providers, in 8 minutes (ARGUMENTS=--help)
 	@$(run) pip install -qq --disable-pip-version-check --editable '.[bench]'
 	@$(run) benchmarks.waiting $(ARGUMENTS)
+
+bench-batch: tools ## measure a batch next to mapped tasks, and how it grows, in half an hour (ARGUMENTS=--help)
+	@$(run) benchmarks.batch $(ARGUMENTS)
 
 lint: tools ## check style and formatting with ruff
 	$(run) ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from airflow_provider_workflows.plugin.wake import can_wake, wake
 if TYPE_CHECKING:
     from airflow_provider_workflows.plugin.completion import Completion
 
+log = logging.getLogger(__name__)
+
+_MARGIN_SECONDS = 0.1
 #: So many completions are written in one transaction at most.
 AT_ONCE = 200
 
@@ -77,7 +81,13 @@ class Recorder:
         loop = asyncio.get_running_loop()
         for workflow_id, seconds in too_early.items():
             one = {workflow_id: completions[workflow_id]}
-            loop.call_later(seconds, loop.run_in_executor, self._thread, self._commit, one, False)
+            loop.call_later(seconds + _MARGIN_SECONDS, loop.run_in_executor, self._thread, self._wake, one)
+
+    def _wake(self, completions: dict[str, Completion]) -> None:
+        try:
+            self._commit(completions, False)
+        except Exception:
+            log.exception("Tasks of %s were not woken; they look for themselves.", self._conn_id)
 
 
 def _settle(batch: list[tuple[Completion, asyncio.Future[None]]], error: Exception | None) -> None:
