@@ -29,8 +29,8 @@ class MappedBatch:
     airflow: RunningAirflow
     run_id: str
     folder: Path
-    waiting: list[dict[str, Any]]
-    """The XCom ``progress`` of each shard, read while its task was deferred."""
+    waiting: dict[int, dict[str, Any]]
+    """The XCom ``progress`` of each shard by its map index, read while its task was deferred."""
     state: str
     runs_per_case: Counter[str]
     """Of the cases that were run since the DAG run began."""
@@ -40,16 +40,19 @@ class MappedBatch:
         return list(read_manifest(str(self.folder / "manifest.json")))
 
 
-def _progress_while_waiting(airflow: RunningAirflow, run_id: str) -> list[dict[str, Any]]:
-    def look() -> list[dict[str, Any]] | None:
-        instances = airflow.task_instances(DAG_ID, run_id)
-        deferred = [one for one in instances if one.task_id == "run" and one.state == "deferred"]
-        if len(deferred) < SHARDS:
-            return None
-        seen = [airflow.xcom(DAG_ID, run_id, "run", "progress", map_index=index) for index in range(SHARDS)]
-        return seen if all(each and each["phase"] == "Waiting" for each in seen) else None
+def _progress_while_waiting(airflow: RunningAirflow, run_id: str) -> dict[int, dict[str, Any]]:
+    seen: dict[int, dict[str, Any]] = {}
 
-    return airflow.until(look, 120, "the progress of all shards while they wait")
+    def all_seen() -> bool:
+        for task in airflow.task_instances(DAG_ID, run_id):
+            if task.task_id == "run" and task.state == "deferred":
+                progress = airflow.xcom(DAG_ID, run_id, "run", "progress", map_index=task.map_index)
+                if progress is not None and progress["phase"] == "Waiting":
+                    seen.setdefault(task.map_index, progress)
+        return len(seen) == SHARDS
+
+    airflow.until(all_seen, 120, "the progress of each shard while it waits")
+    return seen
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +104,7 @@ def test_all_rows_are_read_back_in_the_order_of_the_file(batch: MappedBatch) -> 
 
 
 def test_progress_can_be_read_through_the_rest_api_while_a_shard_waits(batch: MappedBatch) -> None:
-    for progress in batch.waiting:
+    for progress in batch.waiting.values():
         assert progress["rows"] == ROWS // SHARDS
         assert sum(progress["outcomes"].values()) == ROWS // SHARDS
         assert progress["outcomes"]["running"] > 0

@@ -1,0 +1,126 @@
+"""Who else submits cases and runs: ``python -m benchmarks.batch_submitters ARGUMENTS``, in a process of its own.
+
+Two calls for each row and nothing more: nothing is checked, written down, repeated, or renewed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import requests
+
+from airflow_provider_workflows.api import WorkflowsClient, calls, models
+from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from benchmarks.batch_measured import CONCURRENCY, peak_bytes
+from benchmarks.batch_service import CASE, RUN
+from benchmarks.measured import MEASURED_PLACE
+from benchmarks.plan import pin
+
+ONE_SESSION, THREADS, FLOOR = "requests.Session", f"{CONCURRENCY} threads", "bare aiohttp"
+_CASE_FIELDS = ("firstName", "lastName", "personalNumber", "email")
+
+
+class _Target:
+    """Where the calls go.
+
+    :param definition_id: of the workflow
+    """
+
+    def __init__(self, definition_id: str) -> None:
+        settings = WorkflowsHook().settings
+        with WorkflowsClient(settings) as client:
+            token = client.perform(
+                calls.authorize(models.ApiKey(key=settings.key, secret=settings.secret))
+            ).access_token
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self.case_url, self.run_url = settings.host + CASE, settings.host + RUN
+        self.ca_file = settings.verify
+        self._definition_id = definition_id
+
+    def run_of(self, case: dict[str, Any]) -> dict[str, str]:
+        return {"caseId": case["caseId"], "workflowDefinitionId": self._definition_id}
+
+
+def _pair(session: requests.Session, target: _Target, row: dict[str, str]) -> None:
+    case = session.post(target.case_url, json=row, timeout=60)
+    case.raise_for_status()
+    session.post(target.run_url, json=target.run_of(case.json()), timeout=60).raise_for_status()
+
+
+def _session(target: _Target) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = target.ca_file
+    session.headers.update(target.headers)
+    return session
+
+
+def one_session(rows: list[dict[str, str]], target: _Target) -> None:
+    """Submit one after the other."""
+    with _session(target) as session:
+        for row in rows:
+            _pair(session, target, row)
+
+
+def threads(rows: list[dict[str, str]], target: _Target) -> None:
+    """Submit in 32 threads, each with a session of its own."""
+    own = threading.local()
+
+    def begin() -> None:
+        own.session = _session(target)
+
+    with ThreadPoolExecutor(CONCURRENCY, initializer=begin) as pool:
+        list(pool.map(lambda row: _pair(own.session, target, row), rows))
+
+
+def floor(rows: list[dict[str, str]], target: _Target) -> None:
+    """Submit with as many tasks as ours has, on one ``aiohttp.ClientSession``."""
+    asyncio.run(_floor(rows, target))
+
+
+async def _floor(rows: list[dict[str, str]], target: _Target) -> None:
+    left = iter(rows)
+    connector = aiohttp.TCPConnector(limit=CONCURRENCY, ssl=_tls(target))
+    async with aiohttp.ClientSession(
+        connector=connector, headers=target.headers, raise_for_status=True
+    ) as session:
+
+        async def work() -> None:
+            for row in left:
+                async with session.post(target.case_url, json=row) as response:
+                    case = await response.json()
+                async with session.post(target.run_url, json=target.run_of(case)) as response:
+                    await response.json()
+
+        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+
+
+def _tls(target: _Target) -> Any:
+    return ssl.create_default_context(cafile=target.ca_file) if isinstance(target.ca_file, str) else True
+
+
+_SUBMITTERS = {ONE_SESSION: one_session, THREADS: threads, FLOOR: floor}
+
+
+def _main(arguments: dict[str, Any]) -> None:
+    with Path(arguments["items"]).open() as file:
+        rows = [{name: row[name] for name in _CASE_FIELDS} for row in map(json.loads, file)]
+    target = _Target(arguments["definition"])
+    begin, cpu = time.monotonic(), time.process_time()
+    _SUBMITTERS[arguments["submitter"]](rows, target)
+    found = {"seconds": time.monotonic() - begin, "cpu": time.process_time() - cpu, "peak": peak_bytes()}
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    pin(MEASURED_PLACE)
+    _main(json.loads(sys.argv[1]))
