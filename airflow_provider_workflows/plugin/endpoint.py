@@ -7,10 +7,11 @@ import dataclasses
 import logging
 import time
 from collections import Counter, OrderedDict
+from weakref import WeakValueDictionary
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Outcome, Settings, calls, errors
 from airflow_provider_workflows.api.signature import SignatureInvalid, key_id, verify
-from airflow_provider_workflows.plugin.completion import Completion, read_delivery
+from airflow_provider_workflows.plugin.completion import Completion, Delivery, read_delivery
 from airflow_provider_workflows.plugin.keys import KeyStore
 from airflow_provider_workflows.plugin.recorder import Recorder
 
@@ -51,6 +52,7 @@ class Endpoint:
         self._keys = KeyStore(self._fetch_key)
         self._recorder = Recorder(conn_id, settings.host)
         self._ended: OrderedDict[str, None] = OrderedDict()
+        self._in_hand: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._refused = 0
         self._log_at = 0.0
 
@@ -77,9 +79,34 @@ class Endpoint:
         if delivery is None:
             self.counts["without a workflow"] += 1
             return
-        if delivery.workflow_id in self._ended:
-            self.counts["known"] += 1
-            return
+        # Copies that come at once wait for the first, and do not join it: it may have asked before the end.
+        in_hand = self._in_hand.setdefault(delivery.workflow_id, asyncio.Lock())
+        async with in_hand:
+            if delivery.workflow_id in self._ended:
+                self.counts["known"] += 1
+            else:
+                await self._confirm(delivery)
+
+    def refused(self, reason: str) -> None:
+        """Count and log a delivery that was not taken; a flood of them is one line now and then."""
+        self.counts["refused"] += 1
+        self._refused += 1
+        now = time.monotonic()
+        if now >= self._log_at:
+            log.warning(
+                "Connection %s: %d webhooks were refused since the last such line, the latest because %s.",
+                self._conn_id,
+                self._refused,
+                reason,
+            )
+            self._refused, self._log_at = 0, now + LOG_SECONDS
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._recorder.close()
+        await self._client.close()
+
+    async def _confirm(self, delivery: Delivery) -> None:
         try:
             workflow = await self._client.perform(calls.read_workflow(delivery.workflow_id))
         except errors.NotFound:
@@ -102,25 +129,6 @@ class Endpoint:
         self._ended[delivery.workflow_id] = None
         if len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
-
-    def refused(self, reason: str) -> None:
-        """Count and log a delivery that was not taken; a flood of them is one line now and then."""
-        self.counts["refused"] += 1
-        self._refused += 1
-        now = time.monotonic()
-        if now >= self._log_at:
-            log.warning(
-                "Connection %s: %d webhooks were refused since the last such line, the latest because %s.",
-                self._conn_id,
-                self._refused,
-                reason,
-            )
-            self._refused, self._log_at = 0, now + LOG_SECONDS
-
-    async def close(self) -> None:
-        """Close the connections."""
-        self._recorder.close()
-        await self._client.close()
 
     async def _fetch_key(self, key_id: str) -> str:
         return (await self._client.perform(calls.read_webhook_key(key_id))).text

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 #: A connection is looked up anew after so many seconds.
 CONNECTION_SECONDS = 60.0
+#: One that was not found is looked up sooner: Airflow says the same when its database is away, and the service
+#: tries a delivery for 20 seconds.
+NOT_FOUND_SECONDS = 5.0
 #: So many ids that take no webhooks are remembered.
 REMEMBERED = 1000
 #: So many look-ups run at once: ids are anybody's to invent.
@@ -58,22 +61,24 @@ class Endpoints:
             async with self._looking_up:
                 known = self._known.get(conn_id)
                 if known is None or time.monotonic() >= known.until:
-                    known = await self._look_up(conn_id, known)
+                    known = await self._look_up(conn_id)
                 return known.endpoint
         finally:
             self._waiting -= 1
 
-    async def _look_up(self, conn_id: str, before: _Known | None) -> _Known:
+    async def _look_up(self, conn_id: str) -> _Known:
         settings = await asyncio.to_thread(_settings, conn_id)
-        endpoint = before.endpoint if before is not None else None
-        if endpoint is not None and endpoint.settings != settings:
-            await endpoint.close()
-            endpoint = None
-        if settings is not None and endpoint is None:
-            endpoint = Endpoint(conn_id, settings)
-        known = self._known[conn_id] = _Known(endpoint, time.monotonic() + CONNECTION_SECONDS)
+        # Read only now, and nothing is awaited until it is written: another look-up may have been quicker.
+        before = self._known.get(conn_id)
+        endpoint = outdated = before.endpoint if before is not None else None
+        if endpoint is None or endpoint.settings != settings:
+            endpoint = None if settings is None else Endpoint(conn_id, settings)
+        seconds = NOT_FOUND_SECONDS if endpoint is None else CONNECTION_SECONDS
+        known = self._known[conn_id] = _Known(endpoint, time.monotonic() + seconds)
         self._known.move_to_end(conn_id)
         self._forget_one()
+        if outdated is not None and outdated is not endpoint:
+            await outdated.close()
         return known
 
     def _forget_one(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from fastapi import FastAPI, HTTPException, Request, Response
+from starlette.requests import ClientDisconnect
 
 from airflow_provider_workflows.api.signature import SignatureInvalid
 from airflow_provider_workflows.plugin.endpoint import Unanswerable
@@ -68,8 +69,10 @@ async def _answer(endpoints: Endpoints, conn_id: str, request: Request) -> int:
     except Unanswerable as error:
         log.warning("A webhook is to come again: %s", error)
         return _COME_AGAIN
-    except Exception:
-        log.exception("A webhook could not be dealt with.")
+    except Exception as error:
+        # Clients that go away while they send are not to fill the log.
+        if not isinstance(error, ClientDisconnect):
+            log.exception("A webhook could not be dealt with.")
         return _COME_AGAIN
     return _TAKEN
 

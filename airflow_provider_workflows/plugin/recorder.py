@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, "workflows-webhooks")
         self._pending: list[tuple[Completion, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._waking: set[asyncio.Task[None]] = set()
         can_wake()
 
     async def record(self, completion: Completion) -> None:
@@ -50,7 +53,9 @@ class Recorder:
 
     def close(self) -> None:
         """Stop: what was not written was not answered with success, and comes again."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for task in self._waking:
+            task.cancel()
+        self._thread.shutdown(wait=False)
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -71,23 +76,30 @@ class Recorder:
     def _commit(self, completions: dict[str, Completion], with_events: bool) -> dict[str, float]:
         from airflow.utils.session import create_session  # noqa: PLC0415
 
-        with create_session() as session:
+        # SQLite locks no rows.
+        with _one_at_a_time(self._conn_id), create_session() as session:
             if with_events:
                 asset_events.register(completions.values(), self._host, session)
             return wake(completions, self._conn_id, session) if can_wake() else {}
 
     def _wake_later(self, completions: dict[str, Completion], too_early: dict[str, float]) -> None:
         """Wake tasks later that have only just been deferred; should this process end, they look themselves."""
-        loop = asyncio.get_running_loop()
         for workflow_id, seconds in too_early.items():
-            one = {workflow_id: completions[workflow_id]}
-            loop.call_later(seconds + _MARGIN_SECONDS, loop.run_in_executor, self._thread, self._wake, one)
+            task = asyncio.create_task(self._wake_after(seconds, {workflow_id: completions[workflow_id]}))
+            self._waking.add(task)
+            task.add_done_callback(self._waking.discard)
 
-    def _wake(self, completions: dict[str, Completion]) -> None:
+    async def _wake_after(self, seconds: float, completions: dict[str, Completion]) -> None:
+        await asyncio.sleep(seconds + _MARGIN_SECONDS)
         try:
-            self._commit(completions, False)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, completions, False)
         except Exception:
             log.exception("Tasks of %s were not woken; they look for themselves.", self._conn_id)
+
+
+@functools.cache
+def _one_at_a_time(_conn_id: str) -> threading.Lock:
+    return threading.Lock()
 
 
 def _settle(batch: list[tuple[Completion, asyncio.Future[None]]], error: Exception | None) -> None:

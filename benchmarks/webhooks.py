@@ -1,0 +1,179 @@
+"""What webhooks do: how soon a task is resumed, how many deliveries are taken, and what forged ones cost.
+
+Run by ``python -m benchmarks.webhooks``: a whole Airflow with PostgreSQL and one process of the API server. The
+deliveries come from a process of their own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from airflow_provider_workflows.api import signature
+from benchmarks.batch_service import STATUS_CALL
+from benchmarks.batch_table import AtLeast, AtMost
+from benchmarks.running import MeasurementFailed
+from benchmarks.table import Figure
+from benchmarks.webhooks_running import Delivery, Measured, measured
+from development.terminal import clean_up_when_terminated
+
+_PARTS = ("waking", "taking", "refusing")
+_KEY_CALL = "GET /auth/webhooks/key/{kid}"
+_DEFERRED_SECONDS = 1800.0
+#: Deliveries per second while tasks wait: about what the runs of a busy hour make.
+_WAKING_RATE = 20.0
+_TAKING_RATE = 200.0
+_TAKEN, _REFUSED = 204, 401
+_FORGERIES = ("unsigned", "wrong_key", "alg_none", "hs256")
+
+
+def main() -> int:
+    """Measure, print the figures, and return 0."""
+    arguments = _arguments()
+    clean_up_when_terminated()
+    parts = [arguments.only] if arguments.only else _PARTS
+    figures: list[Figure] = []
+    with measured() as airflow:
+        if "refusing" in parts:
+            figures += _refusing(airflow, arguments.forged)
+        if "taking" in parts:
+            figures += _taking(airflow, arguments.deliveries, "no asset")
+            airflow.schedule_on_completions()
+            figures += _taking(airflow, arguments.deliveries, "an asset")
+        if "waking" in parts:
+            figures += _waking(airflow, arguments.tasks)
+    sys.stdout.write("\n".join(["Figures to reach", *map(str, figures)]) + "\n")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.webhooks", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--only", choices=_PARTS, help="measure one part only")
+    parser.add_argument("--tasks", type=int, default=500, help='that wait in "waking" (%(default)s)')
+    parser.add_argument("--deliveries", type=int, default=4000, help='of each "taking" (%(default)s)')
+    parser.add_argument("--forged", type=int, default=10_000, help='of "refusing" (%(default)s)')
+    return parser.parse_args()
+
+
+def _waking(airflow: Measured, tasks: int) -> list[Figure]:
+    _say(f"waking: {tasks} tasks begin to wait")
+    workflow_ids = airflow.ended_workflows(tasks)
+    before = airflow.requests(STATUS_CALL)
+    # To whoever looks they have not ended yet, until all tasks wait.
+    airflow.sandbox.fault("unknown_status")
+    run_id = airflow.stack.running.trigger("benchmark_webhooks", {"workflow_ids": workflow_ids})
+    airflow.stack.running.until(
+        lambda: _deferred(airflow, run_id) == tasks, _DEFERRED_SECONDS, "all tasks to be deferred"
+    )
+    # A task that has only just been deferred may not be resumed yet, and its trigger has still to look.
+    airflow.stack.running.until(
+        lambda: airflow.requests(STATUS_CALL) - before >= tasks, 120, "all triggers to have looked"
+    )
+    airflow.sandbox.clear_faults()
+    _say(f"waking: {_WAKING_RATE:g} deliveries a second")
+    sent = airflow.send([airflow.signed(workflow_id) for workflow_id in workflow_ids], rate=_WAKING_RATE)
+    _check(sent, _TAKEN)
+    scheduled = _scheduled(airflow, run_id)
+    late = [scheduled[name] - began for name, (began, _, _) in zip(workflow_ids, sent, strict=True)]
+    looks = (airflow.requests(STATUS_CALL) - before) / tasks
+    where = f"{tasks} tasks wait: from delivery to the resumption's being scheduled"
+    return [
+        AtMost(f"{where}, median", statistics.median(late), 1.0, " s"),
+        AtMost(f"{where}, 99 %", _percentile(late, 99), 2.0, " s"),
+        AtMost(f"{tasks} tasks wait: status requests per run", looks, 2.0),
+    ]
+
+
+def _deferred(airflow: Measured, run_id: str) -> int:
+    ((number,),) = airflow.stack.sql(
+        "SELECT count(*) FROM task_instance WHERE run_id = :run AND task_id = 'wait' AND state = 'deferred'",
+        run=run_id,
+    )
+    return int(str(number))
+
+
+def _scheduled(airflow: Measured, run_id: str) -> dict[str, float]:
+    rows = airflow.stack.sql(
+        "SELECT value #>> '{}', extract(epoch FROM scheduled_dttm) FROM task_instance AS ti JOIN xcom"
+        " ON (xcom.run_id, xcom.task_id, xcom.map_index) = (ti.run_id, ti.task_id, ti.map_index)"
+        " WHERE ti.run_id = :run AND ti.task_id = 'wait' AND xcom.key = 'workflow_id' AND ti.state <> 'deferred'",
+        run=run_id,
+    )
+    return {str(name): float(str(seconds)) for name, seconds in rows}
+
+
+def _taking(airflow: Measured, number: int, where: str) -> list[Figure]:
+    _say(f"taking, {where}: {number:,} deliveries, as fast as they are taken")
+    sent = airflow.send(_of_ended(airflow, number))
+    _check(sent, _TAKEN)
+    seconds = max(began + took for began, took, _ in sent) - min(began for began, _, _ in sent)
+    _say(f"taking, {where}: {number:,} deliveries, {_TAKING_RATE:g} a second")
+    paced = airflow.send(_of_ended(airflow, number), rate=_TAKING_RATE)
+    _check(paced, _TAKEN)
+    took = [seconds for _, seconds, _ in paced]
+    at = f"receiver, {where}, {_TAKING_RATE:g}/s"
+    return [
+        AtLeast(f"receiver, {where}: deliveries per second", number / seconds, _TAKING_RATE),
+        AtMost(f"{at}: median answer", statistics.median(took), 2.0, " s"),
+        AtMost(f"{at}: slowest answer", max(took), 2.0, " s"),
+    ]
+
+
+def _of_ended(airflow: Measured, number: int) -> list[Delivery]:
+    return [airflow.signed(workflow_id) for workflow_id in airflow.ended_workflows(number)]
+
+
+def _refusing(airflow: Measured, number: int) -> list[Figure]:
+    # One that is taken, so that what is loaded once is loaded.
+    _check(airflow.send(_of_ended(airflow, 1)), _TAKEN)
+    workflow_id = airflow.ended_workflows(1)[0]
+    body = airflow.signed(workflow_id)[0].encode()
+    _say(f"refusing: {number:,} forged deliveries, twice")
+    _check(airflow.send(list(_forged(airflow, body, number))), _REFUSED)
+    memory, rows = airflow.api_server_bytes(), airflow.database_rows()
+    keys, looks = airflow.requests(_KEY_CALL), airflow.requests(STATUS_CALL)
+    _check(airflow.send(list(_forged(airflow, body, number))), _REFUSED)
+    of = f"{number:,} forged deliveries"
+    return [
+        AtMost(f"{of}: key requests", airflow.requests(_KEY_CALL) - keys, 5.0),
+        AtMost(f"{of}: status requests", airflow.requests(STATUS_CALL) - looks, 0.0),
+        AtMost(f"{of}: rows in the database", airflow.database_rows() - rows, 0.0),
+        AtMost(f"{of}: memory of the API server", (airflow.api_server_bytes() - memory) / 2**20, 5.0, " MB"),
+    ]
+
+
+def _forged(airflow: Measured, body: bytes, number: int) -> Iterator[Delivery]:
+    """Yield deliveries of every kind that is to be refused, one in five with a key that nobody knows."""
+    key = rsa.generate_private_key(65537, 2048)
+    of_name = [airflow.sandbox.webhooks.keys.forge(name, body) for name in _FORGERIES]
+    for index in range(number):
+        kind = index % (len(of_name) + 1)
+        invented = kind == len(of_name)
+        yield body.decode(), signature.sign(body, key, str(uuid.uuid4())) if invented else of_name[kind]
+
+
+def _check(sent: list[tuple[float, float, int]], status: int) -> None:
+    others = [answered for _, _, answered in sent if answered != status]
+    if others:
+        raise MeasurementFailed(f"{len(others)} of {len(sent)} were answered otherwise: {set(others)}")
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

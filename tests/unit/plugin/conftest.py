@@ -1,0 +1,252 @@
+"""The receiver as Airflow's API server mounts it, with a sandbox behind it and a metadata database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import httpx
+import pytest
+from airflow.models import import_all_models
+from airflow.models.asset import AssetActive, AssetEvent, AssetModel
+from airflow.models.base import Base
+from airflow.models.connection import Connection
+from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.trigger import Trigger
+from airflow.models.xcom import XComModel
+from airflow.triggers.base import BaseTrigger
+from airflow.utils.session import create_session
+from fastapi import FastAPI
+from sqlalchemy import delete, func, insert, select
+
+from airflow_provider_workflows.plugin import receiver
+from airflow_provider_workflows.plugin.endpoint import Endpoint
+from airflow_provider_workflows.plugin.endpoints import Endpoints
+from airflow_provider_workflows.plugin.workflows import WorkflowsPlugin
+from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox.service import READY_CASES
+from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
+
+CONN_ID = "workflows_default"
+KEY_CALL = "GET /auth/webhooks/key/{kid}"
+STATUS_CALL = "GET /workflows/{workflowId}"
+KEY_PATH = "/auth/webhooks/key/{kid}"
+STATUS_PATH = "/workflows/{workflowId}"
+AUTHORIZE_CALL = "POST /auth/authorize"
+SIGNED = object()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A row of a task instance.
+
+    :param task_id: its id; its DAG and run are the same for all
+    """
+
+    task_id: str
+
+    @property
+    def key(self) -> dict[str, Any]:
+        return {"dag_id": "nightly", "run_id": "manual__1", "task_id": self.task_id, "map_index": -1}
+
+    @property
+    def row(self) -> TaskInstance:
+        with create_session() as session:
+            return session.scalars(select(TaskInstance).filter_by(**self.key)).one()
+
+    def xcom(self, key: str) -> Any:
+        with create_session() as session:
+            return session.scalar(select(XComModel.value).filter_by(key=key, **self.key))
+
+
+class Database:
+    """The metadata database, with the rows that Airflow would have written."""
+
+    def rows(self) -> dict[str, int]:
+        """Return how many rows each table has that has any."""
+        with create_session() as session:
+            counted = {
+                table.name: session.scalar(select(func.count()).select_from(table)) or 0
+                for table in Base.metadata.sorted_tables
+            }
+        return {name: number for name, number in counted.items() if number}
+
+    def asset(self, uri: str, *, active: bool = True) -> None:
+        """Add an asset; it is active while some DAG names it."""
+        with create_session() as session:
+            asset = AssetModel(name=uri, uri=uri)
+            session.add(asset)
+            session.flush()
+            if active:
+                session.add(AssetActive.for_asset(asset))
+
+    def connection(self, conn_id: str, fields: dict[str, Any], **extra: Any) -> None:
+        """Add a connection, with more in its extra."""
+        given = json.dumps(fields["extra"] | extra)
+        with create_session() as session:
+            session.add(Connection(conn_id, **fields | {"extra": given}))
+
+    def events(self, uri: str | None = None) -> list[tuple[str | None, dict[str, Any]]]:
+        """Return the partition key and the extra of each event, of one asset or of all."""
+        chosen = select(AssetEvent).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        if uri is not None:
+            chosen = chosen.where(AssetModel.uri == uri)
+        with create_session() as session:
+            return [(event.partition_key, event.extra) for event in session.scalars(chosen)]
+
+    def task(self, trigger: BaseTrigger, workflow_id: str | None = None, **changes: Any) -> Task:
+        """Add a task that was deferred a minute ago.
+
+        :param trigger: what it waits with
+        :param workflow_id: what is in its XCom
+        :param changes: of its row, and ``deferred_seconds``, ``classpath`` and ``xcom_key``
+        """
+        task = Task(f"task_{uuid.uuid4().hex}")
+        deferred_at = datetime.now(timezone.utc) - timedelta(seconds=changes.pop("deferred_seconds", 60.0))
+        xcom_key = changes.pop("xcom_key", WORKFLOW_ID_KEY)
+        row = Trigger.from_object(trigger)
+        row.created_date = deferred_at
+        row.classpath = changes.pop("classpath", row.classpath)
+        with create_session() as session:
+            if session.scalar(select(func.count()).select_from(DagRun)) == 0:
+                session.add(
+                    DagRun("nightly", "manual__1", run_type="manual", run_after=deferred_at, state="running")
+                )
+            session.add(row)
+            session.flush()
+            fields = {
+                "pool": "default_pool",
+                "state": "deferred",
+                "next_method": "execute_complete",
+                "next_kwargs": {},
+                "trigger_id": row.id,
+            }
+            session.execute(insert(TaskInstance).values(**task.key | fields | changes))
+            if workflow_id is not None:
+                XComModel.set(xcom_key, workflow_id, serialize=False, session=session, **task.key)
+        return task
+
+    def waiting(self, workflow_id: str, **changes: Any) -> Task:
+        """Add a task that waits for one workflow, as ``task`` does."""
+        return self.task(WorkflowStatusTrigger(workflow_id, CONN_ID, webhooks=True), workflow_id, **changes)
+
+
+@pytest.fixture(scope="session")
+def schema() -> None:
+    from airflow import settings  # noqa: PLC0415
+
+    import_all_models()
+    Base.metadata.create_all(settings.get_engine())
+
+
+@pytest.fixture
+def database(schema: None) -> Iterator[Database]:
+    yield Database()
+    with create_session() as session:
+        for model in (
+            XComModel,
+            TaskInstance,
+            Trigger,
+            DagRun,
+            AssetEvent,
+            AssetActive,
+            AssetModel,
+            Connection,
+        ):
+            session.execute(delete(model))
+
+
+class Api:
+    """Airflow's API server, as far as the service that sends webhooks sees it."""
+
+    def __init__(
+        self, sandbox: Sandbox, endpoints: Endpoints, app: FastAPI, client: httpx.AsyncClient
+    ) -> None:
+        self.sandbox = sandbox
+        self.app = app
+        self.client = client
+        self._endpoints = endpoints
+
+    @property
+    def endpoint(self) -> Endpoint:
+        endpoint = self._endpoints._known[CONN_ID].endpoint
+        assert endpoint is not None
+        return endpoint
+
+    @property
+    def counts(self) -> Counter[str]:
+        return self.endpoint.counts
+
+    async def post(
+        self, body: Any, signature: Any = SIGNED, conn_id: str = CONN_ID, **headers: str
+    ) -> httpx.Response:
+        """Deliver a body, signed by the service unless a signature is given; None is no signature."""
+        if signature is SIGNED:
+            signature = self.sandbox.sign(body)
+        if signature is not None:
+            headers["JWS-SIGNATURE"] = signature
+        return await self.client.post(f"/workflows/webhooks/{conn_id}", content=body, headers=headers)
+
+    async def tell(self, workflow_id: str, **fields: Any) -> int:
+        """Deliver that a workflow has ended, and return the status of the answer."""
+        return (await self.post(json.dumps({"workflowId": workflow_id, **fields}).encode())).status_code
+
+    def run(self, **definition: Any) -> str:
+        """Run a workflow that has ended already, unless ``seconds`` says otherwise, and return its id."""
+        definition_id = self.sandbox.define(**{"seconds": 0.0} | definition)
+        with self.sandbox.client() as client:
+            workflow_id = client.run_workflow(definition_id, next(iter(READY_CASES))).id
+        self.sandbox.counts.reset()
+        return workflow_id
+
+    @property
+    def asked(self) -> tuple[int, int]:
+        """How often the service was asked for a key, and for the status of a workflow."""
+        requests = self.sandbox.counts.requests
+        return requests[KEY_CALL], requests[STATUS_CALL]
+
+
+@pytest.fixture
+def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set a connection to the sandbox."""
+
+    def set_connection(conn_id: str = CONN_ID, **extra: Any) -> None:
+        connection = sandbox.connection
+        given = json.dumps(connection | {"extra": connection["extra"] | extra})
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", given)
+
+    return set_connection
+
+
+@pytest.fixture
+async def api(
+    sandbox: Sandbox, connect: Callable[..., None], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Api]:
+    """The receiver with a connection that takes webhooks, and the sandbox's counts at zero."""
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    connect(webhooks=True)
+    endpoints = Endpoints()
+    monkeypatch.setattr(receiver, "Endpoints", lambda: endpoints)
+    app = FastAPI()
+    (entry,) = WorkflowsPlugin.fastapi_apps
+    app.mount(entry["url_prefix"], type(entry["app"])())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://airflow") as client:
+        yield Api(sandbox, endpoints, app, client)
+    for known in endpoints._known.values():
+        if known.endpoint is not None:
+            await known.endpoint.close()
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Return as soon as ``condition`` holds."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, f"it did not come about in {seconds} seconds"
+        await asyncio.sleep(0.02)

@@ -1,0 +1,267 @@
+"""What a signed delivery is answered: success only once what it tells is safe, and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from airflow_provider_workflows.lineage.assets import completed_uri
+from airflow_provider_workflows.plugin import endpoint, endpoints, receiver
+from tests.unit.plugin.conftest import CONN_ID, KEY_PATH, STATUS_PATH, Api, Database, until
+
+
+@pytest.fixture
+def uri(api: Api, database: Database) -> str:
+    """An asset that some DAG names, of all completions of the sandbox."""
+    uri = completed_uri(api.sandbox.url)
+    database.asset(uri)
+    return uri
+
+
+class Commits:
+    """Lets commits fail, or wait, on demand."""
+
+    def __init__(self) -> None:
+        self.failing = False
+        self.seconds = 0.0
+        self.begun = self.number = 0
+
+    def __call__(self, session: Session) -> None:
+        self.begun += 1
+        time.sleep(self.seconds)
+        if self.failing:
+            raise OperationalError("COMMIT", None, Exception("database is locked"))
+        self.number += 1
+
+
+@pytest.fixture
+def commits() -> Iterator[Commits]:
+    commits = Commits()
+    event.listen(Session, "before_commit", commits)
+    yield commits
+    event.remove(Session, "before_commit", commits)
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
+async def test_a_workflow_that_has_ended_is_written_down(
+    api: Api, database: Database, uri: str, status: str
+) -> None:
+    workflow_id = api.run(status=status)
+    assert await api.tell(workflow_id) == 204
+    assert [extra["status"] for _, extra in database.events()] == [status]
+    assert api.counts == {"taken": 1}
+
+
+@pytest.mark.parametrize(
+    ("definition", "counted"),
+    [
+        ({"seconds": 60.0}, "not ended"),
+        ({"status": "SOMETHING_NEW"}, "not ended"),
+        (None, "unknown workflow"),
+    ],
+    ids=["running", "of a status that means nothing", "unknown"],
+)
+async def test_a_workflow_that_has_not_ended_or_is_unknown_changes_nothing(
+    api: Api, database: Database, uri: str, definition: dict[str, Any] | None, counted: str
+) -> None:
+    workflow_id = str(uuid.uuid4()) if definition is None else api.run(**definition)
+    database.waiting(workflow_id)
+    before = database.rows()
+    assert await api.tell(workflow_id, status="COMPLETED") == 204
+    assert api.counts == {counted: 1}
+    assert database.rows() == before
+
+
+async def test_what_the_webhook_says_of_the_status_does_not_count(
+    api: Api, database: Database, uri: str
+) -> None:
+    assert await api.tell(api.run(status="FAILED"), status="COMPLETED", caseId=str(uuid.uuid4())) == 204
+    ((_, extra),) = database.events()
+    assert extra["status"] == "FAILED"
+
+
+async def test_a_workflow_that_goes_on_is_asked_about_anew_and_taken_when_it_ends(
+    api: Api, database: Database, uri: str
+) -> None:
+    workflow_id = api.run(seconds=0.5)
+    assert await api.tell(workflow_id) == 204
+    assert database.events() == []
+    await asyncio.sleep(0.6)
+    assert await api.tell(workflow_id) == 204
+    assert len(database.events()) == 1
+    assert api.counts == {"not ended": 1, "taken": 1}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"name": "server_error", "status": 500},
+        {"name": "server_error", "status": 502, "form": "empty"},
+        {"name": "rate_limited", "retry_after": 3600},
+        {"name": "forbidden"},
+        {"name": "cut_before"},
+        {"name": "cut_during"},
+        {"name": "truncated_json"},
+        {"name": "html_ok"},
+        {"name": "missing_fields"},
+        {"name": "redirect"},
+    ],
+    ids=lambda fault: f"{fault['name']} {fault.get('status', '')}".strip(),
+)
+async def test_where_the_status_cannot_be_had_the_delivery_comes_again(
+    api: Api, database: Database, uri: str, fault: dict[str, Any]
+) -> None:
+    workflow_id = api.run()
+    api.sandbox.fault(**fault, path=STATUS_PATH, times=1)
+    assert await api.tell(workflow_id) == 503
+    assert database.events() == []
+    assert await api.tell(workflow_id) == 204
+    assert len(database.events()) == 1
+
+
+@pytest.mark.parametrize("path", [KEY_PATH, STATUS_PATH, "/auth/authorize"])
+async def test_a_service_that_is_slow_is_not_waited_for(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    workflow_id = api.run()
+    monkeypatch.setattr(endpoint, "ASK_SECONDS", 0.2)
+    api.sandbox.fault("latency", seconds=3.0, path=path)
+    started = time.monotonic()
+    assert await api.tell(workflow_id) == 503
+    assert time.monotonic() - started < 1.5
+    api.sandbox.clear_faults()
+    assert await api.tell(workflow_id) == 204
+
+
+async def test_the_answer_comes_in_time_whatever_takes_long(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow_id = api.run()
+    monkeypatch.setattr(receiver, "ANSWER_SECONDS", 0.3)
+    api.sandbox.fault("latency", seconds=3.0, path=STATUS_PATH)
+    started = time.monotonic()
+    assert await api.tell(workflow_id) == 503
+    assert time.monotonic() - started < 1.5
+
+
+def test_the_longest_wait_is_shorter_than_the_services_patience() -> None:
+    assert 2 * endpoint.ASK_SECONDS <= receiver.ANSWER_SECONDS <= 9
+
+
+async def test_a_service_that_is_away_makes_deliveries_come_again(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    workflow_id = api.run()
+    assert await api.tell(str(uuid.uuid4())) == 204
+    await asyncio.to_thread(api.sandbox.stop)
+    assert await api.tell(workflow_id) == 503
+    assert "to come again" in caplog.text
+    assert "Traceback" not in caplog.text
+    await asyncio.to_thread(api.sandbox.start)
+    assert await api.tell(workflow_id) == 204
+
+
+async def test_what_could_not_be_committed_is_not_answered_with_success(
+    api: Api, database: Database, uri: str, commits: Commits
+) -> None:
+    workflow_id = api.run()
+    task = database.waiting(workflow_id)
+    commits.failing = True
+    assert await api.tell(workflow_id) == 503
+    commits.failing = False
+    assert (database.events(), task.row.state) == ([], "deferred")
+    assert await api.tell(workflow_id) == 204
+    assert (len(database.events()), task.row.state) == (1, "scheduled")
+
+
+async def test_all_who_wait_for_a_commit_that_fails_are_told(
+    api: Api, database: Database, uri: str, commits: Commits, caplog: pytest.LogCaptureFixture
+) -> None:
+    workflow_ids = [api.run() for _ in range(5)]
+    commits.failing = True
+    assert await asyncio.gather(*(api.tell(each) for each in workflow_ids)) == [503] * 5
+    commits.failing = False
+    assert await asyncio.gather(*(api.tell(each) for each in workflow_ids)) == [204] * 5
+    assert {key for key, _ in database.events()} == set(workflow_ids)
+
+
+async def test_success_is_answered_after_the_commit(api: Api, uri: str, commits: Commits) -> None:
+    workflow_id = api.run()
+    commits.seconds = 0.3
+    answer = asyncio.create_task(api.tell(workflow_id))
+    await until(lambda: commits.begun)
+    await asyncio.sleep(0.1)
+    assert (answer.done(), commits.number) == (False, 0)
+    assert await answer == 204
+    assert commits.number == 1
+
+
+async def test_a_database_that_is_slow_does_not_hold_up_other_deliveries(
+    api: Api, uri: str, commits: Commits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow_id = api.run()
+    await api.post(b"{}")
+    monkeypatch.setattr(receiver, "ANSWER_SECONDS", 0.5)
+    commits.seconds = 1.5
+    slow = asyncio.create_task(api.tell(workflow_id))
+    await asyncio.sleep(0.2)
+    started = time.monotonic()
+    assert (await api.post(b"{}")).status_code == 204
+    assert time.monotonic() - started < 0.3
+    assert await slow == 503
+
+
+async def test_many_deliveries_are_few_transactions(
+    api: Api, database: Database, uri: str, commits: Commits
+) -> None:
+    workflow_ids = [api.run() for _ in range(50)]
+    await api.post(b"{}")
+    commits.number = 0
+    commits.seconds = 0.1
+    assert set(await asyncio.gather(*(api.tell(each) for each in workflow_ids))) == {204}
+    assert commits.number <= 10
+    commits.seconds = 0.0
+    assert {key for key, _ in database.events()} == set(workflow_ids)
+
+
+async def test_more_than_can_be_dealt_with_are_told_to_come_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow_id = api.run(seconds=60.0)
+    await api.post(b"{}")
+    monkeypatch.setattr(receiver, "AT_ONCE", 3)
+    api.sandbox.fault("latency", seconds=0.3, path=STATUS_PATH)
+    answers = await asyncio.gather(*(api.tell(workflow_id) for _ in range(10)))
+    assert sorted(answers) == [204] * 3 + [503] * 7
+    assert await api.tell(workflow_id) == 204
+
+
+async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_the_service_tries_again(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
+    database.connection(CONN_ID, api.sandbox.connection, webhooks=True)
+    monkeypatch.setattr(endpoints, "NOT_FOUND_SECONDS", 0.1)
+
+    def fail(_: Any) -> None:
+        raise OperationalError("SELECT", None, Exception("database is away"))
+
+    event.listen(Session, "do_orm_execute", fail)
+    try:
+        assert (await api.post(b"{}")).status_code == 404
+    finally:
+        event.remove(Session, "do_orm_execute", fail)
+    await asyncio.sleep(0.1)
+    assert (await api.post(b"{}")).status_code == 204
+
+
+def test_a_connection_is_looked_up_again_within_the_services_tries() -> None:
+    assert endpoints.NOT_FOUND_SECONDS <= 10

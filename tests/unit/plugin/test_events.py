@@ -1,0 +1,193 @@
+"""What is taken from a webhook's body, and the asset events that are made of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+
+import pytest
+
+from airflow_provider_workflows.lineage.assets import completed, completed_uri, definition, definition_uri
+from airflow_provider_workflows.plugin import endpoint
+from airflow_provider_workflows.sandbox.service import READY_CASES
+from tests.unit.plugin.conftest import STATUS_CALL, Api, Database
+
+WORKFLOW = "7c1f2a90-3d5e-4b86-9a17-0e4c8b52d6f1"
+OTHER = "e58b0d43-96f2-4c7a-8d31-b27f5a09c3e8"
+DEFINITION = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
+
+NAMING = {
+    "workflowId": {"workflowId": WORKFLOW},
+    "id": {"id": WORKFLOW},
+    "workflowId one level down": {"data": {"workflowId": WORKFLOW}},
+    "id one level down": {"type": "completed", "data": {"id": WORKFLOW}},
+    "id beside workflowId": {"id": OTHER, "workflowId": WORKFLOW},
+    "id above workflowId": {"id": OTHER, "data": {"workflowId": WORKFLOW}},
+    "workflowId at both levels": {"data": {"workflowId": OTHER}, "workflowId": WORKFLOW},
+    "workflowId null": {"workflowId": None, "id": WORKFLOW},
+    "workflowId a number": {"workflowId": 5, "data": {"workflowId": WORKFLOW}},
+    "workflowId an object": {"workflowId": {"id": WORKFLOW}},
+    "capitals": {"workflowId": WORKFLOW.upper()},
+    "blanks": {"workflowId": f" {WORKFLOW}\n"},
+    "much else": {"workflowId": WORKFLOW, "list": [{"id": OTHER}], "size": 10**400, "name": "\ud800"},
+}
+NAMING_BYTES = {name: json.dumps(body).encode() for name, body in NAMING.items()} | {
+    "name twice": f'{{"workflowId": "{OTHER}", "workflowId": "{WORKFLOW}"}}'.encode(),
+    "byte order mark": b"\xef\xbb\xbf" + json.dumps({"id": WORKFLOW}).encode(),
+    "UTF-16": json.dumps({"id": WORKFLOW}).encode("utf-16"),
+    "not a number": f'{{"id": "{WORKFLOW}", "score": NaN}}'.encode(),
+}
+NAMING_NONE = {
+    "nothing": b"",
+    "no JSON": f"workflowId={WORKFLOW}".encode(),
+    "not UTF-8": b'{"id": "\xff"}',
+    "a list": json.dumps([{"workflowId": WORKFLOW}]).encode(),
+    "a text": json.dumps(WORKFLOW).encode(),
+    "a number": b"5",
+    "null": b"null",
+    "an empty object": b"{}",
+    "two objects": b"{}{}",
+    "two levels down": json.dumps({"a": {"b": {"workflowId": WORKFLOW}}}).encode(),
+    "in a list": json.dumps({"data": [{"workflowId": WORKFLOW}]}).encode(),
+    "deep lists": b"[" * 100_000,
+    "deep objects": b'{"a":' * 40_000 + b"1" + b"}" * 40_000,
+    "deep list in an object": b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    "a number of many digits": b'{"id": ' + b"9" * 100_000 + b"}",
+    "a number beyond all": b'{"id": 1e999999}',
+    "many names": json.dumps({f"name{n}": {} for n in range(10_000)}).encode(),
+} | {
+    f"id {value!r}": json.dumps({"workflowId": value}).encode()
+    for value in (
+        True,
+        "",
+        "None",
+        "x",
+        "{{ x }}",
+        [WORKFLOW],
+        f"{WORKFLOW}/result",
+        f"{WORKFLOW}?x=1",
+        "../cases",
+    )
+}
+
+
+def asked_about(api: Api) -> list[str]:
+    return [seen.path for seen in api.sandbox.requests_seen if seen.path.startswith("/workflows/")]
+
+
+@pytest.mark.parametrize("body", NAMING_BYTES.values(), ids=list(NAMING_BYTES))
+async def test_the_workflow_that_a_body_names_is_asked_about(api: Api, body: bytes) -> None:
+    assert (await api.post(body)).status_code == 204
+    assert asked_about(api) == [f"/workflows/{WORKFLOW}"]
+
+
+@pytest.mark.parametrize("body", NAMING_NONE.values(), ids=list(NAMING_NONE))
+async def test_a_body_that_names_no_workflow_is_taken_and_nothing_follows(
+    api: Api, caplog: pytest.LogCaptureFixture, body: bytes
+) -> None:
+    assert (await api.post(body)).status_code == 204
+    assert asked_about(api) == []
+    assert api.counts == {"without a workflow": 1}
+    assert not caplog.records
+
+
+@pytest.fixture
+def uri(api: Api, database: Database) -> str:
+    """An asset that some DAG names, of all completions of the sandbox."""
+    uri = completed(api.sandbox.url).uri
+    database.asset(uri)
+    return uri
+
+
+async def test_a_completion_is_an_event_with_ids_and_status_only(
+    api: Api, database: Database, uri: str
+) -> None:
+    workflow_id = api.run()
+    assert await api.tell(workflow_id, name="Kowalska", caseId=OTHER, result={"x": 1}) == 204
+    extra = {"workflow_id": workflow_id, "case_id": next(iter(READY_CASES)), "status": "COMPLETED"}
+    assert database.events(uri) == [(workflow_id, extra)]
+
+
+async def test_a_completion_is_an_event_of_its_definition_where_the_webhook_names_it(
+    api: Api, database: Database, uri: str
+) -> None:
+    of_definition = definition(DEFINITION.upper(), api.sandbox.url).uri
+    database.asset(of_definition)
+    first, second, third = api.run(), api.run(), api.run()
+    await api.tell(first, workflowDefinitionId=DEFINITION)
+    await api.tell(second)
+    await api.tell(third, workflowDefinitionId="Kowalska")
+    assert [key for key, _ in database.events(uri)] == [first, second, third]
+    assert [key for key, _ in database.events(of_definition)] == [first]
+
+
+async def test_only_assets_that_some_dag_names_get_events(api: Api, database: Database) -> None:
+    database.asset(completed_uri(api.sandbox.url), active=False)
+    database.asset(completed_uri("https://elsewhere.invalid"))
+    database.asset(definition_uri(api.sandbox.url, OTHER))
+    before = database.rows()
+    assert await api.tell(api.run(), workflowDefinitionId=DEFINITION) == 204
+    assert database.rows() == before
+
+
+async def test_a_delivery_that_comes_five_times_is_one_event_and_one_question(
+    api: Api, database: Database, uri: str
+) -> None:
+    workflow_id = api.run()
+    assert [await api.tell(workflow_id) for _ in range(5)] == [204] * 5
+    assert len(database.events(uri)) == 1
+    assert api.asked == (1, 1)
+    assert api.counts == {"taken": 1, "known": 4}
+
+
+async def test_a_delivery_that_comes_five_times_at_once_is_one_event_and_five_questions_at_most(
+    api: Api, database: Database, uri: str
+) -> None:
+    workflow_id = api.run()
+    assert await asyncio.gather(*(api.tell(workflow_id) for _ in range(5))) == [204] * 5
+    assert len(database.events(uri)) == 1
+    assert api.asked[0] == 1
+    assert api.asked[1] <= 5
+
+
+async def test_a_delivery_that_comes_again_to_another_process_is_one_event(
+    api: Api, database: Database, uri: str
+) -> None:
+    workflow_id = api.run()
+    await api.tell(workflow_id)
+    endpoint_before = api.endpoint
+    api._endpoints._known.clear()
+    await api.tell(workflow_id)
+    await endpoint_before.close()
+    assert len(database.events(uri)) == 1
+    assert api.sandbox.counts.requests[STATUS_CALL] == 2
+
+
+async def test_deliveries_in_any_order_are_an_event_each(api: Api, database: Database, uri: str) -> None:
+    workflow_ids = [api.run() for _ in range(20)]
+    told = [*workflow_ids, *reversed(workflow_ids)]
+    assert set(await asyncio.gather(*(api.tell(each) for each in told))) == {204}
+    assert sorted(str(key) for key, _ in database.events(uri)) == sorted(workflow_ids)
+
+
+async def test_few_workflows_that_have_ended_are_remembered(
+    api: Api, database: Database, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "REMEMBERED", 3)
+    for _ in range(6):
+        await api.tell(api.run())
+    assert len(api.endpoint._ended) == 3
+
+
+async def test_an_event_that_is_there_from_elsewhere_does_not_hide_a_completion(
+    api: Api, database: Database, uri: str
+) -> None:
+    other = definition(DEFINITION, api.sandbox.url).uri
+    workflow_id = api.run()
+    await api.tell(workflow_id)
+    database.asset(other)
+    api._endpoints._known[next(iter(api._endpoints._known))].endpoint._ended.clear()
+    await api.tell(workflow_id, workflowDefinitionId=DEFINITION)
+    assert [len(database.events(each)) for each in (uri, other)] == [1, 1]
+    assert uuid.UUID(str(database.events(other)[0][0])) == uuid.UUID(workflow_id)

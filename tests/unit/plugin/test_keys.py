@@ -1,0 +1,226 @@
+"""The service's keys: how often they are asked for, how long they are trusted, and how many are remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.signature import SignatureInvalid, sign
+from airflow_provider_workflows.plugin.keys import (
+    ANOTHER_SECONDS,
+    KEY_SECONDS,
+    REMEMBERED_KEYS,
+    UNKNOWN_AT_ONCE,
+    UNKNOWN_SECONDS,
+    KeyStore,
+)
+from tests.unit.plugin.conftest import KEY_PATH, Api, Database
+
+BODY = b'{"workflowId": "0f6b1c2d-3e4a-4b5c-8d7e-9f0a1b2c3d4e"}'
+PRIVATE = rsa.generate_private_key(65537, 2048)
+PUBLIC = PRIVATE.public_key()
+PEM = PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+class Service:
+    """Knows some keys, and the time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.asked: Counter[str] = Counter()
+        self.keys: dict[str, str] = {}
+        self.error: Exception | None = None
+        self.store = KeyStore(self.fetch, lambda: self.now)
+
+    async def fetch(self, key_id: str) -> str:
+        self.asked[key_id] += 1
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        if key_id not in self.keys:
+            raise errors.NotFound("There is no such key.", status=404)
+        return self.keys[key_id]
+
+    def new_key(self) -> str:
+        key_id = str(uuid.uuid4())
+        self.keys[key_id] = PEM
+        return key_id
+
+    async def refuses(self, key_id: str) -> bool:
+        try:
+            await self.store.key(key_id)
+        except SignatureInvalid:
+            return True
+        return False
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+async def test_a_key_is_asked_for_once_however_many_need_it(service: Service) -> None:
+    key_id = service.new_key()
+    found = await asyncio.gather(*(service.store.key(key_id) for _ in range(100)))
+    assert found == [PUBLIC] * 100
+    assert service.asked == {key_id: 1}
+
+
+async def test_a_key_is_asked_for_again_when_it_is_old(service: Service) -> None:
+    key_id = service.new_key()
+    await service.store.key(key_id)
+    service.now += KEY_SECONDS - 1
+    await service.store.key(key_id)
+    assert service.asked[key_id] == 1
+    service.now += 1
+    await asyncio.gather(*(service.store.key(key_id) for _ in range(100)))
+    assert service.asked[key_id] == 2
+
+
+async def test_a_key_that_was_withdrawn_is_refused_once_it_is_old(service: Service) -> None:
+    key_id = service.new_key()
+    await service.store.key(key_id)
+    service.keys.clear()
+    service.now += KEY_SECONDS
+    assert await service.refuses(key_id)
+    assert await service.refuses(key_id)
+    assert service.asked[key_id] == 2
+
+
+async def test_a_key_that_is_unknown_is_asked_for_again_after_a_while(service: Service) -> None:
+    key_id = str(uuid.uuid4())
+    assert await service.refuses(key_id)
+    service.keys[key_id] = PEM
+    service.now += UNKNOWN_SECONDS - 1
+    assert await service.refuses(key_id)
+    assert service.asked[key_id] == 1
+    service.now += 1
+    assert not await service.refuses(key_id)
+
+
+async def test_keys_that_are_invented_are_asked_for_slowly(service: Service) -> None:
+    await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(1000)))
+    assert service.asked.total() == UNKNOWN_AT_ONCE
+    for _ in range(10):
+        service.now += ANOTHER_SECONDS
+        await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
+    assert service.asked.total() == UNKNOWN_AT_ONCE + 10
+    service.now += 1_000_000
+    await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
+    assert service.asked.total() == 2 * UNKNOWN_AT_ONCE + 10
+
+
+async def test_a_flood_does_not_keep_a_known_key_from_being_used_or_renewed(service: Service) -> None:
+    key_id = service.new_key()
+    await service.store.key(key_id)
+    service.now += KEY_SECONDS
+    await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
+    assert await service.store.key(key_id) == PUBLIC
+
+
+async def test_a_new_key_is_taken_after_a_flood(service: Service) -> None:
+    await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
+    key_id = service.new_key()
+    assert await service.refuses(key_id)
+    service.now += ANOTHER_SECONDS
+    assert not await service.refuses(key_id)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_few_keys_are_remembered(service: Service, known: bool) -> None:
+    for _ in range(REMEMBERED_KEYS * 2):
+        service.now += ANOTHER_SECONDS
+        await service.refuses(service.new_key() if known else str(uuid.uuid4()))
+    kept = service.store._known if known else service.store._unknown
+    assert len(kept) == REMEMBERED_KEYS
+
+
+async def test_the_key_that_was_used_least_recently_is_forgotten_first(service: Service) -> None:
+    used = service.new_key()
+    await service.store.key(used)
+    for _ in range(REMEMBERED_KEYS * 2):
+        service.now += 1
+        # As many as may be, whatever the time between them.
+        service.store._allowed = 1
+        await service.store.key(service.new_key())
+        await service.store.key(used)
+    assert service.asked[used] == 1
+
+
+async def test_a_service_that_cannot_be_asked_makes_no_key_unknown(service: Service) -> None:
+    key_id = service.new_key()
+    service.error = errors.ServiceUnreachable("It is away.")
+    with pytest.raises(errors.ServiceUnreachable):
+        await service.store.key(key_id)
+    service.error = None
+    assert await service.store.key(key_id) == PUBLIC
+
+
+async def test_a_thousand_invented_keys_cost_a_handful_of_requests(api: Api, database: Database) -> None:
+    before = database.rows()
+    signatures = [sign(BODY, PRIVATE, str(uuid.uuid4())) for _ in range(1000)]
+    answers = [
+        await asyncio.gather(*(api.post(BODY, one) for one in signatures[n : n + 100]))
+        for n in range(0, 1000, 100)
+    ]
+    assert {answer.status_code for some in answers for answer in some} == {401}
+    assert api.sandbox.counts.total_requests == sum(api.asked) == UNKNOWN_AT_ONCE
+    assert api.asked[1] == 0
+    assert database.rows() == before
+
+
+async def test_a_hundred_deliveries_cost_one_key_request(api: Api) -> None:
+    answers = await asyncio.gather(*(api.post(b"{}") for _ in range(100)))
+    assert {answer.status_code for answer in answers} == {204}
+    assert api.asked == (1, 0)
+
+
+async def test_keys_come_from_the_connections_host_without_a_token(api: Api) -> None:
+    await api.post(b"{}")
+    (seen,) = api.sandbox.requests_seen
+    assert seen.path.startswith("/auth/webhooks/key/")
+    assert "authorization" not in seen.headers
+
+
+async def test_a_rotated_key_is_taken_and_one_withdrawn_refused(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = api.sandbox.sign(b"{}")
+    assert (await api.post(b"{}", old)).status_code == 204
+    store = api.endpoint._keys
+    now = store._clock()
+    monkeypatch.setattr(store, "_clock", lambda: now)
+    api.sandbox.webhooks.rotate_key(keep_old=False)
+    assert (await api.post(b"{}")).status_code == 204
+    assert (await api.post(b"{}", old)).status_code == 204
+    monkeypatch.setattr(store, "_clock", lambda: now + KEY_SECONDS)
+    assert (await api.post(b"{}", old)).status_code == 401
+    assert (await api.post(b"{}")).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ({"name": "server_error", "status": 500}, 503),
+        ({"name": "server_error", "status": 503, "form": "html"}, 503),
+        ({"name": "rate_limited", "retry_after": 3600}, 503),
+        ({"name": "forbidden"}, 503),
+        ({"name": "redirect"}, 503),
+        ({"name": "cut_before"}, 503),
+        ({"name": "cut_during"}, 503),
+        ({"name": "html_ok"}, 401),
+    ],
+    ids=lambda value: value.get("form", value["name"]) if isinstance(value, dict) else str(value),
+)
+async def test_where_the_key_cannot_be_had_the_delivery_is_not_taken_and_the_next_is(
+    api: Api, fault: dict[str, object], status: int
+) -> None:
+    api.sandbox.fault(**fault, path=KEY_PATH, times=1)
+    assert (await api.post(b"{}")).status_code == status
+    assert (await api.post(b"{}")).status_code == 204

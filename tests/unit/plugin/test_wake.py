@@ -1,0 +1,169 @@
+"""Tasks that wait for a workflow are resumed when it has ended, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from airflow.models import trigger as airflow_trigger
+
+from airflow_provider_workflows.lineage.assets import completed_uri
+from airflow_provider_workflows.plugin import wake
+from airflow_provider_workflows.triggers import workflow_status
+from tests.unit.plugin.conftest import Api, Database, Task, until
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Let tasks be resumed so many seconds after they were deferred."""
+    monkeypatch.setattr(workflow_status, "HEARTBEATS_BEFORE_EVENT", 0.2)
+    return workflow_status.seconds_before_event()
+
+
+def facts(task: Task) -> dict[str, Any]:
+    row = task.row
+    names = ("state", "next_method", "next_kwargs", "trigger_id", "scheduled_dttm")
+    return {name: getattr(row, name) for name in names}
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
+async def test_a_task_that_waits_is_resumed_with_what_the_service_says(
+    api: Api, database: Database, status: str
+) -> None:
+    workflow_id = api.run(status=status)
+    task = database.waiting(workflow_id, next_kwargs={"wait": 5})
+    assert await api.tell(workflow_id) == 204
+    row = task.row
+    assert (row.state, row.trigger_id, row.next_method) == ("scheduled", None, "execute_complete")
+    assert row.next_kwargs == {"wait": 5, "event": {"workflow_id": workflow_id, "status": status}}
+    assert row.scheduled_dttm is not None
+
+
+async def test_all_tasks_that_wait_for_one_workflow_are_resumed(api: Api, database: Database) -> None:
+    workflow_id = api.run()
+    tasks = [database.waiting(workflow_id) for _ in range(3)]
+    await api.tell(workflow_id)
+    assert [task.row.state for task in tasks] == ["scheduled"] * 3
+
+
+async def test_many_tasks_are_each_resumed_for_their_own_workflow(api: Api, database: Database) -> None:
+    waiting = {workflow_id: database.waiting(workflow_id) for workflow_id in [api.run() for _ in range(20)]}
+    await asyncio.gather(*(api.tell(each) for each in waiting))
+    events = {each: task.row.next_kwargs["event"]["workflow_id"] for each, task in waiting.items()}
+    assert events == {each: each for each in waiting}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "running"},
+        {"state": "up_for_retry"},
+        {"state": "success"},
+        {"state": "failed"},
+        {"state": "scheduled"},
+        {"state": None},
+        {"next_method": "execute_other"},
+        {"next_method": None},
+        {"classpath": "airflow.providers.standard.triggers.temporal.DateTimeTrigger"},
+        {"xcom_key": "return_value"},
+        {"trigger_id": None},
+    ],
+    ids=str,
+)
+async def test_a_task_that_does_not_wait_for_it_is_left_alone(
+    api: Api, database: Database, changes: dict[str, Any]
+) -> None:
+    workflow_id = api.run()
+    task = database.waiting(workflow_id, **changes)
+    before = facts(task)
+    assert await api.tell(workflow_id) == 204
+    assert facts(task) == before
+
+
+async def test_a_task_that_waits_for_another_workflow_is_left_alone(api: Api, database: Database) -> None:
+    workflow_id = api.run()
+    others = [
+        database.waiting(other) for other in (str(uuid.uuid4()), workflow_id[:-1], f"{workflow_id}0", "%")
+    ]
+    before = [facts(task) for task in others]
+    assert await api.tell(workflow_id) == 204
+    assert [facts(task) for task in others] == before
+
+
+async def test_a_task_that_was_resumed_is_left_alone_when_the_delivery_comes_again(
+    api: Api, database: Database
+) -> None:
+    workflow_id = api.run()
+    task = database.waiting(workflow_id)
+    await api.tell(workflow_id)
+    before = facts(task)
+    api.endpoint._ended.clear()
+    await api.tell(workflow_id)
+    assert facts(task) == before
+
+
+async def test_a_task_that_was_deferred_a_moment_ago_is_resumed_as_soon_as_it_may_be(
+    api: Api, database: Database, soon: float
+) -> None:
+    workflow_id = api.run()
+    young = database.waiting(workflow_id, deferred_seconds=0.0)
+    old = database.waiting(workflow_id)
+    assert await api.tell(workflow_id) == 204
+    assert [young.row.state, old.row.state] == ["deferred", "scheduled"]
+    await asyncio.sleep(soon / 2)
+    assert young.row.state == "deferred"
+    await until(lambda: young.row.state == "scheduled", soon)
+    assert young.row.next_kwargs == {"event": {"workflow_id": workflow_id, "status": "COMPLETED"}}
+
+
+async def test_a_task_that_is_resumed_later_makes_no_second_event(
+    api: Api, database: Database, soon: float
+) -> None:
+    uri = completed_uri(api.sandbox.url)
+    database.asset(uri)
+    workflow_id = api.run()
+    task = database.waiting(workflow_id, deferred_seconds=0.0)
+    await api.tell(workflow_id)
+    assert len(database.events(uri)) == 1
+    await until(lambda: task.row.state == "scheduled")
+    assert len(database.events(uri)) == 1
+
+
+async def test_a_task_that_is_to_be_resumed_later_costs_nothing_when_the_receiver_ends_before(
+    api: Api, database: Database, soon: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    workflow_id = api.run()
+    task = database.waiting(workflow_id, deferred_seconds=0.0)
+    await api.tell(workflow_id)
+    await api.endpoint.close()
+    await asyncio.sleep(soon + 0.2)
+    assert task.row.state == "deferred"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.fixture
+def other_airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An Airflow whose internals are not as expected."""
+    monkeypatch.setattr(airflow_trigger, "handle_event_submit", lambda event, task: None)
+    wake.can_wake.cache_clear()
+    yield
+    wake.can_wake.cache_clear()
+
+
+async def test_where_airflow_is_not_as_expected_nothing_is_resumed_and_that_is_said_once(
+    other_airflow: None, api: Api, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = completed_uri(api.sandbox.url)
+    database.asset(uri)
+    tasks = []
+    for _ in range(3):
+        workflow_id = api.run()
+        tasks.append(database.waiting(workflow_id))
+        assert await api.tell(workflow_id) == 204
+    assert [task.row.state for task in tasks] == ["deferred"] * 3
+    assert len(database.events(uri)) == 3
+    assert len([record for record in caplog.records if "cannot resume tasks" in record.message]) == 1
