@@ -8,7 +8,7 @@ environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-fast bench bench-batch lint types constraints clean environment tools
+.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-fast bench bench-batch bench-webhooks lint types constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -47,6 +47,9 @@ bench: environment ## measure what waiting costs, next to other providers, in 8 
 
 bench-batch: tools ## measure a batch next to mapped tasks, and how it grows, in half an hour (ARGUMENTS=--help)
 	@$(run) benchmarks.batch $(ARGUMENTS)
+
+bench-webhooks: tools ## measure how soon webhooks wake tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
+	@$(run) benchmarks.webhooks $(ARGUMENTS)
 
 lint: tools ## check style and formatting with ruff
 	$(run) ruff check .

@@ -77,7 +77,11 @@ class Driver:
         """Start mapped runs, and return the DAG run and its cases once all are submitted."""
         with self._sandbox.client() as client:
             case_ids = [client.create_case().case_id for _ in range(number)]
-        conf = {"case_ids": case_ids, "definition": self._definition(), "connection": connection}
+        conf: dict[str, object] = {
+            "case_ids": case_ids,
+            "definition": self._definition(),
+            "connection": connection,
+        }
         return self._submitted(MAPPED, conf, number), case_ids
 
     def batch(self, connection: str) -> str:
@@ -85,7 +89,7 @@ class Driver:
         cases = self._folder / f"{connection}.jsonl"
         rows = ({"key": f"key-{number}", "first_name": "Johanna"} for number in range(ROWS))
         cases.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        conf = {
+        conf: dict[str, object] = {
             "cases": str(cases),
             "output": str(self._folder / connection),
             "definition": self._definition(),
