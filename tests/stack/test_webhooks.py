@@ -29,7 +29,7 @@ RUNS = int(os.environ.get("WEBHOOK_RUNS", "100"))
 POLLED_RUNS = int(os.environ.get("WEBHOOK_POLLED_RUNS", "30"))
 ROWS = int(os.environ.get("WEBHOOK_ROWS", "500"))
 COMPLETIONS = int(os.environ.get("WEBHOOK_COMPLETIONS", "10"))
-SECONDS = (20.0, 60.0)
+SECONDS = (15.0, 40.0)
 DOUBLED, LOST, EARLY = 1 / 3, 0.1, 0.1
 #: The trigger's, once it may fire, and the receiver's.
 LOOKS_WHEN_TOLD = 2

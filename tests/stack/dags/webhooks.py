@@ -10,7 +10,7 @@ from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 
 #: Soon enough that a test can wait for those whose webhook is lost, and after the end of those that are told.
-MAX_POLL_INTERVAL_SECONDS = 75.0
+MAX_POLL_INTERVAL_SECONDS = 50.0
 
 with DAG(
     "webhooks_mapped",
