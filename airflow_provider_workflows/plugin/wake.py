@@ -52,6 +52,8 @@ def can_wake() -> bool:
 def wake(completions: Mapping[str, Completion], conn_id: str, session: Session) -> dict[str, float]:
     """Resume each task that is deferred for one of the workflows, and tell the batches that wait of the others.
 
+    Tasks and batches of other connections are left alone.
+
     :param completions: workflows that have ended, by id
     :param conn_id: id of the connection whose webhooks these are
     :param session: of the metadata database; the caller commits
@@ -64,8 +66,8 @@ def wake(completions: Mapping[str, Completion], conn_id: str, session: Session) 
     from airflow.utils.state import TaskInstanceState  # noqa: PLC0415
     from sqlalchemy import String, cast, select  # noqa: PLC0415
 
-    waiting = session.execute(
-        select(TaskInstance, XComModel.value, Trigger.created_date)
+    found = session.execute(
+        select(TaskInstance, XComModel.value, Trigger)
         .join(Trigger, Trigger.id == TaskInstance.trigger_id)
         .join(
             XComModel,
@@ -84,10 +86,12 @@ def wake(completions: Mapping[str, Completion], conn_id: str, session: Session) 
         )
         .with_for_update(of=TaskInstance)
     ).all()
+    # Another connection's service is to say itself how its workflow stands, whatever id this one has given away.
+    waiting = [row for row in found if row[2].kwargs.get("workflows_conn_id") == conn_id]
     too_early: dict[str, float] = {}
     now = datetime.now(timezone.utc)
-    for task_instance, workflow_id, deferred_at in waiting:
-        seconds = (deferred_at + timedelta(seconds=seconds_before_event()) - now).total_seconds()
+    for task_instance, workflow_id, trigger in waiting:
+        seconds = (trigger.created_date + timedelta(seconds=seconds_before_event()) - now).total_seconds()
         if seconds > 0:
             too_early[workflow_id] = max(seconds, too_early.get(workflow_id, 0.0))
             continue

@@ -46,7 +46,8 @@ async def test_a_connection_without_webhooks_is_as_one_that_does_not_exist(
 async def test_a_connection_of_another_type_is_as_one_that_does_not_exist(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps({"conn_type": "http", "extra": {"webhooks": True}}))
+    other = api.sandbox.connection | {"conn_type": "http", "extra": {"webhooks": True}}
+    monkeypatch.setenv("AIRFLOW_CONN_OTHER", json.dumps(other))
     assert essence(await api.post(BODY, conn_id="other")) == essence(await api.post(BODY, conn_id="unknown"))
 
 

@@ -14,6 +14,7 @@ from airflow.models import trigger as airflow_trigger
 from airflow_provider_workflows.lineage.assets import completed_uri
 from airflow_provider_workflows.plugin import wake
 from airflow_provider_workflows.triggers import workflow_status
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from tests.unit.plugin.conftest import Api, Database, Task, until
 
 
@@ -92,6 +93,17 @@ async def test_a_task_that_waits_for_another_workflow_is_left_alone(api: Api, da
     before = [facts(task) for task in others]
     assert await api.tell(workflow_id) == 204
     assert [facts(task) for task in others] == before
+
+
+async def test_a_task_of_another_connection_is_not_resumed_by_what_this_one_s_service_says(
+    api: Api, database: Database
+) -> None:
+    workflow_id = api.run()
+    trigger = WorkflowStatusTrigger(workflow_id, "workflows_production", webhooks=True)
+    task = database.task(trigger, workflow_id)
+    before = facts(task)
+    assert await api.tell(workflow_id) == 204
+    assert facts(task) == before
 
 
 async def test_a_task_that_was_resumed_is_left_alone_when_the_delivery_comes_again(
