@@ -4,38 +4,87 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.models import identifier
 from airflow_provider_workflows.api.personal import personal_values
+from airflow_provider_workflows.batch.storage import shown
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.masking import mask_in_logs
+from airflow_provider_workflows.results import as_json, result_path, write_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.results import ResultHandle
+
+#: What an XCom may hold of a result, in bytes, so that it stays below what databases and APIs take in one value.
+RESULT_MAX_XCOM_BYTES = 48 * 1024
 
 
 class GetWorkflowResultOperator(WorkflowsOperator):
-    """Fetch the result of a completed workflow (``GET /workflows/{workflowId}/result``) and return all of it.
+    """Fetch the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
-    The result holds the case's personal data, and travels as an XCom: see the README on who can read it.
+    The result holds the case's personal data. Without ``output`` all of it travels as an XCom: see the README on
+    who can read it. With ``output`` it is written there, and the XCom is a handle, without any of it, which
+    ``read_result`` reads the file by.
 
     :param workflow_id: id of the workflow (templated)
+    :param output: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or of a
+        folder for a file named by the workflow's id. Its readers must reach it
+    :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output``
     :param workflows_conn_id: id of the connection
+    :return: the result under the API's names, unknown fields included; with ``output`` a ``ResultHandle``
+    :raises InvalidInput: when ``output`` is no such place, or the result is too large without one
     :raises WorkflowNotCompleted: naming the status; ``WorkflowFailed`` where it is a failure status
     :raises NotFound: when there is no workflow of that id
     """
 
-    template_fields: Sequence[str] = ("workflow_id", "workflows_conn_id")
+    template_fields: Sequence[str] = ("workflow_id", "result_output", "workflows_conn_id")
 
-    def __init__(self, *, workflow_id: Text, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        workflow_id: Text,
+        output: Text | ObjectStoragePath | None = None,
+        result_max_xcom_bytes: int = RESULT_MAX_XCOM_BYTES,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        number = result_max_xcom_bytes
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise InvalidInput("result_max_xcom_bytes must be a whole number of at least 1")
         self.workflow_id = cast("str", workflow_id)
+        # ``BaseOperator.output`` is what the task returns.
+        self.result_output = output
+        self.result_max_xcom_bytes = number
+        self._with_output = output is not None
 
-    def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any]:  # noqa: ARG002
-        """Return the result under the API's names, unknown fields included."""
-        result = client.read_result(self.workflow_id).json_object()
+    def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any] | ResultHandle:  # noqa: ARG002
+        """Return the result, or its handle once it is written."""
+        workflow_id = identifier("workflow_id", self.workflow_id)
+        # One that was given and turned out to be None is no leave to put the result into an XCom.
+        path = result_path(self.result_output, workflow_id) if self._with_output else None
+        result = client.read_result(workflow_id).json_object()
         mask_in_logs(personal_values(result))
-        self.log.info("Fetched the result of workflow %s.", self.workflow_id)
-        return result
+        if path is None:
+            self._require_small(result)
+            self.log.info("Fetched the result of workflow %s.", workflow_id)
+            return result
+        status = client.read_workflow(workflow_id).status
+        handle = write_result(path, result, workflow_id=workflow_id, status=status)
+        self.log.info(
+            "The result of workflow %s is in %s, %s bytes.", workflow_id, shown(path), f"{handle['size']:,}"
+        )
+        return handle
+
+    def _require_small(self, result: dict[str, Any]) -> None:
+        size = len(as_json(result))
+        if size > self.result_max_xcom_bytes:
+            raise InvalidInput(
+                f"The result of workflow {self.workflow_id} has {size:,} bytes, and an XCom takes "
+                f"{self.result_max_xcom_bytes:,} (result_max_xcom_bytes). Give the task an output, such as "
+                "output='s3://bucket/results', and read it with read_result"
+            )

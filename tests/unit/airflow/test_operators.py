@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +16,9 @@ from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
-from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
+from airflow_provider_workflows.operators.result import RESULT_MAX_XCOM_BYTES, GetWorkflowResultOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.results import as_json, read_result
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 
 from .conftest import TaskInstance, TaskStateStore
@@ -355,3 +360,107 @@ class TestGetResult:
 
         with pytest.raises(errors.WorkflowNotCompleted, match="RUNNING"):
             run(GetWorkflowResultOperator(task_id="result", workflow_id=workflow_id))
+
+
+def completed(sandbox: Sandbox, **result: Any) -> str:
+    """Return the id of a workflow that has completed with this result."""
+    definition = sandbox.define(seconds=0.0, result=result)
+    case_id = new_case()
+    started = run(RunWorkflowOperator(task_id="run", workflow_definition_id=definition, case_id=case_id))
+    assert isinstance(started, str)
+    return started
+
+
+def fetch(workflow_id: str, **arguments: Any) -> Any:
+    return run(GetWorkflowResultOperator(task_id="result", workflow_id=workflow_id, **arguments))
+
+
+class TestResultByReference:
+    def test_is_written_as_json_and_the_handle_has_nothing_out_of_it(
+        self, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        workflow_id = completed(sandbox, decision="PASS", text="żółw")
+
+        handle = fetch(workflow_id, output=str(tmp_path / "results" / "one.json"))
+
+        content = (tmp_path / "results" / "one.json").read_bytes()
+        case_id = json.loads(content)["caseId"]
+        assert handle == {
+            "uri": f"{tmp_path}/results/one.json",
+            "workflow_id": workflow_id,
+            "case_id": case_id,
+            "status": "COMPLETED",
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        assert json.loads(content)["text"] == "żółw"
+        assert len(json.dumps(handle)) < 500
+
+    def test_is_what_the_task_returns_without_an_output(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        workflow_id = completed(sandbox, deep={"list": [1, None]})
+        assert read_result(fetch(workflow_id, output=str(tmp_path))) == fetch(workflow_id)
+
+    def test_goes_into_a_file_of_its_own_in_a_folder(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        workflow_ids = [completed(sandbox) for _ in range(2)]
+        for workflow_id in workflow_ids:
+            fetch(workflow_id, output=str(tmp_path))
+        assert {path.name for path in tmp_path.iterdir()} == {f"{each}.json" for each in workflow_ids}
+
+    def test_takes_the_place_of_what_an_earlier_try_wrote(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        workflow_id = completed(sandbox)
+        first = fetch(workflow_id, output=str(tmp_path))
+        assert fetch(workflow_id, output=str(tmp_path)) == first
+        assert len(list(tmp_path.iterdir())) == 1
+
+    @pytest.mark.parametrize(
+        ("output", "problem"),
+        [(None, "output"), ("", "empty"), ("results", "output"), ("{{ x }}", "empty")],
+    )
+    def test_an_output_that_is_no_place_is_refused_before_anything_is_sent(
+        self, sandbox: Sandbox, output: str | None, problem: str
+    ) -> None:
+        workflow_id = completed(sandbox)
+        operator = GetWorkflowResultOperator(task_id="result", workflow_id=workflow_id, output="/tmp/given")
+        operator.result_output = output
+        sandbox.counts.reset()
+        with pytest.raises(errors.InvalidInput, match=problem):
+            run(operator)
+        assert not sandbox.counts.requests
+
+    def test_a_large_one_without_an_output_is_refused_with_what_to_do(self, sandbox: Sandbox) -> None:
+        workflow_id = completed(sandbox, text="x" * RESULT_MAX_XCOM_BYTES)
+        with pytest.raises(errors.InvalidInput, match=r"an XCom takes 49,152 .*output="):
+            fetch(workflow_id)
+
+    def test_one_of_exactly_the_limit_is_returned(self, sandbox: Sandbox) -> None:
+        workflow_id = completed(sandbox)
+        size = len(as_json(fetch(workflow_id)))
+        assert fetch(workflow_id, result_max_xcom_bytes=size)
+        with pytest.raises(errors.InvalidInput, match="result_max_xcom_bytes"):
+            fetch(workflow_id, result_max_xcom_bytes=size - 1)
+
+    @pytest.mark.parametrize("number", [0, -1, 1.5, True, "48"])
+    def test_a_limit_that_is_none_is_refused(self, number: Any) -> None:
+        with pytest.raises(errors.InvalidInput, match="result_max_xcom_bytes must be"):
+            GetWorkflowResultOperator(task_id="result", workflow_id="w", result_max_xcom_bytes=number)
+
+    @pytest.mark.parametrize(
+        "change",
+        [lambda content: content + b" ", lambda content: content[:-1], lambda content: b"[" + content[1:]],
+        ids=["longer", "shorter", "other"],
+    )
+    def test_a_file_that_was_changed_is_not_read(
+        self, sandbox: Sandbox, tmp_path: Path, change: Callable[[bytes], bytes]
+    ) -> None:
+        file = tmp_path / "one.json"
+        handle = fetch(completed(sandbox), output=str(file))
+        file.write_bytes(change(file.read_bytes()))
+        with pytest.raises(errors.InvalidInput, match="it was changed"):
+            read_result(handle)
+
+    @pytest.mark.parametrize(
+        "handle", [None, {}, "file:///x.json", {"uri": "/x.json", "size": "1", "sha256": ""}]
+    )
+    def test_what_is_no_handle_is_not_read(self, handle: Any) -> None:
+        with pytest.raises(errors.InvalidInput, match="read_result takes the handle"):
+            read_result(handle)
