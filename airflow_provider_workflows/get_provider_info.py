@@ -42,6 +42,13 @@ def get_provider_info() -> dict[str, Any]:
         ),
         "sensors": modules("sensors.workflow_status"),
         "triggers": modules("triggers.workflow_status", "triggers.batch_status"),
+        "asset-uris": [
+            {
+                "schemes": ["workflows"],
+                "handler": f"{_PACKAGE}.lineage.assets.normalized_uri",
+                "factory": f"{_PACKAGE}.lineage.assets.create_asset",
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "workflows",

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Asset, Param, task
 
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
@@ -43,6 +43,8 @@ with DAG(
         # A rate is wanted of a definition whose runs all fail, too. Where only whole results will do, leave this
         # out; with 0.05 it succeeds as long as at most 5 % of the rows fail.
         on_failure="succeed",
+        # What DAGs are scheduled on that work on the results: see workflows_downstream.
+        outlets=[Asset("workflows_nightly_results")],
         retries=3,
     ).expand(workflow_definition_id=DEFINITIONS)
 

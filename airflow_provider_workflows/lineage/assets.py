@@ -1,13 +1,24 @@
-"""The assets that completions of workflows are events of."""
+"""The assets of workflows: what completions, results and batches are events of.
+
+``workflows://<host>/definitions/<workflow definition id>`` and ``workflows://<host>/completed``.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.sdk import Asset
 
+from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import identifier
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+#: The alias that all assets of definitions of which there were events belong to.
+ALIAS = "workflows"
 
 
 def completed_uri(host: str) -> str:
@@ -15,12 +26,12 @@ def completed_uri(host: str) -> str:
 
     :param host: base URL of the service
     """
-    return f"workflows://{urlsplit(host).netloc}/completed"
+    return f"workflows://{urlsplit(host).netloc.lower()}/completed"
 
 
 def definition_uri(host: str, workflow_definition_id: str) -> str:
     """Return the URI of the asset that the completions of one workflow definition are events of."""
-    return f"workflows://{urlsplit(host).netloc}/definitions/{workflow_definition_id}"
+    return f"workflows://{urlsplit(host).netloc.lower()}/definitions/{workflow_definition_id.lower()}"
 
 
 def completed(host: str = DEFAULT_HOST) -> Asset:
@@ -35,8 +46,45 @@ def completed(host: str = DEFAULT_HOST) -> Asset:
 
 
 def definition(workflow_definition_id: str, host: str = DEFAULT_HOST) -> Asset:
-    """Return the asset of one workflow definition's completions; as ``completed``, where webhooks name it.
+    """Return the asset of one workflow definition.
+
+    Its events are of two kinds. Tasks that have waited for a run, fetched a result or run a batch make events
+    without a partition key, for DAGs with ``schedule=[definition(...)]``; a batch has one when it is given one.
+    Webhooks make events as of ``completed``, where they name the definition, for a ``PartitionedAssetTimetable``.
 
     :raises InvalidInput: when the id is none
     """
-    return Asset(definition_uri(host, identifier("workflow_definition_id", workflow_definition_id).lower()))
+    return Asset(definition_uri(host, identifier("workflow_definition_id", workflow_definition_id)))
+
+
+def create_asset(*, host: str, workflow_definition_id: str, extra: dict[str, Any] | None = None) -> Asset:
+    """Return the asset of one workflow definition, as Airflow's hook lineage asks for it (scheme ``workflows``).
+
+    :param host: the service's host, with its port where that is not the default, or its base URL
+    :raises InvalidInput: when the id is none
+    """
+    base_url = host if "://" in host else f"https://{host}"
+    uri = definition_uri(base_url, identifier("workflow_definition_id", workflow_definition_id))
+    return Asset(uri, extra=extra or {})
+
+
+def normalized_uri(parts: SplitResult) -> SplitResult:
+    """Return a URI of the scheme ``workflows`` in the one spelling that its events have.
+
+    :raises ValueError: saying how such a URI looks, when it is none
+    """
+    kind, _, name = parts.path.strip("/").partition("/")
+    if not parts.netloc or (kind, bool(name)) not in (("definitions", True), ("completed", False)):
+        raise ValueError(
+            "An asset of workflows is workflows://<host>/definitions/<workflow definition id> or "
+            f"workflows://<host>/completed, and not {parts.geturl()}"
+        )
+    path = "/completed" if kind == "completed" else f"/definitions/{_definition_id(name)}"
+    return parts._replace(netloc=parts.netloc.lower(), path=path, query="", fragment="")
+
+
+def _definition_id(value: str) -> str:
+    try:
+        return identifier("workflow_definition_id", value).lower()
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None

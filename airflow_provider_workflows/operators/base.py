@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.lineage.task import TaskLineage
 
 #: An argument that may come from another task: ``case_id=create_case.output``.
 Text: TypeAlias = "str | XComArg"
@@ -41,6 +42,8 @@ class WorkflowsOperator(BaseOperator):
         kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
         super().__init__(**kwargs)
         self.workflows_conn_id = workflows_conn_id
+        #: What the task has read and brought about, as far as it has come.
+        self.lineage: TaskLineage | None = None
 
     @functools.cached_property
     def hook(self) -> WorkflowsHook:

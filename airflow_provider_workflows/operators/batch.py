@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
@@ -19,9 +20,11 @@ from airflow_provider_workflows.api.waiting import (
 )
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
-from airflow_provider_workflows.batch.storage import storage_path
+from airflow_provider_workflows.batch.storage import shown, storage_path
 from airflow_provider_workflows.batch.verdict import Failing, summary_of, verdict
 from airflow_provider_workflows.hooks.workflows import shared_tokens
+from airflow_provider_workflows.lineage.events import emit, partition_key_of
+from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
 from airflow_provider_workflows.operators.masking import Masked, covered_where_personal, uncovered
@@ -32,7 +35,7 @@ from airflow_provider_workflows.triggers.hints import HINTS_KEY, with_hints
 from airflow_provider_workflows.triggers.workflow_status import earliest_event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
@@ -73,6 +76,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         the run's age
     :param max_poll_interval: seconds between two looks at a run at most
     :param error_budget: seconds for which the service may be out of reach, while submitting, waiting, or fetching
+    :param partition_key: the partition that the asset events are of, such as ``"{{ ds }}"`` (templated); without it
+        they are of none. Airflow starts DAGs on either the one kind or the other
     :param workflows_conn_id: id of the connection
     :return: ``{"output": uri, "first_row": 1, "rows": ..., "outcomes": {...}, "statuses": {...}, "seconds": ...}``
     :raises InvalidInput: naming what is wrong with which rows, or with the output, before anything is sent
@@ -85,6 +90,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         "items",
         "output_folder",
         "parameters",
+        "partition_key",
         "workflows_conn_id",
     )
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
@@ -108,6 +114,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         poll_interval: float = POLL_INTERVAL_SECONDS,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
         error_budget: float = ERROR_BUDGET_SECONDS,
+        partition_key: Text | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -135,19 +142,23 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self.deferrable = deferrable
         self.timetable = Timetable(poll_interval, max_poll_interval)
         self.error_budget = error_budget
+        self.partition_key = cast("str | None", partition_key)
+        self._with_partition_key = partition_key is not None
         self._state_folder = ""
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any]:  # noqa: RET503  (it defers)
         """Submit what is to be submitted, and wait, or go on where an earlier try has stopped."""
         begun = time.time()
+        self.lineage = self._lineage()
         record = BatchRecord(context)
         known = record.read()
         if known is not None and known["phase"] == DONE:
             self.log.info(
                 "An earlier try has finished the batch; its output is %s.", known["summary"]["output"]
             )
-            return cast("dict[str, Any]", known["summary"])
+            return self._done(context, known["summary"])
         if known is None:
+            self._require_partition_key()
             options = self._options()
             batch = Batch(
                 client.settings,
@@ -203,6 +214,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Fetch the results, write the output, and return the summary or raise what the batch came to."""
+        self.lineage = self._lineage()
         if "error" in event:
             raise errors.from_facts(event["error"])
         record = BatchRecord(context)
@@ -259,11 +271,31 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         if failure is None:
             record.write(known, phase=DONE, summary=summary)
             batch.remove_state()
-            return summary
+            return self._done(context, summary)
+        self.lineage = self._lineage(summary)
         record.write(known, phase=FAILED)
         if timed_out:
             raise AirflowTaskTimeout(str(failure))
         raise failure
+
+    def _done(self, context: Context, summary: dict[str, Any]) -> dict[str, Any]:
+        self.lineage = self._lineage(summary)
+        emit(self, context, self.lineage, self._require_partition_key())
+        return summary
+
+    def _require_partition_key(self) -> str | None:
+        return partition_key_of(self.partition_key) if self._with_partition_key else None
+
+    def _lineage(self, summary: Mapping[str, Any] | None = None) -> TaskLineage:
+        items = self._items
+        source = items.get("items") if isinstance(items, Mapping) else items
+        return TaskLineage(
+            self.hook.settings.host,
+            workflow_definition_id=self.workflow_definition_id,
+            counts=None if summary is None else summary["outcomes"],
+            inputs=() if isinstance(source, (list, tuple)) else (shown(str(source)),),
+            output=None if summary is None else shown(summary["output"]),
+        )
 
     def _taken_up(self, known: Mapping[str, Any]) -> Batch:
         settings = self.hook.settings

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import identifier
 from airflow_provider_workflows.api.personal import personal_values
 from airflow_provider_workflows.batch.storage import shown
+from airflow_provider_workflows.lineage.events import emit
+from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.masking import mask_in_logs
 from airflow_provider_workflows.results import as_json, result_path, write_result
@@ -34,6 +37,9 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     :param workflow_id: id of the workflow (templated)
     :param output: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or of a
         folder for a file named by the workflow's id. Its readers must reach it
+    :param workflow_definition_id: id of the workflow's definition, for the asset event and the lineage
+        (templated), since the API does not tell it; by default that of the ``RunWorkflowOperator`` whose ``output``
+        is the ``workflow_id``
     :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output``
     :param workflows_conn_id: id of the connection
     :return: the result under the API's names, unknown fields included; with ``output`` a ``ResultHandle``
@@ -42,13 +48,19 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     :raises NotFound: when there is no workflow of that id
     """
 
-    template_fields: Sequence[str] = ("workflow_id", "result_output", "workflows_conn_id")
+    template_fields: Sequence[str] = (
+        "workflow_id",
+        "result_output",
+        "workflow_definition_id",
+        "workflows_conn_id",
+    )
 
     def __init__(
         self,
         *,
         workflow_id: Text,
         output: Text | ObjectStoragePath | None = None,
+        workflow_definition_id: Text | None = None,
         result_max_xcom_bytes: int = RESULT_MAX_XCOM_BYTES,
         **kwargs: Any,
     ) -> None:
@@ -59,26 +71,44 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         self.workflow_id = cast("str", workflow_id)
         # ``BaseOperator.output`` is what the task returns.
         self.result_output = output
+        upstream = getattr(workflow_id, "operator", None)
+        self.workflow_definition_id = cast(
+            "str | None", workflow_definition_id or getattr(upstream, "workflow_definition_id", None)
+        )
         self.result_max_xcom_bytes = number
         self._with_output = output is not None
 
-    def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any] | ResultHandle:  # noqa: ARG002
+    def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any] | ResultHandle:
         """Return the result, or its handle once it is written."""
         workflow_id = identifier("workflow_id", self.workflow_id)
         # One that was given and turned out to be None is no leave to put the result into an XCom.
         path = result_path(self.result_output, workflow_id) if self._with_output else None
         result = client.read_result(workflow_id).json_object()
         mask_in_logs(personal_values(result))
+        self.lineage = TaskLineage(
+            client.settings.host,
+            workflow_definition_id=self.workflow_definition_id,
+            workflow_id=workflow_id,
+            case_id=result.get("caseId"),
+        )
         if path is None:
             self._require_small(result)
+            if self.outlets or self.workflow_definition_id is not None:
+                self._emit(context, client.read_workflow(workflow_id).status)
             self.log.info("Fetched the result of workflow %s.", workflow_id)
             return result
         status = client.read_workflow(workflow_id).status
         handle = write_result(path, result, workflow_id=workflow_id, status=status)
+        self._emit(context, status, shown(path))
         self.log.info(
             "The result of workflow %s is in %s, %s bytes.", workflow_id, shown(path), f"{handle['size']:,}"
         )
         return handle
+
+    def _emit(self, context: Context, status: str, output: str | None = None) -> None:
+        assert self.lineage is not None  # noqa: S101  (set by call)
+        self.lineage = dataclasses.replace(self.lineage, status=status, output=output)
+        emit(self, context, self.lineage)
 
     def _require_small(self, result: dict[str, Any]) -> None:
         size = len(as_json(result))

@@ -24,6 +24,8 @@ from airflow_provider_workflows.api.waiting import (
     success,
     wait_with,
 )
+from airflow_provider_workflows.lineage.events import emit
+from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.run_record import Decision, RunRecord
@@ -120,6 +122,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         begun = time.time()
         workflow_id, started = self._run(client, context)
         self._workflow_id = workflow_id
+        self.lineage = self._lineage(workflow_id)
         context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=workflow_id)
         if not self.wait_for_completion:
             set_link(self, context, self.hook, workflow_id)
@@ -255,6 +258,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         )
 
     def _success(self, context: Context, workflow_id: str, event: Mapping[str, Any]) -> str:
+        self.lineage = self._lineage(workflow_id, event.get("status"))
         try:
             status = success(event, workflow_id, self.hook.settings.statuses)
         except WorkflowFailed as error:
@@ -265,7 +269,17 @@ class RunWorkflowOperator(WorkflowsOperator):
         except DeadlineReached as error:
             raise AirflowTaskTimeout(str(error)) from error
         self.log.info("Workflow %s: %s.", workflow_id, status)
+        emit(self, context, self.lineage)
         return workflow_id
+
+    def _lineage(self, workflow_id: str, status: str | None = None) -> TaskLineage:
+        return TaskLineage(
+            self.hook.settings.host,
+            workflow_definition_id=self.workflow_definition_id,
+            workflow_id=workflow_id,
+            case_id=self.case_id,
+            status=status,
+        )
 
     def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
         """Return what to fail with: an error that is retried where a retry is to submit again."""

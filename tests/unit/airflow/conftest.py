@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 
 class TaskInstance:
@@ -44,4 +45,8 @@ class TaskStateStore:
 @pytest.fixture
 def context() -> dict[str, Any]:
     """The context of one task instance; a retry has the same one."""
-    return {"ti": TaskInstance(), "task_state_store": TaskStateStore()}
+    return {
+        "ti": TaskInstance(),
+        "task_state_store": TaskStateStore(),
+        "outlet_events": OutletEventAccessors(),
+    }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.io import attach
 from airflow.sdk.io.store import _STORE_CACHE
 from airflow.sdk.module_loading import import_string
@@ -57,12 +58,13 @@ class BatchTask:
         self.definition_id = definition_id
         self.ti = BatchTaskInstance()
         self.store = TaskStateStore()
+        self.outlet_events = OutletEventAccessors()
         self.deferred: list[TaskDeferred] = []
         self.events: list[dict[str, Any]] = []
 
     @property
     def context(self) -> Any:
-        return {"ti": self.ti, "task_state_store": self.store}
+        return {"ti": self.ti, "task_state_store": self.store, "outlet_events": self.outlet_events}
 
     def operator(self, items: Any, **arguments: Any) -> RunWorkflowBatchOperator:
         given = {

@@ -1,0 +1,71 @@
+"""Asset events of what a task has brought about, through Airflow's outlet events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Asset, AssetAlias
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.lineage.assets import ALIAS, definition_uri
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator, Context
+
+    from airflow_provider_workflows.lineage.task import TaskLineage
+
+#: The longest partition key that Airflow's database takes, in characters.
+_LONGEST_KEY = 250
+
+
+def partition_key_of(value: object) -> str:
+    """Return a partition key, checked as Airflow will once the task is done.
+
+    :raises InvalidInput: when it is none, which a template that has found nothing may bring about
+    """
+    if not isinstance(value, str) or not value.strip() or value == "None":
+        raise InvalidInput(
+            f"partition_key must be text that is not empty, such as '2026-11-30', not {value!r}; leave it away "
+            "for events without one"
+        )
+    if len(value) > _LONGEST_KEY:
+        raise InvalidInput(f"partition_key has {len(value)} characters, and Airflow takes {_LONGEST_KEY}")
+    return value
+
+
+def emit(
+    operator: BaseOperator, context: Context, lineage: TaskLineage, partition_key: str | None = None
+) -> None:
+    """Have Airflow make events of the definition's asset and of the operator's outlets, should the task succeed.
+
+    Airflow makes them in the transaction that makes the task a success, so that a task that is killed before makes
+    none, and its retry makes them.
+
+    :param operator: the operator that runs
+    :param context: its context
+    :param lineage: what the events are to carry
+    :param partition_key: makes them events of that partition: DAGs scheduled without partitions do not see them
+    """
+    events = context["outlet_events"]
+    declared = [outlet for outlet in operator.outlets if not isinstance(outlet, AssetAlias)]
+    aliases = [outlet for outlet in operator.outlets if isinstance(outlet, AssetAlias)]
+    if lineage.workflow_definition_id is not None:
+        asset = Asset(definition_uri(lineage.host, lineage.workflow_definition_id))
+        if any(getattr(outlet, "uri", None) == asset.uri for outlet in declared):
+            pass
+        elif partition_key is not None:
+            # Events of an alias have no partition key of their own.
+            operator.outlets = [*operator.outlets, asset]
+            declared.append(asset)
+        else:
+            # Which definition and which host is not known before the task runs, and an alias is for that.
+            if not aliases:
+                aliases = [AssetAlias(ALIAS)]
+                operator.outlets = [*operator.outlets, *aliases]
+            for alias in aliases:
+                events[alias].add(asset, extra=lineage.extra)
+    for outlet in declared:
+        event = events[outlet]
+        event.extra = {**lineage.extra, **event.extra}
+        if partition_key is not None:
+            event.add_partitions(partition_key)

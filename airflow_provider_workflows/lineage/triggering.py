@@ -1,0 +1,36 @@
+"""The asset events that a DAG run is to deal with, those included that Airflow leaves behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.sdk import Asset
+
+#: Events of tasks that end at the same time may be written in another order than they are dated, in seconds.
+_APART = timedelta(seconds=10)
+
+
+def triggering_events(asset: Asset, context: Mapping[str, Any]) -> list[Any]:
+    """Return the events without a partition key that a run of a DAG with ``schedule=[asset]`` is to deal with.
+
+    An event that comes while a run is due for an earlier one, but not yet created, is not among the run's
+    ``triggering_asset_events``, nor does it start another: it would wait for the event after it. It was there when
+    the run began, so it is returned here as well. A later run may be given it once more: what is done with an event
+    is to be the same when it is done twice, as writing a file is.
+
+    :param asset: the asset, which is to be among the task's ``inlets``, too
+    :param context: of the task
+    :return: events with ``extra``, ``timestamp`` and the ids of what made them, oldest first; none in a run that no
+        event of the asset has started
+    """
+    try:
+        started_by = context["triggering_asset_events"][asset]
+    except KeyError:
+        return []
+    first = min(event.timestamp for event in started_by)
+    since = context["inlet_events"][asset].after((first - _APART).isoformat())
+    return [event for event in since if event.partition_key is None]
