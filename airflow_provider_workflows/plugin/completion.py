@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import identifier
+
+#: A body is looked at down to so many levels.
+LEVELS = 3
+#: The service is asked about so many ids of a delivery at most.
+CANDIDATES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What is taken from the body of a webhook: ids only, and no word of how the workflow stands.
 
-    :param workflow_id: id of the workflow
+    :param workflow_ids: what may be the id of the workflow, the likeliest first
     :param workflow_definition_id: id of its definition, where the body has it
     """
 
-    workflow_id: str
+    workflow_ids: tuple[str, ...]
     workflow_definition_id: str | None
 
 
@@ -42,29 +48,36 @@ class Completion:
 def read_delivery(body: bytes) -> Delivery | None:
     """Return what a webhook's body is about, or None when it names no workflow.
 
-    The body's shape is not documented: the id is that of ``workflowId``, else ``id``, at the top or one level down.
+    The body's shape is not documented. The id is that of ``workflowId``, at the top or down to two levels below.
+    In a body without one it may be any ``id``, those of an object called ``workflow`` before others: a body may
+    have an event's or a case's id as well, and only the service can tell them apart.
     """
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    levels = list(_levels(content))
-    workflow_id = _first(levels, "workflowId") or _first(levels, "id")
-    if workflow_id is None:
+    objects = list(_objects(content))
+    found = list(islice(_ids(objects, "workflowId"), 1))
+    if not found:
+        objects.sort(key=lambda named: named[0] != "workflow")
+        found = list(islice(dict.fromkeys(_ids(objects, "id")), CANDIDATES))
+    if not found:
         return None
-    return Delivery(workflow_id, _first(levels, "workflowDefinitionId"))
+    return Delivery(tuple(found), next(_ids(objects, "workflowDefinitionId"), None))
 
 
-def _levels(content: object) -> Iterator[Mapping[str, Any]]:
-    if isinstance(content, dict):
-        yield content
-        yield from (value for value in content.values() if isinstance(value, dict))
+def _objects(content: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the objects of a body with their names, outer ones before inner ones."""
+    level: list[tuple[str, object]] = [("", content)]
+    for _ in range(LEVELS):
+        objects = [(name, value) for name, value in level if isinstance(value, dict)]
+        yield from objects
+        level = [item for _, value in objects for item in value.items()]
 
 
-def _first(levels: list[Mapping[str, Any]], name: str) -> str | None:
-    for level in levels:
+def _ids(objects: list[tuple[str, Mapping[str, Any]]], name: str) -> Iterator[str]:
+    for _, content in objects:
         try:
-            return identifier(name, level.get(name)).lower()
-        except InvalidInput:  # noqa: PERF203  (two levels)
+            yield identifier(name, content[name]).lower()
+        except (KeyError, InvalidInput):  # noqa: PERF203  (most have one)
             continue
-    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import time
 from collections import Counter, OrderedDict
 from weakref import WeakValueDictionary
 
@@ -13,6 +12,7 @@ from airflow_provider_workflows.api import AsyncWorkflowsClient, Outcome, Settin
 from airflow_provider_workflows.api.signature import SignatureInvalid, key_id, verify
 from airflow_provider_workflows.plugin.completion import Completion, Delivery, read_delivery
 from airflow_provider_workflows.plugin.keys import KeyStore
+from airflow_provider_workflows.plugin.rare import RareWarning
 from airflow_provider_workflows.plugin.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,11 @@ log = logging.getLogger(__name__)
 ASK_SECONDS = 4.0
 #: So many of the workflows that ended last are remembered, so that a doubled delivery costs no request.
 REMEMBERED = 10_000
-#: Deliveries that are refused are logged this often at most, in seconds; the line says how many there were.
-LOG_SECONDS = 10.0
+#: A workflow whose end the service tells before its own answer shows it is looked at once more, after so many
+#: seconds. Deliveries are of mere updates as well, so few are looked at again at a time.
+AGAIN_SECONDS = 2.0
+AGAIN_AT_ONCE = 50
+_UNKNOWN, _NOT_ENDED = "unknown workflow", "not ended"
 
 
 class Unanswerable(Exception):
@@ -34,9 +37,10 @@ class Endpoint:
 
     :param conn_id: id of the connection
     :param settings: what it says
+    :param keys: the public keys of its host
     """
 
-    def __init__(self, conn_id: str, settings: Settings) -> None:
+    def __init__(self, conn_id: str, settings: Settings, keys: KeyStore | None = None) -> None:
         # A delivery comes again by itself, so each call is tried once, and not for long.
         self.settings = settings
         quick = dataclasses.replace(
@@ -47,14 +51,21 @@ class Endpoint:
             retry_seconds=min(settings.retry_seconds, ASK_SECONDS),
         )
         self.counts: Counter[str] = Counter()
+        self.keys = keys or KeyStore()
         self._conn_id = conn_id
         self._client = AsyncWorkflowsClient(quick)
-        self._keys = KeyStore(self._fetch_key)
         self._recorder = Recorder(conn_id, settings.host)
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._in_hand: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._refused = 0
-        self._log_at = 0.0
+        self._again = 0
+        connection = f"Connection {conn_id}: %d webhooks"
+        self._warn_refused = RareWarning(
+            log, f"{connection} were refused since the last such line, the latest because %s."
+        )
+        self._warn_unknown = RareWarning(
+            log,
+            f"{connection} since the last such line named no workflow that the service knows, the latest %s.",
+        )
 
     async def verify(self, signature: str | None, body: bytes) -> None:
         """Raise unless ``body`` is signed by the service.
@@ -65,7 +76,7 @@ class Endpoint:
         if signature is None:
             raise SignatureInvalid("there is none")
         try:
-            key = await self._keys.key(key_id(signature))
+            key = await self.keys.key(key_id(signature), self._fetch_key)
         except errors.WorkflowsError as error:
             raise Unanswerable(f"the key could not be fetched: {error}") from error
         await asyncio.to_thread(verify, signature, body, key)
@@ -79,54 +90,58 @@ class Endpoint:
         if delivery is None:
             self.counts["without a workflow"] += 1
             return
-        # Copies that come at once wait for the first, and do not join it: it may have asked before the end.
-        in_hand = self._in_hand.setdefault(delivery.workflow_id, asyncio.Lock())
-        async with in_hand:
-            if delivery.workflow_id in self._ended:
-                self.counts["known"] += 1
-            else:
-                await self._confirm(delivery)
+        counted = await self._confirmed(delivery)
+        if counted in (_UNKNOWN, _NOT_ENDED) and self._again < AGAIN_AT_ONCE:
+            self._again += 1
+            try:
+                await asyncio.sleep(AGAIN_SECONDS)
+                counted = await self._confirmed(delivery)
+            finally:
+                self._again -= 1
+        self.counts[counted] += 1
+        if counted == _UNKNOWN:
+            self._warn_unknown(delivery.workflow_ids[0])
 
     def refused(self, reason: str) -> None:
         """Count and log a delivery that was not taken; a flood of them is one line now and then."""
         self.counts["refused"] += 1
-        self._refused += 1
-        now = time.monotonic()
-        if now >= self._log_at:
-            log.warning(
-                "Connection %s: %d webhooks were refused since the last such line, the latest because %s.",
-                self._conn_id,
-                self._refused,
-                reason,
-            )
-            self._refused, self._log_at = 0, now + LOG_SECONDS
+        self._warn_refused(reason)
 
     async def close(self) -> None:
         """Close the connections."""
         self._recorder.close()
         await self._client.close()
 
-    async def _confirm(self, delivery: Delivery) -> None:
-        try:
-            workflow = await self._client.perform(calls.read_workflow(delivery.workflow_id))
-        except errors.NotFound:
-            self.counts["unknown workflow"] += 1
-            return
-        except errors.WorkflowsError as error:
-            raise Unanswerable(f"the workflow's status could not be asked for: {error}") from error
-        if self.settings.statuses.outcome(workflow.status) is Outcome.PENDING:
-            self.counts["not ended"] += 1
-            return
-        completion = Completion(
-            delivery.workflow_id, workflow.case_id, workflow.status, delivery.workflow_definition_id
-        )
+    async def _confirmed(self, delivery: Delivery) -> str:
+        # Copies that come at once wait for the first, and do not join it: it may have asked before the end.
+        in_hand = self._in_hand.setdefault(delivery.workflow_ids[0], asyncio.Lock())
+        async with in_hand:
+            if not self._ended.keys().isdisjoint(delivery.workflow_ids):
+                return "known"
+            for workflow_id in delivery.workflow_ids:
+                try:
+                    workflow = await self._client.perform(calls.read_workflow(workflow_id))
+                except errors.NotFound:
+                    continue
+                except errors.WorkflowsError as error:
+                    raise Unanswerable(f"the workflow's status could not be asked for: {error}") from error
+                if self.settings.statuses.outcome(workflow.status) is Outcome.PENDING:
+                    return _NOT_ENDED
+                await self._record(
+                    Completion(
+                        workflow_id, workflow.case_id, workflow.status, delivery.workflow_definition_id
+                    )
+                )
+                return "taken"
+        return _UNKNOWN
+
+    async def _record(self, completion: Completion) -> None:
         try:
             await self._recorder.record(completion)
         except Exception as error:
             log.exception("Webhooks of %s could not be written down.", self._conn_id)
             raise Unanswerable("it could not be written down") from error
-        self.counts["taken"] += 1
-        self._ended[delivery.workflow_id] = None
+        self._ended[completion.workflow_id] = None
         if len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
 

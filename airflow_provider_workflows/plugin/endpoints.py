@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow_provider_workflows.api import Settings, errors
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.plugin.endpoint import Endpoint, Unanswerable
+from airflow_provider_workflows.plugin.keys import KeyStore
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Endpoints:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._keys: dict[str, tuple[str, KeyStore]] = {}
         self._looking_up = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
         self._waiting = 0
 
@@ -55,6 +57,9 @@ class Endpoints:
         if known is not None and time.monotonic() < known.until:
             return known.endpoint
         if self._waiting >= LOOK_UPS_WAITING:
+            if known is not None and known.endpoint is not None:
+                # Ids that somebody invents do not keep out one that is known to take webhooks.
+                return known.endpoint
             raise Unanswerable("too many connections are looked up")
         self._waiting += 1
         try:
@@ -72,7 +77,9 @@ class Endpoints:
         before = self._known.get(conn_id)
         endpoint = outdated = before.endpoint if before is not None else None
         if endpoint is None or endpoint.settings != settings:
-            endpoint = None if settings is None else Endpoint(conn_id, settings)
+            endpoint = (
+                None if settings is None else Endpoint(conn_id, settings, self._keys_of(conn_id, settings))
+            )
         seconds = NOT_FOUND_SECONDS if endpoint is None else CONNECTION_SECONDS
         known = self._known[conn_id] = _Known(endpoint, time.monotonic() + seconds)
         self._known.move_to_end(conn_id)
@@ -80,6 +87,14 @@ class Endpoints:
         if outdated is not None and outdated is not endpoint:
             await outdated.close()
         return known
+
+    def _keys_of(self, conn_id: str, settings: Settings) -> KeyStore:
+        # They outlast a change of the connection: under a flood of invented keys they would be hard to come by.
+        host, keys = self._keys.get(conn_id, ("", None))
+        if keys is None or host != settings.host:
+            keys = KeyStore()
+            self._keys[conn_id] = (settings.host, keys)
+        return keys
 
     def _forget_one(self) -> None:
         # Only ids that take no webhooks are anybody's to invent.

@@ -16,12 +16,18 @@ from airflow_provider_workflows.api.signature import SignatureInvalid, public_ke
 #: A key is fetched anew after so many seconds, so that one that was withdrawn is not accepted for ever.
 KEY_SECONDS = 3600.0
 #: A key that the service does not know is not asked for again within so many seconds.
-UNKNOWN_SECONDS = 300.0
+UNKNOWN_SECONDS = 60.0
 #: So many keys of each kind are remembered; the one that was used least recently is forgotten first.
 REMEMBERED_KEYS = 64
 #: So many keys that are not known yet may be asked for at once, and one more every so many seconds.
 UNKNOWN_AT_ONCE = 3
 ANOTHER_SECONDS = 60.0
+#: Those that come again after so many seconds have a turn of their own: the service delivers what was refused anew
+#: after five, and whoever invents ids for each delivery does not. So many are remembered.
+COMES_AGAIN_SECONDS = 3.0
+REMEMBERED_REFUSALS = 10_000
+#: When the service could not be asked, it is not asked again within so many seconds.
+FAILED_SECONDS = 2.0
 
 Remembered = TypeVar("Remembered")
 
@@ -30,26 +36,25 @@ class KeyStore:
     """Public keys by their ids.
 
     Anybody can invent an id, so requests for keys that are not known are few, however many deliveries name
-    them: a bucket of ``UNKNOWN_AT_ONCE`` that fills by one in ``ANOTHER_SECONDS``.
+    them: ``UNKNOWN_AT_ONCE`` and one more in ``ANOTHER_SECONDS``, and as many more of ids that come again.
 
-    :param fetch: asks the service for the key of an id
     :param clock: monotonic seconds
     """
 
-    def __init__(
-        self, fetch: Callable[[str], Awaitable[str]], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._fetch = fetch
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: OrderedDict[str, tuple[RSAPublicKey, float]] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()
         self._fetching = asyncio.Lock()
-        self._allowed = float(UNKNOWN_AT_ONCE)
-        self._allowed_at = clock()
+        self._first_time = _Allowance(UNKNOWN_AT_ONCE, clock)
+        self._come_again = _Allowance(1, clock)
+        self._refused: OrderedDict[str, float] = OrderedDict()
+        self._failure: tuple[errors.WorkflowsError, float] | None = None
 
-    async def key(self, key_id: str) -> RSAPublicKey:
+    async def key(self, key_id: str, fetch: Callable[[str], Awaitable[str]]) -> RSAPublicKey:
         """Return the public key of an id.
 
+        :param fetch: asks the service for the key of an id
         :raises SignatureInvalid: when the service does not know it, or it may not be asked for now
         :raises WorkflowsError: when the service could not be asked
         """
@@ -63,7 +68,7 @@ class KeyStore:
                 return key
             if self._is_unknown(key_id):
                 raise SignatureInvalid("its key is not known to the service")
-            return await self._fetched(key_id)
+            return await self._fetched(key_id, fetch)
 
     def _remembered(self, key_id: str) -> RSAPublicKey | None:
         key, expires = self._known.get(key_id, (None, 0.0))
@@ -75,26 +80,35 @@ class KeyStore:
     def _is_unknown(self, key_id: str) -> bool:
         return self._clock() < self._unknown.get(key_id, 0.0)
 
-    async def _fetched(self, key_id: str) -> RSAPublicKey:
+    async def _fetched(self, key_id: str, fetch: Callable[[str], Awaitable[str]]) -> RSAPublicKey:
+        if self._failure is not None and self._clock() < self._failure[1]:
+            raise self._failure[0].with_traceback(None)
         # One that was known is renewed whatever others have asked for.
         if key_id not in self._known:
-            self._take()
+            self._take(key_id)
         try:
-            key = public_key(await self._fetch(key_id))
+            key = public_key(await fetch(key_id))
         except errors.NotFound:
             self._remember(self._unknown, key_id, self._clock() + UNKNOWN_SECONDS)
             self._known.pop(key_id, None)
             raise SignatureInvalid("its key is not known to the service") from None
+        except errors.WorkflowsError as error:
+            self._failure = (error, self._clock() + FAILED_SECONDS)
+            raise
         self._remember(self._known, key_id, (key, self._clock() + KEY_SECONDS))
         return key
 
-    def _take(self) -> None:
+    def _take(self, key_id: str) -> None:
+        if self._first_time.take():
+            return
         now = self._clock()
-        self._allowed = min(self._allowed + (now - self._allowed_at) / ANOTHER_SECONDS, UNKNOWN_AT_ONCE)
-        self._allowed_at = now
-        if self._allowed < 1:
-            raise SignatureInvalid("its key is not known here, and too many others were asked for")
-        self._allowed -= 1
+        refused_at = self._refused.setdefault(key_id, now)
+        if now >= refused_at + COMES_AGAIN_SECONDS and self._come_again.take():
+            del self._refused[key_id]
+            return
+        if len(self._refused) > REMEMBERED_REFUSALS:
+            self._refused.popitem(last=False)
+        raise SignatureInvalid("its key is not known here, and too many others were asked for")
 
     @staticmethod
     def _remember(kept: OrderedDict[str, Remembered], key_id: str, value: Remembered) -> None:
@@ -102,3 +116,23 @@ class KeyStore:
         kept.move_to_end(key_id)
         if len(kept) > REMEMBERED_KEYS:
             kept.popitem(last=False)
+
+
+class _Allowance:
+    """So many at once, and one more every ``ANOTHER_SECONDS``."""
+
+    def __init__(self, at_once: int, clock: Callable[[], float]) -> None:
+        self._at_once = at_once
+        self._clock = clock
+        self._left = float(at_once)
+        self._left_at = clock()
+
+    def take(self) -> bool:
+        """Take one, if there is one."""
+        now = self._clock()
+        self._left = min(self._left + (now - self._left_at) / ANOTHER_SECONDS, self._at_once)
+        self._left_at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from airflow_provider_workflows.api.signature import SignatureInvalid
 from airflow_provider_workflows.plugin.endpoint import Unanswerable
 from airflow_provider_workflows.plugin.endpoints import Endpoints
+from airflow_provider_workflows.plugin.rare import RareWarning
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,12 @@ def receiver() -> FastAPI:
     """Return the app that Airflow mounts at ``/workflows``."""
     endpoints = Endpoints()
     under_way = 0
+    warn_late = RareWarning(
+        log, "%d webhooks were not dealt with in time since the last such line; they come again.%s"
+    )
+    warn_again = RareWarning(
+        log, "%d webhooks are to come again since the last such line, the latest because %s."
+    )
     app = FastAPI(title="Workflows webhooks", openapi_url=None, docs_url=None, redoc_url=None)
 
     @app.post("/webhooks/{conn_id}", status_code=_TAKEN)
@@ -39,8 +46,11 @@ def receiver() -> FastAPI:
         under_way += 1
         try:
             status = await asyncio.wait_for(_answer(endpoints, conn_id, request), ANSWER_SECONDS)
+        except Unanswerable as error:
+            warn_again(error)
+            status = _COME_AGAIN
         except asyncio.TimeoutError:
-            log.warning("A webhook of %d characters' connection was not dealt with in time.", len(conn_id))
+            warn_late()
             status = _COME_AGAIN
         finally:
             under_way -= 1
@@ -66,9 +76,8 @@ async def _answer(endpoints: Endpoints, conn_id: str, request: Request) -> int:
             endpoint.refused(f"of its signature: {error}")
             return _REFUSED
         await endpoint.take(body)
-    except Unanswerable as error:
-        log.warning("A webhook is to come again: %s", error)
-        return _COME_AGAIN
+    except Unanswerable:
+        raise
     except Exception as error:
         # Clients that go away while they send are not to fill the log.
         if not isinstance(error, ClientDisconnect):

@@ -82,12 +82,19 @@ def wake(completions: Mapping[str, Completion], conn_id: str, session: Session) 
             Trigger.classpath == _SINGLE,
             XComModel.key == WORKFLOW_ID_KEY,
             # A JSON column is compared as text: each database writes text in JSON in the one way.
-            cast(XComModel.value, String(64)).in_([json.dumps(workflow_id) for workflow_id in completions]),
+            cast(XComModel.value, String(64)).in_(
+                [json.dumps(spelled) for name in completions for spelled in (name, name.upper())]
+            ),
         )
         .with_for_update(of=TaskInstance)
     ).all()
     # Another connection's service is to say itself how its workflow stands, whatever id this one has given away.
-    waiting = [row for row in found if row[2].kwargs.get("workflows_conn_id") == conn_id]
+    waiting = [
+        (task_instance, workflow_id.lower(), trigger)
+        for task_instance, workflow_id, trigger in found
+        if trigger.kwargs.get("workflows_conn_id") == conn_id
+        and str(trigger.kwargs.get("workflow_id")).lower() == workflow_id.lower()
+    ]
     too_early: dict[str, float] = {}
     now = datetime.now(timezone.utc)
     for task_instance, workflow_id, trigger in waiting:

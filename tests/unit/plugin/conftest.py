@@ -26,7 +26,7 @@ from airflow.utils.session import create_session
 from fastapi import FastAPI
 from sqlalchemy import delete, func, insert, select
 
-from airflow_provider_workflows.plugin import receiver
+from airflow_provider_workflows.plugin import endpoint, receiver
 from airflow_provider_workflows.plugin.endpoint import Endpoint
 from airflow_provider_workflows.plugin.endpoints import Endpoints
 from airflow_provider_workflows.plugin.workflows import WorkflowsPlugin
@@ -231,6 +231,7 @@ async def api(
 ) -> AsyncIterator[Api]:
     """The receiver with a connection that takes webhooks, and the sandbox's counts at zero."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.0)
     connect(webhooks=True)
     endpoints = Endpoints()
     monkeypatch.setattr(receiver, "Endpoints", lambda: endpoints)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.plugin import endpoint, endpoints, receiver
+from airflow_provider_workflows.plugin import endpoint, endpoints, keys, receiver
 from tests.unit.plugin.conftest import CONN_ID, KEY_PATH, STATUS_PATH, Api, Database, until
 
 
@@ -133,12 +133,33 @@ async def test_a_service_that_is_slow_is_not_waited_for(
 ) -> None:
     workflow_id = api.run()
     monkeypatch.setattr(endpoint, "ASK_SECONDS", 0.2)
+    monkeypatch.setattr(keys, "FAILED_SECONDS", 0.0)
     api.sandbox.fault("latency", seconds=3.0, path=path)
     started = time.monotonic()
     assert await api.tell(workflow_id) == 503
     assert time.monotonic() - started < 1.5
     api.sandbox.clear_faults()
     assert await api.tell(workflow_id) == 204
+
+
+async def test_an_outage_of_the_service_is_one_line_whatever_the_number_of_deliveries(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    workflow_id = api.run()
+    api.sandbox.fault("server_error", status=500, path=STATUS_PATH)
+    assert {await api.tell(workflow_id) for _ in range(20)} == {503}
+    (record,) = caplog.records
+    assert "1 webhooks are to come again" in record.getMessage()
+
+
+async def test_a_connection_that_takes_webhooks_is_not_kept_out_by_ids_that_are_invented(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await api.post(b"{}")).status_code == 204
+    api._endpoints._known[CONN_ID].until = 0.0
+    monkeypatch.setattr(endpoints, "LOOK_UPS_WAITING", 0)
+    assert (await api.post(b"{}", conn_id="invented")).status_code == 503
+    assert (await api.post(b"{}")).status_code == 204
 
 
 async def test_the_answer_comes_in_time_whatever_takes_long(

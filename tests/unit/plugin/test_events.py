@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from typing import Any
 
 import pytest
 
 from airflow_provider_workflows.lineage.assets import completed, completed_uri, definition, definition_uri
 from airflow_provider_workflows.plugin import endpoint
+from airflow_provider_workflows.plugin.completion import CANDIDATES
 from airflow_provider_workflows.sandbox.service import READY_CASES
 from tests.unit.plugin.conftest import STATUS_CALL, Api, Database
 
@@ -25,6 +27,7 @@ NAMING = {
     "id beside workflowId": {"id": OTHER, "workflowId": WORKFLOW},
     "id above workflowId": {"id": OTHER, "data": {"workflowId": WORKFLOW}},
     "workflowId at both levels": {"data": {"workflowId": OTHER}, "workflowId": WORKFLOW},
+    "workflowId two levels down": {"id": OTHER, "data": {"attributes": {"workflowId": WORKFLOW}}},
     "workflowId null": {"workflowId": None, "id": WORKFLOW},
     "workflowId a number": {"workflowId": 5, "data": {"workflowId": WORKFLOW}},
     "workflowId an object": {"workflowId": {"id": WORKFLOW}},
@@ -48,7 +51,7 @@ NAMING_NONE = {
     "null": b"null",
     "an empty object": b"{}",
     "two objects": b"{}{}",
-    "two levels down": json.dumps({"a": {"b": {"workflowId": WORKFLOW}}}).encode(),
+    "three levels down": json.dumps({"a": {"b": {"c": {"workflowId": WORKFLOW}}}}).encode(),
     "in a list": json.dumps({"data": [{"workflowId": WORKFLOW}]}).encode(),
     "deep lists": b"[" * 100_000,
     "deep objects": b'{"a":' * 40_000 + b"1" + b"}" * 40_000,
@@ -79,7 +82,7 @@ def asked_about(api: Api) -> list[str]:
 @pytest.mark.parametrize("body", NAMING_BYTES.values(), ids=list(NAMING_BYTES))
 async def test_the_workflow_that_a_body_names_is_asked_about(api: Api, body: bytes) -> None:
     assert (await api.post(body)).status_code == 204
-    assert asked_about(api) == [f"/workflows/{WORKFLOW}"]
+    assert set(asked_about(api)) == {f"/workflows/{WORKFLOW}"}
 
 
 @pytest.mark.parametrize("body", NAMING_NONE.values(), ids=list(NAMING_NONE))
@@ -90,6 +93,59 @@ async def test_a_body_that_names_no_workflow_is_taken_and_nothing_follows(
     assert asked_about(api) == []
     assert api.counts == {"without a workflow": 1}
     assert not caplog.records
+
+
+#: What stands beside the workflow's id, and the number of ids that the service is asked about.
+BESIDE = {
+    "an event's id": ({"id": OTHER, "workflow": {"id": WORKFLOW}}, 1),
+    "an event's id, deeper": ({"id": OTHER, "data": {"workflow": {"id": WORKFLOW}}}, 1),
+    "a case's id": ({"case": {"id": OTHER}, "workflow": {"id": WORKFLOW}}, 1),
+    "an event's id, under another name": ({"id": OTHER, "data": {"id": WORKFLOW}}, 2),
+    "a case's id, under another name": ({"case": {"id": OTHER}, "run": {"id": WORKFLOW}}, 2),
+}
+
+
+@pytest.mark.parametrize(("body", "asked"), BESIDE.values(), ids=list(BESIDE))
+async def test_the_workflow_is_found_among_other_ids(
+    api: Api, database: Database, uri: str, body: dict[str, Any], asked: int
+) -> None:
+    workflow_id = api.run()
+    text = json.dumps(body).replace(WORKFLOW, workflow_id)
+    assert [(await api.post(text.encode())).status_code for _ in range(2)] == [204, 204]
+    assert [key for key, _ in database.events(uri)] == [workflow_id]
+    assert api.asked[1] == asked
+
+
+async def test_a_delivery_of_no_known_workflow_is_asked_about_a_few_times_and_logged_with_an_id_alone(
+    api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "AGAIN_AT_ONCE", 0)
+    body = {f"part {number}": {"id": str(uuid.uuid4()), "name": "Kowalska"} for number in range(20)}
+    with caplog.at_level("WARNING"):
+        assert [(await api.post(json.dumps(body).encode())).status_code for _ in range(3)] == [204] * 3
+    assert api.asked[1] == 3 * CANDIDATES
+    (record,) = caplog.records
+    assert body["part 0"]["id"] in record.getMessage()
+    assert "Kowalska" not in caplog.text
+
+
+async def test_a_workflow_whose_end_the_service_tells_early_is_looked_at_once_more(
+    api: Api, database: Database, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.6)
+    workflow_id = api.run(seconds=0.3)
+    assert await api.tell(workflow_id) == 204
+    assert [key for key, _ in database.events(uri)] == [workflow_id]
+    assert api.asked[1] == 2
+
+
+async def test_few_are_looked_at_again_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr(endpoint, "AGAIN_AT_ONCE", 5)
+    running = [api.run(seconds=60.0) for _ in range(30)]
+    assert set(await asyncio.gather(*(api.tell(each) for each in running))) == {204}
+    assert api.asked[1] == 30 + 5
+    assert api.endpoint._again == 0
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -12,10 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.signature import SignatureInvalid, sign
+from airflow_provider_workflows.plugin import endpoints, keys
 from airflow_provider_workflows.plugin.keys import (
     ANOTHER_SECONDS,
+    COMES_AGAIN_SECONDS,
+    FAILED_SECONDS,
     KEY_SECONDS,
     REMEMBERED_KEYS,
+    REMEMBERED_REFUSALS,
     UNKNOWN_AT_ONCE,
     UNKNOWN_SECONDS,
     KeyStore,
@@ -36,7 +42,7 @@ class Service:
         self.asked: Counter[str] = Counter()
         self.keys: dict[str, str] = {}
         self.error: Exception | None = None
-        self.store = KeyStore(self.fetch, lambda: self.now)
+        self.store = KeyStore(lambda: self.now)
 
     async def fetch(self, key_id: str) -> str:
         self.asked[key_id] += 1
@@ -52,9 +58,12 @@ class Service:
         self.keys[key_id] = PEM
         return key_id
 
+    async def key(self, key_id: str) -> Any:
+        return await self.store.key(key_id, self.fetch)
+
     async def refuses(self, key_id: str) -> bool:
         try:
-            await self.store.key(key_id)
+            await self.key(key_id)
         except SignatureInvalid:
             return True
         return False
@@ -67,25 +76,25 @@ def service() -> Service:
 
 async def test_a_key_is_asked_for_once_however_many_need_it(service: Service) -> None:
     key_id = service.new_key()
-    found = await asyncio.gather(*(service.store.key(key_id) for _ in range(100)))
+    found = await asyncio.gather(*(service.key(key_id) for _ in range(100)))
     assert found == [PUBLIC] * 100
     assert service.asked == {key_id: 1}
 
 
 async def test_a_key_is_asked_for_again_when_it_is_old(service: Service) -> None:
     key_id = service.new_key()
-    await service.store.key(key_id)
+    await service.key(key_id)
     service.now += KEY_SECONDS - 1
-    await service.store.key(key_id)
+    await service.key(key_id)
     assert service.asked[key_id] == 1
     service.now += 1
-    await asyncio.gather(*(service.store.key(key_id) for _ in range(100)))
+    await asyncio.gather(*(service.key(key_id) for _ in range(100)))
     assert service.asked[key_id] == 2
 
 
 async def test_a_key_that_was_withdrawn_is_refused_once_it_is_old(service: Service) -> None:
     key_id = service.new_key()
-    await service.store.key(key_id)
+    await service.key(key_id)
     service.keys.clear()
     service.now += KEY_SECONDS
     assert await service.refuses(key_id)
@@ -118,10 +127,10 @@ async def test_keys_that_are_invented_are_asked_for_slowly(service: Service) -> 
 
 async def test_a_flood_does_not_keep_a_known_key_from_being_used_or_renewed(service: Service) -> None:
     key_id = service.new_key()
-    await service.store.key(key_id)
+    await service.key(key_id)
     service.now += KEY_SECONDS
     await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
-    assert await service.store.key(key_id) == PUBLIC
+    assert await service.key(key_id) == PUBLIC
 
 
 async def test_a_new_key_is_taken_after_a_flood(service: Service) -> None:
@@ -143,13 +152,13 @@ async def test_few_keys_are_remembered(service: Service, known: bool) -> None:
 
 async def test_the_key_that_was_used_least_recently_is_forgotten_first(service: Service) -> None:
     used = service.new_key()
-    await service.store.key(used)
+    await service.key(used)
     for _ in range(REMEMBERED_KEYS * 2):
         service.now += 1
         # As many as may be, whatever the time between them.
-        service.store._allowed = 1
-        await service.store.key(service.new_key())
-        await service.store.key(used)
+        service.store._first_time._left = 1
+        await service.key(service.new_key())
+        await service.key(used)
     assert service.asked[used] == 1
 
 
@@ -157,9 +166,54 @@ async def test_a_service_that_cannot_be_asked_makes_no_key_unknown(service: Serv
     key_id = service.new_key()
     service.error = errors.ServiceUnreachable("It is away.")
     with pytest.raises(errors.ServiceUnreachable):
-        await service.store.key(key_id)
+        await service.key(key_id)
     service.error = None
-    assert await service.store.key(key_id) == PUBLIC
+    service.now += FAILED_SECONDS
+    assert await service.key(key_id) == PUBLIC
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_service_that_cannot_be_asked_is_asked_now_and_then(service: Service, known: bool) -> None:
+    key_id = service.new_key()
+    if known:
+        await service.key(key_id)
+        service.now += KEY_SECONDS
+    service.error = errors.ServiceUnreachable("It is away.")
+    before = service.asked.total()
+    for _ in range(1000):
+        with pytest.raises(errors.ServiceUnreachable):
+            await service.key(key_id)
+    assert service.asked.total() == before + 1
+
+
+async def test_a_key_that_comes_again_is_asked_for_under_a_flood_of_invented_ones(service: Service) -> None:
+    key_id = service.new_key()
+    tries, begun = 0, service.now
+    while True:
+        # Each second an invented one is first. The service delivers every five seconds.
+        await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
+        if service.now % 5 == 0:
+            tries += 1
+            if not await service.refuses(key_id):
+                break
+        service.now += 1
+        assert service.now - begun < 60
+    assert tries <= 3
+    assert service.asked.total() <= UNKNOWN_AT_ONCE + 2
+
+
+async def test_keys_that_are_invented_and_come_again_are_asked_for_slowly_too(service: Service) -> None:
+    invented = [str(uuid.uuid4()) for _ in range(100)]
+    for _ in range(10):
+        await asyncio.gather(*(service.refuses(key_id) for key_id in invented))
+        service.now += COMES_AGAIN_SECONDS
+    assert service.asked.total() <= UNKNOWN_AT_ONCE + 2
+
+
+async def test_few_refusals_are_remembered(service: Service) -> None:
+    for _ in range(0, REMEMBERED_REFUSALS + 1000, 500):
+        await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(500)))
+    assert len(service.store._refused) <= REMEMBERED_REFUSALS
 
 
 async def test_a_thousand_invented_keys_cost_a_handful_of_requests(api: Api, database: Database) -> None:
@@ -181,6 +235,22 @@ async def test_a_hundred_deliveries_cost_one_key_request(api: Api) -> None:
     assert api.asked == (1, 0)
 
 
+async def test_keys_outlast_a_change_of_the_connection(
+    api: Api, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "CONNECTION_SECONDS", 0.0)
+    monkeypatch.setattr(endpoints, "NOT_FOUND_SECONDS", 0.0)
+    for extra in (
+        {"webhooks": True},
+        {"webhooks": True, "tries": 2},
+        {"webhooks": False},
+        {"webhooks": True},
+    ):
+        connect(**extra)
+        await api.post(b"{}")
+    assert api.asked == (1, 0)
+
+
 async def test_keys_come_from_the_connections_host_without_a_token(api: Api) -> None:
     await api.post(b"{}")
     (seen,) = api.sandbox.requests_seen
@@ -193,7 +263,7 @@ async def test_a_rotated_key_is_taken_and_one_withdrawn_refused(
 ) -> None:
     old = api.sandbox.sign(b"{}")
     assert (await api.post(b"{}", old)).status_code == 204
-    store = api.endpoint._keys
+    store = api.endpoint.keys
     now = store._clock()
     monkeypatch.setattr(store, "_clock", lambda: now)
     api.sandbox.webhooks.rotate_key(keep_old=False)
@@ -219,8 +289,9 @@ async def test_a_rotated_key_is_taken_and_one_withdrawn_refused(
     ids=lambda value: value.get("form", value["name"]) if isinstance(value, dict) else str(value),
 )
 async def test_where_the_key_cannot_be_had_the_delivery_is_not_taken_and_the_next_is(
-    api: Api, fault: dict[str, object], status: int
+    api: Api, monkeypatch: pytest.MonkeyPatch, fault: dict[str, object], status: int
 ) -> None:
+    monkeypatch.setattr(keys, "FAILED_SECONDS", 0.0)
     api.sandbox.fault(**fault, path=KEY_PATH, times=1)
     assert (await api.post(b"{}")).status_code == status
     assert (await api.post(b"{}")).status_code == 204

@@ -144,7 +144,7 @@ async def test_a_flood_of_refusals_is_one_line_that_says_how_many(
     for _ in range(50):
         await api.post(BODY, None)
     assert len([record for record in caplog.records if "refused" in record.message]) == 1
-    monkeypatch.setattr(api.endpoint, "_log_at", 0.0)
+    monkeypatch.setattr(api.endpoint._warn_refused, "_due", 0.0)
     await api.post(BODY, None)
     assert "50 webhooks were refused since" in caplog.records[-1].message
 

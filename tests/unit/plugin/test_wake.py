@@ -15,7 +15,7 @@ from airflow_provider_workflows.lineage.assets import completed_uri
 from airflow_provider_workflows.plugin import wake
 from airflow_provider_workflows.triggers import workflow_status
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
-from tests.unit.plugin.conftest import Api, Database, Task, until
+from tests.unit.plugin.conftest import CONN_ID, Api, Database, Task, until
 
 
 @pytest.fixture
@@ -42,6 +42,24 @@ async def test_a_task_that_waits_is_resumed_with_what_the_service_says(
     assert (row.state, row.trigger_id, row.next_method) == ("scheduled", None, "execute_complete")
     assert row.next_kwargs == {"wait": 5, "event": {"workflow_id": workflow_id, "status": status}}
     assert row.scheduled_dttm is not None
+
+
+async def test_a_task_that_was_given_the_id_in_capitals_is_resumed(api: Api, database: Database) -> None:
+    workflow_id = api.run()
+    task = database.waiting(workflow_id.upper())
+    await api.tell(workflow_id)
+    assert task.row.state == "scheduled"
+    assert task.row.next_kwargs["event"] == {"workflow_id": workflow_id, "status": "COMPLETED"}
+
+
+async def test_a_task_whose_trigger_waits_for_another_workflow_is_left_alone(
+    api: Api, database: Database
+) -> None:
+    workflow_id = api.run()
+    trigger = WorkflowStatusTrigger(str(uuid.uuid4()), CONN_ID, webhooks=True)
+    task = database.task(trigger, workflow_id)
+    await api.tell(workflow_id)
+    assert task.row.state == "deferred"
 
 
 async def test_all_tasks_that_wait_for_one_workflow_are_resumed(api: Api, database: Database) -> None:
