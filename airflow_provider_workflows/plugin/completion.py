@@ -19,14 +19,16 @@ CANDIDATES = 4
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is taken from the body of a webhook: ids only, and no word of how the workflow stands.
+    """What is taken from the body of a webhook: ids, and what it says of the status, which is no more than a hint.
 
     :param workflow_ids: what may be the id of the workflow, the likeliest first
     :param workflow_definition_id: id of its definition, where the body has it
+    :param status: the status that the body speaks of, where it does
     """
 
     workflow_ids: tuple[str, ...]
     workflow_definition_id: str | None
+    status: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,12 @@ def read_delivery(body: bytes) -> Delivery | None:
         found = list(islice(dict.fromkeys(_ids(objects, "id")), CANDIDATES))
     if not found:
         return None
-    return Delivery(tuple(found), next(_ids(objects, "workflowDefinitionId"), None))
+    statuses = (named.get("status") for _, named in objects)
+    return Delivery(
+        tuple(found),
+        next(_ids(objects, "workflowDefinitionId"), None),
+        next((status for status in statuses if isinstance(status, str) and status), None),
+    )
 
 
 def _objects(content: object) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -22,7 +22,7 @@ ASK_SECONDS = 4.0
 #: So many of the workflows that ended last are remembered, so that a doubled delivery costs no request.
 REMEMBERED = 10_000
 #: A workflow whose end the service tells before its own answer shows it is looked at once more, after so many
-#: seconds. Deliveries are of mere updates as well, so few are looked at again at a time.
+#: seconds. What a delivery is of is not always plain, so few are looked at again at a time.
 AGAIN_SECONDS = 2.0
 AGAIN_AT_ONCE = 50
 _UNKNOWN, _NOT_ENDED = "unknown workflow", "not ended"
@@ -57,7 +57,7 @@ class Endpoint:
         self._recorder = Recorder(conn_id, settings.host)
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._in_hand: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._again = 0
+        self._again: set[str] = set()
         connection = f"Connection {conn_id}: %d webhooks"
         self._warn_refused = RareWarning(
             log, f"{connection} were refused since the last such line, the latest because %s."
@@ -91,16 +91,21 @@ class Endpoint:
             self.counts["without a workflow"] += 1
             return
         counted = await self._confirmed(delivery)
-        if counted in (_UNKNOWN, _NOT_ENDED) and self._again < AGAIN_AT_ONCE:
-            self._again += 1
+        name = delivery.workflow_ids[0]
+        if (
+            self._may_be_early(delivery, counted)
+            and name not in self._again
+            and len(self._again) < AGAIN_AT_ONCE
+        ):
+            self._again.add(name)
             try:
                 await asyncio.sleep(AGAIN_SECONDS)
                 counted = await self._confirmed(delivery)
             finally:
-                self._again -= 1
+                self._again.discard(name)
         self.counts[counted] += 1
         if counted == _UNKNOWN:
-            self._warn_unknown(delivery.workflow_ids[0])
+            self._warn_unknown(name)
 
     def refused(self, reason: str) -> None:
         """Count and log a delivery that was not taken; a flood of them is one line now and then."""
@@ -111,6 +116,12 @@ class Endpoint:
         """Close the connections."""
         self._recorder.close()
         await self._client.close()
+
+    def _may_be_early(self, delivery: Delivery, counted: str) -> bool:
+        """Return whether the service's answer may only be behind what it delivers."""
+        if counted == _NOT_ENDED and delivery.status is not None:
+            return self.settings.statuses.outcome(delivery.status) is not Outcome.PENDING
+        return counted in (_NOT_ENDED, _UNKNOWN)
 
     async def _confirmed(self, delivery: Delivery) -> str:
         # Copies that come at once wait for the first, and do not join it: it may have asked before the end.

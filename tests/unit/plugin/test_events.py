@@ -145,7 +145,22 @@ async def test_few_are_looked_at_again_at_a_time(api: Api, monkeypatch: pytest.M
     running = [api.run(seconds=60.0) for _ in range(30)]
     assert set(await asyncio.gather(*(api.tell(each) for each in running))) == {204}
     assert api.asked[1] == 30 + 5
-    assert api.endpoint._again == 0
+    assert not api.endpoint._again
+
+
+async def test_copies_of_an_early_delivery_are_looked_at_once_more_together(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.3)
+    workflow_id = api.run(seconds=60.0)
+    assert set(await asyncio.gather(*(api.tell(workflow_id) for _ in range(5)))) == {204}
+    assert api.asked[1] == 5 + 1
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "AWAITING"])
+async def test_an_update_of_a_workflow_that_goes_on_costs_one_look(api: Api, status: str) -> None:
+    assert await api.tell(api.run(seconds=60.0), status=status) == 204
+    assert api.asked[1] == 1
 
 
 @pytest.fixture
