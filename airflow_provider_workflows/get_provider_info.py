@@ -42,11 +42,13 @@ def get_provider_info() -> dict[str, Any]:
         ),
         "sensors": modules("sensors.workflow_status"),
         "triggers": modules("triggers.workflow_status", "triggers.batch_status"),
+        "notifications": [f"{_PACKAGE}.notifications.workflows.WorkflowsNotifier"],
         "asset-uris": [
             {
                 "schemes": ["workflows"],
                 "handler": f"{_PACKAGE}.lineage.assets.normalized_uri",
                 "factory": f"{_PACKAGE}.lineage.assets.create_asset",
+                "to_openlineage_converter": f"{_PACKAGE}.lineage.openlineage.convert_asset_to_openlineage",
             }
         ],
         "connection-types": [

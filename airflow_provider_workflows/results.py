@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import NotRequired, TypedDict
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.storage import shown, storage_path, write_whole
+from airflow_provider_workflows.selection import require_selection, selected
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -18,7 +21,8 @@ class ResultHandle(TypedDict):
     """Where a workflow's result is, and what tells that it is that one, but nothing out of it. Fit for an XCom.
 
     ``uri`` of the file as ``output`` spells it, ``workflow_id``, ``case_id`` where the result names it, the
-    workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal.
+    workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal. With ``hash_keys`` also
+    ``personal_number_hash``, None where the result has no personal number.
     """
 
     uri: str
@@ -27,6 +31,7 @@ class ResultHandle(TypedDict):
     status: str
     size: int
     sha256: str
+    personal_number_hash: NotRequired[str | None]
 
 
 _TYPES: Mapping[str, type] = {"uri": str, "size": int, "sha256": str}
@@ -49,7 +54,12 @@ def result_path(output: object, workflow_id: str) -> ObjectStoragePath:
 
 
 def write_result(
-    path: ObjectStoragePath, result: Mapping[str, Any], *, workflow_id: str, status: str
+    path: ObjectStoragePath,
+    result: Mapping[str, Any],
+    *,
+    workflow_id: str,
+    case_id: str | None,
+    status: str,
 ) -> ResultHandle:
     """Write a result as JSON, whole or not at all, and return its handle. What was there is replaced.
 
@@ -60,17 +70,18 @@ def write_result(
     return ResultHandle(
         uri=str(path),
         workflow_id=workflow_id,
-        case_id=result.get("caseId"),
+        case_id=case_id,
         status=status,
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
     )
 
 
-def read_result(handle: Mapping[str, Any]) -> dict[str, Any]:
+def read_result(handle: Mapping[str, Any], *, select: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the result that a handle stands for, when the file is still the one that was written.
 
     :param handle: what ``GetWorkflowResultOperator`` returned with ``output``
+    :param select: JMESPath expressions: only what they find, by expression
     :raises InvalidInput: when it is no handle, or the file has another size or digest
     :raises FileNotFoundError: when the file is gone
     """
@@ -91,4 +102,4 @@ def read_result(handle: Mapping[str, Any]) -> dict[str, Any]:
     if hashlib.sha256(content).hexdigest() != handle["sha256"]:
         raise InvalidInput(f"{shown(path)} does not have the digest that the handle says: it was changed")
     result: dict[str, Any] = json.loads(content)
-    return result
+    return result if select is None else selected(result, require_selection(select))

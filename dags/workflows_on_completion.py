@@ -7,13 +7,16 @@ The connection must say ``webhooks``, and the service's dashboard must have the 
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, IdentityMapper, PartitionedAssetTimetable, task
+from airflow.sdk import DAG, IdentityMapper, Param, PartitionedAssetTimetable, task
 
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
 from airflow_provider_workflows.lineage.assets import completed
 from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
+from airflow_provider_workflows.results import read_result
 
 COMPLETED = completed(os.environ.get("WORKFLOWS_HOST", DEFAULT_HOST))
 
@@ -24,17 +27,25 @@ with DAG(
     schedule=PartitionedAssetTimetable(assets=COMPLETED, default_partition_mapper=IdentityMapper()),
     catchup=False,
     tags=["workflows"],
+    params={
+        "output": Param(
+            str(Path(tempfile.gettempdir(), "workflows_on_completion")),
+            type="string",
+            description="folder for the results, which are personal data, where all workers can reach it",
+        ),
+    },
     doc_md=__doc__,
 ):
     result = GetWorkflowResultOperator(
         task_id="get_result",
         workflow_id="{{ dag_run.partition_key }}",
+        output="{{ params.output }}",
     )
 
     @task
-    def print_decision(workflow_id: str, ti: Any = None) -> None:
+    def print_decision(handle: Any) -> None:
         """Print what the workflow decided, and nothing of the person."""
-        found = ti.xcom_pull(task_ids=result.task_id)
-        print(f"Workflow {workflow_id}: decision {found.get('decision')}")
+        found = read_result(handle, select=["decision"])
+        print(f"Workflow {handle['workflow_id']}: decision {found['decision']}")
 
-    result >> print_decision("{{ dag_run.partition_key }}")
+    print_decision(result.output)

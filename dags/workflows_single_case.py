@@ -1,21 +1,34 @@
-"""One case through a workflow: the guide's flow, step by step. Runs as it is against the sandbox."""
+"""One case through a workflow: the guide's flow, step by step. Runs as it is against the sandbox.
+
+What is personal never gets into Airflow's database: the person is read from a file when the task is rendered, and
+the result goes into a file, of which a handle travels.
+"""
 
 from __future__ import annotations
 
+import json
+import tempfile
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from airflow_provider_workflows.api.personal import masked
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
 from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.results import read_result
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 
 # A definition that is ready in the sandbox: it takes two seconds and completes.
 DEFINITION = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
+
+
+def read_person(path: str) -> Any:
+    """Return what a file says of a person."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
 
 with DAG(
     "workflows_single_case",
@@ -24,20 +37,22 @@ with DAG(
     tags=["workflows"],
     params={
         "definition": Param(DEFINITION, type="string", description="id of the workflow definition"),
-        "first_name": Param("Johanna", type="string"),
-        "last_name": Param("Nowakowska", type="string"),
-        "personal_number": Param("02211012345", type="string", description="leading zeros are kept"),
+        "person": Param(
+            str(Path(__file__).with_name("data") / "person.json"),
+            type="string",
+            description="JSON file of the person, where all workers can read it",
+        ),
+        "output": Param(
+            str(Path(tempfile.gettempdir(), "workflows_results")),
+            type="string",
+            description="folder for the result, which is personal data, where all workers can reach it",
+        ),
         "limit": Param(1.5, type="number", description="a parameter of the workflow"),
     },
+    user_defined_macros={"read_person": read_person},
     doc_md=__doc__,
 ):
-    case = CreateCaseOperator(
-        task_id="create_case",
-        first_name="{{ params.first_name }}",
-        last_name="{{ params.last_name }}",
-        personal_number="{{ params.personal_number }}",
-        phone={"country_code": "48", "number": "666666666"},
-    )
+    case = CreateCaseOperator(task_id="create_case", case="{{ read_person(params.person) }}")
     parameters = CreateParametersOperator(
         task_id="create_parameters",
         workflow_definition_id="{{ params.definition }}",
@@ -58,14 +73,13 @@ with DAG(
         retries=2,
         retry_delay=timedelta(seconds=10),
     )
-    result = GetWorkflowResultOperator(task_id="get_result", workflow_id=run.output)
+    result = GetWorkflowResultOperator(
+        task_id="get_result", workflow_id=run.output, output="{{ params.output }}"
+    )
 
     @task
-    def print_result(ti: Any = None) -> None:
-        """Print what the workflow found out, without the personal data that the result repeats.
+    def print_result(handle: Any) -> None:
+        """Print what the workflow found out, and nothing of the person, whose data the result repeats."""
+        print("Result:", read_result(handle, select=["caseId", "decision"]))
 
-        As an argument the result would be shown, personal data and all, among the rendered templates.
-        """
-        print("Result:", masked(ti.xcom_pull(task_ids=result.task_id)))
-
-    wait >> result >> print_result()
+    wait >> result >> print_result(result.output)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import hmac
 import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
-
-from pydantic.alias_generators import to_camel
 
 MASK = "***"
 
@@ -27,55 +28,91 @@ CASE_FIELDS = (
 )
 """The fields of a case, all of which are personal: a company may be one person."""
 
-PERSONAL_FIELDS = frozenset(CASE_FIELDS) | {to_camel(name) for name in CASE_FIELDS}
-"""Names under which personal values travel, in Python's spelling and the wire's."""
+PARTY_FIELDS = ("party_details",)
+"""What the service tells of a person or company, whatever it calls the parts."""
+
+
+class PersonalFields:
+    """The names of fields whose values are personal: a case's, the service's own, and what a connection adds.
+
+    However they are spelled: ``personal_number``, ``personalNumber`` and ``Personal Number`` are one name.
+
+    :param further: names that are personal besides
+    """
+
+    def __init__(self, further: Iterable[str] = ()) -> None:
+        self._names = frozenset(map(_plain, (*CASE_FIELDS, *PARTY_FIELDS, *further)))
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _plain(name) in self._names
+
+
+class _AllFields(PersonalFields):
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+STANDARD = PersonalFields()
+#: For where it cannot be told what is personal.
+EVERYTHING: PersonalFields = _AllFields()
+
+
+def personal_number_hash(number: object, secret: str) -> str | None:
+    """Return the keyed hash of a personal number: the same number and secret give the same, for joins without it.
+
+    It is the HMAC-SHA256, in hexadecimal, of the number as text in UTF-8, without the white space around it; a
+    number of JSON is the text of its digits. Leading zeros count.
+
+    :param number: text or a whole number; None and empty text have no hash
+    :param secret: the connection's ``hash_secret``
+    """
+    text = "" if number is None or isinstance(number, bool) else str(number).strip()
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest() if text else None
+
+
+def personal_number_in(value: Any) -> Any:
+    """Return the first personal number in JSON of any shape, outer ones before inner ones; None without one."""
+    level = [value]
+    while level:
+        for item in level:
+            if isinstance(item, Mapping):
+                for name, found in item.items():
+                    if (
+                        _plain(str(name)) == "personalnumber"
+                        and isinstance(found, (str, int))
+                        and found != ""
+                    ):
+                        return found
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (Mapping, list, tuple))
+            for inner in (item.values() if isinstance(item, Mapping) else item)
+        ]
+    return None
+
 
 _SHOWN_IN_EXCERPTS = frozenset({"status", "code", "fingerprint"})
 _LOOKS_LIKE_JSON = re.compile(r'^\W{0,8}[{\["]|"\w+"\s*:')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"(?P<name>\s*:)?|$)|-?\d[\d.eE+-]*')
-#: What the service tells of a person or company, whatever it calls the parts.
-_PARTY_FIELDS = frozenset({"partyDetails", "party_details"})
 #: As much of a body as is looked at for a message.
 EXCERPT_BYTES = 16384
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-def masked(value: Any) -> Any:
-    """Return ``value`` with what stands under a personal name replaced by ``***``, at any depth.
-
-    :param value: JSON of any shape, such as a workflow's result
-    """
-    if isinstance(value, Mapping):
-        return {
-            name: _all_masked(item) if name in _PARTY_FIELDS else _masked_under(name, item)
-            for name, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [masked(item) for item in value]
-    return value
-
-
-def _masked_under(name: Any, value: Any) -> Any:
-    return MASK if name in PERSONAL_FIELDS and value not in (None, [], {}) else masked(value)
-
-
-def _all_masked(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _all_masked(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_all_masked(item) for item in value]
-    return value if value is None else MASK
-
-
-def personal_values(value: Any) -> Iterator[str]:
+def personal_values(value: Any, fields: PersonalFields = STANDARD) -> Iterator[str]:
     """Yield every text and number that stands under a personal name in ``value``, at any depth."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            personal = name in PERSONAL_FIELDS or name in _PARTY_FIELDS
-            yield from leaves(item) if personal else personal_values(item)
+            yield from leaves(item) if name in fields else personal_values(item, fields)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from personal_values(item)
+            yield from personal_values(item, fields)
 
 
 def leaves(value: Any) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +10,12 @@ from urllib.parse import urlsplit
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import ApiKey
+from airflow_provider_workflows.api.personal import PersonalFields
 from airflow_provider_workflows.api.status import Statuses
 
 DEFAULT_HOST = "https://api.transactionlink.io"
+#: Personal numbers are few enough to try them all against a secret that can be guessed.
+SHORTEST_HASH_SECRET = 32
 ORGANIZATION_TOKEN_PREFIX = "tot_"  # noqa: S105  (how such a token begins, not a token)
 
 
@@ -32,6 +36,8 @@ class Settings:
         at most; None for no cap
     :param dashboard_url: address of a workflow's page, with ``{workflow_id}`` in it
     :param webhooks: whether the service sends webhooks for this connection, and they are to be received
+    :param personal_fields: names of fields whose values are personal, beside those of a case
+    :param hash_secret: what hashes of personal numbers are keyed with
     :param statuses: which statuses end a wait
     :raises InvalidInput: naming the setting and what is wrong with it
     """
@@ -48,6 +54,8 @@ class Settings:
     requests_per_second: float | None = None
     dashboard_url: str | None = None
     webhooks: bool = False
+    personal_fields: tuple[str, ...] = ()
+    hash_secret: str = field(default="", repr=False)
     statuses: Statuses = field(default_factory=Statuses)
 
     def __post_init__(self) -> None:
@@ -63,6 +71,8 @@ class Settings:
             raise InvalidInput("tries must be at least 1")
         if isinstance(self.verify, str) and not Path(self.verify).is_file():
             raise InvalidInput(f"verify names a CA file that does not exist: {self.verify}")
+        if self.hash_secret and len(self.hash_secret) < SHORTEST_HASH_SECRET:
+            raise InvalidInput(f"hash_secret must have at least {SHORTEST_HASH_SECRET} characters")
         for name in ("key", "secret"):
             if any(not 32 < ord(character) < 127 for character in getattr(self, name)):
                 raise InvalidInput(f"{name} has white space or a character outside of ASCII in it")
@@ -78,6 +88,23 @@ class Settings:
     def organization_token(self) -> str | None:
         """The organization token, sent as it is and without authorize, or None where there is a key."""
         return None if self.key else self.secret
+
+    @functools.cached_property
+    def personal(self) -> PersonalFields:
+        """The names of all fields whose values are personal."""
+        return PersonalFields(self.personal_fields)
+
+    def require_hash_secret(self) -> str:
+        """Return what hashes of personal numbers are keyed with.
+
+        :raises InvalidInput: saying where to set it, when there is none
+        """
+        if not self.hash_secret:
+            raise InvalidInput(
+                "hash_keys needs a secret to key the hashes with: give the connection the extra 'hash_secret' of "
+                f"at least {SHORTEST_HASH_SECRET} characters, the same wherever hashes are to agree"
+            )
+        return self.hash_secret
 
     @property
     def api_key(self) -> ApiKey:

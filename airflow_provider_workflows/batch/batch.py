@@ -46,6 +46,7 @@ class BatchOptions:
     max_concurrency: int
     requests_per_second: float | None
     error_budget: float
+    hash_keys: bool = False
 
 
 class Batch:
@@ -126,7 +127,12 @@ class Batch:
         :raises InvalidInput: naming what is wrong with it
         """
         rows = read_items(items, self._options.columns)
-        self._planned = write_plan(self.state_folder, rows, skip_bad_rows=self._options.skip_bad_rows)
+        self._planned = write_plan(
+            self.state_folder,
+            rows,
+            skip_bad_rows=self._options.skip_bad_rows,
+            hash_secret=self._hash_secret,
+        )
         return dataclasses.asdict(self._planned)
 
     def take_up(self, *, failed_too: bool, resubmit: bool) -> None:
@@ -193,7 +199,13 @@ class Batch:
         """Fetch the results, write the output, and return the counts."""
         pace = self._pace()
         async with self._client() as client:
-            collection = Collection(client, pace, self.states, concurrency=self._options.max_concurrency)
+            collection = Collection(
+                client,
+                pace,
+                self.states,
+                concurrency=self._options.max_concurrency,
+                hash_secret=self._hash_secret,
+            )
             async with BatchProgress("Fetching results", self._plan.rows, collection.counts, publish, log):
                 await collection.run(
                     planned_rows(self.state_folder, self._plan),
@@ -223,6 +235,10 @@ class Batch:
     def _plan(self) -> Planned:
         assert self._planned is not None  # noqa: S101  (set by whoever makes a batch)
         return self._planned
+
+    @property
+    def _hash_secret(self) -> str | None:
+        return self._settings.require_hash_secret() if self._options.hash_keys else None
 
     def _client(self) -> AsyncWorkflowsClient:
         return AsyncWorkflowsClient(self._settings, self._tokens, pool_size=self._options.max_concurrency)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
+from airflow_provider_workflows.api.personal import personal_number_hash, personal_number_in
 from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
 from airflow_provider_workflows.batch.pace import Attempts, Pace
 from airflow_provider_workflows.batch.plan import PlannedRow
@@ -27,15 +29,23 @@ class Collection:
     :param pace: what all calls have in common
     :param states: what is known of the rows, by number
     :param concurrency: how many results are fetched at once
+    :param hash_secret: hash the personal numbers of results, keyed with this, where the input has none
     """
 
     def __init__(
-        self, client: AsyncWorkflowsClient, pace: Pace, states: Mapping[int, RowState], *, concurrency: int
+        self,
+        client: AsyncWorkflowsClient,
+        pace: Pace,
+        states: Mapping[int, RowState],
+        *,
+        concurrency: int,
+        hash_secret: str | None = None,
     ) -> None:
         self._client = client
         self._pace = pace
         self._states = states
         self._ahead = 4 * concurrency
+        self._hash_secret = hash_secret
         self.outcomes: Counter[RowOutcome] = Counter()
         self.statuses: Counter[str] = Counter()
 
@@ -76,6 +86,9 @@ class Collection:
                 result = await self._fetch(state.workflow_id)
             except errors.WorkflowsError as error:
                 return _output_row(row, state, RowOutcome.RESULT_MISSING, *_code_and_error(facts(error)))
+            if self._hash_secret is not None and row.personal_number_hash is None:
+                hashed = personal_number_hash(personal_number_in(result), self._hash_secret)
+                row = dataclasses.replace(row, personal_number_hash=hashed)
             return _output_row(row, state, outcome, result=result)
         return _output_row(row, state, outcome, *_code_and_error(state.error or _WITHOUT_ERROR[outcome]))
 
@@ -133,4 +146,5 @@ def _output_row(
         result=result,
         error_code=code,
         error=error,
+        personal_number_hash=row.personal_number_hash,
     )

@@ -38,6 +38,7 @@ class OutputRow:
     :param result: what the workflow found out
     :param error_code: a name for what went wrong
     :param error: what went wrong, in words without a personal value
+    :param personal_number_hash: keyed hash of the row's personal number, where hashes are asked for
     """
 
     key: str = field(repr=False)
@@ -51,6 +52,7 @@ class OutputRow:
     result: dict[str, Any] | None = field(repr=False)
     error_code: str | None
     error: str | None
+    personal_number_hash: str | None = None
 
 
 _COLUMNS = tuple(column.name for column in dataclasses.fields(OutputRow))

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_workflows.api.personal import personal_number_hash, personal_number_in
 from airflow_provider_workflows.batch.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.rows import BadRow, Row
 from airflow_provider_workflows.batch.storage import replacing
@@ -43,16 +44,25 @@ class PlannedRow:
     :param number: its number in the whole input
     :param key: the row's own identifier
     :param skipped: why it is left out; None when it is not
+    :param personal_number_hash: the hash of its personal number, where hashes are asked for and it has one
     """
 
     number: int
     key: str
     skipped: str | None = None
+    personal_number_hash: str | None = None
 
 
-def write_plan(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip_bad_rows: bool) -> Planned:
+def write_plan(
+    folder: ObjectStoragePath,
+    items: Iterable[Row | BadRow],
+    *,
+    skip_bad_rows: bool,
+    hash_secret: str | None = None,
+) -> Planned:
     """Read and check the whole input, and keep each row's key and what is wrong with it, but no other value.
 
+    :param hash_secret: keep the hashes of personal numbers as well, keyed with this
     :raises InvalidInput: listing the bad rows, unless they are to be skipped
     """
     salt = secrets.token_hex(16)
@@ -66,6 +76,8 @@ def write_plan(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip
                 facts["key"] = row.key
             if isinstance(row, BadRow):
                 facts["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
+            elif hash_secret is not None and (hashed := _hash(row, hash_secret)):
+                facts["hash"] = hashed
             if len(facts) > 1:
                 file.write(_line(facts))
         return check.planned(skip_bad_rows=skip_bad_rows)
@@ -94,10 +106,14 @@ def planned_rows(folder: ObjectStoragePath, planned: Planned) -> Iterator[Planne
             while number < facts["row"]:
                 yield PlannedRow(number, str(number))
                 number += 1
-            yield PlannedRow(number, facts.get("key", str(number)), facts.get("skipped"))
+            yield PlannedRow(number, facts.get("key", str(number)), facts.get("skipped"), facts.get("hash"))
             number += 1
     for rest in range(number, planned.first_row + planned.rows):
         yield PlannedRow(rest, str(rest))
+
+
+def _hash(row: Row, secret: str) -> str | None:
+    return personal_number_hash(personal_number_in(row.case), secret)
 
 
 class _Check:

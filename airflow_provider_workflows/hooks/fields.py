@@ -61,7 +61,7 @@ def _verification(value: Any) -> bool | str:
         raise
 
 
-def _statuses(value: Any) -> tuple[str, ...]:
+def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
@@ -106,14 +106,14 @@ FIELDS: Mapping[str, ExtraField] = {
         "Statuses that mean success, separated by commas, written as the service writes them. "
         "Default: COMPLETED.",
         _TEXT,
-        _statuses,
+        _names,
     ),
     "failure_statuses": ExtraField(
         "Failure statuses",
         "Statuses that mean failure, separated by commas. Every other status counts as pending. Default: "
         "FAILED, ERROR, REJECTED, CANCELLED, CANCELED, EXPIRED, TERMINATED, TIMED_OUT.",
         _TEXT,
-        _statuses,
+        _names,
     ),
     "requests_per_second": ExtraField(
         "Requests per second",
@@ -134,6 +134,20 @@ FIELDS: Mapping[str, ExtraField] = {
         "and ask for a workflow's status seldom. Default: no.",
         {"type": ["boolean", "null"], "default": False},
         _truth,
+    ),
+    "personal_fields": ExtraField(
+        "Personal fields",
+        "Further names of fields whose values are personal, separated by commas, beside those of a case. They are "
+        "masked in parameters and results, however they are spelled.",
+        _TEXT,
+        _names,
+    ),
+    "hash_secret": ExtraField(
+        "Hash secret",
+        "At least 32 characters that hashes of personal numbers are keyed with (hash_keys). Whoever has it can "
+        "find the numbers.",
+        {"type": ["string", "null"], "format": "password"},
+        _text,
     ),
     "verify": ExtraField(
         "Verify TLS",
@@ -156,7 +170,7 @@ _WANTED: Mapping[Callable[[Any], Any], str] = {
     _count: "a whole number from 1",
     _truth: "true or false",
     _verification: "true, false or the path of a CA file",
-    _statuses: "statuses separated by commas",
+    _names: "names separated by commas",
 }
 
 

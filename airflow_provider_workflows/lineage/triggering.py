@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Asset
+
+log = logging.getLogger(__name__)
 
 #: Events of tasks that end at the same time may be written in another order than they are dated, in seconds.
 _APART = timedelta(seconds=10)
@@ -22,6 +27,9 @@ def triggering_events(asset: Asset, context: Mapping[str, Any]) -> list[Any]:
     the run began, so it is returned here as well. A later run may be given it once more: what is done with an event
     is to be the same when it is done twice, as writing a file is.
 
+    Airflow 3.3 cannot list events while a run that one of them has caused waits for its start. Should that last,
+    this run gets its ``triggering_asset_events`` alone, and the log says so; a later one gets the others.
+
     :param asset: the asset, which is to be among the task's ``inlets``, too
     :param context: of the task
     :return: events with ``extra``, ``timestamp`` and the ids of what made them, oldest first; none in a run that no
@@ -32,5 +40,15 @@ def triggering_events(asset: Asset, context: Mapping[str, Any]) -> list[Any]:
     except KeyError:
         return []
     first = min(event.timestamp for event in started_by)
-    since = context["inlet_events"][asset].after((first - _APART).isoformat())
+    listed = context["inlet_events"][asset].after((first - _APART).isoformat())
+    if (started := context["dag_run"].start_date) is not None:
+        # What has come later than that has started a run of its own.
+        listed = listed.before(started.isoformat())
+    try:
+        since = list(listed)
+    except AirflowRuntimeError as error:
+        log.warning(
+            "The events of %s could not be listed (%s); going on with the run's own.", asset.uri, error
+        )
+        return list(started_by)
     return [event for event in since if event.partition_key is None]

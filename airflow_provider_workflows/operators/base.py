@@ -11,12 +11,14 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown
+from airflow_provider_workflows.api.personal import EVERYTHING, PersonalFields
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, XComArg
 
     from airflow_provider_workflows.api import WorkflowsClient
@@ -50,6 +52,14 @@ class WorkflowsOperator(BaseOperator):
         """The hook of the operator's connection."""
         return WorkflowsHook(self.workflows_conn_id)
 
+    @property
+    def personal_fields(self) -> PersonalFields:
+        """The names of fields whose values are personal; all names as long as the connection cannot be read."""
+        try:
+            return self.hook.settings.personal
+        except Exception:  # noqa: BLE001  (the task's first call says what is wrong with it)
+            return EVERYTHING
+
     def execute(self, context: Context) -> Any:
         """Make the operator's calls, and return what they bring.
 
@@ -60,6 +70,24 @@ class WorkflowsOperator(BaseOperator):
             return self.call(self.hook.get_conn(), context)
         except OutcomeUnknown as error:
             raise self.unknown_outcome(error) from error
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002
+        """Return what the task has read and brought about; nothing is known of it before."""
+        from airflow_provider_workflows.lineage.openlineage import operator_lineage  # noqa: PLC0415
+
+        return operator_lineage(self.lineage, self.outlets)
+
+    def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002
+        """Return what the task has read, and brought about before it failed."""
+        from airflow_provider_workflows.lineage.openlineage import operator_lineage  # noqa: PLC0415
+
+        return operator_lineage(self.lineage, self.outlets, failed=True)
+
+    def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
+        """Return nothing: what the task is about is known once it has run."""
+        from airflow_provider_workflows.lineage.openlineage import operator_lineage  # noqa: PLC0415
+
+        return operator_lineage(None)
 
     def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
         """Return what to fail with when nobody knows whether a call was carried out: no retry may repeat it."""

@@ -76,6 +76,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         the run's age
     :param max_poll_interval: seconds between two looks at a run at most
     :param error_budget: seconds for which the service may be out of reach, while submitting, waiting, or fetching
+    :param hash_keys: give each row of the output ``personal_number_hash``, the keyed hash of its personal number or
+        of the one in its result, for joins without the number; the key is the connection's ``hash_secret``
     :param partition_key: the partition that the asset events are of, such as ``"{{ ds }}"`` (templated); without it
         they are of none. Airflow starts DAGs on either the one kind or the other
     :param workflows_conn_id: id of the connection
@@ -114,6 +116,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         poll_interval: float = POLL_INTERVAL_SECONDS,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
         error_budget: float = ERROR_BUDGET_SECONDS,
+        hash_keys: bool = False,
         partition_key: Text | None = None,
         **kwargs: Any,
     ) -> None:
@@ -142,6 +145,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self.deferrable = deferrable
         self.timetable = Timetable(poll_interval, max_poll_interval)
         self.error_budget = error_budget
+        self.hash_keys = hash_keys
         self.partition_key = cast("str | None", partition_key)
         self._with_partition_key = partition_key is not None
         self._state_folder = ""
@@ -159,6 +163,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             return self._done(context, known["summary"])
         if known is None:
             self._require_partition_key()
+            if self.hash_keys:
+                client.settings.require_hash_secret()
             options = self._options()
             batch = Batch(
                 client.settings,
@@ -275,7 +281,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self.lineage = self._lineage(summary)
         record.write(known, phase=FAILED)
         if timed_out:
-            raise AirflowTaskTimeout(str(failure))
+            raise AirflowTaskTimeout(str(failure)) from failure
         raise failure
 
     def _done(self, context: Context, summary: dict[str, Any]) -> dict[str, Any]:
@@ -312,6 +318,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             max_concurrency=self.max_concurrency,
             requests_per_second=self.requests_per_second,
             error_budget=self.error_budget,
+            hash_keys=self.hash_keys,
         )
 
     @property
@@ -340,7 +347,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         if parent is self:
             if isinstance(self.items, (list, tuple)):
                 self.items = Masked(self.items)
-            self.parameters = covered_where_personal(self.parameters)
+            if self.parameters is not None:
+                self.parameters = covered_where_personal(self.parameters, self.personal_fields)
 
 
 def _one_of(argument: str, value: object, allowed: Sequence[str]) -> None:

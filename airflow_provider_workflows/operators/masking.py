@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_workflows.api.personal import MASK, PERSONAL_FIELDS
+from airflow_provider_workflows.api.personal import MASK, STANDARD, PersonalFields
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,14 +43,16 @@ def covered(value: Any) -> Any:
     return value if value is None or value == "" or isinstance(value, Masked) else Masked(value)
 
 
-def covered_where_personal(value: Any) -> Any:
+def covered_where_personal(value: Any, fields: PersonalFields = STANDARD) -> Any:
     """Return ``value`` so that what stands under a personal name in it does not show."""
     if isinstance(value, Mapping):
         return {
-            name: covered(item) if name in PERSONAL_FIELDS else covered_where_personal(item)
+            name: covered(item) if name in fields else covered_where_personal(item, fields)
             for name, item in value.items()
         }
-    return [covered_where_personal(item) for item in value] if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)):
+        return [covered_where_personal(item, fields) for item in value]
+    return value
 
 
 def uncovered(value: Any) -> Any:

@@ -21,8 +21,8 @@ class CreateParametersOperator(WorkflowsOperator):
 
     :param workflow_definition_id: id of the workflow definition (templated)
     :param parameters: JSON values by name (templated); a template that is a single expression keeps its
-        value's type, so numbers stay numbers. What stands under the name of a personal field of a case is
-        masked in the log and in the view of rendered templates.
+        value's type, so numbers stay numbers. What stands under the name of a personal field of a case, or of one
+        that the connection adds, is masked in the log and in the view of rendered templates.
     :param workflows_conn_id: id of the connection
     :raises InvalidInput: naming what is no JSON, before anything is sent
     :raises NotFound: when there is no definition of that id
@@ -47,5 +47,6 @@ class CreateParametersOperator(WorkflowsOperator):
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self:
-            mask_in_logs(personal_values(uncovered(self.parameters)))
-            self.parameters = covered_where_personal(self.parameters)
+            fields = self.personal_fields
+            mask_in_logs(personal_values(uncovered(self.parameters), fields))
+            self.parameters = covered_where_personal(self.parameters, fields)

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import identifier
-from airflow_provider_workflows.api.personal import personal_values
+from airflow_provider_workflows.api.personal import (
+    personal_number_hash,
+    personal_number_in,
+    personal_values,
+)
 from airflow_provider_workflows.batch.storage import shown
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.masking import mask_in_logs
 from airflow_provider_workflows.results import as_json, result_path, write_result
+from airflow_provider_workflows.selection import require_selection, selected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context, ObjectStoragePath
+    from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.results import ResultHandle
@@ -40,6 +45,10 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     :param workflow_definition_id: id of the workflow's definition, for the asset event and the lineage
         (templated), since the API does not tell it; by default that of the ``RunWorkflowOperator`` whose ``output``
         is the ``workflow_id``
+    :param select: JMESPath expressions, such as ``["decision", "checks[0].status"]`` (templated): only what they
+        find is returned or written, by expression, None where one finds nothing
+    :param hash_keys: add ``personal_number_hash``, the keyed hash of the personal number in the result, to what is
+        returned, for joins without the number; the key is the connection's ``hash_secret``
     :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output``
     :param workflows_conn_id: id of the connection
     :return: the result under the API's names, unknown fields included; with ``output`` a ``ResultHandle``
@@ -52,6 +61,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         "workflow_id",
         "result_output",
         "workflow_definition_id",
+        "select",
         "workflows_conn_id",
     )
 
@@ -61,6 +71,8 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         workflow_id: Text,
         output: Text | ObjectStoragePath | None = None,
         workflow_definition_id: Text | None = None,
+        select: Sequence[str] | XComArg | None = None,
+        hash_keys: bool = False,
         result_max_xcom_bytes: int = RESULT_MAX_XCOM_BYTES,
         **kwargs: Any,
     ) -> None:
@@ -77,33 +89,46 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         )
         self.result_max_xcom_bytes = number
         self._with_output = output is not None
+        self.select: Any = select
+        self.hash_keys = hash_keys
+        # A template says only later what it is.
+        if isinstance(select, (list, tuple)) and not any("{" in str(expression) for expression in select):
+            require_selection(select)
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any] | ResultHandle:
         """Return the result, or its handle once it is written."""
         workflow_id = identifier("workflow_id", self.workflow_id)
         # One that was given and turned out to be None is no leave to put the result into an XCom.
         path = result_path(self.result_output, workflow_id) if self._with_output else None
+        select = None if self.select is None else require_selection(self.select)
+        secret = client.settings.require_hash_secret() if self.hash_keys else None
         result = client.read_result(workflow_id).json_object()
-        mask_in_logs(personal_values(result))
+        mask_in_logs(personal_values(result, client.settings.personal))
+        case_id = result.get("caseId")
+        hashed: dict[str, Any] = {}
+        if secret is not None:
+            hashed["personal_number_hash"] = personal_number_hash(personal_number_in(result), secret)
+        if select is not None:
+            result = selected(result, select)
         self.lineage = TaskLineage(
             client.settings.host,
             workflow_definition_id=self.workflow_definition_id,
             workflow_id=workflow_id,
-            case_id=result.get("caseId"),
+            case_id=case_id,
         )
         if path is None:
             self._require_small(result)
             if self.outlets or self.workflow_definition_id is not None:
                 self._emit(context, client.read_workflow(workflow_id).status)
             self.log.info("Fetched the result of workflow %s.", workflow_id)
-            return result
+            return {**result, **hashed}
         status = client.read_workflow(workflow_id).status
-        handle = write_result(path, result, workflow_id=workflow_id, status=status)
+        handle = write_result(path, result, workflow_id=workflow_id, case_id=case_id, status=status)
         self._emit(context, status, shown(path))
         self.log.info(
             "The result of workflow %s is in %s, %s bytes.", workflow_id, shown(path), f"{handle['size']:,}"
         )
-        return handle
+        return cast("ResultHandle", {**handle, **hashed})
 
     def _emit(self, context: Context, status: str, output: str | None = None) -> None:
         assert self.lineage is not None  # noqa: S101  (set by call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -19,16 +19,16 @@ CANDIDATES = 4
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is taken from the body of a webhook: ids, and what it says of the status, which is no more than a hint.
+    """What is taken from the body of a webhook: ids, and what it says of a status, which is no more than a hint.
 
     :param workflow_ids: what may be the id of the workflow, the likeliest first
     :param workflow_definition_id: id of its definition, where the body has it
-    :param status: the status that the body speaks of, where it does
+    :param statuses: what the body calls a status, of whatever it is
     """
 
     workflow_ids: tuple[str, ...]
     workflow_definition_id: str | None
-    status: str | None
+    statuses: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +50,24 @@ class Completion:
 def read_delivery(body: bytes) -> Delivery | None:
     """Return what a webhook's body is about, or None when it names no workflow.
 
-    The body's shape is not documented. The id is that of ``workflowId``, at the top or down to two levels below.
-    In a body without one it may be any ``id``, those of an object called ``workflow`` before others: a body may
-    have an event's or a case's id as well, and only the service can tell them apart.
+    The body's shape is not documented. The likeliest id is that of ``workflowId``, at the top or down to two levels
+    below, then the ``id`` of an object called ``workflow``, then any other ``id``: a body may have an event's or a
+    case's id as well, and only the service can tell them apart.
     """
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
         return None
     objects = list(_objects(content))
-    found = list(islice(_ids(objects, "workflowId"), 1))
-    if not found:
-        objects.sort(key=lambda named: named[0] != "workflow")
-        found = list(islice(dict.fromkeys(_ids(objects, "id")), CANDIDATES))
+    workflows_first = sorted(objects, key=lambda named: named[0] != "workflow")
+    found = dict.fromkeys(chain(_ids(objects, "workflowId"), _ids(workflows_first, "id")))
     if not found:
         return None
     statuses = (named.get("status") for _, named in objects)
     return Delivery(
-        tuple(found),
+        tuple(islice(found, CANDIDATES)),
         next(_ids(objects, "workflowDefinitionId"), None),
-        next((status for status in statuses if isinstance(status, str) and status), None),
+        frozenset(status for status in statuses if isinstance(status, str)),
     )
 
 

@@ -55,9 +55,12 @@ class Endpoint:
         self._conn_id = conn_id
         self._client = AsyncWorkflowsClient(quick)
         self._recorder = Recorder(conn_id, settings.host)
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        #: Workflows that have ended, and all ids of the deliveries that told so, together: a copy has the same.
+        self._ended: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._in_hand: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._again: set[str] = set()
+        ends = settings.statuses.success | settings.statuses.failure
+        self._ends = frozenset(status.upper() for status in ends)
         connection = f"Connection {conn_id}: %d webhooks"
         self._warn_refused = RareWarning(
             log, f"{connection} were refused since the last such line, the latest because %s."
@@ -65,6 +68,9 @@ class Endpoint:
         self._warn_unknown = RareWarning(
             log,
             f"{connection} since the last such line named no workflow that the service knows, the latest %s.",
+        )
+        self._warn_not_written = RareWarning(
+            log, f"{connection} could not be written down since the last such line.%s"
         )
 
     async def verify(self, signature: str | None, body: bytes) -> None:
@@ -81,9 +87,10 @@ class Endpoint:
             raise Unanswerable(f"the key could not be fetched: {error}") from error
         await asyncio.to_thread(verify, signature, body, key)
 
-    async def take(self, body: bytes) -> None:
+    async def take(self, body: bytes, answer_by: float) -> None:
         """Return when what a verified webhook tells is safe.
 
+        :param answer_by: when the answer is due, in seconds of the event loop's clock
         :raises Unanswerable: when it could not be confirmed or written down
         """
         delivery = read_delivery(body)
@@ -96,6 +103,7 @@ class Endpoint:
             self._may_be_early(delivery, counted)
             and name not in self._again
             and len(self._again) < AGAIN_AT_ONCE
+            and asyncio.get_running_loop().time() + AGAIN_SECONDS + ASK_SECONDS < answer_by
         ):
             self._again.add(name)
             try:
@@ -119,17 +127,20 @@ class Endpoint:
 
     def _may_be_early(self, delivery: Delivery, counted: str) -> bool:
         """Return whether the service's answer may only be behind what it delivers."""
-        if counted == _NOT_ENDED and delivery.status is not None:
-            return self.settings.statuses.outcome(delivery.status) is not Outcome.PENDING
+        if counted == _NOT_ENDED and delivery.statuses:
+            return any(status.upper() in self._ends for status in delivery.statuses)
         return counted in (_NOT_ENDED, _UNKNOWN)
 
     async def _confirmed(self, delivery: Delivery) -> str:
         # Copies that come at once wait for the first, and do not join it: it may have asked before the end.
         in_hand = self._in_hand.setdefault(delivery.workflow_ids[0], asyncio.Lock())
         async with in_hand:
-            if not self._ended.keys().isdisjoint(delivery.workflow_ids):
+            if delivery.workflow_ids in self._ended:
                 return "known"
             for workflow_id in delivery.workflow_ids:
+                if (workflow_id,) in self._ended:
+                    self._remember(delivery.workflow_ids)
+                    return "known"
                 try:
                     workflow = await self._client.perform(calls.read_workflow(workflow_id))
                 except errors.NotFound:
@@ -143,6 +154,8 @@ class Endpoint:
                         workflow_id, workflow.case_id, workflow.status, delivery.workflow_definition_id
                     )
                 )
+                self._remember((workflow_id,))
+                self._remember(delivery.workflow_ids)
                 return "taken"
         return _UNKNOWN
 
@@ -150,9 +163,11 @@ class Endpoint:
         try:
             await self._recorder.record(completion)
         except Exception as error:
-            log.exception("Webhooks of %s could not be written down.", self._conn_id)
+            self._warn_not_written(error=error)
             raise Unanswerable("it could not be written down") from error
-        self._ended[completion.workflow_id] = None
+
+    def _remember(self, workflow_ids: tuple[str, ...]) -> None:
+        self._ended[workflow_ids] = None
         if len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
 

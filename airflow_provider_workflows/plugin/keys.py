@@ -15,8 +15,10 @@ from airflow_provider_workflows.api.signature import SignatureInvalid, public_ke
 
 #: A key is fetched anew after so many seconds, so that one that was withdrawn is not accepted for ever.
 KEY_SECONDS = 3600.0
-#: A key that the service does not know is not asked for again within so many seconds.
-UNKNOWN_SECONDS = 60.0
+#: A key that the service does not know is asked for again after so many seconds, since it may have delivered with a
+#: new one before it gives that out; then after twice as many each time, up to a longest.
+UNKNOWN_SECONDS = 10.0
+LONGEST_UNKNOWN_SECONDS = 600.0
 #: So many keys of each kind are remembered; the one that was used least recently is forgotten first.
 REMEMBERED_KEYS = 64
 #: So many keys that are not known yet may be asked for at once, and one more every so many seconds.
@@ -44,12 +46,12 @@ class KeyStore:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: OrderedDict[str, tuple[RSAPublicKey, float]] = OrderedDict()
-        self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._unknown: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._fetching = asyncio.Lock()
         self._first_time = _Allowance(UNKNOWN_AT_ONCE, clock)
         self._come_again = _Allowance(1, clock)
         self._refused: OrderedDict[str, float] = OrderedDict()
-        self._failure: tuple[errors.WorkflowsError, float] | None = None
+        self._failure: tuple[errors.WorkflowsError | SignatureInvalid, float] | None = None
 
     async def key(self, key_id: str, fetch: Callable[[str], Awaitable[str]]) -> RSAPublicKey:
         """Return the public key of an id.
@@ -78,34 +80,41 @@ class KeyStore:
         return key
 
     def _is_unknown(self, key_id: str) -> bool:
-        return self._clock() < self._unknown.get(key_id, 0.0)
+        until, _ = self._unknown.get(key_id, (0.0, 0.0))
+        return self._clock() < until
 
     async def _fetched(self, key_id: str, fetch: Callable[[str], Awaitable[str]]) -> RSAPublicKey:
         if self._failure is not None and self._clock() < self._failure[1]:
             raise self._failure[0].with_traceback(None)
         # One that was known is renewed whatever others have asked for.
-        if key_id not in self._known:
-            self._take(key_id)
+        allowance = None if key_id in self._known else self._take(key_id)
         try:
             key = public_key(await fetch(key_id))
         except errors.NotFound:
-            self._remember(self._unknown, key_id, self._clock() + UNKNOWN_SECONDS)
+            _, seconds = self._unknown.get(key_id, (0.0, UNKNOWN_SECONDS / 2))
+            seconds = min(2 * seconds, LONGEST_UNKNOWN_SECONDS)
+            self._remember(self._unknown, key_id, (self._clock() + seconds, seconds))
             self._known.pop(key_id, None)
+            self._refused.pop(key_id, None)
             raise SignatureInvalid("its key is not known to the service") from None
-        except errors.WorkflowsError as error:
+        except (errors.WorkflowsError, SignatureInvalid) as error:
             self._failure = (error, self._clock() + FAILED_SECONDS)
+            # Whoever delivers while the service is away does not use up what is to be asked for after that.
+            if allowance and isinstance(error, (errors.ServiceUnreachable, errors.ServiceUnavailable)):
+                allowance.give_back()
             raise
         self._remember(self._known, key_id, (key, self._clock() + KEY_SECONDS))
+        self._unknown.pop(key_id, None)
+        self._refused.pop(key_id, None)
         return key
 
-    def _take(self, key_id: str) -> None:
+    def _take(self, key_id: str) -> _Allowance:
         if self._first_time.take():
-            return
+            return self._first_time
         now = self._clock()
         refused_at = self._refused.setdefault(key_id, now)
         if now >= refused_at + COMES_AGAIN_SECONDS and self._come_again.take():
-            del self._refused[key_id]
-            return
+            return self._come_again
         if len(self._refused) > REMEMBERED_REFUSALS:
             self._refused.popitem(last=False)
         raise SignatureInvalid("its key is not known here, and too many others were asked for")
@@ -136,3 +145,7 @@ class _Allowance:
             return False
         self._left -= 1
         return True
+
+    def give_back(self) -> None:
+        """Give one back that was of no use."""
+        self._left = min(self._left + 1, self._at_once)

@@ -25,10 +25,14 @@ class RareWarning:
         self._number = 0
         self._due = 0.0
 
-    def __call__(self, reason: object = "") -> None:
-        """Count one more, and log it if a line is due."""
+    def __call__(self, reason: object = "", *, error: Exception | None = None) -> None:
+        """Count one more, and log it if a line is due.
+
+        :param reason: what to say of it
+        :param error: whose traceback is logged as well
+        """
         self._number += 1
         now = time.monotonic()
         if now >= self._due:
-            self._log.warning(self._line, self._number, reason)
+            self._log.warning(self._line, self._number, reason, exc_info=error)
             self._number, self._due = 0, now + LOG_SECONDS

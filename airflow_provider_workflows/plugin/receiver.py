@@ -44,8 +44,9 @@ def receiver() -> FastAPI:
         if under_way >= AT_ONCE:
             raise HTTPException(_COME_AGAIN)
         under_way += 1
+        answer_by = asyncio.get_running_loop().time() + ANSWER_SECONDS
         try:
-            status = await asyncio.wait_for(_answer(endpoints, conn_id, request), ANSWER_SECONDS)
+            status = await asyncio.wait_for(_answer(endpoints, conn_id, request, answer_by), ANSWER_SECONDS)
         except Unanswerable as error:
             warn_again(error)
             status = _COME_AGAIN
@@ -61,7 +62,7 @@ def receiver() -> FastAPI:
     return app
 
 
-async def _answer(endpoints: Endpoints, conn_id: str, request: Request) -> int:
+async def _answer(endpoints: Endpoints, conn_id: str, request: Request, answer_by: float) -> int:
     try:
         endpoint = await endpoints.get(conn_id)
         if endpoint is None:
@@ -75,7 +76,7 @@ async def _answer(endpoints: Endpoints, conn_id: str, request: Request) -> int:
         except SignatureInvalid as error:
             endpoint.refused(f"of its signature: {error}")
             return _REFUSED
-        await endpoint.take(body)
+        await endpoint.take(body, answer_by)
     except Unanswerable:
         raise
     except Exception as error:

@@ -64,7 +64,7 @@ def wake(completions: Mapping[str, Completion], conn_id: str, session: Session) 
     from airflow.models.xcom import XComModel  # noqa: PLC0415
     from airflow.triggers.base import TriggerEvent  # noqa: PLC0415
     from airflow.utils.state import TaskInstanceState  # noqa: PLC0415
-    from sqlalchemy import String, cast, select  # noqa: PLC0415
+    from sqlalchemy import String, cast, func, select  # noqa: PLC0415
 
     found = session.execute(
         select(TaskInstance, XComModel.value, Trigger)
@@ -82,9 +82,7 @@ def wake(completions: Mapping[str, Completion], conn_id: str, session: Session) 
             Trigger.classpath == _SINGLE,
             XComModel.key == WORKFLOW_ID_KEY,
             # A JSON column is compared as text: each database writes text in JSON in the one way.
-            cast(XComModel.value, String(64)).in_(
-                [json.dumps(spelled) for name in completions for spelled in (name, name.upper())]
-            ),
+            func.lower(cast(XComModel.value, String(64))).in_([json.dumps(name) for name in completions]),
         )
         .with_for_update(of=TaskInstance)
     ).all()

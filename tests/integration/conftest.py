@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ MODES = {
     "poke": 'deferrable=False, mode="poke"',
     "reschedule": 'deferrable=False, mode="reschedule"',
 }
+
+#: Of the DAGs ``events_of_...``; "killed" is killed once all is done, and tried again.
+EVENT_MODES = ("worker", "triggerer", "killed", "failing")
 
 
 @pytest.fixture(scope="package")
@@ -66,7 +70,66 @@ def sandbox_of_idle_airflow() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="package")
-def running_airflow(dags_folder: Path, airflow_sandbox: Sandbox) -> Iterator[RunningAirflow]:
+def lineage_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the running Airflow writes its OpenLineage events, one on a line."""
+    return tmp_path_factory.mktemp("openlineage") / "events.jsonl"
+
+
+@pytest.fixture(scope="package")
+def local_airflow(dags_folder: Path, airflow_sandbox: Sandbox, lineage_file: Path) -> Iterator[LocalAirflow]:
+    """What the running Airflow runs in."""
+    transport = {"type": "file", "log_file_path": str(lineage_file), "append": True}
+    environment = {"AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
+    with LocalAirflow(dags_folder, airflow_sandbox.environment | environment) as local:
+        yield local
+
+
+@pytest.fixture(scope="package")
+def running_airflow(local_airflow: LocalAirflow) -> Iterator[RunningAirflow]:
     """API server, scheduler with LocalExecutor, DAG processor and triggerer."""
-    with LocalAirflow(dags_folder, airflow_sandbox.environment) as local, local.standalone() as running:
+    with local_airflow.standalone() as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def cases_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three cases."""
+    path = tmp_path_factory.mktemp("cases") / "cases.jsonl"
+    path.write_text("".join(f'{{"first_name": "Ada{number}"}}\n' for number in range(3)))
+    return path
+
+
+@pytest.fixture(scope="package")
+def events_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where ``events_of_...`` write to."""
+    return tmp_path_factory.mktemp("output")
+
+
+@pytest.fixture(scope="package")
+def events_of(running_airflow: RunningAirflow, cases_file: Path, events_output: Path) -> dict[str, str]:
+    """A run of each ``events_of_...``, by mode: all under way at once, and ended."""
+    # Those that wait for events must be known before there are any.
+    for dag_id in ("events_are_consumed", "workflows_daily_report", "workflows_downstream"):
+        running_airflow.until(
+            lambda dag_id=dag_id: running_airflow.call("GET", "/dags", dag_id_pattern=dag_id)["dags"],  # type: ignore[misc]
+            120,
+            f"the DAG {dag_id}",
+        )
+        running_airflow.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+    conf = {"cases": str(cases_file), "output": str(events_output)}
+    ids = {mode: running_airflow.trigger(f"events_of_{mode}", conf) for mode in EVENT_MODES}
+    for mode, run_id in ids.items():
+        state = running_airflow.wait(f"events_of_{mode}", run_id, 300)
+        expected = "failed" if mode == "failing" else "success"
+        assert state == expected, logs_of(running_airflow, f"events_of_{mode}", run_id)
+    return ids
+
+
+def logs_of(airflow: RunningAirflow, dag_id: str, run_id: str) -> str:
+    """The logs of those tasks of a run that have not succeeded."""
+    return "\n".join(
+        f"{task.task_id} {task.state}\n"
+        + airflow.task_log(dag_id, run_id, task.task_id, try_number=max(task.try_number, 1))
+        for task in airflow.task_instances(dag_id, run_id)
+        if task.state != "success"
+    )

@@ -13,13 +13,14 @@ from airflow_provider_workflows.lineage.assets import definition_uri
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
 from development.local_airflow import RunningAirflow
 
+from .conftest import EVENT_MODES
+
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 ROWS = 3
 #: Of the examples' file of cases.
 NIGHTLY_ROWS = 60
-MODES = ["worker", "triggerer", "killed", "failing"]
-SUCCEEDING = [mode for mode in MODES if mode != "failing"]
+SUCCEEDING = [mode for mode in EVENT_MODES if mode != "failing"]
 QUICK_RUNS = 3
 
 
@@ -33,10 +34,12 @@ class Consumed:
         ids = [asset["id"] for asset in assets if asset["uri"] == uri]
         if not ids:
             return []
-        found: list[dict[str, Any]] = self.airflow.call("GET", "/assets/events", asset_id=ids[0], limit=100)[
-            "asset_events"
-        ]
-        return found
+
+        # Airflow answers 500 while a run that an event has caused waits for its start.
+        def found() -> tuple[list[dict[str, Any]]]:
+            return (self.airflow.call("GET", "/assets/events", asset_id=ids[0], limit=100)["asset_events"],)
+
+        return self.airflow.until(found, 60, f"the events of {uri}")[0]
 
     def values(self, dag_id: str, task_id: str) -> list[Any]:
         """What the task of each run of a DAG has returned so far."""
@@ -45,78 +48,36 @@ class Consumed:
         return [value for value in values if value is not None]
 
 
-def logs_of(airflow: RunningAirflow, dag_id: str, run_id: str) -> str:
-    tasks = airflow.task_instances(dag_id, run_id)
-    return "\n".join(
-        f"{task.task_id} {task.state}\n"
-        + airflow.task_log(dag_id, run_id, task.task_id, try_number=max(task.try_number, 1))
-        for task in tasks
-        if task.state != "success"
-    )
-
-
-@pytest.fixture(scope="module")
-def cases_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("cases") / "cases.jsonl"
-    path.write_text("".join(f'{{"first_name": "Ada{number}"}}\n' for number in range(ROWS)))
-    return path
-
-
-@pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("output")
-
-
 @pytest.fixture(scope="module")
 def consumed(running_airflow: RunningAirflow) -> Consumed:
     return Consumed(running_airflow)
 
 
-@pytest.fixture(scope="module")
-def run_ids(running_airflow: RunningAirflow, cases_file: Path, output: Path) -> dict[str, str]:
-    """A run of each mode's DAG, all under way at once, and ended."""
-    # Those that wait for events must be known before there are any.
-    for dag_id in ("events_are_consumed", "workflows_daily_report", "workflows_downstream"):
-        running_airflow.until(
-            lambda dag_id=dag_id: running_airflow.call("GET", "/dags", dag_id_pattern=dag_id)["dags"],  # type: ignore[misc]
-            120,
-            f"the DAG {dag_id}",
-        )
-        running_airflow.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
-    conf = {"cases": str(cases_file), "output": str(output)}
-    ids = {mode: running_airflow.trigger(f"events_of_{mode}", conf) for mode in MODES}
-    for mode, run_id in ids.items():
-        expected = "failed" if mode == "failing" else "success"
-        state = running_airflow.wait(f"events_of_{mode}", run_id, 300)
-        assert state == expected, logs_of(running_airflow, f"events_of_{mode}", run_id)
-    return ids
-
-
 @pytest.mark.parametrize("mode", SUCCEEDING)
 @pytest.mark.parametrize("task_id", ["run", "result", "batch"])
 def test_a_task_that_succeeds_makes_one_event_of_each_asset(
-    consumed: Consumed, run_ids: dict[str, str], task_id: str, mode: str
+    consumed: Consumed, events_of: dict[str, str], task_id: str, mode: str
 ) -> None:
     of_outlet = consumed.events(f"{task_id}_{mode}")
 
     (event,) = of_outlet
     assert event["extra"]["workflow_definition_id"] == DEFINITION
-    assert event["source_run_id"] == run_ids[mode]
+    assert event["source_run_id"] == events_of[mode]
 
 
 @pytest.mark.parametrize("task_id", ["run", "batch"])
-def test_a_task_that_fails_makes_none(consumed: Consumed, run_ids: dict[str, str], task_id: str) -> None:
-    assert run_ids["failing"]
+def test_a_task_that_fails_makes_none(consumed: Consumed, events_of: dict[str, str], task_id: str) -> None:
+    assert events_of["failing"]
     assert consumed.events(f"{task_id}_failing") == []
 
 
 def test_a_definition_that_only_failed_has_no_event(
-    consumed: Consumed, run_ids: dict[str, str], airflow_sandbox: Sandbox
+    consumed: Consumed, events_of: dict[str, str], airflow_sandbox: Sandbox
 ) -> None:
     of_these = [
         event
         for event in consumed.events(definition_uri(airflow_sandbox.url, FAILING_DEFINITION))
-        if event["source_run_id"] in run_ids.values()
+        if event["source_run_id"] in events_of.values()
     ]
 
     assert of_these == []
@@ -124,15 +85,15 @@ def test_a_definition_that_only_failed_has_no_event(
 
 def test_a_batch_that_is_killed_between_result_and_event_leaves_one_output_and_one_run_of_each_row(
     consumed: Consumed,
-    run_ids: dict[str, str],
-    output: Path,
+    events_of: dict[str, str],
+    events_output: Path,
     running_airflow: RunningAirflow,
     airflow_sandbox: Sandbox,
 ) -> None:
-    tasks = running_airflow.task_instances("events_of_killed", run_ids["killed"])
+    tasks = running_airflow.task_instances("events_of_killed", events_of["killed"])
     (event,) = consumed.events("batch_killed")
 
-    files = [path for path in (output / "events_of_killed" / "batch").rglob("*") if path.is_file()]
+    files = [path for path in (events_output / "events_of_killed" / "batch").rglob("*") if path.is_file()]
 
     assert {task.task_id: task.try_number for task in tasks} == {"case": 1, "run": 2, "result": 2, "batch": 2}
     assert [str(path) for path in files] == [event["extra"]["uri"]]
@@ -141,16 +102,18 @@ def test_a_batch_that_is_killed_between_result_and_event_leaves_one_output_and_o
 
 
 def test_a_result_that_is_killed_between_file_and_event_leaves_one_file(
-    consumed: Consumed, run_ids: dict[str, str], output: Path
+    consumed: Consumed, events_of: dict[str, str], events_output: Path
 ) -> None:
-    assert run_ids
+    assert events_of
     (event,) = consumed.events("result_killed")
 
-    assert [str(path) for path in (output / "events_of_killed").glob("*.json")] == [event["extra"]["uri"]]
+    assert [str(path) for path in (events_output / "events_of_killed").glob("*.json")] == [
+        event["extra"]["uri"]
+    ]
 
 
 def test_a_dag_that_waits_for_the_definition_is_told_of_every_task(
-    consumed: Consumed, run_ids: dict[str, str], running_airflow: RunningAirflow, airflow_sandbox: Sandbox
+    consumed: Consumed, events_of: dict[str, str], running_airflow: RunningAirflow, airflow_sandbox: Sandbox
 ) -> None:
     made = [
         event["extra"]
@@ -158,7 +121,7 @@ def test_a_dag_that_waits_for_the_definition_is_told_of_every_task(
         if event["source_dag_id"].startswith("events_of_")
     ]
     assert len(made) == 3 * len(SUCCEEDING)
-    assert run_ids
+    assert events_of
 
     def told() -> bool:
         seen = [extra for value in consumed.values("events_are_consumed", "workflows") for extra in value]
@@ -168,9 +131,9 @@ def test_a_dag_that_waits_for_the_definition_is_told_of_every_task(
 
 
 def test_each_of_three_quick_runs_of_the_nightly_batch_reaches_the_example_downstream(
-    consumed: Consumed, run_ids: dict[str, str], running_airflow: RunningAirflow, tmp_path: Path
+    consumed: Consumed, events_of: dict[str, str], running_airflow: RunningAirflow, tmp_path: Path
 ) -> None:
-    assert run_ids
+    assert events_of
     ids = [
         running_airflow.trigger("workflows_nightly_batch", {"output": str(tmp_path)})
         for _ in range(QUICK_RUNS)
@@ -192,9 +155,9 @@ def test_each_of_three_quick_runs_of_the_nightly_batch_reaches_the_example_downs
 
 
 def test_each_of_three_quick_batches_of_a_day_reaches_the_example_s_report_of_that_day(
-    consumed: Consumed, run_ids: dict[str, str], running_airflow: RunningAirflow, tmp_path: Path
+    consumed: Consumed, events_of: dict[str, str], running_airflow: RunningAirflow, tmp_path: Path
 ) -> None:
-    assert run_ids
+    assert events_of
     conf = {"output": str(tmp_path)}
     ids = [running_airflow.trigger("workflows_daily_batch", conf) for _ in range(QUICK_RUNS)]
     for run_id in ids:

@@ -140,7 +140,7 @@ class TestRefusals:
             (KEY | {"extra": {"read_timeout": True}}, "'read_timeout' must be a number above 0"),
             (KEY | {"extra": {"allow_http": "perhaps"}}, "'allow_http' must be true or false"),
             (KEY | {"extra": {"verify": "no-such.pem"}}, "CA file that does not exist"),
-            (KEY | {"extra": {"success_statuses": [1]}}, "'success_statuses' must be statuses"),
+            (KEY | {"extra": {"success_statuses": [1]}}, "'success_statuses' must be names"),
             (KEY | {"extra": {"success_statuses": "A", "failure_statuses": "A"}}, "both name A"),
         ],
     )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_workflows.api import errors
@@ -44,7 +45,12 @@ def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(operator: BaseOperator, **more: Any) -> Any:
     """Render and execute as a new task does."""
-    context: Any = {"ti": TaskInstance(), "task_state_store": TaskStateStore(), **more}
+    context: Any = {
+        "ti": TaskInstance(),
+        "task_state_store": TaskStateStore(),
+        "outlet_events": OutletEventAccessors(),
+        **more,
+    }
     operator.render_template_fields(context)
     return operator.execute(context)
 

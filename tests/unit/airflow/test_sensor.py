@@ -23,7 +23,7 @@ from airflow.sdk.module_loading import import_string
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
-from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
 
 from .conftest import TaskInstance, TaskStateStore
 
@@ -186,6 +186,24 @@ class TestErrors:
 
         with pytest.raises(AirflowSkipException):
             wait(workflow_id=workflow_id, never_fail=True)
+
+
+class TestWebhooks:
+    @pytest.mark.parametrize("spelled", [str.upper, lambda name: f" {name}\n"], ids=["capitals", "blanks"])
+    def test_find_the_task_however_the_id_was_spelled(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, spelled: Callable[[str], str]
+    ) -> None:
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        workflow_id = started(sandbox, seconds=600)
+        instance = TaskInstance()
+        sensor = WorkflowStatusSensor(task_id="wait", workflow_id=spelled(workflow_id), deferrable=True)
+
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor.execute(context_of(instance))
+
+        _, fields = deferred.value.trigger.serialize()
+        assert instance.xcoms[WORKFLOW_ID_KEY] == fields["workflow_id"] == workflow_id
 
 
 class TestTrigger:

@@ -9,7 +9,15 @@ import pytest
 
 from airflow_provider_workflows.api import Outcome, Settings, Statuses, status
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.personal import excerpt, masked, without
+from airflow_provider_workflows.api.personal import (
+    EVERYTHING,
+    PersonalFields,
+    excerpt,
+    personal_number_hash,
+    personal_number_in,
+    personal_values,
+    without,
+)
 
 UNRECOGNISED = "ON_THE_MOON"
 
@@ -94,17 +102,53 @@ class TestStatuses:
             Statuses.of(["DONE"], ["DONE"])
 
 
+HASH = "9494e8ecc0e70aa72b01928f71ba42fcb4670ee32bfc5e83cd7714205c7e921c"
+
+
 class TestPersonal:
-    def test_values_under_personal_names_are_masked_at_any_depth(self) -> None:
+    def test_values_under_personal_names_are_found_at_any_depth(self) -> None:
         result = {
             "partyDetails": {"personal": {"firstName": "Jo", "phone": {"number": "6"}, "email": None}},
             "checks": [{"personal_number": "02211012345", "passed": True}],
         }
 
-        assert masked(result) == {
-            "partyDetails": {"personal": {"firstName": "***", "phone": {"number": "***"}, "email": None}},
-            "checks": [{"personal_number": "***", "passed": True}],
-        }
+        assert set(personal_values(result)) == {"Jo", "6", "02211012345"}
+
+    @pytest.mark.parametrize("name", ["motherMaidenName", "mother_maiden_name", "Mother maiden-name"])
+    def test_a_connection_adds_names_however_they_are_spelled(self, name: str) -> None:
+        fields = PersonalFields(["mother_maiden_name"])
+
+        assert list(personal_values({"a": [{name: "Kowalska"}], "b": "c"}, fields)) == ["Kowalska"]
+        assert not list(personal_values({name: "Kowalska"}))
+
+    def test_where_it_cannot_be_told_everything_is_personal(self) -> None:
+        assert set(personal_values({"limit": 5, "a": {"b": "c"}}, EVERYTHING)) == {"5", "c"}
+
+    @pytest.mark.parametrize("number", ["02211012345", " 02211012345\n"])
+    def test_the_hash_of_a_personal_number_is_the_same_however_it_is_written(self, number: str) -> None:
+        # openssl dgst -sha256 -hmac kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk
+        key = "k" * 32
+
+        assert personal_number_hash(number, key) == HASH
+        assert personal_number_hash(2211012345, key) == personal_number_hash("2211012345", key) != HASH
+        assert personal_number_hash(number, "l" * 32) != HASH
+
+    @pytest.mark.parametrize("number", [None, "", "  ", True])
+    def test_what_is_no_personal_number_has_no_hash(self, number: object) -> None:
+        assert personal_number_hash(number, "k" * 32) is None
+
+    @pytest.mark.parametrize(
+        ("value", "found"),
+        [
+            ({"partyDetails": {"personal": {"personalNumber": "1"}}}, "1"),
+            ({"deep": [{"personal_number": "2"}], "personal_number": "1"}, "1"),
+            ({"personalNumber": 12}, 12),
+            ({"personalNumber": None, "a": {"b": "c"}}, None),
+            (["a", 1, None], None),
+        ],
+    )
+    def test_the_outermost_personal_number_is_found(self, value: object, found: object) -> None:
+        assert personal_number_in(value) == found
 
     @pytest.mark.parametrize(
         ("body", "shown"),

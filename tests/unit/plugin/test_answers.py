@@ -173,8 +173,20 @@ async def test_the_answer_comes_in_time_whatever_takes_long(
     assert time.monotonic() - started < 1.5
 
 
+async def test_a_workflow_that_goes_on_is_not_looked_at_again_where_the_answer_would_be_late(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow_id = api.run(seconds=60.0)
+    monkeypatch.setattr(receiver, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(endpoint, "ASK_SECONDS", 0.8)
+    api.sandbox.fault("latency", seconds=0.6, path=STATUS_PATH)
+    assert await api.tell(workflow_id) == 204
+    assert api.asked[1] == 1
+
+
 def test_the_longest_wait_is_shorter_than_the_services_patience() -> None:
     assert 2 * endpoint.ASK_SECONDS <= receiver.ANSWER_SECONDS <= 9
+    assert endpoint.AGAIN_SECONDS + endpoint.ASK_SECONDS < receiver.ANSWER_SECONDS
 
 
 async def test_a_service_that_is_away_makes_deliveries_come_again(
@@ -212,6 +224,17 @@ async def test_all_who_wait_for_a_commit_that_fails_are_told(
     commits.failing = False
     assert await asyncio.gather(*(api.tell(each) for each in workflow_ids)) == [204] * 5
     assert {key for key, _ in database.events()} == set(workflow_ids)
+
+
+async def test_an_outage_of_the_database_is_one_line_of_each_kind_with_its_cause(
+    api: Api, uri: str, commits: Commits, caplog: pytest.LogCaptureFixture
+) -> None:
+    commits.failing = True
+    assert {await api.tell(api.run()) for _ in range(5)} == {503}
+    written_down, come_again = caplog.records
+    assert "could not be written down" in written_down.getMessage()
+    assert "database is locked" in caplog.text
+    assert "to come again" in come_again.getMessage()
 
 
 async def test_success_is_answered_after_the_commit(api: Api, uri: str, commits: Commits) -> None:

@@ -82,7 +82,7 @@ def asked_about(api: Api) -> list[str]:
 @pytest.mark.parametrize("body", NAMING_BYTES.values(), ids=list(NAMING_BYTES))
 async def test_the_workflow_that_a_body_names_is_asked_about(api: Api, body: bytes) -> None:
     assert (await api.post(body)).status_code == 204
-    assert set(asked_about(api)) == {f"/workflows/{WORKFLOW}"}
+    assert asked_about(api)[0] == f"/workflows/{WORKFLOW}"
 
 
 @pytest.mark.parametrize("body", NAMING_NONE.values(), ids=list(NAMING_NONE))
@@ -102,6 +102,9 @@ BESIDE = {
     "a case's id": ({"case": {"id": OTHER}, "workflow": {"id": WORKFLOW}}, 1),
     "an event's id, under another name": ({"id": OTHER, "data": {"id": WORKFLOW}}, 2),
     "a case's id, under another name": ({"case": {"id": OTHER}, "run": {"id": WORKFLOW}}, 2),
+    "an event's id, and workflowId": ({"id": OTHER, "data": {"workflowId": WORKFLOW}}, 1),
+    "a workflowId of something else": ({"workflowId": OTHER, "workflow": {"id": WORKFLOW}}, 2),
+    "two workflowIds": ({"workflowId": OTHER, "data": {"workflowId": WORKFLOW}}, 2),
 }
 
 
@@ -114,6 +117,26 @@ async def test_the_workflow_is_found_among_other_ids(
     assert [(await api.post(text.encode())).status_code for _ in range(2)] == [204, 204]
     assert [key for key, _ in database.events(uri)] == [workflow_id]
     assert api.asked[1] == asked
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": WORKFLOW, "parent": {"id": OTHER}},
+        {"workflow": {"id": WORKFLOW}, "id": OTHER},
+        {"workflowId": WORKFLOW, "previous": {"workflowId": OTHER}},
+    ],
+    ids=["id", "workflow", "workflowId"],
+)
+async def test_a_workflow_is_not_hidden_by_one_that_has_ended_before_and_is_named_beside_it(
+    api: Api, database: Database, uri: str, body: dict[str, Any]
+) -> None:
+    before, workflow_id = api.run(), api.run()
+    await api.tell(before)
+    text = json.dumps(body).replace(WORKFLOW, workflow_id).replace(OTHER, before)
+    assert [(await api.post(text.encode())).status_code for _ in range(2)] == [204, 204]
+    assert [key for key, _ in database.events(uri)] == [before, workflow_id]
+    assert api.asked[1] == 2
 
 
 async def test_a_delivery_of_no_known_workflow_is_asked_about_a_few_times_and_logged_with_an_id_alone(
@@ -161,6 +184,16 @@ async def test_copies_of_an_early_delivery_are_looked_at_once_more_together(
 async def test_an_update_of_a_workflow_that_goes_on_costs_one_look(api: Api, status: str) -> None:
     assert await api.tell(api.run(seconds=60.0), status=status) == 204
     assert api.asked[1] == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"status": "COMPLETED"}, {"status": "completed"}, {"status": "OPEN", "case": {"status": "FAILED"}}],
+    ids=str,
+)
+async def test_a_delivery_that_may_tell_of_an_end_costs_two_looks(api: Api, fields: dict[str, Any]) -> None:
+    assert await api.tell(api.run(seconds=60.0), **fields) == 204
+    assert api.asked[1] == 2
 
 
 @pytest.fixture

@@ -186,20 +186,88 @@ async def test_a_service_that_cannot_be_asked_is_asked_now_and_then(service: Ser
     assert service.asked.total() == before + 1
 
 
-async def test_a_key_that_comes_again_is_asked_for_under_a_flood_of_invented_ones(service: Service) -> None:
-    key_id = service.new_key()
+async def tries_needed(service: Service, key_id: str, flood: Callable[[], Any]) -> int:
+    """Deliver with a key every five seconds, as the service does, while each second something else is first."""
     tries, begun = 0, service.now
     while True:
-        # Each second an invented one is first. The service delivers every five seconds.
-        await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
-        if service.now % 5 == 0:
+        await flood()
+        if (service.now - begun) % 5 == 0:
             tries += 1
             if not await service.refuses(key_id):
-                break
+                return tries
         service.now += 1
-        assert service.now - begun < 60
-    assert tries <= 3
-    assert service.asked.total() <= UNKNOWN_AT_ONCE + 2
+        assert service.now - begun < 120
+
+
+#: Invented ones each second, and for how long they have come before.
+FLOODS = {"slow": (1, 6 * 3600), "fast": (100, 120)}
+
+
+@pytest.mark.parametrize(("a_second", "seconds"), FLOODS.values(), ids=list(FLOODS))
+async def test_a_new_key_is_accepted_within_a_deliverys_tries_under_a_flood_of_invented_ones(
+    service: Service, a_second: int, seconds: int
+) -> None:
+    async def flood() -> None:
+        await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(a_second)))
+
+    for _ in range(seconds):
+        await flood()
+        service.now += 1
+    assert service.asked.total() <= UNKNOWN_AT_ONCE + seconds / ANOTHER_SECONDS
+    for _ in range(5):
+        assert await tries_needed(service, service.new_key(), flood) <= 3
+        service.now += ANOTHER_SECONDS
+
+
+async def test_a_new_key_is_accepted_at_once_while_others_that_are_unknown_come_for_ever(
+    service: Service,
+) -> None:
+    foreign = [str(uuid.uuid4()) for _ in range(5)]
+
+    async def flood() -> None:
+        await asyncio.gather(*(service.refuses(key_id) for key_id in foreign))
+
+    for _ in range(3600):
+        await flood()
+        service.now += 1
+    assert service.asked.total() <= 5 * 20
+    assert await tries_needed(service, service.new_key(), flood) == 1
+
+
+@pytest.mark.parametrize("seconds", [1, 30, 3600])
+async def test_a_new_key_is_accepted_in_the_first_try_after_an_outage(service: Service, seconds: int) -> None:
+    key_id = service.new_key()
+    service.error = errors.ServiceUnreachable("It is away.")
+    for _ in range(seconds):
+        with pytest.raises(errors.ServiceUnreachable):
+            await service.key(key_id)
+        service.now += 1
+    service.error = None
+    service.now += FAILED_SECONDS
+    assert await service.key(key_id) == PUBLIC
+
+
+async def test_a_key_that_the_service_makes_known_late_is_accepted_within_a_deliverys_tries(
+    service: Service,
+) -> None:
+    key_id = str(uuid.uuid4())
+    assert await service.refuses(key_id)
+    service.keys[key_id] = PEM
+    service.now += 20
+    assert await service.key(key_id) == PUBLIC
+
+
+async def test_a_key_that_is_of_no_use_is_asked_for_now_and_then(service: Service) -> None:
+    key_id = service.new_key()
+    await service.key(key_id)
+    service.now += KEY_SECONDS
+    service.keys[key_id] = "<html>Please log in.</html>"
+    for _ in range(1000):
+        assert await service.refuses(key_id)
+    assert service.asked[key_id] == 2
+    service.keys[key_id] = PEM
+    service.now += FAILED_SECONDS
+    assert await service.key(key_id) == PUBLIC
 
 
 async def test_keys_that_are_invented_and_come_again_are_asked_for_slowly_too(service: Service) -> None:

@@ -134,6 +134,7 @@ async def test_nothing_of_a_body_that_is_taken_is_logged(api: Api, caplog: pytes
     with caplog.at_level(logging.DEBUG):
         assert await api.tell(api.run(), name=PERSONAL) == 204
         assert await api.tell(str(uuid.uuid4()), name=PERSONAL) == 204
+        assert await api.tell(api.run(seconds=60.0), status=PERSONAL) == 204
         assert (await api.post(PERSONAL.encode())).status_code == 204
     assert PERSONAL not in caplog.text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -44,9 +44,12 @@ async def test_a_task_that_waits_is_resumed_with_what_the_service_says(
     assert row.scheduled_dttm is not None
 
 
-async def test_a_task_that_was_given_the_id_in_capitals_is_resumed(api: Api, database: Database) -> None:
+@pytest.mark.parametrize("spelled", [str.upper, lambda name: name[:18].upper() + name[18:]])
+async def test_a_task_that_was_given_the_id_in_capitals_is_resumed(
+    api: Api, database: Database, spelled: Callable[[str], str]
+) -> None:
     workflow_id = api.run()
-    task = database.waiting(workflow_id.upper())
+    task = database.waiting(spelled(workflow_id))
     await api.tell(workflow_id)
     assert task.row.state == "scheduled"
     assert task.row.next_kwargs["event"] == {"workflow_id": workflow_id, "status": "COMPLETED"}

@@ -1,0 +1,41 @@
+"""The facet that OpenLineage's events carry of a task's workflows. Needs the extra ``[openlineage]``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+from openlineage.client.facet_v2 import RunFacet
+
+#: The name of the facet among those of a run.
+FACET = "workflows_run"
+#: The schema lies beside this file as ``WorkflowsRunFacet.json``.
+SCHEMA_URL = "urn:airflow-provider-workflows:facets:1-0-0:WorkflowsRunFacet.json"
+
+
+@attrs.define(kw_only=True)
+class WorkflowsRunFacet(RunFacet):
+    """Ids, status and counts of what a task has run; nothing of it is personal.
+
+    Fields are those of ``TaskLineage`` in the spelling of OpenLineage, None where they are not known.
+    """
+
+    _additional_skip_redact: ClassVar[list[str]] = [
+        "host",
+        "workflowDefinitionId",
+        "workflowId",
+        "caseId",
+        "status",
+        "counts",
+    ]
+
+    host: str
+    workflowDefinitionId: str | None = None  # noqa: N815  (OpenLineage's spelling)
+    workflowId: str | None = None  # noqa: N815
+    caseId: str | None = None  # noqa: N815
+    status: str | None = None
+    counts: dict[str, int] | None = None
+
+    @staticmethod
+    def _get_schema() -> str:
+        return f"{SCHEMA_URL}#/$defs/WorkflowsRunFacet"

@@ -1,0 +1,121 @@
+"""What a task has read and brought about, as OpenLineage says it.
+
+Only Airflow's OpenLineage provider calls what is here, so that the package does without it. Datasets are named by
+https://openlineage.io/docs/spec/naming.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.sdk import Asset
+
+from airflow_provider_workflows.lineage.assets import definition_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.event_v2 import Dataset
+
+    from airflow_provider_workflows.lineage.task import TaskLineage
+
+
+def operator_lineage(
+    lineage: TaskLineage | None, outlets: Iterable[object] = (), *, failed: bool = False
+) -> OperatorLineage[Any, Any]:
+    """Return the datasets and the facet of a task's work.
+
+    Airflow's provider adds the error's message to the event of a failure, and itself as the processing engine.
+
+    :param lineage: what is known of the work; None before there is any
+    :param outlets: the task's outlets, of which those with a dataset are outputs, too
+    :param failed: whether the task has failed: its outputs are then what it has written all the same
+    """
+    from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415
+
+    if lineage is None:
+        return OperatorLineage()
+    outputs = [] if lineage.output is None else [file_dataset(lineage.output)]
+    if not failed:
+        assets = [outlet for outlet in outlets if isinstance(outlet, Asset)]
+        if lineage.workflow_definition_id is not None:
+            assets.insert(0, Asset(definition_uri(lineage.host, lineage.workflow_definition_id)))
+        outputs += [dataset for asset in assets if (dataset := _asset_dataset(asset)) is not None]
+    return OperatorLineage(
+        inputs=[file_dataset(uri) for uri in lineage.inputs],
+        outputs=list({(dataset.namespace, dataset.name): dataset for dataset in outputs}.values()),
+        run_facets=_run_facets(lineage),
+    )
+
+
+def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Dataset:  # noqa: ARG001  (Airflow's call)
+    """Return the dataset of an asset of the scheme ``workflows``.
+
+    ``workflows://<host>/definitions/<id>`` is ``definitions/<id>`` in the namespace ``workflows://<host>``.
+    """
+    from openlineage.client.event_v2 import Dataset  # noqa: PLC0415
+
+    parts = urlsplit(asset.uri)
+    return Dataset(namespace=f"{parts.scheme}://{parts.netloc}", name=parts.path.strip("/"))
+
+
+def file_dataset(uri: str) -> Dataset:
+    """Return the dataset of a file.
+
+    :param uri: absolute path, or URI as ``ObjectStoragePath`` has it: ``s3://conn_id@bucket/key``
+    """
+    from openlineage.client.event_v2 import Dataset  # noqa: PLC0415
+
+    naming = _naming(uri)
+    return Dataset(namespace=naming.get_namespace(), name=naming.get_name())
+
+
+def _naming(uri: str) -> Any:
+    from openlineage.client.naming import dataset as naming  # noqa: PLC0415
+
+    parts = urlsplit(uri)
+    # Before the @ is the id of an Airflow connection, which says nothing of where the file is.
+    place, key = parts.netloc.rpartition("@")[2], parts.path.strip("/")
+    if parts.scheme in ("", "file", "local"):
+        return naming.LocalFileSystem(path=parts.path if parts.scheme else uri)
+    if parts.scheme in ("s3", "s3a", "s3n"):
+        return naming.S3(bucket_name=place, object_key=key)
+    if parts.scheme in ("gs", "gcs"):
+        return naming.GCS(bucket_name=place, object_key=key)
+    return _Other(f"{parts.scheme}://{place}", key)
+
+
+class _Other:
+    """A store for which the client has no rule that an address of Airflow's can be read by."""
+
+    def __init__(self, namespace: str, name: str) -> None:
+        self._namespace = namespace
+        self._name = name
+
+    def get_namespace(self) -> str:
+        return self._namespace
+
+    def get_name(self) -> str:
+        return self._name
+
+
+def _asset_dataset(asset: Asset) -> Dataset | None:
+    from airflow.providers.openlineage.utils.utils import translate_airflow_asset  # noqa: PLC0415
+
+    return translate_airflow_asset(asset, None)
+
+
+def _run_facets(lineage: TaskLineage) -> dict[str, Any]:
+    from airflow_provider_workflows.lineage.facets import FACET, WorkflowsRunFacet  # noqa: PLC0415
+
+    facet = WorkflowsRunFacet(
+        host=lineage.host,
+        workflowDefinitionId=lineage.workflow_definition_id,
+        workflowId=lineage.workflow_id,
+        caseId=lineage.case_id,
+        status=lineage.status,
+        counts=None if lineage.counts is None else dict(lineage.counts),
+    )
+    return {FACET: facet}

@@ -1,0 +1,1 @@
+"""Tell people which runs have failed, or are late."""

@@ -1,0 +1,88 @@
+"""Tell a chat channel which runs have failed, or are late."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseHook, BaseNotifier
+from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.notifications.delivery import NotDelivered, deliver, url_of
+from airflow_provider_workflows.notifications.message import failure_message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.sdk import Context
+
+
+class WorkflowsNotifier(BaseNotifier):
+    """Post ``failure_message`` as ``{"text": ...}`` to an incoming webhook (Slack, Mattermost, Google Chat).
+
+    For the ``on_failure_callback`` (or ``on_retry_callback``) of a task or a DAG, and for a deadline alert, in the
+    triggerer (``AsyncCallback``) or on a worker (``SyncCallback``)::
+
+        DAG(
+            "identity_check",
+            default_args={"on_failure_callback": WorkflowsNotifier()},
+            deadline=DeadlineAlert(
+                reference=DeadlineReference.DAGRUN_QUEUED_AT,
+                interval=timedelta(hours=2),
+                callback=AsyncCallback(WorkflowsNotifier),
+            ),
+        )
+
+    A message that is not accepted is tried again for 15 seconds at most, then logged as an error. In the triggerer
+    it fails the callback, which Airflow counts; the task or DAG run that it tells of stays as it is. On a worker
+    Airflow 3.3 gives a deadline's callback neither connections of its database (they must come from environment
+    variables or a secrets backend there) nor the tasks of the run, so that the message is shorter.
+
+    :param alert_conn_id: id of a connection of any type whose password is the URL of the incoming webhook, or what
+        comes after the URL in its host (templated)
+    :param context: the context of a deadline alert, which Airflow gives
+    """
+
+    template_fields: Sequence[str] = ("alert_conn_id",)
+
+    def __init__(self, alert_conn_id: str = "workflows_alerts", *, context: Context | None = None) -> None:
+        super().__init__(context)
+        self.alert_conn_id = alert_conn_id
+
+    def notify(self, context: Context) -> None:
+        """Post the message; when that fails, an error is logged and nothing raised."""
+        try:
+            url, text = self._prepare(context)
+            # Whoever runs a DAG in a notebook has an event loop in this thread.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, deliver(url, text)).result()
+        except Exception as error:  # noqa: BLE001
+            # Airflow would log what is raised with the context, and the run's conf with it, which may be personal.
+            self.log.error("%s", self._not_sent(error))  # noqa: TRY400
+        else:
+            self.log.info("The alert was sent through connection %s.", self.alert_conn_id)
+
+    async def async_notify(self, context: Context) -> None:
+        """Post the message without blocking the event loop.
+
+        :raises AirflowException: when it was not accepted, saying why without the URL
+        """
+        try:
+            url, text = await asyncio.to_thread(self._prepare, context)
+            await deliver(url, text)
+        except Exception as error:  # noqa: BLE001  (its words could hold the URL, and Airflow stores them)
+            raise AirflowException(self._not_sent(error)) from None
+        self.log.info("The alert was sent through connection %s.", self.alert_conn_id)
+
+    def _prepare(self, context: Mapping[str, Any]) -> tuple[str, str]:
+        url = url_of(BaseHook.get_connection(self.alert_conn_id))
+        mask_secret(url)
+        return url, failure_message(context)
+
+    def _not_sent(self, error: Exception) -> str:
+        said = isinstance(error, (NotDelivered, InvalidInput, AirflowNotFoundException))
+        reason = str(error) if said else type(error).__name__
+        return f"The alert was not sent through connection {self.alert_conn_id}: {reason}"

@@ -1,0 +1,582 @@
+"""Alerts: what they say, where they go, and what happens when they cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace, TracebackType
+from typing import Any
+
+import pytest
+import structlog
+from airflow.sdk import DAG, AsyncCallback, BaseOperator, SyncCallback
+from airflow.sdk.bases.notifier import BaseNotifier
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.execution_time import comms, task_runner
+from airflow.sdk.execution_time.callback_supervisor import execute_callback
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from airflow.triggers.callback import CallbackTrigger
+from typing_extensions import Self
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.notifications import delivery
+from airflow_provider_workflows.notifications.message import LONGEST_MESSAGE, failure_message
+from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
+from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
+from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
+from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
+
+from .conftest import TaskStateStore
+
+TOKEN = "T0SECRET/B0SECRET/hXq9SECRET"
+PERSON = "Brunhilde Kowalska"
+OFTEN = {"poll_interval": 0.05, "max_poll_interval": 0.05}
+
+
+class Receiver:
+    """An incoming webhook of a chat service, as a context manager.
+
+    :param statuses: what it answers first, one after the other; 200 after that
+    """
+
+    def __init__(self, *statuses: int) -> None:
+        self.messages: list[str] = []
+        self.requests: list[str] = []
+        self.statuses = list(statuses)
+        self._ended = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/services/{TOKEN}"
+
+    @property
+    def deaf_url(self) -> str:
+        """Where what is sent is never answered."""
+        return f"{self.url}/deaf"
+
+    def __enter__(self) -> Self:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.requests.append(self.path)
+                if self.path.endswith("/deaf"):
+                    receiver._ended.wait()
+                    return
+                status = receiver.statuses.pop(0) if receiver.statuses else 200
+                if status == 200:
+                    (text,) = json.loads(body).values()
+                    receiver.messages.append(text)
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Any:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def logged(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[], str]]:
+    """Return all that was logged so far: Airflow's loggers print, those of libraries may not."""
+    with caplog.at_level(logging.DEBUG):
+        yield lambda: caplog.text + "".join(capsys.readouterr())
+
+
+@pytest.fixture(autouse=True)
+def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org")
+    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0.01, 0.01))
+
+
+class Comms:
+    """Answers what a callback asks Airflow: the states of tasks, and what they have left in XComs."""
+
+    def __init__(
+        self, states: dict[str, str], xcoms: dict[tuple[str, int | None, str], Any], seconds: float
+    ) -> None:
+        self.states, self.xcoms, self.seconds = states, xcoms, seconds
+
+    async def start_reader(self) -> None:
+        """Only a triggerer's has this."""
+
+    def send(self, msg: Any) -> Any:
+        if isinstance(msg, comms.GetTaskStates):
+            time.sleep(self.seconds)
+            return comms.TaskStatesResult(task_states={"r1": self.states})
+        if isinstance(msg, comms.GetXCom):
+            value = self.xcoms.get((msg.task_id, msg.map_index, msg.key))
+            return comms.XComResult(key=msg.key, value=value)
+        raise TypeError(type(msg))
+
+
+def answer(
+    monkeypatch: pytest.MonkeyPatch, states: dict[str, str], xcoms: dict[Any, Any], seconds: float = 0.0
+) -> None:
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(states, xcoms, seconds), raising=False)
+
+
+def instance(task: Any, **facts: Any) -> Any:
+    given = {
+        "id": uuid.uuid4(),
+        "dag_id": "checks",
+        "run_id": "r1",
+        "task_id": task.task_id,
+        "try_number": 1,
+        "map_index": -1,
+        "task": task,
+    }
+    return RuntimeTaskInstance.model_construct(**given | facts)
+
+
+class Xcoms:
+    """What an operator needs of its task instance while it runs."""
+
+    dag_id, run_id, task_id, map_index, max_tries, try_number = "checks", "r1", "run", -1, 0, 1
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        pass
+
+
+def failed(operator: BaseOperator, **facts: Any) -> dict[str, Any]:
+    """Run a task that fails, and return the context of its callbacks."""
+    running: Any = {"ti": Xcoms(), "task_state_store": TaskStateStore()}
+    operator.render_template_fields(running)
+    with pytest.raises((errors.WorkflowsError, AirflowException)) as raised:
+        operator.execute(running)
+    ti = instance(operator, **{"max_tries": 0, "state": "failed", **facts})
+    return {"ti": ti, "task": operator, "exception": raised.value}
+
+
+def new_case(sandbox: Sandbox) -> str:
+    with sandbox.client() as client:
+        return client.create_case(last_name=PERSON).case_id
+
+
+def new_workflow(sandbox: Sandbox, definition_id: str) -> str:
+    with sandbox.client() as client:
+        return client.run_workflow(definition_id, client.create_case().case_id).id
+
+
+class TestMessageOfATask:
+    def test_of_a_run_that_fails_says_which_how_and_where_to_look(self, sandbox: Sandbox) -> None:
+        case_id = new_case(sandbox)
+        operator = RunWorkflowOperator(
+            task_id="run",
+            workflow_definition_id=FAILING_DEFINITION,
+            case_id=case_id,
+            wait_for_completion=True,
+            **OFTEN,
+        )
+
+        lines = failure_message(failed(operator, map_index=3, max_tries=2)).splitlines()
+
+        workflow_id = str(operator._workflow_id)
+        assert lines == [
+            "Task run[3] of DAG checks has failed, try 1 of 3 of run r1.",
+            f"Workflow {workflow_id}, status FAILED, case {case_id}",
+            f"Look: {sandbox.url}/workflows/{workflow_id}",
+            f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
+            "Log: https://airflow.example.org/dags/checks/runs/r1/tasks/run/mapped/3?try_number=1",
+        ]
+
+    def test_of_a_sensor_says_the_workflow_and_the_error_that_airflow_s_was_raised_from(
+        self, sandbox: Sandbox
+    ) -> None:
+        workflow_id = new_workflow(sandbox, FAILING_DEFINITION)
+        context = failed(WorkflowStatusSensor(task_id="wait", workflow_id=workflow_id, poke_interval=0.05))
+
+        text = failure_message(context)
+
+        assert isinstance(context["exception"], AirflowFailException)
+        assert f"Workflow {workflow_id}, status FAILED\n" in text
+        assert f"Error: WorkflowFailed: Workflow {workflow_id} ended" in text
+
+    def test_of_a_batch_says_its_counts_and_its_output_and_nothing_of_a_row(self, tmp_path: Path) -> None:
+        operator = RunWorkflowBatchOperator(
+            task_id="run",
+            workflow_definition_id=FAILING_DEFINITION,
+            items=[{"last_name": PERSON}, {"last_name": PERSON}],
+            output=str(tmp_path),
+            deferrable=False,
+            **OFTEN,
+        )
+
+        lines = failure_message(failed(operator)).splitlines()
+
+        assert lines[1] == "Batch: 2 failed"
+        assert lines[2].startswith(f"Output: {tmp_path}") or lines[2].startswith(f"Output: file://{tmp_path}")
+        assert lines[3].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (failed 2).")
+        assert PERSON not in "\n".join(lines)
+
+    @pytest.mark.parametrize(
+        ("exception", "line"),
+        [
+            (RuntimeError(PERSON), "Error: RuntimeError"),
+            (errors.NotFound("There is no case 1."), "Error: NotFound: There is no case 1."),
+            ("gone", "Error: str"),
+            (None, None),
+        ],
+        ids=["of somebody else", "of ours", "a text", "unknown"],
+    )
+    def test_has_the_words_of_our_own_errors_only(self, exception: object, line: str | None) -> None:
+        operator = BaseOperator(task_id="other")
+        ti = instance(operator, max_tries=0, state="failed")
+
+        text = failure_message({"ti": ti, "task": operator, "exception": exception})
+
+        assert [found for found in text.splitlines() if found.startswith("Error")] == [line] * bool(line)
+        assert PERSON not in text
+
+    def test_tells_a_failure_that_is_retried_from_one_that_is_final(self) -> None:
+        ti = instance(BaseOperator(task_id="other"), max_tries=2, state="up_for_retry")
+
+        assert failure_message({"ti": ti}).startswith(
+            "Task other of DAG checks has failed and will be retried, try 1 of 3"
+        )
+
+    def test_of_a_process_that_was_killed_finds_the_workflow_that_it_left(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        workflow_id = str(uuid.uuid4())
+        answer(monkeypatch, {}, {("run", None, "workflow_id"): workflow_id})
+        operator = RunWorkflowOperator(
+            task_id="run", workflow_definition_id=DEFINITION, case_id="{{ params.case }}"
+        )
+
+        lines = failure_message({"ti": instance(operator), "task": operator}).splitlines()
+
+        assert lines[0] == "Task run of DAG checks has failed, try 1 of 1 of run r1."
+        assert lines[1:3] == [
+            f"Workflow {workflow_id}",
+            f"Look: {sandbox.url}/workflows/{workflow_id}",
+        ]
+
+    def test_repeats_nothing_that_stands_in_the_place_of_an_id(self) -> None:
+        operator = WorkflowStatusSensor(task_id="wait", workflow_id=PERSON)
+
+        text = failure_message(failed(operator))
+
+        assert "Error: InvalidInput: workflow_id has" in text
+        assert PERSON not in text
+
+    def test_is_no_template(self) -> None:
+        ti = instance(BaseOperator(task_id="other"), run_id="{{ 7 * 7 }}{% x %}")
+
+        text = failure_message({"ti": ti, "exception": errors.NotFound("{# gone #}")})
+
+        assert "{{" not in text
+        assert "{%" not in text
+        assert "{#" not in text
+
+    def test_is_no_longer_than_receivers_take(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        task_id = "s" * 240
+        answer(monkeypatch, {f"{task_id}_{number}": "failed" for number in range(9)}, {})
+        with DAG("checks", schedule=None) as dag:
+            BaseOperator.partial(task_id=task_id).expand(doc=["a"])
+
+        text = failure_message({"dag": dag, "run_id": "r1", "reason": "task_failure"})
+
+        assert len(text) == LONGEST_MESSAGE
+
+
+DEADLINE = {
+    "dag_run": {
+        "dag_id": "checks",
+        "dag_run_id": "r1",
+        "state": "running",
+        "queued_at": "2026-11-24T10:00:00Z",
+        "start_date": None,
+        "conf": {"last_name": PERSON},
+    },
+    "deadline": {"id": "d1", "deadline_time": "2026-11-24T12:00:00+01:00"},
+}
+RUN_LINE = "Run: https://airflow.example.org/dags/checks/runs/r1"
+
+
+class TestMessageOfADagRun:
+    def test_lists_what_failed_with_its_workflow(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        workflow_id, link = str(uuid.uuid4()), "https://dashboard.example.org/w"
+        states = {"run_1": "failed", "run_0": "success", "step_2": "failed", "other": "upstream_failed"}
+        left = {("run", 1, "workflow_link"): link, ("run", 1, "workflow_id"): workflow_id}
+        answer(monkeypatch, states, left)
+        with DAG("checks", schedule=None) as dag:
+            RunWorkflowOperator.partial(task_id="run", case_id="c").expand(workflow_definition_id=["a", "b"])
+            BaseOperator(task_id="step_2")
+            BaseOperator(task_id="other")
+
+        lines = failure_message({"dag": dag, "run_id": "r1", "reason": "task_failure"}).splitlines()
+
+        tasks = "https://airflow.example.org/dags/checks/runs/r1/tasks"
+        assert lines == [
+            "DAG checks has failed, run r1: task failure.",
+            f"Task run[1], workflow {workflow_id}, {link}: {tasks}/run/mapped/1",
+            f"Task step_2: {tasks}/step_2",
+            RUN_LINE,
+        ]
+
+    def test_lists_ten_tasks_and_counts_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        answer(monkeypatch, {f"step_{number}": "failed" for number in range(1200)}, {})
+        with DAG("checks", schedule=None) as dag:
+            BaseOperator.partial(task_id="step").expand(doc=["a"])
+
+        lines = failure_message({"dag": dag, "run_id": "r1", "reason": "task_failure"}).splitlines()
+
+        assert len(lines) == 13
+        assert lines[-2:] == ["And 1,190 tasks more.", RUN_LINE]
+
+
+class TestMessageOfADeadline:
+    def test_says_since_when_and_what_is_under_way(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        workflow_id, link = str(uuid.uuid4()), "https://dashboard.example.org/w"
+        left = {
+            ("run", None, "workflow_link"): link,
+            ("run", None, "workflow_id"): workflow_id,
+            ("batch", 4, "progress"): {"outcomes": {"running": 12, "succeeded": 1988}},
+        }
+        states = {"run": "deferred", "batch_4": "running", "case": "success", "old": "failed"}
+        answer(monkeypatch, states, left)
+
+        assert failure_message(DEADLINE).splitlines() == [
+            "DAG checks is late, run r1: it was due by 2026-11-24 11:00:00 UTC, and its state was running.",
+            "Queued at 2026-11-24 10:00:00 UTC, started at an unknown time.",
+            "Task batch_4: running, batch with 12 running, 1,988 succeeded",
+            "Task old: failed",
+            f"Task run: deferred, workflow {workflow_id}, {link}",
+            RUN_LINE,
+        ]
+
+    def test_asks_for_no_more_than_a_worker_is_answered_and_tells_nothing_of_the_run_s_conf(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[Any] = []
+        monkeypatch.setattr(
+            task_runner, "SUPERVISOR_COMMS", SimpleNamespace(send=asked.append), raising=False
+        )
+
+        lines = failure_message(DEADLINE).splitlines()
+
+        assert not asked
+        assert len(lines) == 3
+        assert lines[-1] == RUN_LINE
+        assert PERSON not in "\n".join(lines)
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, **connection: Any) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_ALERTS", json.dumps({"conn_type": "generic", **connection}))
+
+
+def context_of_a_failure() -> Any:
+    ti = instance(BaseOperator(task_id="other"), max_tries=0, state="failed")
+    return {"ti": ti, "exception": RuntimeError("no"), "params": {"channel": "alerts"}}
+
+
+class TestNotifier:
+    @pytest.mark.parametrize("parts", [("", "{base}/services/{token}"), ("{base}/services/", "/{token}")])
+    def test_posts_one_message_to_where_the_connection_says(
+        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, parts: tuple[str, str]
+    ) -> None:
+        base = receiver.url.partition("/services")[0]
+        host, password = (part.format(base=base, token=TOKEN) for part in parts)
+        connect(monkeypatch, host=host, password=password)
+
+        WorkflowsNotifier("workflows_{{ params.channel }}")(context_of_a_failure())
+
+        assert receiver.requests == [f"/services/{TOKEN}"]
+        assert receiver.messages == [failure_message(context_of_a_failure())]
+
+    async def test_can_be_called_in_a_thread_that_has_an_event_loop(
+        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connect(monkeypatch, password=receiver.url)
+
+        WorkflowsNotifier()(context_of_a_failure())
+
+        assert len(receiver.messages) == 1
+
+    def test_repeats_what_was_refused_for_now_until_it_is_accepted(
+        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connect(monkeypatch, password=receiver.url)
+        receiver.statuses = [503, 429]
+
+        WorkflowsNotifier()(context_of_a_failure())
+
+        assert len(receiver.requests) == 3
+        assert len(receiver.messages) == 1
+
+    @pytest.mark.parametrize("slow", ["receiver", "airflow"])
+    def test_leaves_the_event_loop_free_while_it_waits(
+        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, slow: str
+    ) -> None:
+        connect(monkeypatch, password=receiver.deaf_url if slow == "receiver" else receiver.url)
+        monkeypatch.setattr(delivery, "TRY_SECONDS", 0.6)
+        answer(monkeypatch, {}, {}, seconds=0.6 if slow == "airflow" else 0.0)
+
+        async def longest_pause() -> tuple[float, float]:
+            waiting = asyncio.ensure_future(_awaited(WorkflowsNotifier(context=dict(DEADLINE))))  # type: ignore[arg-type]
+            begun = last = time.monotonic()
+            longest = 0.0
+            while not waiting.done():
+                await asyncio.sleep(0.01)
+                now = time.monotonic()
+                longest, last = max(longest, now - last), now
+            assert (waiting.exception() is None) == (slow == "airflow")
+            return longest, last - begun
+
+        longest, waited = asyncio.run(longest_pause())
+        assert waited >= 0.6
+        assert longest < 0.5
+
+
+async def _awaited(notifier: BaseNotifier) -> None:
+    await notifier
+
+
+def dead_end(kind: str, receiver: Receiver) -> str:
+    if kind == "nobody listens":
+        return f"http://127.0.0.1:9/services/{TOKEN}"
+    if kind == "never answers":
+        return receiver.deaf_url
+    if kind == "no URL":
+        return TOKEN
+    receiver.statuses = {"refuses": [404], "redirects": [302], "fails": [500] * 9}[kind]
+    return receiver.url
+
+
+#: Why a message cannot be sent, what is said of it, and how many requests there are.
+DEAD_ENDS = [
+    ("nobody listens", "Connection refused", 0),
+    ("never answers", "timed out", 1),
+    ("refuses", "HTTP status 404", 1),
+    ("redirects", "HTTP status 302", 1),
+    ("fails", "HTTP status 500", 3),
+    ("no URL", "names no URL", 0),
+]
+
+
+@pytest.mark.parametrize(("kind", "reason", "requests"), DEAD_ENDS)
+class TestAMessageThatCannotBeSent:
+    @pytest.fixture(autouse=True)
+    def connection(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+        monkeypatch.setattr(delivery, "TRY_SECONDS", 0.3)
+        connect(monkeypatch, password=dead_end(kind, receiver))
+
+    def test_is_an_error_in_the_log_and_raises_nothing(
+        self, receiver: Receiver, logged: Callable[[], str], reason: str, requests: int
+    ) -> None:
+        WorkflowsNotifier()(context_of_a_failure())
+
+        text = logged()
+        assert text.count("The alert was not sent through connection workflows_alerts: ") == 1
+        assert reason in text
+        assert len(receiver.requests) == requests
+        assert TOKEN not in text
+
+    def test_fails_the_callback_in_the_triggerer_in_words_without_the_secret(
+        self, logged: Callable[[], str], reason: str, requests: int
+    ) -> None:
+        states, body = triggered(AsyncCallback(WorkflowsNotifier))
+
+        assert states == ["running", "failed"]
+        assert reason in str(body)
+        assert TOKEN not in str(body) + logged()
+
+    def test_does_not_have_a_worker_log_the_run_s_conf(
+        self, logged: Callable[[], str], reason: str, requests: int
+    ) -> None:
+        assert on_worker(SyncCallback(WorkflowsNotifier))
+
+        text = logged()
+        assert reason in text
+        assert TOKEN not in text
+        assert PERSON not in text
+
+
+def triggered(callback: AsyncCallback) -> tuple[list[str], Any]:
+    """Run a deadline's callback as the triggerer does; return its states and what is stored of it."""
+
+    async def payloads() -> list[Any]:
+        kwargs = {**json.loads(json.dumps(callback.kwargs)), "context": dict(DEADLINE)}
+        return [event.payload async for event in CallbackTrigger(callback.path, kwargs).run()]
+
+    events = asyncio.run(payloads())
+    return [str(getattr(event["state"], "value", event["state"])) for event in events], events[-1].get("body")
+
+
+def on_worker(callback: SyncCallback) -> bool:
+    """Run a deadline's callback as an executor does."""
+    kwargs = {**callback.kwargs, "context": dict(DEADLINE)}
+    return execute_callback(callback.path, kwargs, "dag.py", None, structlog.get_logger())[0]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda: triggered(AsyncCallback(WorkflowsNotifier, {"alert_conn_id": "workflows_alerts"}))[0][-1],
+        lambda: on_worker(SyncCallback(WorkflowsNotifier, {"alert_conn_id": "workflows_alerts"})),
+    ],
+    ids=["triggerer", "worker"],
+)
+def test_a_deadline_s_callback_posts_one_message(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, run: Any
+) -> None:
+    connect(monkeypatch, password=receiver.url)
+
+    assert run() in ("success", True)
+
+    assert receiver.messages == [failure_message(DEADLINE)]
+
+
+class Broken:
+    @property
+    def task(self) -> Any:
+        raise ValueError(PERSON)
+
+
+def test_what_else_goes_wrong_is_told_by_the_kind_of_error_alone(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+) -> None:
+    connect(monkeypatch, password=receiver.url)
+
+    WorkflowsNotifier()({"ti": Broken()})
+
+    text = logged()
+    assert "through connection workflows_alerts: ValueError" in text
+    assert PERSON not in text
+
+
+def test_a_connection_that_is_missing_is_named(logged: Callable[[], str]) -> None:
+    WorkflowsNotifier("nowhere")(context_of_a_failure())
+
+    assert "The alert was not sent through connection nowhere: " in logged()
