@@ -61,7 +61,7 @@ types: tools ## check types with mypy
 constraints: tools ## renew constraints.txt: the newest versions that go together on all Pythons
 	@echo 'Looking for the newest versions with uv ...'
 	@$(run) pip install -qq --disable-pip-version-check uv
-	@$(run) uv pip compile --quiet --universal --upgrade --python-version 3.10 --all-extras \
+	@$(run) uv pip compile --quiet --universal --upgrade --python-version 3.10 --extra dev \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 		--output-file '$(VENV)/constraints.txt' pyproject.toml
 	@{ echo '# Versions that were tested together, on Python 3.10 to 3.13. Renewed by `make constraints`.'; \

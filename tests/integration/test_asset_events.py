@@ -53,6 +53,17 @@ def consumed(running_airflow: RunningAirflow) -> Consumed:
     return Consumed(running_airflow)
 
 
+def test_every_dag_of_the_readme_and_of_the_examples_can_be_imported(
+    events_of: dict[str, str], running_airflow: RunningAirflow
+) -> None:
+    assert events_of
+    errors = running_airflow.call("GET", "/importErrors")["import_errors"]
+    dags = {dag["dag_id"] for dag in running_airflow.call("GET", "/dags", limit=100)["dags"]}
+
+    assert errors == []
+    assert {"identity_check", "report", "identity_check_with_alerts", "workflows_alerts"} <= dags
+
+
 @pytest.mark.parametrize("mode", SUCCEEDING)
 @pytest.mark.parametrize("task_id", ["run", "result", "batch"])
 def test_a_task_that_succeeds_makes_one_event_of_each_asset(

@@ -26,6 +26,8 @@ PERSON = {
     "phone": {"country_code": "48", "number": "601928374"},
 }
 VALUES = ["Qzxłucja", "Qzxkowalska", "00271812345", "271812345", "qzx.person@", "601928374"]
+MASKED = {"first_name": "Qzwewelina", "personal_number": "00271854321"}
+MASKED_VALUES = ["Qzwewelina", "00271854321"]
 UNMASKED = {"first_name": "Qzyanna", "personal_number": "00271898765"}
 UNMASKED_VALUES = ["Qzyanna", "00271898765"]
 #: What is written after a run's end: the last lines of logs, and lineage events.
@@ -85,6 +87,7 @@ def everything(
     """All that is left once the examples have run with the values."""
     folder = tmp_path_factory.mktemp("personal")
     (folder / "person.json").write_text(json.dumps(PERSON))
+    (folder / "masked.json").write_text(json.dumps(MASKED))
     (folder / "unmasked.json").write_text(json.dumps(UNMASKED))
     _write_cases(folder / "cases.csv")
     with airflow_sandbox.client() as client:
@@ -94,7 +97,7 @@ def everything(
     batch = {"cases": str(folder / "cases.csv"), "output": str(folder / "batch")}
     runs = {
         EXAMPLE: single,
-        "telling_masked": single,
+        "telling_masked": {"person": str(folder / "masked.json")},
         "telling_unmasked": {"person": str(folder / "unmasked.json")},
         "workflows_nightly_batch": batch,
         "workflows_daily_batch": batch,
@@ -150,6 +153,14 @@ def test_logs_tables_and_lineage_are_among_what_is_looked_through(everything: Ev
     kinds = {place.partition(":")[0] for place, text in everything if text}
 
     assert kinds == {"log", "table", "lineage"}
+
+
+def test_what_a_task_logs_of_a_person_is_masked_in_its_log(everything: Everything) -> None:
+    # Airflow's LocalExecutor copies what tasks log to the scheduler's own output, and masks nothing there.
+    assert everything.places(MASKED_VALUES).keys() <= {"log: standalone.log"}
+    assert any(
+        "Creating case: {'first_name': '***'" in text for place, text in everything if "attempt=" in place
+    )
 
 
 @pytest.mark.parametrize(
