@@ -7,11 +7,15 @@ import hashlib
 import hmac
 import html
 import json
+import math
+import numbers
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
+
+from airflow_provider_workflows.api.errors import InvalidInput
 
 MASK = "***"
 
@@ -54,9 +58,10 @@ class _AllFields(PersonalFields):
 
 @functools.lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name).lower()
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name)).casefold()
 
 
+_PARTY = frozenset(map(_plain, PARTY_FIELDS))
 STANDARD = PersonalFields()
 #: For where it cannot be told what is personal.
 EVERYTHING: PersonalFields = _AllFields()
@@ -68,26 +73,36 @@ def personal_number_hash(number: object, secret: str) -> str | None:
     It is the HMAC-SHA256, in hexadecimal, of the number as text in UTF-8, without the white space around it; a
     number of JSON is the text of its digits. Leading zeros count.
 
-    :param number: text or a whole number; None and empty text have no hash
+    :param number: text or a whole number; None, NaN (a table's missing value) and blank text have no hash
     :param secret: the connection's ``hash_secret``
+    :raises InvalidInput: for what is neither, such as a float, whose text is not the number's
     """
-    text = "" if number is None or isinstance(number, bool) else str(number).strip()
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest() if text else None
+    if number is None or (isinstance(number, float) and math.isnan(number)):
+        return None
+    if isinstance(number, bool) or not isinstance(number, (str, numbers.Integral)):
+        raise InvalidInput(f"a personal number is text or a whole number, not {type(number).__name__}")
+    text = str(number).strip()
+    # JSON can express half a pair of surrogates, which UTF-8 cannot.
+    content = text.encode(errors="surrogatepass")
+    return hmac.new(secret.strip().encode(), content, hashlib.sha256).hexdigest() if text else None
 
 
-def personal_number_in(value: Any) -> Any:
-    """Return the first personal number in JSON of any shape, outer ones before inner ones; None without one."""
-    level = [value]
+def personal_number_in(value: Any) -> str | int | None:
+    """Return the personal number of whom a case or a result is about, None where it tells none.
+
+    In a result that has ``partyDetails`` it is the first one there, outer ones before inner ones: elsewhere there
+    may be those of others. Without them it is the first one anywhere.
+
+    :param value: JSON of any shape
+    """
+    fields = value.items() if isinstance(value, Mapping) else ()
+    party = [item for name, item in fields if _plain(str(name)) in _PARTY]
+    level: list[Any] = party or [value]
     while level:
         for item in level:
-            if isinstance(item, Mapping):
-                for name, found in item.items():
-                    if (
-                        _plain(str(name)) == "personalnumber"
-                        and isinstance(found, (str, int))
-                        and found != ""
-                    ):
-                        return found
+            for name, found in item.items() if isinstance(item, Mapping) else ():
+                if _plain(str(name)) == "personalnumber" and _is_number(found):
+                    return cast("str | int", found)
         level = [
             inner
             for item in level
@@ -95,6 +110,10 @@ def personal_number_in(value: Any) -> Any:
             for inner in (item.values() if isinstance(item, Mapping) else item)
         ]
     return None
+
+
+def _is_number(found: object) -> bool:
+    return isinstance(found, int) and not isinstance(found, bool) or (isinstance(found, str) and bool(found.strip()))
 
 
 _SHOWN_IN_EXCERPTS = frozenset({"status", "code", "fingerprint"})

@@ -71,6 +71,8 @@ class Settings:
             raise InvalidInput("tries must be at least 1")
         if isinstance(self.verify, str) and not Path(self.verify).is_file():
             raise InvalidInput(f"verify names a CA file that does not exist: {self.verify}")
+        if not all(any(map(str.isalnum, name)) for name in self.personal_fields):
+            raise InvalidInput("personal_fields has a name without a letter or a digit")
         if self.hash_secret and len(self.hash_secret) < SHORTEST_HASH_SECRET:
             raise InvalidInput(f"hash_secret must have at least {SHORTEST_HASH_SECRET} characters")
         for name in ("key", "secret"):

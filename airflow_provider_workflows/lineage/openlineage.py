@@ -6,6 +6,7 @@ https://openlineage.io/docs/spec/naming.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import Dataset
 
     from airflow_provider_workflows.lineage.task import TaskLineage
+
+_PLACE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:/")
+_AZURE = re.compile(r"(?P<container>[^@]+)@(?P<service>[^@.]+)\.(?:dfs|blob)\.core\.windows\.net")
 
 
 def operator_lineage(
@@ -44,7 +48,8 @@ def operator_lineage(
             assets.insert(0, Asset(definition_uri(lineage.host, lineage.workflow_definition_id)))
         outputs += [dataset for asset in assets if (dataset := _asset_dataset(asset)) is not None]
     return OperatorLineage(
-        inputs=[file_dataset(uri) for uri in lineage.inputs],
+        # A task that fails for its input may have been given rows where a file was due: they are no name.
+        inputs=[file_dataset(uri) for uri in lineage.inputs if _PLACE.match(uri)],
         outputs=list({(dataset.namespace, dataset.name): dataset for dataset in outputs}.values()),
         run_facets=_run_facets(lineage),
     )
@@ -75,16 +80,22 @@ def file_dataset(uri: str) -> Dataset:
 def _naming(uri: str) -> Any:
     from openlineage.client.naming import dataset as naming  # noqa: PLC0415
 
-    parts = urlsplit(uri)
+    parts = urlsplit(uri, allow_fragments=False)
+    if azure := _AZURE.fullmatch(parts.netloc):
+        key = parts.path.strip("/") or "/"
+        kind = naming.WASBS if parts.scheme in ("wasb", "wasbs") else naming.ABFSS
+        return kind(azure["container"], azure["service"], key)
     # Before the @ is the id of an Airflow connection, which says nothing of where the file is.
-    place, key = parts.netloc.rpartition("@")[2], parts.path.strip("/")
-    if parts.scheme in ("", "file", "local"):
+    place, key = parts.netloc.rpartition("@")[2], parts.path.strip("/") or "/"
+    if parts.scheme in ("", "file", "local") and not place:
         return naming.LocalFileSystem(path=parts.path if parts.scheme else uri)
     if parts.scheme in ("s3", "s3a", "s3n"):
         return naming.S3(bucket_name=place, object_key=key)
     if parts.scheme in ("gs", "gcs"):
         return naming.GCS(bucket_name=place, object_key=key)
-    return _Other(f"{parts.scheme}://{place}", key)
+    # A file system's names are paths, an object store's are keys.
+    name = parts.path if parts.scheme in ("file", "hdfs") else key
+    return _Other(f"{parts.scheme}://{place}", name)
 
 
 class _Other:

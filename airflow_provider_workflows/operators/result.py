@@ -98,6 +98,8 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any] | ResultHandle:
         """Return the result, or its handle once it is written."""
         workflow_id = identifier("workflow_id", self.workflow_id)
+        if self.workflow_definition_id is not None:
+            identifier("workflow_definition_id", self.workflow_definition_id)
         # One that was given and turned out to be None is no leave to put the result into an XCom.
         path = result_path(self.result_output, workflow_id) if self._with_output else None
         select = None if self.select is None else require_selection(self.select)

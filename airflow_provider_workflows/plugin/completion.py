@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ class Delivery:
     :param workflow_ids: what may be the id of the workflow, the likeliest first
     :param workflow_definition_id: id of its definition, where the body has it
     :param statuses: what the body calls a status, of whatever it is
+    :param digest: of the body: copies of a delivery have the same
     """
 
     workflow_ids: tuple[str, ...]
     workflow_definition_id: str | None
     statuses: frozenset[str]
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def read_delivery(body: bytes) -> Delivery | None:
         tuple(islice(found, CANDIDATES)),
         next(_ids(objects, "workflowDefinitionId"), None),
         frozenset(status for status in statuses if isinstance(status, str)),
+        hashlib.sha256(body).digest(),
     )
 
 

@@ -55,8 +55,9 @@ class Endpoint:
         self._conn_id = conn_id
         self._client = AsyncWorkflowsClient(quick)
         self._recorder = Recorder(conn_id, settings.host)
-        #: Workflows that have ended, and all ids of the deliveries that told so, together: a copy has the same.
-        self._ended: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        #: Workflows that have ended, and the digests of the deliveries that told so: in a copy whose first id is
+        #: another's, the workflow's is not known before the service is asked.
+        self._ended: OrderedDict[str | bytes, None] = OrderedDict()
         self._in_hand: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._again: set[str] = set()
         ends = settings.statuses.success | settings.statuses.failure
@@ -135,11 +136,10 @@ class Endpoint:
         # Copies that come at once wait for the first, and do not join it: it may have asked before the end.
         in_hand = self._in_hand.setdefault(delivery.workflow_ids[0], asyncio.Lock())
         async with in_hand:
-            if delivery.workflow_ids in self._ended:
+            if delivery.digest in self._ended:
                 return "known"
             for workflow_id in delivery.workflow_ids:
-                if (workflow_id,) in self._ended:
-                    self._remember(delivery.workflow_ids)
+                if workflow_id in self._ended:
                     return "known"
                 try:
                     workflow = await self._client.perform(calls.read_workflow(workflow_id))
@@ -154,8 +154,9 @@ class Endpoint:
                         workflow_id, workflow.case_id, workflow.status, delivery.workflow_definition_id
                     )
                 )
-                self._remember((workflow_id,))
-                self._remember(delivery.workflow_ids)
+                self._remember(workflow_id)
+                if workflow_id != delivery.workflow_ids[0]:
+                    self._remember(delivery.digest)
                 return "taken"
         return _UNKNOWN
 
@@ -166,8 +167,8 @@ class Endpoint:
             self._warn_not_written(error=error)
             raise Unanswerable("it could not be written down") from error
 
-    def _remember(self, workflow_ids: tuple[str, ...]) -> None:
-        self._ended[workflow_ids] = None
+    def _remember(self, ended: str | bytes) -> None:
+        self._ended[ended] = None
         if len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
 

@@ -125,7 +125,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=True, xcom_value=self._success(event))
         if self.deferrable:
             self.log.info("Waiting for workflow %s in the triggerer.", self.workflow_id)
-            context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=wait.workflow_id)
+            context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=wait.workflow_id.lower())
             self.defer(
                 trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks),
                 method_name=self.execute_complete.__name__,
@@ -154,7 +154,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         self.log.warning("Workflow %s goes on: the API has no call that cancels it.", self.workflow_id)
 
     def _begin(self, context: Context) -> Wait:
-        workflow_id = identifier("workflow_id", self.workflow_id).lower()
+        workflow_id = identifier("workflow_id", self.workflow_id)
         started = time.time()
         if self.reschedule and (first := context["ti"].get_first_reschedule_date(context)) is not None:
             started = first.timestamp()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from openlineage.client import event_v2
+from openlineage.client import event_v2, generated
 
 from airflow_provider_workflows.lineage.assets import definition_uri
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
@@ -171,6 +173,26 @@ def test_each_event_is_one_of_openlineage(events: Events, check: Callable[[dict[
     for mode in ("worker", "triggerer"):
         for event in events.of(f"events_of_{mode}.batch"):
             assert check(event)
+
+
+def test_each_standard_facet_has_the_fields_of_its_class(events: Events) -> None:
+    modules = [
+        importlib.import_module(f"{generated.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(generated.__path__)
+    ]
+    read = set()
+
+    events.last("events_of_failing.run", "FAIL")
+    for event in map(json.loads, events.file.read_text().splitlines()):
+        for content in (event["run"]["facets"] | event["job"]["facets"]).values():
+            schema, _, name = content["_schemaURL"].rpartition("#/$defs/")
+            if not schema.startswith("https://openlineage.io/spec/facets/"):
+                continue
+            kind = next(getattr(module, name) for module in modules if hasattr(module, name))
+            assert kind(**{key: value for key, value in content.items() if not key.startswith("_")})
+            read.add(name)
+
+    assert {"ErrorMessageRunFacet", "ProcessingEngineRunFacet", "ParentRunFacet"} <= read
 
 
 def test_each_facet_of_ours_fits_its_schema(events: Events) -> None:

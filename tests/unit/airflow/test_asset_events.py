@@ -151,6 +151,21 @@ def test_a_result_knows_the_definition_of_the_run_that_it_is_given(sandbox: Sand
     assert result.workflow_definition_id == definition_id
 
 
+@pytest.mark.parametrize("definition_id", ["", "None", "no id"])
+def test_a_definition_that_is_none_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, context: dict[str, Any], definition_id: str
+) -> None:
+    *_, workflow_id = ran(sandbox, dict(context))
+    sandbox.counts.reset()
+    result = GetWorkflowResultOperator(task_id="result", workflow_id=workflow_id)
+    result.workflow_definition_id = definition_id
+
+    with pytest.raises(errors.InvalidInput, match="workflow_definition_id"):
+        result.execute(context)
+
+    assert not sandbox.counts.requests
+
+
 def test_an_event_of_a_result_carries_nothing_of_the_person(
     sandbox: Sandbox, context: dict[str, Any]
 ) -> None:

@@ -193,8 +193,9 @@ class TestWebhooks:
     def test_find_the_task_however_the_id_was_spelled(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, spelled: Callable[[str], str]
     ) -> None:
-        for name, value in sandbox.environment.items():
-            monkeypatch.setenv(name, value)
+        connection = sandbox.connection
+        extra = connection["extra"] | {"webhooks": True}
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(connection | {"extra": extra}))
         workflow_id = started(sandbox, seconds=600)
         instance = TaskInstance()
         sensor = WorkflowStatusSensor(task_id="wait", workflow_id=spelled(workflow_id), deferrable=True)
@@ -203,7 +204,7 @@ class TestWebhooks:
             sensor.execute(context_of(instance))
 
         _, fields = deferred.value.trigger.serialize()
-        assert instance.xcoms[WORKFLOW_ID_KEY] == fields["workflow_id"] == workflow_id
+        assert instance.xcoms[WORKFLOW_ID_KEY] == fields["workflow_id"].lower() == workflow_id
 
 
 class TestTrigger:

@@ -42,6 +42,20 @@ FILES = {
     "s3a://bucket/a/b.csv": ("s3://bucket", "a/b.csv"),
     "gs://conn_id@bucket/a/b.csv": ("gs://bucket", "a/b.csv"),
     "gcs://bucket/a/b.csv": ("gs://bucket", "a/b.csv"),
+    "s3://bucket/a#1/b.csv": ("s3://bucket", "a#1/b.csv"),
+    "s3://bucket": ("s3://bucket", "/"),
+    "abfs://conn_id@container/a/b.csv": ("abfs://container", "a/b.csv"),
+    "abfss://container@account.dfs.core.windows.net/a/b.csv": (
+        "abfss://container@account.dfs.core.windows.net",
+        "a/b.csv",
+    ),
+    "wasbs://container@account.blob.core.windows.net/a/b.csv": (
+        "wasbs://container@account.dfs.core.windows.net",
+        "a/b.csv",
+    ),
+    "hdfs://conn_id@namenode:8020/a/b.csv": ("hdfs://namenode:8020", "/a/b.csv"),
+    "file://host/data/a.csv": ("file://host", "/data/a.csv"),
+    "/data/a#1.csv": ("file", "/data/a#1.csv"),
     "memory://place/a/b.csv": ("memory://place", "a/b.csv"),
 }
 
@@ -94,6 +108,17 @@ def test_a_batch_reads_its_items_and_writes_its_table() -> None:
 
     assert names(told.inputs) == [("s3://bucket", "cases.csv")]
     assert names(told.outputs) == [("file", "/data/results.jsonl"), OF_DEFINITION]
+
+
+@pytest.mark.parametrize(
+    "given",
+    ['[{"first_name": "Ada", "site": "https://ada.example"}]', "Ada,Lovelace", "None", "cases.csv", ""],
+)
+def test_what_is_no_place_is_no_dataset_for_it_may_be_rows(given: str) -> None:
+    told = operator_lineage(TaskLineage(HOST, DEFINITION, inputs=(given,)), failed=True)
+
+    assert names(told.inputs) == []
+    assert told.run_facets
 
 
 def test_outlets_are_outputs_once() -> None:

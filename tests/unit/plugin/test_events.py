@@ -139,6 +139,21 @@ async def test_a_workflow_is_not_hidden_by_one_that_has_ended_before_and_is_name
     assert api.asked[1] == 2
 
 
+async def test_a_workflow_that_was_not_known_yet_is_taken_when_its_end_is_delivered(
+    api: Api, database: Database, uri: str
+) -> None:
+    before, workflow_id = api.run(), api.run()
+    await api.tell(before)
+    body = {"id": workflow_id, "parent": {"id": before}, "status": "RUNNING"}
+    workflows = api.sandbox._service._workflows
+    not_yet = workflows.pop(workflow_id)
+    assert (await api.post(json.dumps(body).encode())).status_code == 204
+    workflows[workflow_id] = not_yet
+    assert [key for key, _ in database.events(uri)] == [before]
+    assert (await api.post(json.dumps(body | {"status": "COMPLETED"}).encode())).status_code == 204
+    assert [key for key, _ in database.events(uri)] == [before, workflow_id]
+
+
 async def test_a_delivery_of_no_known_workflow_is_asked_about_a_few_times_and_logged_with_an_id_alone(
     api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
