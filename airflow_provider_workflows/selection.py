@@ -28,6 +28,8 @@ def require_selection(select: object) -> Sequence[str]:
             raise InvalidInput(
                 f"select has {expression!r}, which is no JMESPath expression: {str(error).splitlines()[0]}"
             ) from None
+        except RecursionError:
+            raise InvalidInput("select has an expression that is nested too deeply") from None
     return select
 
 
@@ -40,7 +42,7 @@ def selected(result: Mapping[str, Any], select: Sequence[str]) -> dict[str, Any]
     for expression in select:
         try:
             found[expression] = jmespath.search(expression, result)
-        except JMESPathError:  # noqa: PERF203  (a few)
-            # The library's message repeats what it has found there.
+        except (JMESPathError, TypeError, ValueError):  # noqa: PERF203  (a few)
+            # The library's message repeats what it has found there; some of its functions meet Python's own errors.
             raise InvalidInput(f"select has {expression!r}, which does not fit the result") from None
     return found

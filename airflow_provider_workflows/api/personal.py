@@ -73,13 +73,14 @@ def personal_number_hash(number: object, secret: str) -> str | None:
     It is the HMAC-SHA256, in hexadecimal, of the number as text in UTF-8, without the white space around it; a
     number of JSON is the text of its digits. Leading zeros count.
 
-    :param number: text or a whole number; None, NaN (a table's missing value) and blank text have no hash
+    :param number: text or a whole number; None, NaN (a table's missing value), a truth value and blank text have
+        no hash
     :param secret: the connection's ``hash_secret``
     :raises InvalidInput: for what is neither, such as a float, whose text is not the number's
     """
-    if number is None or (isinstance(number, float) and math.isnan(number)):
+    if number is None or isinstance(number, bool) or (isinstance(number, float) and math.isnan(number)):
         return None
-    if isinstance(number, bool) or not isinstance(number, (str, numbers.Integral)):
+    if not isinstance(number, (str, numbers.Integral)):
         raise InvalidInput(f"a personal number is text or a whole number, not {type(number).__name__}")
     text = str(number).strip()
     # JSON can express half a pair of surrogates, which UTF-8 cannot.
@@ -113,7 +114,7 @@ def personal_number_in(value: Any) -> str | int | None:
 
 
 def _is_number(found: object) -> bool:
-    return isinstance(found, int) and not isinstance(found, bool) or (isinstance(found, str) and bool(found.strip()))
+    return bool(found.strip()) if isinstance(found, str) else type(found) is int
 
 
 _SHOWN_IN_EXCERPTS = frozenset({"status", "code", "fingerprint"})

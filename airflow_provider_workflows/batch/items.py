@@ -5,20 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
+
+from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.columns import Fields, check_header, fields_of
 from airflow_provider_workflows.batch.readers import file_path, read_file, suffix
 from airflow_provider_workflows.batch.rows import BadRow, Row, checked
 
-if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
-
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"
 """A list of rows, a file of them, or a shard's reference: ``{"items": file, "first_row": 5001, "rows": 5000}``."""
 
 SHOWN_BAD_ROWS = 20
+_SHARD_NAMES = {"items", "first_row", "rows"}
 #: What is wrong with a row whose key an earlier one has.
 DUPLICATE_KEY = "is used by an earlier row"
 DUPLICATE_NUMBER = "its number is the key of an earlier row"
@@ -45,6 +45,15 @@ def read_items(items: Items, columns: Mapping[str, str | None] | None = None) ->
     return _read(cells, fields, flat=suffix(path) in (".csv", ".parquet"), first_row=first_row, rows=rows)
 
 
+def source_of(items: object) -> str | None:
+    """Return the URI or path that items are read from; None where they are the rows, or what is neither."""
+    if isinstance(items, Mapping):
+        items = items["items"] if items.keys() == _SHARD_NAMES else None
+    text = str(items).strip() if isinstance(items, (str, ObjectStoragePath)) else ""
+    # Rows that a template made text of are no path, but they must not show either.
+    return None if not text or text[0] in "[{(" or not text.isprintable() else text
+
+
 def raise_for(bad: Sequence[BadRow], bad_count: int, rows: int) -> NoReturn:
     """Raise for rows that cannot be run.
 
@@ -69,11 +78,10 @@ def _problem(problem: tuple[str, str]) -> str:
 
 
 def _shard(reference: Mapping[str, Any]) -> tuple[Any, int, int]:
-    names = {"items", "first_row", "rows"}
     numbers = [
         number for number in map(reference.get, ("first_row", "rows")) if type(number) is int and number >= 1
     ]
-    if reference.keys() != names or len(numbers) != 2:
+    if reference.keys() != _SHARD_NAMES or len(numbers) != 2:
         raise InvalidInput(
             'items is a dict but no shard\'s reference ({"items": file, "first_row": 1, "rows": 5000}); '
             "a single row is given as a list of one dict"

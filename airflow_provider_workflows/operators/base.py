@@ -16,7 +16,7 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, XComArg
@@ -59,6 +59,27 @@ class WorkflowsOperator(BaseOperator):
             return self.hook.settings.personal
         except Exception:  # noqa: BLE001  (the task's first call says what is wrong with it)
             return EVERYTHING
+
+    def conceal(self, *, rendered: bool) -> None:
+        """Keep what is personal among the arguments from showing.
+
+        :param rendered: whether their templates were rendered; before, it is what stands beside them
+        """
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
+    ) -> None:
+        # The seam that Airflow names for this; render_template_fields is not called on a mapped task.
+        if parent is not self:
+            super()._do_render_template_fields(parent, template_fields, *args, **kwargs)
+            return
+        # The connection says what is personal. Airflow logs the field that a template fails in, so that what is
+        # personal in it is covered by then.
+        names, first = list(template_fields), WorkflowsHook.conn_name_attr
+        super()._do_render_template_fields(parent, [name for name in names if name == first], *args, **kwargs)
+        self.conceal(rendered=False)
+        super()._do_render_template_fields(parent, [name for name in names if name != first], *args, **kwargs)
+        self.conceal(rendered=True)
 
     def execute(self, context: Context) -> Any:
         """Make the operator's calls, and return what they bring.

@@ -19,6 +19,7 @@ from airflow_provider_workflows.api.waiting import (
     Timetable,
 )
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
+from airflow_provider_workflows.batch.items import source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
 from airflow_provider_workflows.batch.storage import shown, storage_path
 from airflow_provider_workflows.batch.verdict import Failing, summary_of, verdict
@@ -27,7 +28,7 @@ from airflow_provider_workflows.lineage.events import emit, partition_key_of
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
-from airflow_provider_workflows.operators.masking import Masked, covered_where_personal, uncovered
+from airflow_provider_workflows.operators.masking import Masked, concealed, uncovered
 from airflow_provider_workflows.plugin.wake import can_wake
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
 from airflow_provider_workflows.triggers.batch_watch import BatchWatch
@@ -293,13 +294,12 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         return partition_key_of(self.partition_key) if self._with_partition_key else None
 
     def _lineage(self, summary: Mapping[str, Any] | None = None) -> TaskLineage:
-        items = self._items
-        source = items.get("items") if isinstance(items, Mapping) else items
+        source = source_of(self._items)
         return TaskLineage(
             self.hook.settings.host,
             workflow_definition_id=self.workflow_definition_id,
             counts=None if summary is None else summary["outcomes"],
-            inputs=() if isinstance(source, (list, tuple)) else (shown(str(source)),),
+            inputs=() if source is None else (shown(source),),
             output=None if summary is None else shown(summary["output"]),
         )
 
@@ -341,14 +341,13 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
 
         return publish
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        # The seam that Airflow names for this; render_template_fields is not called on a mapped task.
-        super()._do_render_template_fields(parent, *args, **kwargs)
-        if parent is self:
-            if isinstance(self.items, (list, tuple)):
-                self.items = Masked(self.items)
-            if self.parameters is not None:
-                self.parameters = covered_where_personal(self.parameters, self.personal_fields)
+    def conceal(self, *, rendered: bool) -> None:
+        """Cover rows, which are personal, and the personal ones of the parameters."""
+        is_open = self.items is not None and not isinstance(self.items, Masked)
+        if rendered and is_open and source_of(self.items) is None:
+            self.items = Masked(self.items)
+        if self.parameters is not None:
+            self.parameters = concealed(self.parameters, self.personal_fields, rendered=rendered)
 
 
 def _one_of(argument: str, value: object, allowed: Sequence[str]) -> None:

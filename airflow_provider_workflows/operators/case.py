@@ -101,20 +101,11 @@ class CreateCaseOperator(WorkflowsOperator):
             raise InvalidInput(f"given both on its own and in case: {', '.join(twice)}")
         return details | given
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        # The seam that Airflow names for this; render_template_fields is not called on a mapped task.
-        if parent is not self:
-            super()._do_render_template_fields(parent, *args, **kwargs)
-            return
-        # Before it renders too: when a template fails, Airflow logs the field that it stands in.
-        self._mask()
-        super()._do_render_template_fields(parent, *args, **kwargs)
-        self._mask()
-        for name in _PERSONAL:
-            setattr(self, name, covered(getattr(self, name)))
-
-    def _mask(self) -> None:
+    def conceal(self, *, rendered: bool) -> None:
+        """Cover all fields of the case."""
         mask_in_logs(leaves(uncovered([getattr(self, name) for name in _PERSONAL])))
+        for name in _PERSONAL:
+            setattr(self, name, covered(getattr(self, name), rendered=rendered))
 
 
 def _given(details: Mapping[str, Any]) -> dict[str, Any]:

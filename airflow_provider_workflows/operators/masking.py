@@ -8,7 +8,13 @@ from typing import Any
 
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_workflows.api.personal import MASK, STANDARD, PersonalFields
+from airflow_provider_workflows.api.personal import (
+    MASK,
+    STANDARD,
+    PersonalFields,
+    leaves,
+    personal_values,
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,25 +40,53 @@ def mask_in_logs(values: Iterable[str]) -> None:
         mask_secret(list(known))
 
 
-def covered(value: Any) -> Any:
-    """Return ``value`` so that nothing of it shows; a dict's or list's shape does."""
+def covered(value: Any, *, rendered: bool = True) -> Any:
+    """Return ``value`` so that nothing of it shows; a dict's or list's shape does.
+
+    :param rendered: whether it holds no template any more; a template is left as it is
+    """
     if isinstance(value, Mapping):
-        return {name: covered(item) for name, item in value.items()}
+        return {name: covered(item, rendered=rendered) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [covered(item) for item in value]
-    return value if value is None or value == "" or isinstance(value, Masked) else Masked(value)
+        return [covered(item, rendered=rendered) for item in value]
+    if value is None or value == "" or isinstance(value, Masked):
+        return value
+    return Masked(value) if rendered or _is_literal(value) else value
 
 
-def covered_where_personal(value: Any, fields: PersonalFields = STANDARD) -> Any:
+def covered_where_personal(value: Any, fields: PersonalFields = STANDARD, *, rendered: bool = True) -> Any:
     """Return ``value`` so that what stands under a personal name in it does not show."""
     if isinstance(value, Mapping):
         return {
-            name: covered(item) if name in fields else covered_where_personal(item, fields)
+            name: covered(item, rendered=rendered)
+            if name in fields
+            else covered_where_personal(item, fields, rendered=rendered)
             for name, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [covered_where_personal(item, fields) for item in value]
+        return [covered_where_personal(item, fields, rendered=rendered) for item in value]
     return value
+
+
+def concealed(parameters: Any, fields: PersonalFields, *, rendered: bool) -> Any:
+    """Return parameters so that what is personal does not show, and have it masked in this task's log.
+
+    What is no dict, such as JSON as text, has no names to go by: nothing of it shows.
+
+    :param rendered: whether they hold no template any more; a template is left as it is
+    """
+    given = uncovered(parameters)
+    if isinstance(given, Mapping):
+        mask_in_logs(personal_values(given, fields))
+        return covered_where_personal(parameters, fields, rendered=rendered)
+    mask_in_logs(leaves(given))
+    return covered(parameters, rendered=rendered)
+
+
+def _is_literal(value: object) -> bool:
+    return isinstance(value, (int, float)) or (
+        isinstance(value, str) and not any(mark in value for mark in ("{{", "{%", "{#"))
+    )
 
 
 def uncovered(value: Any) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_workflows.api.personal import personal_values
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.masking import covered_where_personal, mask_in_logs, uncovered
+from airflow_provider_workflows.operators.masking import concealed, uncovered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,9 +43,6 @@ class CreateParametersOperator(WorkflowsOperator):
         self.log.info("Created parameters %s.", parameters.id)
         return parameters.id
 
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        super()._do_render_template_fields(parent, *args, **kwargs)
-        if parent is self:
-            fields = self.personal_fields
-            mask_in_logs(personal_values(uncovered(self.parameters), fields))
-            self.parameters = covered_where_personal(self.parameters, fields)
+    def conceal(self, *, rendered: bool) -> None:
+        """Cover the personal ones of the parameters."""
+        self.parameters = concealed(self.parameters, self.personal_fields, rendered=rendered)
