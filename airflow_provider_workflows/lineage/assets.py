@@ -17,9 +17,6 @@ from airflow_provider_workflows.api.settings import DEFAULT_HOST
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-#: The alias that all assets of definitions of which there were events belong to.
-ALIAS = "workflows"
-
 
 def completed_uri(host: str) -> str:
     """Return the URI of the asset that every completion of a host is an event of.

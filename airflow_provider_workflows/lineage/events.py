@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import Asset, AssetAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.lineage.assets import ALIAS, definition_uri
+from airflow_provider_workflows.lineage.assets import definition_uri
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
@@ -38,6 +38,8 @@ def emit(
 ) -> None:
     """Have Airflow make events of the definition's asset and of the operator's outlets, should the task succeed.
 
+    Of the definition's asset there are events where some DAG names it.
+
     Airflow makes them in the transaction that makes the task a success, so that a task that is killed before makes
     none, and its retry makes them.
 
@@ -51,19 +53,13 @@ def emit(
     aliases = [outlet for outlet in operator.outlets if isinstance(outlet, AssetAlias)]
     if lineage.workflow_definition_id is not None:
         asset = Asset(definition_uri(lineage.host, lineage.workflow_definition_id))
-        if any(getattr(outlet, "uri", None) == asset.uri for outlet in declared):
-            pass
-        elif partition_key is not None:
-            # Events of an alias have no partition key of their own.
+        for alias in aliases:
+            events[alias].add(asset, extra=lineage.extra)
+        if all(getattr(outlet, "uri", None) != asset.uri for outlet in declared):
+            # Which definition and which host is not known before the task runs. An alias of our own would not do:
+            # Airflow then creates the asset, and fails the second of two tasks that do so at once.
             operator.outlets = [*operator.outlets, asset]
             declared.append(asset)
-        else:
-            # Which definition and which host is not known before the task runs, and an alias is for that.
-            if not aliases:
-                aliases = [AssetAlias(ALIAS)]
-                operator.outlets = [*operator.outlets, *aliases]
-            for alias in aliases:
-                events[alias].add(asset, extra=lineage.extra)
     for outlet in declared:
         event = events[outlet]
         event.extra = {**lineage.extra, **event.extra}

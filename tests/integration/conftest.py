@@ -129,10 +129,13 @@ def events_of(running_airflow: RunningAirflow, cases_file: Path, events_output: 
 
 
 def logs_of(airflow: RunningAirflow, dag_id: str, run_id: str) -> str:
-    """The logs of those tasks of a run that have not succeeded."""
+    """The logs of those tasks of a run that have failed."""
     return "\n".join(
         f"{task.task_id} {task.state}\n"
-        + airflow.task_log(dag_id, run_id, task.task_id, try_number=max(task.try_number, 1))
+        + airflow.task_log(
+            dag_id, run_id, task.task_id, try_number=max(task.try_number, 1), map_index=task.map_index
+        )
         for task in airflow.task_instances(dag_id, run_id)
-        if task.state != "success"
+        # Others that have not succeeded were not begun, and have no log.
+        if task.state == "failed"
     )

@@ -15,6 +15,8 @@ from airflow_provider_workflows.operators.shards import read_manifest
 from airflow_provider_workflows.sandbox import Sandbox
 from development.local_airflow import RunningAirflow
 
+from .conftest import logs_of
+
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 DAG_ID = "mapped_batch"
@@ -73,6 +75,7 @@ def batch(
     run_id = running_airflow.trigger(DAG_ID, conf)
     waiting = _progress_while_waiting(running_airflow, run_id)
     state = running_airflow.wait(DAG_ID, run_id, 300)
+    assert state == "success", logs_of(running_airflow, DAG_ID, run_id)
     runs = airflow_sandbox.counts.runs_per_case - before
     return MappedBatch(running_airflow, run_id, folder / "output", waiting, state, runs)
 
