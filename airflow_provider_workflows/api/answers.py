@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.calls import AnswerModel, Call
+from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
 from airflow_provider_workflows.api.models import ErrorBody, ServiceError
 from airflow_provider_workflows.api.personal import EXCERPT_BYTES, excerpt, one_line, without
 from airflow_provider_workflows.api.wire import Lost, Response
@@ -37,20 +37,20 @@ _LOOK_FIRST = (
 _UNKNOWN: tuple[type[errors.WorkflowsError], str] = (errors.OutcomeUnknown, _LOOK_FIRST)
 
 
-def read(call: Call[AnswerModel], reply: Response | Lost, *, now: float) -> AnswerModel:
+def read(endpoint: Endpoint[AnswerModel], reply: Response | Lost, *, now: float) -> AnswerModel:
     """Return the answer that ``reply`` holds.
 
     :param call: what was sent
     :param reply: what came
     :param now: seconds since the epoch, for a ``Retry-After`` that is a date
-    :raises WorkflowsError: the one that fits; for a call that is not replayable, ``OutcomeUnknown``
+    :raises WorkflowsError: the one that fits; for a call that is not idempotent, ``OutcomeUnknown``
         whenever it may have been carried out
     """
     if isinstance(reply, Lost):
-        _raise_lost(call, reply)
+        _raise_lost(endpoint, reply)
     if not 200 <= reply.status < 300:
-        _raise_refusal(call, reply, now)
-    return _parsed(call, reply)
+        _raise_refusal(endpoint, reply, now)
+    return _parsed(endpoint, reply)
 
 
 def retry_after(value: str | None, *, now: float) -> float | None:
@@ -70,35 +70,35 @@ def retry_after(value: str | None, *, now: float) -> float | None:
         return None
 
 
-def _raise_lost(call: Call[AnswerModel], lost: Lost) -> NoReturn:
+def _raise_lost(endpoint: Endpoint[AnswerModel], lost: Lost) -> NoReturn:
     if not lost.arrived:
         if lost.tls:
             raise errors.TlsFailed(
-                f"{call}: the TLS handshake failed ({lost.reason}). Check the connection's host, "
+                f"{endpoint}: the TLS handshake failed ({lost.reason}). Check the connection's host, "
                 "and its verify setting where the service's certificate comes from a private authority."
             )
         raise errors.ServiceUnreachable(
-            f"{call}: the service could not be reached ({lost.reason}). "
+            f"{endpoint}: the service could not be reached ({lost.reason}). "
             "Check the connection's host and port, the network and the proxy settings."
         )
     happened = f"the answer was lost ({lost.reason})"
-    if call.replayable:
-        raise errors.ServiceUnavailable(f"{call}: {happened}. Try again later.")
-    raise errors.OutcomeUnknown(f"{call}: {happened}. {_LOOK_FIRST}.")
+    if endpoint.idempotent:
+        raise errors.ServiceUnavailable(f"{endpoint}: {happened}. Try again later.")
+    raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_LOOK_FIRST}.")
 
 
-def _raise_refusal(call: Call[AnswerModel], response: Response, now: float) -> NoReturn:
+def _raise_refusal(endpoint: Endpoint[AnswerModel], response: Response, now: float) -> NoReturn:
     status = response.status
     if 300 <= status < 400:
         raise errors.UnexpectedAnswer(
-            f"{call}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not followed. "
+            f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not followed. "
             "Check the connection's host: it must be the Workflows API itself.",
             status=status,
         )
     body = _error_body(response)
     first = body.errors[0] if body.errors else ServiceError()
     code, detail, fingerprint = (
-        one_line(_without_sent(call, text or ""), 500) or None
+        one_line(_without_sent(endpoint, text or ""), 500) or None
         for text in (first.code, first.message, body.fingerprint)
     )
     if code or detail or fingerprint:
@@ -106,17 +106,17 @@ def _raise_refusal(call: Call[AnswerModel], response: Response, now: float) -> N
         parts += [f"fingerprint {fingerprint}"] if fingerprint else []
         said = "; ".join(filter(None, parts))
     elif response.body.strip():
-        said = f"no error of the service, but: {_shown(call, response)}"
+        said = f"no error of the service, but: {_shown(endpoint, response)}"
     else:
         said = "with an empty body"
     happened = f"the service answered {status} ({said})"
-    if status in _UNDECIDED and not call.replayable:
+    if status in _UNDECIDED and not endpoint.idempotent:
         refusal = _UNKNOWN
     else:
         refusal = _REFUSALS.get(status, _UNAVAILABLE if status in _UNDECIDED else _REJECTED)
     kind, advice = refusal
     raise kind(
-        f"{call}: {happened}. {advice}.",
+        f"{endpoint}: {happened}. {advice}.",
         status=status,
         code=code,
         detail=detail,
@@ -125,26 +125,26 @@ def _raise_refusal(call: Call[AnswerModel], response: Response, now: float) -> N
     )
 
 
-def _parsed(call: Call[AnswerModel], response: Response) -> AnswerModel:
+def _parsed(endpoint: Endpoint[AnswerModel], response: Response) -> AnswerModel:
     # Where a call may not be repeated, an answer that cannot be read is an answer that was lost.
     try:
-        if call.plain:
-            return call.answer.model_validate({"text": response.body.decode("utf-8", errors="replace")})
-        return call.answer.model_validate_json(response.body)
+        if endpoint.text:
+            return endpoint.answer.model_validate({"text": response.body.decode("utf-8", errors="replace")})
+        return endpoint.answer.model_validate_json(response.body)
     except ValidationError as error:
         missing = sorted({".".join(map(str, entry["loc"])) for entry in error.errors() if entry["loc"]})
-    came = f"{response.status} with: {_shown(call, response) or 'an empty body'}"
+    came = f"{response.status} with: {_shown(endpoint, response) or 'an empty body'}"
     readable = _is_json_object(response.body)
     happened = (
         f"what came lacks or garbles {', '.join(missing)} ({came})"
         if readable and missing
         else f"what came is not an answer of the Workflows API ({came})"
     )
-    if not call.replayable:
-        raise errors.OutcomeUnknown(f"{call}: {happened}. {_LOOK_FIRST}.", status=response.status)
+    if not endpoint.idempotent:
+        raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_LOOK_FIRST}.", status=response.status)
     kind = errors.UnexpectedAnswer if readable else errors.GarbledAnswer
     raise kind(
-        f"{call}: {happened}. Check that the connection's host is the Workflows API "
+        f"{endpoint}: {happened}. Check that the connection's host is the Workflows API "
         "and that no proxy answers in its place.",
         status=response.status,
     )
@@ -172,10 +172,10 @@ def _to_host(location: str | None) -> str:
     return f" to {host}" if host else ""
 
 
-def _shown(call: Call[AnswerModel], response: Response) -> str:
+def _shown(endpoint: Endpoint[AnswerModel], response: Response) -> str:
     # What was sent is taken out before the text is cut, for a part of a name is telling too.
-    return excerpt(_without_sent(call, response.body[:EXCERPT_BYTES].decode("utf-8", errors="replace")))
+    return excerpt(_without_sent(endpoint, response.body[:EXCERPT_BYTES].decode("utf-8", errors="replace")))
 
 
-def _without_sent(call: Call[AnswerModel], text: str) -> str:
-    return without(text, call.body, keep=frozenset(call.ids.values())) if call.private else text
+def _without_sent(endpoint: Endpoint[AnswerModel], text: str) -> str:
+    return without(text, endpoint.body, keep=frozenset(endpoint.ids.values())) if endpoint.sensitive else text

@@ -16,8 +16,8 @@ import requests
 import urllib3
 import yarl
 
-from airflow_provider_workflows.api import calls, models
-from airflow_provider_workflows.api.calls import AnswerModel, Call
+from airflow_provider_workflows.api import endpoints, models
+from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
 from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.network import certificate_authorities, lost, proxy_for, tls_context
 from airflow_provider_workflows.api.settings import Settings
@@ -94,12 +94,12 @@ class WorkflowsClient:
         """Close the connections."""
         self._session.close()
 
-    def perform(self, call: Call[AnswerModel]) -> AnswerModel:
-        """Return the answer to any call.
+    def perform(self, endpoint: Endpoint[AnswerModel]) -> AnswerModel:
+        """Return the answer to any endpoint.
 
         :raises WorkflowsError: the one that fits
         """
-        return self._drive(self._exchange.perform(call))
+        return self._drive(self._exchange.perform(endpoint))
 
     def authorize(self) -> None:
         """Obtain a token now (``POST /auth/authorize``); with an organization token nothing is sent."""
@@ -107,27 +107,27 @@ class WorkflowsClient:
 
     def create_case(self, **details: Any) -> models.Case:
         """Create a case (``POST /cases``) of the fields in ``models.CaseDetails``, all optional."""
-        return self.perform(calls.create_case(details))
+        return self.perform(endpoints.create_case(details))
 
     def read_case(self, case_id: str) -> models.Case:
         """Return a case (``GET /cases/{caseId}``)."""
-        return self.perform(calls.read_case(case_id))
+        return self.perform(endpoints.read_case(case_id))
 
     def create_parameters(
         self, workflow_definition_id: str, parameters: Mapping[str, Any]
     ) -> models.Parameters:
         """Create a set of parameters, JSON values by name (``POST /parameters``)."""
-        return self.perform(calls.create_parameters(workflow_definition_id, parameters))
+        return self.perform(endpoints.create_parameters(workflow_definition_id, parameters))
 
     def run_workflow(
         self, workflow_definition_id: str, case_id: str, parameters_id: str | None = None
     ) -> models.StartedWorkflow:
         """Start a run, which is billed (``POST /workflows/run``)."""
-        return self.perform(calls.run_workflow(workflow_definition_id, case_id, parameters_id))
+        return self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
 
     def read_workflow(self, workflow_id: str) -> models.Workflow:
         """Return how a workflow stands (``GET /workflows/{workflowId}``)."""
-        return self.perform(calls.read_workflow(workflow_id))
+        return self.perform(endpoints.read_workflow(workflow_id))
 
     def read_result(self, workflow_id: str) -> models.WorkflowResult:
         """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).
@@ -234,12 +234,12 @@ class AsyncWorkflowsClient:
             await self._session.close()
             self._session = None
 
-    async def perform(self, call: Call[AnswerModel]) -> AnswerModel:
-        """Return the answer to any call.
+    async def perform(self, endpoint: Endpoint[AnswerModel]) -> AnswerModel:
+        """Return the answer to any endpoint.
 
         :raises WorkflowsError: the one that fits
         """
-        return await self._drive(self._exchange.perform(call))
+        return await self._drive(self._exchange.perform(endpoint))
 
     async def authorize(self) -> None:
         """Obtain a token now (``POST /auth/authorize``); with an organization token nothing is sent."""
@@ -247,27 +247,27 @@ class AsyncWorkflowsClient:
 
     async def create_case(self, **details: Any) -> models.Case:
         """Create a case (``POST /cases``) of the fields in ``models.CaseDetails``, all optional."""
-        return await self.perform(calls.create_case(details))
+        return await self.perform(endpoints.create_case(details))
 
     async def read_case(self, case_id: str) -> models.Case:
         """Return a case (``GET /cases/{caseId}``)."""
-        return await self.perform(calls.read_case(case_id))
+        return await self.perform(endpoints.read_case(case_id))
 
     async def create_parameters(
         self, workflow_definition_id: str, parameters: Mapping[str, Any]
     ) -> models.Parameters:
         """Create a set of parameters, JSON values by name (``POST /parameters``)."""
-        return await self.perform(calls.create_parameters(workflow_definition_id, parameters))
+        return await self.perform(endpoints.create_parameters(workflow_definition_id, parameters))
 
     async def run_workflow(
         self, workflow_definition_id: str, case_id: str, parameters_id: str | None = None
     ) -> models.StartedWorkflow:
         """Start a run, which is billed (``POST /workflows/run``)."""
-        return await self.perform(calls.run_workflow(workflow_definition_id, case_id, parameters_id))
+        return await self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
 
     async def read_workflow(self, workflow_id: str) -> models.Workflow:
         """Return how a workflow stands (``GET /workflows/{workflowId}``)."""
-        return await self.perform(calls.read_workflow(workflow_id))
+        return await self.perform(endpoints.read_workflow(workflow_id))
 
     async def read_result(self, workflow_id: str) -> models.WorkflowResult:
         """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).

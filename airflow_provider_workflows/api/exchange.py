@@ -13,9 +13,9 @@ import random
 import time
 from collections.abc import Callable
 
-from airflow_provider_workflows.api import calls, errors
+from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.answers import read
-from airflow_provider_workflows.api.calls import AnswerModel, Call
+from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
 from airflow_provider_workflows.api.models import Tokens, WorkflowResult
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.status import Outcome
@@ -72,20 +72,20 @@ class Exchange:
         if settings.organization_token is not None:
             self._tokens.authorization = settings.organization_token
 
-    def perform(self, call: Call[AnswerModel]) -> Steps[AnswerModel]:
-        """Return the steps of one call, whose result is the answer.
+    def perform(self, endpoint: Endpoint[AnswerModel]) -> Steps[AnswerModel]:
+        """Return the steps of one endpoint, whose result is the answer.
 
         :raises WorkflowsError: the one that fits
         """
         replayed = False
         while True:
-            if call.authenticated and self._tokens.needs_renewal(self._clock()):
+            if endpoint.authenticated and self._tokens.needs_renewal(self._clock()):
                 yield Alone(self._renewed(self._tokens.generation, rejected=False))
             generation = self._tokens.generation
             try:
-                return (yield from self._tried(call, self._settings.tries))
+                return (yield from self._tried(endpoint, self._settings.tries))
             except errors.AuthenticationFailed:
-                if replayed or not call.authenticated or self._settings.organization_token:
+                if replayed or not endpoint.authenticated or self._settings.organization_token:
                     raise
             replayed = True
             yield Alone(self._renewed(generation, rejected=True))
@@ -104,10 +104,10 @@ class Exchange:
         :raises WorkflowsError: as ``perform`` does
         """
         try:
-            return (yield from self.perform(calls.read_result(workflow_id)))
+            return (yield from self.perform(endpoints.read_result(workflow_id)))
         except errors.NotFound as error:
             no_result = error
-        status = (yield from self.perform(calls.read_workflow(workflow_id))).status
+        status = (yield from self.perform(endpoints.read_workflow(workflow_id))).status
         outcome = self._settings.statuses.outcome(status)
         if outcome is Outcome.SUCCESS:
             raise no_result
@@ -122,15 +122,15 @@ class Exchange:
             workflow_status=status,
         )
 
-    def _tried(self, call: Call[AnswerModel], tries: int) -> Steps[AnswerModel]:
+    def _tried(self, endpoint: Endpoint[AnswerModel], tries: int) -> Steps[AnswerModel]:
         """Send the call until it is answered, may not be repeated, or the bounds are reached."""
         tried = 0
         deadline = float("inf")
         while True:
-            reply: Response | Lost = yield self._request(call, deadline)
+            reply: Response | Lost = yield self._request(endpoint, deadline)
             tried += 1
             try:
-                return read(call, reply, now=self._now())
+                return read(endpoint, reply, now=self._now())
             except errors.WorkflowsError as error:
                 if not error.transient or tried >= tries:
                     raise
@@ -149,13 +149,13 @@ class Exchange:
                 )
             yield Sleep(pause)
 
-    def _request(self, call: Call[AnswerModel], deadline: float) -> Send:
-        headers = dict(_ACCEPT_TEXT if call.plain else _ACCEPT if call.body is None else _JSON)
-        if call.authenticated and self._tokens.authorization is not None:
+    def _request(self, endpoint: Endpoint[AnswerModel], deadline: float) -> Send:
+        headers = dict(_ACCEPT_TEXT if endpoint.text else _ACCEPT if endpoint.body is None else _JSON)
+        if endpoint.authenticated and self._tokens.authorization is not None:
             headers["Authorization"] = self._tokens.authorization
-        body = None if call.body is None else json.dumps(call.body, allow_nan=False).encode()
+        body = None if endpoint.body is None else json.dumps(endpoint.body, allow_nan=False).encode()
         patience = min(deadline - self._clock(), self._settings.retry_seconds)
-        return Send(call.method, call.path, headers, body, max(patience, self._settings.read_timeout))
+        return Send(endpoint.method, endpoint.path, headers, body, max(patience, self._settings.read_timeout))
 
     def _renewed(self, asked_in: int, *, rejected: bool) -> Steps[None]:
         """Obtain new tokens, unless somebody did since ``asked_in``; to be run alone.
@@ -183,9 +183,9 @@ class Exchange:
     def _new_tokens(self, tries: int) -> Steps[Tokens]:
         if (refresh_token := self._tokens.refresh_token) is not None:
             try:
-                return (yield from self._tried(calls.refresh(refresh_token), tries))
+                return (yield from self._tried(endpoints.refresh(refresh_token), tries))
             except errors.ServiceUnreachable:
                 raise
             except errors.WorkflowsError as error:
                 log.info("The token was not refreshed, authorizing anew. %s", error)
-        return (yield from self._tried(calls.authorize(self._settings.api_key), tries))
+        return (yield from self._tried(endpoints.authorize(self._settings.api_key), tries))

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, calls, errors
-from airflow_provider_workflows.api.calls import AnswerModel, Call
+from airflow_provider_workflows.api import AsyncWorkflowsClient, endpoints, errors
+from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.pace import Attempts, Pace
 from airflow_provider_workflows.batch.rows import BadRow, Row
@@ -88,8 +88,8 @@ class Submission:
                 "An earlier try was cut off while it created the parameters for the batch, so nobody here knows "
                 'whether they exist. No row was sent. Clear the task, or set on_unknown_outcome="resubmit".'
             )
-        call = calls.create_parameters(self._workflow_definition_id, parameters)
-        answer = await self._call(WHOLE_BATCH, "parameters", call)
+        endpoint = endpoints.create_parameters(self._workflow_definition_id, parameters)
+        answer = await self._call(WHOLE_BATCH, "parameters", endpoint)
         await self._record(WHOLE_BATCH, begun=None, parameters_id=answer.id)
 
     async def _first_rows(self, feed: _Feed) -> None:
@@ -132,17 +132,17 @@ class Submission:
         number, state = row.number, self._state(row.number)
         case_id = row.case_id or state.case_id
         if case_id is None:
-            case_id = (await self._call(number, "case", calls.create_case(row.case))).case_id
+            case_id = (await self._call(number, "case", endpoints.create_case(row.case))).case_id
             self._note(number, begun=None, case_id=case_id)
         elif state.case_id is None:
             self._note(number, case_id=case_id)
         parameters_id = state.parameters_id or self._state(WHOLE_BATCH).parameters_id
         if row.parameters is not None and state.parameters_id is None:
-            call = calls.create_parameters(self._workflow_definition_id, row.parameters)
-            parameters_id = (await self._call(number, "parameters", call)).id
+            endpoint = endpoints.create_parameters(self._workflow_definition_id, row.parameters)
+            parameters_id = (await self._call(number, "parameters", endpoint)).id
             self._note(number, begun=None, parameters_id=parameters_id)
         run = await self._call(
-            number, "run", calls.run_workflow(self._workflow_definition_id, case_id, parameters_id)
+            number, "run", endpoints.run_workflow(self._workflow_definition_id, case_id, parameters_id)
         )
         try:
             await self._record(number, begun=None, workflow_id=run.id, submitted_at=time.time())
@@ -152,7 +152,7 @@ class Submission:
             )
             raise
 
-    async def _call(self, number: int, begun: str, call: Call[AnswerModel]) -> AnswerModel:
+    async def _call(self, number: int, begun: str, endpoint: Endpoint[AnswerModel]) -> AnswerModel:
         attempts = Attempts(begun)
         while True:
             await self._pace.turn(begun)
@@ -161,7 +161,7 @@ class Submission:
                 raise self._pace.gave_up
             await self._record(number, begun=begun, error=None)
             try:
-                answer = await self._client.perform(call)
+                answer = await self._client.perform(endpoint)
             except errors.OutcomeUnknown as error:
                 self._pace.lost(attempts)
                 await self._record(number, error=facts(error))

@@ -18,7 +18,7 @@ from airflow_provider_workflows.api import (
     Settings,
     Statuses,
     WorkflowsClient,
-    calls,
+    endpoints,
     errors,
 )
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
@@ -191,7 +191,7 @@ _VERDICTS = (
 def _require_the_service(client: WorkflowsClient) -> None:
     """Raise unless there is an API that refuses a refresh token that cannot be right."""
     try:
-        client.perform(calls.refresh("none"))
+        client.perform(endpoints.refresh("none"))
     except errors.RequestRejected as error:
         if error.status not in (400, 401):
             raise

@@ -8,7 +8,7 @@ import logging
 from collections import Counter, OrderedDict
 from weakref import WeakValueDictionary
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, Outcome, Settings, calls, errors
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Outcome, Settings, endpoints, errors
 from airflow_provider_workflows.api.signature import SignatureInvalid, key_id, verify
 from airflow_provider_workflows.plugin.completion import Completion, Delivery, read_delivery
 from airflow_provider_workflows.plugin.keys import KeyStore
@@ -142,7 +142,7 @@ class Endpoint:
                 if workflow_id in self._ended:
                     return "known"
                 try:
-                    workflow = await self._client.perform(calls.read_workflow(workflow_id))
+                    workflow = await self._client.perform(endpoints.read_workflow(workflow_id))
                 except errors.NotFound:
                     continue
                 except errors.WorkflowsError as error:
@@ -173,4 +173,4 @@ class Endpoint:
             self._ended.popitem(last=False)
 
     async def _fetch_key(self, key_id: str) -> str:
-        return (await self._client.perform(calls.read_webhook_key(key_id))).text
+        return (await self._client.perform(endpoints.read_webhook_key(key_id))).text

@@ -17,9 +17,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, Statuses, calls, errors
-from airflow_provider_workflows.api.calls import Call
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, Statuses, endpoints, errors
 from airflow_provider_workflows.api.client import POOL_SIZE
+from airflow_provider_workflows.api.endpoints import Endpoint
 from airflow_provider_workflows.api.exchange import pause_before
 from airflow_provider_workflows.api.models import Workflow
 from airflow_provider_workflows.api.waiting import MAX_POLL_INTERVAL_SECONDS, Wait
@@ -62,7 +62,7 @@ class _Watch:
     """One workflow and all who wait for it. A batch has a hundred thousand of these, so they are small."""
 
     workflow_id: str
-    call: Call[Workflow] | None = None
+    endpoint: Endpoint[Workflow] | None = None
     waiters: tuple[Waiter, ...] = ()
     due: float = math.inf
     looking: bool = False
@@ -269,9 +269,9 @@ class Poller:
             client = self._client
             if client is None or self._loop.time() >= self._look_up_at:
                 client = await self._current_client()
-            if watch.call is None:
-                watch.call = calls.read_workflow(watch.workflow_id)
-            status = (await client.perform(watch.call)).status
+            if watch.endpoint is None:
+                watch.endpoint = endpoints.read_workflow(watch.workflow_id)
+            status = (await client.perform(watch.endpoint)).status
         except errors.WorkflowsError as error:
             self._failed(watch, error)
         except Exception as error:

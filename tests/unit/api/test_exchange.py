@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.api import Settings, calls, errors, exchange
+from airflow_provider_workflows.api import Settings, endpoints, errors, exchange
 from airflow_provider_workflows.api.answers import retry_after
 from airflow_provider_workflows.api.exchange import Exchange, pause_before
 from airflow_provider_workflows.api.wire import Alone, Lost, Response, Send, Sleep, Step, Steps
@@ -83,7 +83,7 @@ def exchange_with(clock: Clock, draw: float = 1.0, **settings: Any) -> Exchange:
 
 
 def read_workflow(workflows: Exchange) -> Steps[Any]:
-    return workflows.perform(calls.read_workflow(WORKFLOW))
+    return workflows.perform(endpoints.read_workflow(WORKFLOW))
 
 
 class TestPause:
@@ -252,7 +252,7 @@ class TestEveryStatus:
     """One error for each refusal, whichever call it befalls."""
 
     @pytest.mark.parametrize(
-        ("status", "replayable", "once_only"),
+        ("status", "idempotent", "once_only"),
         [
             (400, errors.RequestRejected, errors.RequestRejected),
             (403, errors.PermissionDenied, errors.PermissionDenied),
@@ -272,17 +272,17 @@ class TestEveryStatus:
         ],
     )
     def test_has_its_error(
-        self, clock: Clock, status: int, replayable: type[Exception], once_only: type[Exception]
+        self, clock: Clock, status: int, idempotent: type[Exception], once_only: type[Exception]
     ) -> None:
         refusal = answer(status, fingerprint="f-1", errors=[{"code": "C", "message": "why"}])
         raised = []
-        for call in (calls.read_workflow(WORKFLOW), calls.run_workflow(WORKFLOW, WORKFLOW)):
+        for call in (endpoints.read_workflow(WORKFLOW), endpoints.run_workflow(WORKFLOW, WORKFLOW)):
             wire = Wire(clock, tokens(1), refusal)
             with pytest.raises(errors.WorkflowsError) as caught:
                 wire.run(exchange_with(clock, tries=1).perform(call))
             raised.append(caught.value)
 
-        assert [type(error) for error in raised] == [replayable, once_only]
+        assert [type(error) for error in raised] == [idempotent, once_only]
         assert {error.status for error in raised} == {status}
         if status != 302:
             assert {(error.code, error.detail, error.fingerprint) for error in raised} == {
@@ -300,7 +300,7 @@ class TestEveryStatus:
         wire = Wire(clock, tokens(1), Response(status, {}, body))
 
         with pytest.raises(errors.WorkflowsError) as raised:
-            wire.run(exchange_with(clock, tries=1).perform(calls.read_workflow(WORKFLOW)))
+            wire.run(exchange_with(clock, tries=1).perform(endpoints.read_workflow(WORKFLOW)))
 
         assert len(str(raised.value)) < 600
 

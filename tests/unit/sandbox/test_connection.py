@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_workflows.api import calls, models
+from airflow_provider_workflows.api import endpoints, models
 from airflow_provider_workflows.sandbox import Sandbox
 
 
@@ -26,13 +26,13 @@ def test_the_settings_reach_it(sandbox: Sandbox) -> None:
 
 def test_the_client_reaches_it(sandbox: Sandbox) -> None:
     with sandbox.client(tries=1) as client:
-        assert client.perform(calls.create_case(models.CaseDetails())).case_id
+        assert client.perform(endpoints.create_case(models.CaseDetails())).case_id
         assert client.settings.tries == 1
 
 
 async def test_the_async_client_reaches_it(sandbox: Sandbox) -> None:
     async with sandbox.async_client(key="", secret=sandbox.organization_token) as client:
-        assert (await client.perform(calls.create_case(models.CaseDetails()))).case_id
+        assert (await client.perform(endpoints.create_case(models.CaseDetails()))).case_id
     assert sandbox.counts.requests["POST /auth/authorize"] == 0
 
 

@@ -14,29 +14,29 @@ _NO_IDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[AnswerModel]):
+class Endpoint(Generic[AnswerModel]):
     """One call of the API.
 
     :param method: the HTTP method
     :param path: the path with its ids filled in
     :param answer: the model of a successful answer
-    :param replayable: whether it may be repeated after it may have been carried out. A call that is not
+    :param idempotent: whether it may be repeated after it may have been carried out. A call that is not
         is repeated only when it surely was not carried out.
     :param body: the JSON object to send, or None
     :param authenticated: whether it carries a token
-    :param private: whether the body holds personal values or secrets, which no message may repeat
-    :param plain: whether the answer is text, which the answer's model takes as ``text``
+    :param sensitive: whether the body holds personal values or secrets, which no message may repeat
+    :param text: whether the answer is text, which the answer's model takes as ``text``
     :param ids: what the call is about, for messages: ``{"case": "3b2d..."}``
     """
 
     method: str
     path: str
     answer: type[AnswerModel]
-    replayable: bool
+    idempotent: bool
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     authenticated: bool = True
-    private: bool = False
-    plain: bool = False
+    sensitive: bool = False
+    text: bool = False
     ids: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
 
     def __str__(self) -> str:
@@ -45,41 +45,43 @@ class Call(Generic[AnswerModel]):
         return f"{self.method} {self.path}" + (f" ({about})" if about else "")
 
 
-def authorize(credentials: models.ApiKey) -> Call[models.Tokens]:
+def authorize(credentials: models.ApiKey) -> Endpoint[models.Tokens]:
     """``POST /auth/authorize``: tokens for an API key."""
     return _token_call("/auth/authorize", credentials)
 
 
-def refresh(refresh_token: str) -> Call[models.Tokens]:
+def refresh(refresh_token: str) -> Endpoint[models.Tokens]:
     """``POST /auth/refresh``: new tokens for a refresh token."""
     return _token_call("/auth/refresh", models.RefreshToken(refresh_token=refresh_token))
 
 
-def _token_call(path: str, request: models.Request) -> Call[models.Tokens]:
-    return Call(
-        "POST", path, models.Tokens, replayable=True, body=request.body(), authenticated=False, private=True
+def _token_call(path: str, request: models.Request) -> Endpoint[models.Tokens]:
+    return Endpoint(
+        "POST", path, models.Tokens, idempotent=True, body=request.body(), authenticated=False, sensitive=True
     )
 
 
-def create_case(details: Mapping[str, Any]) -> Call[models.Case]:
+def create_case(details: Mapping[str, Any]) -> Endpoint[models.Case]:
     """``POST /cases``: a new case; repeating it would make another.
 
     :param details: fields of the case, in Python's or the wire's spelling; none is required
     :raises InvalidInput: naming the fields that are wrong, never a value
     """
     case = models.validated(models.CaseDetails, details)
-    return Call("POST", "/cases", models.Case, replayable=False, body=case.body(), private=True)
+    return Endpoint("POST", "/cases", models.Case, idempotent=False, body=case.body(), sensitive=True)
 
 
-def read_case(case_id: str) -> Call[models.Case]:
+def read_case(case_id: str) -> Endpoint[models.Case]:
     """``GET /cases/{caseId}``.
 
     :raises InvalidInput: when the id is none
     """
-    return Call("GET", f"/cases/{identifier('case_id', case_id)}", models.Case, replayable=True)
+    return Endpoint("GET", f"/cases/{identifier('case_id', case_id)}", models.Case, idempotent=True)
 
 
-def create_parameters(workflow_definition_id: str, parameters: Mapping[str, Any]) -> Call[models.Parameters]:
+def create_parameters(
+    workflow_definition_id: str, parameters: Mapping[str, Any]
+) -> Endpoint[models.Parameters]:
     """``POST /parameters``: a new set of parameters for a workflow definition.
 
     :param parameters: JSON values by name
@@ -89,20 +91,20 @@ def create_parameters(workflow_definition_id: str, parameters: Mapping[str, Any]
     details = models.ParametersDetails(
         workflow_definition_id=definition, parameters=models.json_object("parameters", parameters)
     )
-    return Call(
+    return Endpoint(
         "POST",
         "/parameters",
         models.Parameters,
-        replayable=False,
+        idempotent=False,
         body=details.body(),
-        private=True,
+        sensitive=True,
         ids={"definition": definition},
     )
 
 
 def run_workflow(
     workflow_definition_id: str, case_id: str, parameters_id: str | None = None
-) -> Call[models.StartedWorkflow]:
+) -> Endpoint[models.StartedWorkflow]:
     """``POST /workflows/run``: a new run, which is billed; repeating it would bill another.
 
     :raises InvalidInput: when one of the ids is none
@@ -112,49 +114,49 @@ def run_workflow(
         workflow_definition_id=identifier("workflow_definition_id", workflow_definition_id),
         parameters_id=None if parameters_id is None else identifier("parameters_id", parameters_id),
     )
-    return Call(
+    return Endpoint(
         "POST",
         "/workflows/run",
         models.StartedWorkflow,
-        replayable=False,
+        idempotent=False,
         body=details.body(),
         ids={"case": details.case_id, "definition": details.workflow_definition_id},
     )
 
 
-def read_workflow(workflow_id: str) -> Call[models.Workflow]:
+def read_workflow(workflow_id: str) -> Endpoint[models.Workflow]:
     """``GET /workflows/{workflowId}``: how the workflow stands.
 
     :raises InvalidInput: when the id is none
     """
-    return Call(
-        "GET", f"/workflows/{identifier('workflow_id', workflow_id)}", models.Workflow, replayable=True
+    return Endpoint(
+        "GET", f"/workflows/{identifier('workflow_id', workflow_id)}", models.Workflow, idempotent=True
     )
 
 
-def read_result(workflow_id: str) -> Call[models.WorkflowResult]:
+def read_result(workflow_id: str) -> Endpoint[models.WorkflowResult]:
     """``GET /workflows/{workflowId}/result``: what a completed workflow found out.
 
     :raises InvalidInput: when the id is none
     """
-    return Call(
+    return Endpoint(
         "GET",
         f"/workflows/{identifier('workflow_id', workflow_id)}/result",
         models.WorkflowResult,
-        replayable=True,
+        idempotent=True,
     )
 
 
-def read_webhook_key(key_id: str) -> Call[models.PlainText]:
+def read_webhook_key(key_id: str) -> Endpoint[models.PlainText]:
     """``GET /auth/webhooks/key/{kid}``: the public key that webhooks are signed with, as PEM; needs no token.
 
     :raises InvalidInput: when the id is none
     """
-    return Call(
+    return Endpoint(
         "GET",
         f"/auth/webhooks/key/{identifier('kid', key_id)}?pem=true",
         models.PlainText,
-        replayable=True,
+        idempotent=True,
         authenticated=False,
-        plain=True,
+        text=True,
     )
