@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.effects import NoResponse, Response
 from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
 from airflow_provider_workflows.api.models import ErrorBody, ServiceError
 from airflow_provider_workflows.api.personal import EXCERPT_BYTES, excerpt, one_line, without
-from airflow_provider_workflows.api.wire import Lost, Response
 
 #: A longer wait is not believed: it would park a task for good.
 LONGEST_RETRY_AFTER_SECONDS = 24 * 3600.0
@@ -37,7 +37,7 @@ _LOOK_FIRST = (
 _UNKNOWN: tuple[type[errors.WorkflowsError], str] = (errors.OutcomeUnknown, _LOOK_FIRST)
 
 
-def read(endpoint: Endpoint[AnswerModel], reply: Response | Lost, *, now: float) -> AnswerModel:
+def read(endpoint: Endpoint[AnswerModel], reply: Response | NoResponse, *, now: float) -> AnswerModel:
     """Return the answer that ``reply`` holds.
 
     :param call: what was sent
@@ -46,8 +46,8 @@ def read(endpoint: Endpoint[AnswerModel], reply: Response | Lost, *, now: float)
     :raises WorkflowsError: the one that fits; for a call that is not idempotent, ``OutcomeUnknown``
         whenever it may have been carried out
     """
-    if isinstance(reply, Lost):
-        _raise_lost(endpoint, reply)
+    if isinstance(reply, NoResponse):
+        _raise_no_response(endpoint, reply)
     if not 200 <= reply.status < 300:
         _raise_refusal(endpoint, reply, now)
     return _parsed(endpoint, reply)
@@ -70,18 +70,18 @@ def retry_after(value: str | None, *, now: float) -> float | None:
         return None
 
 
-def _raise_lost(endpoint: Endpoint[AnswerModel], lost: Lost) -> NoReturn:
-    if not lost.arrived:
-        if lost.tls:
+def _raise_no_response(endpoint: Endpoint[AnswerModel], no_response: NoResponse) -> NoReturn:
+    if not no_response.arrived:
+        if no_response.tls:
             raise errors.TlsFailed(
-                f"{endpoint}: the TLS handshake failed ({lost.reason}). Check the connection's host, "
+                f"{endpoint}: the TLS handshake failed ({no_response.reason}). Check the connection's host, "
                 "and its verify setting where the service's certificate comes from a private authority."
             )
         raise errors.ServiceUnreachable(
-            f"{endpoint}: the service could not be reached ({lost.reason}). "
+            f"{endpoint}: the service could not be reached ({no_response.reason}). "
             "Check the connection's host and port, the network and the proxy settings."
         )
-    happened = f"the answer was lost ({lost.reason})"
+    happened = f"the answer was lost ({no_response.reason})"
     if endpoint.idempotent:
         raise errors.ServiceUnavailable(f"{endpoint}: {happened}. Try again later.")
     raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_LOOK_FIRST}.")
@@ -126,7 +126,7 @@ def _raise_refusal(endpoint: Endpoint[AnswerModel], response: Response, now: flo
 
 
 def _parsed(endpoint: Endpoint[AnswerModel], response: Response) -> AnswerModel:
-    # Where a call may not be repeated, an answer that cannot be read is an answer that was lost.
+    # Where a call may not be repeated, an answer that cannot be read is an answer that was no_response.
     try:
         if endpoint.text:
             return endpoint.answer.model_validate({"text": response.body.decode("utf-8", errors="replace")})

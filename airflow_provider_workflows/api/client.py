@@ -1,4 +1,4 @@
-"""The two clients: short loops that carry out the steps of the one exchange."""
+"""The two clients: short loops that carry out the flow of the one exchange."""
 
 from __future__ import annotations
 
@@ -17,9 +17,25 @@ import urllib3
 import yarl
 
 from airflow_provider_workflows.api import endpoints, models
+from airflow_provider_workflows.api.effects import (
+    Exclusive,
+    Flow,
+    NoResponse,
+    NotSent,
+    Reply,
+    Response,
+    Result,
+    SendRequest,
+    Sleep,
+)
 from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
 from airflow_provider_workflows.api.exchange import Exchange
-from airflow_provider_workflows.api.network import certificate_authorities, lost, proxy_for, tls_context
+from airflow_provider_workflows.api.network import (
+    certificate_authorities,
+    no_response,
+    proxy_for,
+    tls_context,
+)
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.api.transport import (
@@ -31,17 +47,6 @@ from airflow_provider_workflows.api.transport import (
     proxy_and_headers,
     read_body,
     sent_once,
-)
-from airflow_provider_workflows.api.wire import (
-    Alone,
-    Lost,
-    NotSent,
-    Reply,
-    Response,
-    Result,
-    Send,
-    Sleep,
-    Steps,
 )
 
 if TYPE_CHECKING:
@@ -136,38 +141,38 @@ class WorkflowsClient:
         """
         return self._drive(self._exchange.result(workflow_id))
 
-    def _drive(self, steps: Steps[Result]) -> Result:
+    def _drive(self, flow: Flow[Result]) -> Result:
         reply: Reply = None
         while True:
             try:
-                step = steps.send(reply)
+                effect = flow.send(reply)
             except StopIteration as finished:
                 result: Result = finished.value
                 return result
             reply = None
-            if isinstance(step, Send):
-                reply = self._send(step)
-            elif isinstance(step, Sleep):
-                time.sleep(step.seconds)
+            if isinstance(effect, SendRequest):
+                reply = self._send(effect)
+            elif isinstance(effect, Sleep):
+                time.sleep(effect.seconds)
             else:
-                self._drive_alone(step)
+                self._drive_exclusively(effect)
 
-    def _drive_alone(self, step: Alone) -> None:
+    def _drive_exclusively(self, effect: Exclusive) -> None:
         with self._tokens.thread_lock:
-            self._drive(step.steps)
+            self._drive(effect.flow)
 
-    def _send(self, send: Send) -> Response | Lost:
+    def _send(self, send: SendRequest) -> Response | NoResponse:
         if self._process_id != os.getpid():
             # A process that was forked must not read from its parent's connections.
             self._open()
         settings = self.settings
-        deadline = time.monotonic() + send.patience
+        deadline = time.monotonic() + send.timeout
         try:
             request = self._session.prepare_request(
                 requests.Request(send.method, settings.host + send.path, dict(send.headers), data=send.body)
             )
         except ValueError as error:
-            return lost(error, arrived=False)
+            return no_response(error, arrived=False)
         try:
             with self._session.send(
                 request,
@@ -178,13 +183,13 @@ class WorkflowsClient:
                 stream=True,
             ) as response:
                 body = read_body(response, deadline)
-                if isinstance(body, Lost):
+                if isinstance(body, NoResponse):
                     return body
                 return Response(response.status_code, response.headers, body)
         except NotSent as error:
-            return lost(error, arrived=False)
+            return no_response(error, arrived=False)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            return lost(error, arrived=True)
+            return no_response(error, arrived=True)
 
 
 @functools.lru_cache(maxsize=8192)
@@ -216,7 +221,7 @@ class AsyncWorkflowsClient:
         self._session: aiohttp.ClientSession | None = None
         self._proxy, self._proxy_headers = proxy_and_headers(proxy_for(settings.host))
         self._authorities = certificate_authorities(settings.verify)
-        self._timeout = self._timeout_of(max(settings.retry_seconds, settings.read_timeout))
+        self._timeout = self._client_timeout(max(settings.retry_seconds, settings.read_timeout))
 
     async def __aenter__(self) -> Self:
         """Return the client; it is closed at the end of the block."""
@@ -276,29 +281,29 @@ class AsyncWorkflowsClient:
         """
         return await self._drive(self._exchange.result(workflow_id))
 
-    async def _drive(self, steps: Steps[Result]) -> Result:
+    async def _drive(self, flow: Flow[Result]) -> Result:
         reply: Reply = None
         while True:
             try:
-                step = steps.send(reply)
+                effect = flow.send(reply)
             except StopIteration as finished:
                 result: Result = finished.value
                 return result
             reply = None
-            if isinstance(step, Send):
-                reply = await self._send(step)
-            elif isinstance(step, Sleep):
-                await asyncio.sleep(step.seconds)
+            if isinstance(effect, SendRequest):
+                reply = await self._send(effect)
+            elif isinstance(effect, Sleep):
+                await asyncio.sleep(effect.seconds)
             else:
-                await self._drive_alone(step)
+                await self._drive_exclusively(effect)
 
-    async def _drive_alone(self, step: Alone) -> None:
+    async def _drive_exclusively(self, effect: Exclusive) -> None:
         async with self._tokens.loop_lock():
-            await self._drive(step.steps)
+            await self._drive(effect.flow)
 
-    async def _send(self, send: Send) -> Response | Lost:
+    async def _send(self, send: SendRequest) -> Response | NoResponse:
         session = self._session or await self._open()
-        timeout = self._timeout if send.patience == self._timeout.total else self._timeout_of(send.patience)
+        timeout = self._timeout if send.timeout == self._timeout.total else self._client_timeout(send.timeout)
         async with self._slots:
             try:
                 async with session.request(
@@ -319,13 +324,13 @@ class AsyncWorkflowsClient:
                             return TOO_LONG
                     return Response(response.status, response.headers, b"".join(chunks))
             except NotSent as error:
-                return lost(error, arrived=False)
+                return no_response(error, arrived=False)
             except (Dropped, aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
-                return lost(error, arrived=True)
+                return no_response(error, arrived=True)
 
-    def _timeout_of(self, patience: float) -> aiohttp.ClientTimeout:
+    def _client_timeout(self, timeout: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(
-            total=patience, sock_connect=self.settings.connect_timeout, sock_read=self.settings.read_timeout
+            total=timeout, sock_connect=self.settings.connect_timeout, sock_read=self.settings.read_timeout
         )
 
     async def _open(self) -> aiohttp.ClientSession:

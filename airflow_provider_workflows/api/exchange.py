@@ -1,6 +1,6 @@
 """The one implementation of authorization, refresh, retries and error mapping, without any input or output.
 
-``Exchange.perform`` is a generator: it yields what to do (send, sleep, or run steps alone) and receives what
+``Exchange.perform`` is a generator: it yields what to do (send, sleep, or run flow alone) and receives what
 came of it, so that the synchronous and the asynchronous client are two short loops around the same decisions.
 """
 
@@ -15,12 +15,12 @@ from collections.abc import Callable
 
 from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.answers import read
+from airflow_provider_workflows.api.effects import Exclusive, Flow, NoResponse, Response, SendRequest, Sleep
 from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
 from airflow_provider_workflows.api.models import Tokens, WorkflowResult
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.status import Outcome
 from airflow_provider_workflows.api.tokens import TokenStore
-from airflow_provider_workflows.api.wire import Alone, Lost, Response, Send, Sleep, Steps
 
 log = logging.getLogger(__name__)
 
@@ -72,15 +72,15 @@ class Exchange:
         if settings.organization_token is not None:
             self._tokens.authorization = settings.organization_token
 
-    def perform(self, endpoint: Endpoint[AnswerModel]) -> Steps[AnswerModel]:
-        """Return the steps of one endpoint, whose result is the answer.
+    def perform(self, endpoint: Endpoint[AnswerModel]) -> Flow[AnswerModel]:
+        """Return the flow of one endpoint, whose result is the answer.
 
         :raises WorkflowsError: the one that fits
         """
         replayed = False
         while True:
             if endpoint.authenticated and self._tokens.needs_renewal(self._clock()):
-                yield Alone(self._renewed(self._tokens.generation, rejected=False))
+                yield Exclusive(self._renewed(self._tokens.generation, rejected=False))
             generation = self._tokens.generation
             try:
                 return (yield from self._tried(endpoint, self._settings.tries))
@@ -88,15 +88,15 @@ class Exchange:
                 if replayed or not endpoint.authenticated or self._settings.organization_token:
                     raise
             replayed = True
-            yield Alone(self._renewed(generation, rejected=True))
+            yield Exclusive(self._renewed(generation, rejected=True))
 
-    def authorize(self) -> Steps[None]:
-        """Return the steps that obtain a token now; with an organization token there are none."""
+    def authorize(self) -> Flow[None]:
+        """Return the flow that obtain a token now; with an organization token there are none."""
         if self._settings.organization_token is None:
-            yield Alone(self._renewed(self._tokens.generation, rejected=True))
+            yield Exclusive(self._renewed(self._tokens.generation, rejected=True))
 
-    def result(self, workflow_id: str) -> Steps[WorkflowResult]:
-        """Return the steps that fetch the result of a completed workflow.
+    def result(self, workflow_id: str) -> Flow[WorkflowResult]:
+        """Return the flow that fetch the result of a completed workflow.
 
         The status is asked for only when there is no result, to say why.
 
@@ -122,12 +122,12 @@ class Exchange:
             workflow_status=status,
         )
 
-    def _tried(self, endpoint: Endpoint[AnswerModel], tries: int) -> Steps[AnswerModel]:
-        """Send the call until it is answered, may not be repeated, or the bounds are reached."""
+    def _tried(self, endpoint: Endpoint[AnswerModel], tries: int) -> Flow[AnswerModel]:
+        """SendRequest the call until it is answered, may not be repeated, or the bounds are reached."""
         tried = 0
         deadline = float("inf")
         while True:
-            reply: Response | Lost = yield self._request(endpoint, deadline)
+            reply: Response | NoResponse = yield self._request(endpoint, deadline)
             tried += 1
             try:
                 return read(endpoint, reply, now=self._now())
@@ -149,15 +149,17 @@ class Exchange:
                 )
             yield Sleep(pause)
 
-    def _request(self, endpoint: Endpoint[AnswerModel], deadline: float) -> Send:
+    def _request(self, endpoint: Endpoint[AnswerModel], deadline: float) -> SendRequest:
         headers = dict(_ACCEPT_TEXT if endpoint.text else _ACCEPT if endpoint.body is None else _JSON)
         if endpoint.authenticated and self._tokens.authorization is not None:
             headers["Authorization"] = self._tokens.authorization
         body = None if endpoint.body is None else json.dumps(endpoint.body, allow_nan=False).encode()
-        patience = min(deadline - self._clock(), self._settings.retry_seconds)
-        return Send(endpoint.method, endpoint.path, headers, body, max(patience, self._settings.read_timeout))
+        timeout = min(deadline - self._clock(), self._settings.retry_seconds)
+        return SendRequest(
+            endpoint.method, endpoint.path, headers, body, max(timeout, self._settings.read_timeout)
+        )
 
-    def _renewed(self, asked_in: int, *, rejected: bool) -> Steps[None]:
+    def _renewed(self, asked_in: int, *, rejected: bool) -> Flow[None]:
         """Obtain new tokens, unless somebody did since ``asked_in``; to be run alone.
 
         :param rejected: whether the service refused the token that there is; if not, it may still be used
@@ -180,7 +182,7 @@ class Exchange:
             raise
         tokens.keep(brought, self._clock())
 
-    def _new_tokens(self, tries: int) -> Steps[Tokens]:
+    def _new_tokens(self, tries: int) -> Flow[Tokens]:
         if (refresh_token := self._tokens.refresh_token) is not None:
             try:
                 return (yield from self._tried(endpoints.refresh(refresh_token), tries))

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from airflow_provider_workflows.api.effects import NoResponse
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.wire import Lost
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -76,7 +76,7 @@ def tls_context(authorities: bool | str) -> ssl.SSLContext | bool:
         raise InvalidInput(f"the CA file {authorities} cannot be used: {error.strerror or error}") from None
 
 
-def lost(error: BaseException, *, arrived: bool) -> Lost:
+def no_response(error: BaseException, *, arrived: bool) -> NoResponse:
     """Return what ``error``, from a client library, says in a few words.
 
     :param arrived: False when the request surely did not reach the service
@@ -85,18 +85,18 @@ def lost(error: BaseException, *, arrived: bool) -> Lost:
     for cause in causes:
         # aiohttp's errors of the same family lack these attributes; the one that they wrap has them.
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
-            return Lost(f"certificate not accepted: {cause.verify_message}", arrived, tls=True)
+            return NoResponse(f"certificate not accepted: {cause.verify_message}", arrived, tls=True)
         if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
-            return Lost(str(cause.reason), arrived, tls=True)
+            return NoResponse(str(cause.reason), arrived, tls=True)
     for cause in causes:
         if isinstance(cause, socket.gaierror):
-            return Lost("the host's name is not known", arrived)
+            return NoResponse("the host's name is not known", arrived)
         if isinstance(cause, (TimeoutError, asyncio.TimeoutError)) or "Timeout" in type(cause).__name__:
-            return Lost("timed out", arrived)
+            return NoResponse("timed out", arrived)
     for cause in reversed(causes):
         if isinstance(cause, OSError) and cause.errno:
-            return Lost(os.strerror(cause.errno), arrived)
-    return Lost("the connection was closed" if arrived else "no connection", arrived)
+            return NoResponse(os.strerror(cause.errno), arrived)
+    return NoResponse("the connection was closed" if arrived else "no connection", arrived)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

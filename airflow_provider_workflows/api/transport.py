@@ -16,13 +16,13 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from airflow_provider_workflows.api.wire import Lost, NotSent
+from airflow_provider_workflows.api.effects import NoResponse, NotSent
 
 #: A longer answer is none of the service's.
 LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 65536
-TOO_SLOW = Lost("the answer took too long", arrived=True)
-TOO_LONG = Lost("the answer was longer than 64 MiB", arrived=True)
+TOO_SLOW = NoResponse("the answer took too long", arrived=True)
+TOO_LONG = NoResponse("the answer was longer than 64 MiB", arrived=True)
 
 
 class Adapter(HTTPAdapter):
@@ -82,7 +82,7 @@ def _headers_within(connection: urllib3.connection.HTTPConnection) -> Iterator[N
         timer.cancel()
 
 
-def read_body(response: requests.Response, deadline: float) -> bytes | Lost:
+def read_body(response: requests.Response, deadline: float) -> bytes | NoResponse:
     """Return the body, or why it was not read to its end; ``deadline`` is in monotonic seconds."""
     chunks, length = [], 0
     # Whatever has come is taken at once: waiting for a whole chunk would hide that it only drips in.
@@ -128,7 +128,7 @@ class Dropped(Exception):
 async def sent_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Send a request once, as a middleware of aiohttp.
+    """SendRequest a request once, as a middleware of aiohttp.
 
     :raises Dropped: when the connection broke
     """

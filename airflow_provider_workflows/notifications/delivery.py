@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 import aiohttp
 import yarl
 
+from airflow_provider_workflows.api.effects import NotSent
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.network import certificate_authorities, lost, proxy_for, tls_context
+from airflow_provider_workflows.api.network import (
+    certificate_authorities,
+    no_response,
+    proxy_for,
+    tls_context,
+)
 from airflow_provider_workflows.api.transport import Connector, proxy_and_headers
-from airflow_provider_workflows.api.wire import NotSent
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -83,10 +88,10 @@ async def deliver(url: str, text: str) -> None:
                 problem = f"it was answered with HTTP status {status}"
                 passing = status == 429 or status >= 500
             except NotSent as error:
-                problem, passing = lost(error, arrived=False).reason, True
+                problem, passing = no_response(error, arrived=False).reason, True
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
                 # It may have been accepted, and once is better than twice.
-                problem, passing = lost(error, arrived=True).reason, False
+                problem, passing = no_response(error, arrived=True).reason, False
             pause = next(pauses, None)
             if not passing or pause is None or time.monotonic() + pause > end:
                 raise NotDelivered(problem) from None

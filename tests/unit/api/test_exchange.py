@@ -9,8 +9,16 @@ import pytest
 
 from airflow_provider_workflows.api import Settings, endpoints, errors, exchange
 from airflow_provider_workflows.api.answers import retry_after
+from airflow_provider_workflows.api.effects import (
+    Exclusive,
+    Flow,
+    NoResponse,
+    Response,
+    SendRequest,
+    Sleep,
+    Step,
+)
 from airflow_provider_workflows.api.exchange import Exchange, pause_before
-from airflow_provider_workflows.api.wire import Alone, Lost, Response, Send, Sleep, Step, Steps
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
 NOW = 1_700_000_000.0
@@ -38,21 +46,21 @@ RUNNING = answer(id=WORKFLOW, status="RUNNING")
 class Wire:
     """Carries out steps with scripted replies, and remembers what was sent and how long was slept."""
 
-    def __init__(self, clock: Clock, *replies: Response | Lost) -> None:
+    def __init__(self, clock: Clock, *replies: Response | NoResponse) -> None:
         self.clock = clock
         self.replies = list(replies)
-        self.sent: list[Send] = []
+        self.sent: list[SendRequest] = []
         self.slept: list[float] = []
 
-    def run(self, steps: Steps[Any]) -> Any:
-        reply: Response | Lost | None = None
+    def run(self, steps: Flow[Any]) -> Any:
+        reply: Response | NoResponse | None = None
         while True:
             try:
                 step: Step = steps.send(reply)
             except StopIteration as finished:
                 return finished.value
             reply = None
-            if isinstance(step, Send):
+            if isinstance(step, SendRequest):
                 self.sent.append(step)
                 reply = self.replies.pop(0)
             elif isinstance(step, Sleep):
@@ -82,7 +90,7 @@ def exchange_with(clock: Clock, draw: float = 1.0, **settings: Any) -> Exchange:
     )
 
 
-def read_workflow(workflows: Exchange) -> Steps[Any]:
+def read_workflow(workflows: Exchange) -> Flow[Any]:
     return workflows.perform(endpoints.read_workflow(WORKFLOW))
 
 
@@ -153,7 +161,7 @@ class TestBounds:
 
         wire.run(read_workflow(exchange_with(clock, draw=0.0, retry_seconds=10, read_timeout=7)))
 
-        assert [send.patience for send in wire.sent[1:]] == [10, 7]
+        assert [send.timeout for send in wire.sent[1:]] == [10, 7]
 
 
 class TestTokens:
@@ -202,7 +210,7 @@ class TestTokens:
 
     def test_of_an_unreachable_service_are_not_asked_for_twice(self, clock: Clock) -> None:
         workflows = exchange_with(clock, tries=1)
-        wire = Wire(clock, tokens(1, 100), RUNNING, Lost("refused", arrived=False))
+        wire = Wire(clock, tokens(1, 100), RUNNING, NoResponse("refused", arrived=False))
         wire.run(read_workflow(workflows))
 
         clock.moment += 101
@@ -229,7 +237,7 @@ class TestTokens:
         renewals = [steps.send(answer(401)) for steps in (first, second)]
 
         for renewal in renewals:
-            assert isinstance(renewal, Alone)
+            assert isinstance(renewal, Exclusive)
             wire.run(renewal.steps)
 
         assert wire.paths.count("/auth/refresh") == 1

@@ -11,17 +11,17 @@ Result = TypeVar("Result")
 
 # Those that come with each request are not frozen, for the sake of what that costs.
 @dataclass(slots=True)
-class Send:
-    """Send this request and reply with the ``Response``, or with ``Lost``.
+class SendRequest:
+    """SendRequest this request and reply with the ``Response``, or with ``NoResponse``.
 
-    :param patience: seconds that the whole of the answer may take
+    :param timeout: seconds that the whole of the answer may take
     """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
-    patience: float
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
-    """Run these steps while no other call of the client runs such steps, and reply with nothing."""
+class Exclusive:
+    """Run these flow while no other call of the client runs such flow, and reply with nothing."""
 
-    steps: Steps[None]
+    flow: Flow[None]
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class NoResponse:
     """No answer came.
 
     :param reason: what happened, in a few words
@@ -61,10 +61,10 @@ class Lost:
     tls: bool = False
 
 
-Step: TypeAlias = "Send | Sleep | Alone"
-Reply: TypeAlias = "Response | Lost | None"
-Steps: TypeAlias = Generator[Step, Any, Result]
-"""Steps for a driver to take one after the other, sending each reply back, until they return."""
+Effect: TypeAlias = "SendRequest | Sleep | Exclusive"
+Reply: TypeAlias = "Response | NoResponse | None"
+Flow: TypeAlias = Generator[Effect, Any, Result]
+"""Flow for a driver to take one after the other, sending each reply back, until they return."""
 
 
 class NotSent(Exception):
