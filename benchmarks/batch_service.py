@@ -90,8 +90,8 @@ class Service:
             {"Content-Type": "application/json"},
             method=method,
         )
-        with self._opener.open(request, timeout=60) as answer:
-            return json.loads(answer.read())
+        with self._opener.open(request, timeout=60) as response:
+            return json.loads(response.read())
 
 
 def _main() -> None:

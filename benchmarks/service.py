@@ -48,7 +48,7 @@ def run_id(ordinal: int, end: int) -> int:
 
 
 class Service:
-    """What is counted, and the answers.
+    """What is counted, and the responses.
 
     :param counters: where the numbers are published
     """
@@ -64,20 +64,20 @@ class Service:
         self._connections += 1
         self._publish()
 
-    def answer(self, path: bytes, body: bytes) -> bytes:
-        """Return the body of the answer, and count the poll."""
+    def response(self, path: bytes, body: bytes) -> bytes:
+        """Return the body of the response, and count the poll."""
         if path.startswith(b"/workflows/"):
             name = path[11:]
             done = _is_over(int(name[-12:], 16))
             status = b"COMPLETED" if done else b"RUNNING"
-            answer = b'{"id":"%b","status":"%b","caseId":"0d0cbd31-96b0-4f19-9b8a-5f4a0c8b8f10"}' % (
+            response = b'{"id":"%b","status":"%b","caseId":"0d0cbd31-96b0-4f19-9b8a-5f4a0c8b8f10"}' % (
                 name,
                 status,
             )
         elif path.startswith(b"/api/v2/accounts/"):
             name = path.split(b"/")[6]
             status = b"10" if _is_over(int(name) // _ORDINALS) else b"3"
-            answer = b'{"status":{"code":200,"is_success":true},"data":{"id":%b,"status":%b}}' % (
+            response = b'{"status":{"code":200,"is_success":true},"data":{"id":%b,"status":%b}}' % (
                 name,
                 status,
             )
@@ -85,13 +85,13 @@ class Service:
             number = json.loads(body)["run_id"]
             name = b"%d" % number
             state = _DATABRICKS_STATES[_is_over(number // _ORDINALS)]
-            answer = json.dumps({"run_id": number, "state": state}).encode()
+            response = json.dumps({"run_id": number, "state": state}).encode()
         else:
             return json.dumps(_TOKENS).encode()
         self._polls += 1
         self._seen.add(name)
         self._publish()
-        return answer
+        return response
 
     def _publish(self) -> None:
         self._counters.write(self._polls, self._connections, len(self._seen))
@@ -120,11 +120,11 @@ class _Connection(asyncio.Protocol):
                 return
             body = self._received[end + 4 : end + 4 + length]
             self._received = self._received[end + 4 + length :]
-            answer = self._service.answer(head.split(b" ", 2)[1], body)
+            response = self._service.response(head.split(b" ", 2)[1], body)
             assert self._transport is not None  # noqa: S101
             self._transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-                % (len(answer), answer)
+                % (len(response), response)
             )
 
 
@@ -149,7 +149,7 @@ async def _serve(folder: Path) -> None:
 
 if __name__ == "__main__":
     pin(SERVICE_PLACE)
-    with contextlib.suppress(ImportError):  # it comes with Airflow, and answers half as much again
+    with contextlib.suppress(ImportError):  # it comes with Airflow, and responses half as much again
         import uvloop
 
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

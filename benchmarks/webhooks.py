@@ -123,8 +123,8 @@ def _taking(airflow: Measured, number: int, where: str) -> list[Figure]:
     at = f"receiver, {where}, {_TAKING_RATE:g}/s"
     return [
         AtLeast(f"receiver, {where}: deliveries per second", number / seconds, _TAKING_RATE),
-        AtMost(f"{at}: median answer", statistics.median(took), 2.0, " s"),
-        AtMost(f"{at}: slowest answer", max(took), 2.0, " s"),
+        AtMost(f"{at}: median response", statistics.median(took), 2.0, " s"),
+        AtMost(f"{at}: slowest response", max(took), 2.0, " s"),
     ]
 
 

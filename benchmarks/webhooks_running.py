@@ -58,7 +58,7 @@ class Measured:
     def send(
         self, deliveries: Sequence[Delivery], *, rate: float | None = None, at_once: int = _AT_ONCE
     ) -> list[Sent]:
-        """Send deliveries, and return when each was sent, how long its answer took, and the status.
+        """Send deliveries, and return when each was sent, how long its response took, and the status.
 
         :param rate: in deliveries per second; None for as fast as they are taken
         :param at_once: under way at once without a rate

@@ -2,7 +2,7 @@
 
 The file holds the ``url``, the ``rate`` in deliveries per second (null: as fast as it takes them, ``at_once``
 under way), and the ``deliveries``, each a body and a signature or null. What is printed is, for each of them, when
-it was sent in seconds since the epoch, how many seconds its answer took, and the status answered, 0 for none.
+it was sent in seconds since the epoch, how many seconds its response took, and the status answered, 0 for none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 _HEADER = "JWS-SIGNATURE"
-#: As long as the service waits for an answer.
+#: As long as the service waits for a response.
 _TIMEOUT = aiohttp.ClientTimeout(total=10.0)
 
 Sent = tuple[float, float, int]
@@ -27,9 +27,9 @@ async def _sent(session: aiohttp.ClientSession, url: str, body: str, signature: 
     headers = {"Content-Type": "application/json"} | ({} if signature is None else {_HEADER: signature})
     began, begin = time.time(), time.monotonic()
     try:
-        async with session.post(url, data=body.encode(), headers=headers) as answer:
-            await answer.read()
-            status = answer.status
+        async with session.post(url, data=body.encode(), headers=headers) as response:
+            await response.read()
+            status = response.status
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError):
         status = 0
     return began, time.monotonic() - begin, status

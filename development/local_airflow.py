@@ -166,7 +166,7 @@ class LocalAirflow:
         :param environment: further environment variables
         :param on_line: receives each line that is printed, as it comes
         :param seconds: when to give up
-        :raises AirflowFailed: when it takes too long; a run that fails is an answer as any other
+        :raises AirflowFailed: when it takes too long; a run that fails is a response as any other
         """
         arguments = ["dags", "test", dag_id]
         if conf:
@@ -194,7 +194,7 @@ class LocalAirflow:
             def failure() -> str | None:
                 if process.exit_code is not None:
                     return f"airflow standalone ended with {process.exit_code}"
-                # It goes on without the server whose port was taken, and somebody else answers there.
+                # It goes on without the server whose port was taken, and somebody else responses there.
                 if b"address already in use" in log.read_bytes().lower():
                     return "a port of airflow standalone is taken"
                 return None

@@ -24,8 +24,8 @@ class AirflowFailed(RuntimeError):
     """Airflow did not do what it was started for; the message ends with the end of its log."""
 
 
-class NoAnswer(AirflowFailed):
-    """The API server did not answer, or only that it failed; it may do better the next time."""
+class NoResponse(AirflowFailed):
+    """The API server did not response, or only that it failed; it may do better the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ class RunningAirflow:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def call(self, method: str, path: str, body: object = None, **query: object) -> Any:
-        """Call the REST API as the user and return its JSON answer.
+        """Call the REST API as the user and return its JSON response.
 
         :param method: the HTTP method
         :param path: below ``/api/v2``, such as ``/dags``
         :param body: sent as JSON if not None
         :param query: the query parameters
         :raises urllib.error.HTTPError: when the call is refused (4xx)
-        :raises NoAnswer: when there is no answer, or a 5xx
+        :raises NoResponse: when there is no response, or a 5xx
         """
         if self._token is None:
             credentials = {"username": self.username, "password": self.password}
@@ -93,7 +93,7 @@ class RunningAirflow:
         """Return whether the database, scheduler, triggerer and DAG processor are all well."""
         try:
             health = self._send("GET", "/api/v2/monitor/health")
-        except NoAnswer:
+        except NoResponse:
             return False
         wanted = ("metadatabase", "scheduler", "triggerer", "dag_processor")
         return all((health.get(name) or {}).get("status") == "healthy" for name in wanted)
@@ -167,9 +167,10 @@ class RunningAirflow:
     ) -> str:
         """Return the log of a try: a line per message with all of its fields, then its exceptions."""
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}/logs/{try_number}"
-        answer = self.call("GET", path, map_index=map_index, full_content="true")
+        response = self.call("GET", path, map_index=map_index, full_content="true")
         return "\n".join(
-            readable(message) if isinstance(message, dict) else str(message) for message in answer["content"]
+            readable(message) if isinstance(message, dict) else str(message)
+            for message in response["content"]
         )
 
     def xcom(
@@ -181,12 +182,12 @@ class RunningAirflow:
         """
         path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}/xcomEntries/{quote(key)}"
         try:
-            answer = self.call("GET", path, map_index=map_index, stringify="false")
+            response = self.call("GET", path, map_index=map_index, stringify="false")
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
             return None
-        return answer["value"]
+        return response["value"]
 
     def until(self, look: Callable[[], Value | None], seconds: float, what: str) -> Value:
         """Look twice a second until there is something to return.
@@ -202,7 +203,7 @@ class RunningAirflow:
             try:
                 if found := look():
                     return found
-            except NoAnswer as error:
+            except NoResponse as error:
                 reason = f" ({error})"
             if failure := self._failure():
                 raise AirflowFailed(f"{failure}, while waiting for {what}{self._log_tail()}")
@@ -229,14 +230,14 @@ class RunningAirflow:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310
         try:
-            with self._opener.open(request, timeout=30) as answer:
-                return json.loads(answer.read() or b"null")
+            with self._opener.open(request, timeout=30) as response:
+                return json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             if error.code < 500:
                 raise
-            raise NoAnswer(f"{method} {path}: the API server answered {error.code}") from error
+            raise NoResponse(f"{method} {path}: the API server answered {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
-            raise NoAnswer(f"{method} {path}: the API server did not answer: {error}") from error
+            raise NoResponse(f"{method} {path}: the API server did not response: {error}") from error
 
 
 def _run(dag_id: str, run_id: str) -> str:

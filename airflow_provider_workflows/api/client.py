@@ -28,7 +28,7 @@ from airflow_provider_workflows.api.effects import (
     SendRequest,
     Sleep,
 )
-from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
+from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.network import (
     certificate_authorities,
@@ -39,7 +39,7 @@ from airflow_provider_workflows.api.network import (
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.api.transport import (
-    LONGEST_ANSWER_BYTES,
+    MAX_RESPONSE_BYTES,
     TOO_LONG,
     Adapter,
     Connector,
@@ -99,8 +99,8 @@ class WorkflowsClient:
         """Close the connections."""
         self._session.close()
 
-    def perform(self, endpoint: Endpoint[AnswerModel]) -> AnswerModel:
-        """Return the answer to any endpoint.
+    def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
+        """Return the response to any endpoint.
 
         :raises WorkflowsError: the one that fits
         """
@@ -213,7 +213,7 @@ class AsyncWorkflowsClient:
         self.settings = settings
         self._tokens = TokenStore() if tokens is None else tokens
         self._exchange = Exchange(settings, tokens=self._tokens)
-        # Waiting for a connection is not waiting for an answer, so it is done before the clock runs.
+        # Waiting for a connection is not waiting for a response, so it is done before the clock runs.
         self._pool_size = pool_size
         self._slots = asyncio.Semaphore(pool_size)
         self._opening = asyncio.Lock()
@@ -239,8 +239,8 @@ class AsyncWorkflowsClient:
             await self._session.close()
             self._session = None
 
-    async def perform(self, endpoint: Endpoint[AnswerModel]) -> AnswerModel:
-        """Return the answer to any endpoint.
+    async def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
+        """Return the response to any endpoint.
 
         :raises WorkflowsError: the one that fits
         """
@@ -320,7 +320,7 @@ class AsyncWorkflowsClient:
                     async for chunk in response.content.iter_any():
                         chunks.append(chunk)
                         length += len(chunk)
-                        if length > LONGEST_ANSWER_BYTES:
+                        if length > MAX_RESPONSE_BYTES:
                             return TOO_LONG
                     return Response(response.status, response.headers, b"".join(chunks))
             except NotSent as error:

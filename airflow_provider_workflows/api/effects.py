@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 class SendRequest:
     """SendRequest this request and reply with the ``Response``, or with ``NoResponse``.
 
-    :param timeout: seconds that the whole of the answer may take
+    :param timeout: seconds that the whole of the response may take
     """
 
     method: str
@@ -40,7 +40,7 @@ class Exclusive:
 
 @dataclass(slots=True)
 class Response:
-    """An answer as it came. The headers are found by names in lower case."""
+    """A response as it came. The headers are found by names in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,7 +49,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class NoResponse:
-    """No answer came.
+    """No response came.
 
     :param reason: what happened, in a few words
     :param arrived: False when the request surely did not reach the service

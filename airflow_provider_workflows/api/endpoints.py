@@ -9,29 +9,29 @@ from typing import Any, Generic, TypeVar
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.api.models import identifier
 
-AnswerModel = TypeVar("AnswerModel", bound=models.Answer)
+ResponseModel = TypeVar("ResponseModel", bound=models.ResponseBody)
 _NO_IDS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint(Generic[AnswerModel]):
+class Endpoint(Generic[ResponseModel]):
     """One call of the API.
 
     :param method: the HTTP method
     :param path: the path with its ids filled in
-    :param answer: the model of a successful answer
+    :param response: the model of a successful response
     :param idempotent: whether it may be repeated after it may have been carried out. A call that is not
         is repeated only when it surely was not carried out.
     :param body: the JSON object to send, or None
     :param authenticated: whether it carries a token
     :param sensitive: whether the body holds personal values or secrets, which no message may repeat
-    :param text: whether the answer is text, which the answer's model takes as ``text``
+    :param text: whether the response is text, which the response's model takes as ``text``
     :param ids: what the call is about, for messages: ``{"case": "3b2d..."}``
     """
 
     method: str
     path: str
-    answer: type[AnswerModel]
+    response: type[ResponseModel]
     idempotent: bool
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     authenticated: bool = True
@@ -55,7 +55,7 @@ def refresh(refresh_token: str) -> Endpoint[models.Tokens]:
     return _token_call("/auth/refresh", models.RefreshToken(refresh_token=refresh_token))
 
 
-def _token_call(path: str, request: models.Request) -> Endpoint[models.Tokens]:
+def _token_call(path: str, request: models.RequestBody) -> Endpoint[models.Tokens]:
     return Endpoint(
         "POST", path, models.Tokens, idempotent=True, body=request.body(), authenticated=False, sensitive=True
     )

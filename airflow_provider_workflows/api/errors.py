@@ -14,7 +14,7 @@ class WorkflowsError(Exception):
     """Any failure of an exchange with the Workflows API.
 
     :param message: what happened and what to do, in one or two sentences
-    :param status: the HTTP status of the answer, where there was one
+    :param status: the HTTP status of the response, where there was one
     :param code: the service's own error code
     :param detail: the service's own message
     :param fingerprint: what the service's support asks for
@@ -61,7 +61,7 @@ class TlsFailed(ServiceUnreachable):
 
 
 class ServiceUnavailable(WorkflowsError):
-    """The service answered 5xx, or its answer was lost, to a call that may be repeated."""
+    """The service answered 5xx, or its response was lost, to a call that may be repeated."""
 
     transient = True
 
@@ -88,18 +88,18 @@ class NotFound(RequestRejected):
     """The id is unknown to the service (404)."""
 
 
-class UnexpectedAnswer(WorkflowsError):
-    """What came back is not an answer of the Workflows API."""
+class UnexpectedResponse(WorkflowsError):
+    """What came back is not a response of the Workflows API."""
 
 
-class GarbledAnswer(UnexpectedAnswer):
-    """What came back is no JSON (a proxy's page, a body cut off); another try may bring the answer."""
+class GarbledResponse(UnexpectedResponse):
+    """What came back is no JSON (a proxy's page, a body cut off); another try may bring the response."""
 
     transient = True
 
 
 class OutcomeUnknown(WorkflowsError):
-    """The request was sent and its answer lost: it may or may not have been carried out.
+    """The request was sent and its response lost: it may or may not have been carried out.
 
     Never repeated by this package, because a repetition may start (and bill) a second run.
     """

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 
 from airflow_provider_workflows.api import endpoints, errors
-from airflow_provider_workflows.api.answers import read
 from airflow_provider_workflows.api.effects import Exclusive, Flow, NoResponse, Response, SendRequest, Sleep
-from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
+from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.models import Tokens, WorkflowResult
+from airflow_provider_workflows.api.responses import read
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.status import Outcome
 from airflow_provider_workflows.api.tokens import TokenStore
@@ -72,8 +72,8 @@ class Exchange:
         if settings.organization_token is not None:
             self._tokens.authorization = settings.organization_token
 
-    def perform(self, endpoint: Endpoint[AnswerModel]) -> Flow[AnswerModel]:
-        """Return the flow of one endpoint, whose result is the answer.
+    def perform(self, endpoint: Endpoint[ResponseModel]) -> Flow[ResponseModel]:
+        """Return the flow of one endpoint, whose result is the response.
 
         :raises WorkflowsError: the one that fits
         """
@@ -122,7 +122,7 @@ class Exchange:
             workflow_status=status,
         )
 
-    def _tried(self, endpoint: Endpoint[AnswerModel], tries: int) -> Flow[AnswerModel]:
+    def _tried(self, endpoint: Endpoint[ResponseModel], tries: int) -> Flow[ResponseModel]:
         """SendRequest the call until it is answered, may not be repeated, or the bounds are reached."""
         tried = 0
         deadline = float("inf")
@@ -149,7 +149,7 @@ class Exchange:
                 )
             yield Sleep(pause)
 
-    def _request(self, endpoint: Endpoint[AnswerModel], deadline: float) -> SendRequest:
+    def _request(self, endpoint: Endpoint[ResponseModel], deadline: float) -> SendRequest:
         headers = dict(_ACCEPT_TEXT if endpoint.text else _ACCEPT if endpoint.body is None else _JSON)
         if endpoint.authenticated and self._tokens.authorization is not None:
             headers["Authorization"] = self._tokens.authorization

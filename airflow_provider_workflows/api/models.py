@@ -1,6 +1,6 @@
 """What goes over the wire, generation 1 of the Workflows API.
 
-Requests refuse fields that the API does not have; answers keep them. Python names are snake_case, the
+Requests refuse fields that the API does not have; responses keep them. Python names are snake_case, the
 wire's are camelCase, and both are accepted on input.
 """
 
@@ -28,11 +28,11 @@ def _text_from_number(value: Any) -> Any:
 Number = Annotated[str, BeforeValidator(_text_from_number), WithJsonSchema({"type": ["string", "integer"]})]
 """An identifier that may be written as a number: a personal or company number."""
 
-AnsweredId = Annotated[str, Field(min_length=1)]
+ResponseId = Annotated[str, Field(min_length=1)]
 """An id given by the service, taken as it is."""
 
 
-class Request(BaseModel):
+class RequestBody(BaseModel):
     """The body of a call."""
 
     model_config = ConfigDict(
@@ -49,8 +49,8 @@ class Request(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-class Answer(BaseModel):
-    """The body of an answer; fields that are not known here are kept."""
+class ResponseBody(BaseModel):
+    """The body of a response; fields that are not known here are kept."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
 
@@ -59,21 +59,21 @@ class Answer(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-class ApiKey(Request):
+class ApiKey(RequestBody):
     """Body of ``POST /auth/authorize``."""
 
     key: str
     secret: str = Field(repr=False)
 
 
-class RefreshToken(Request):
+class RefreshToken(RequestBody):
     """Body of ``POST /auth/refresh``."""
 
     refresh_token: str = Field(repr=False)
 
 
-class Tokens(Answer):
-    """Answer of ``POST /auth/authorize`` and ``POST /auth/refresh``; ``expiry_duration`` is in seconds."""
+class Tokens(ResponseBody):
+    """Response of ``POST /auth/authorize`` and ``POST /auth/refresh``; ``expiry_duration`` is in seconds."""
 
     access_token: str = Field(pattern=r"^[\x21-\x7e]+$", repr=False)
     refresh_token: str | None = Field(default=None, repr=False)
@@ -81,14 +81,14 @@ class Tokens(Answer):
     token_type: str | None = None
 
 
-class Phone(Request):
+class Phone(RequestBody):
     """A phone number in its two parts, such as ``48`` and ``666666666``."""
 
     country_code: Number = Field(min_length=1)
     number: Number = Field(min_length=1)
 
 
-class Document(Request):
+class Document(RequestBody):
     """A document that belongs to a case."""
 
     resource_id: str | None = None
@@ -96,7 +96,7 @@ class Document(Request):
     resource_path: str | None = None
 
 
-class CaseDetails(Request):
+class CaseDetails(RequestBody):
     """Body of ``POST /cases``: the person or company that goes through a workflow, all of it optional."""
 
     first_name: str | None = None
@@ -110,7 +110,7 @@ class CaseDetails(Request):
     documents: list[Document] | None = None
 
 
-class PartyDetails(Answer):
+class PartyDetails(ResponseBody):
     """Whom a case is about, as the service tells it; its parts are kept as they came."""
 
     personal: dict[str, Any] | None = None
@@ -118,16 +118,16 @@ class PartyDetails(Answer):
     documents: list[Any] | None = None
 
 
-class Case(Answer):
-    """Answer of ``POST /cases`` and ``GET /cases/{caseId}``."""
+class Case(ResponseBody):
+    """Response of ``POST /cases`` and ``GET /cases/{caseId}``."""
 
-    case_id: AnsweredId
+    case_id: ResponseId
     party_id: str | None = None
     created_date: str | None = None
     party_details: PartyDetails | None = None
 
 
-class ParametersDetails(Request):
+class ParametersDetails(RequestBody):
     """Body of ``POST /parameters``."""
 
     workflow_definition_id: str
@@ -138,14 +138,14 @@ class ParametersDetails(Request):
         return self.model_dump(mode="json", by_alias=True)
 
 
-class Parameters(Answer):
-    """Answer of ``POST /parameters``."""
+class Parameters(ResponseBody):
+    """Response of ``POST /parameters``."""
 
-    id: AnsweredId
+    id: ResponseId
     workflow_definition_id: str | None = None
 
 
-class RunDetails(Request):
+class RunDetails(RequestBody):
     """Body of ``POST /workflows/run``."""
 
     case_id: str
@@ -153,24 +153,24 @@ class RunDetails(Request):
     parameters_id: str | None = None
 
 
-class StartedWorkflow(Answer):
-    """Answer of ``POST /workflows/run``. Only the id is needed: a run that exists must not be lost."""
+class StartedWorkflow(ResponseBody):
+    """Response of ``POST /workflows/run``. Only the id is needed: a run that exists must not be lost."""
 
-    id: AnsweredId
+    id: ResponseId
     case_id: str | None = None
     status: str | None = None
 
 
-class Workflow(Answer):
-    """Answer of ``GET /workflows/{workflowId}``."""
+class Workflow(ResponseBody):
+    """Response of ``GET /workflows/{workflowId}``."""
 
-    id: AnsweredId
+    id: ResponseId
     status: str = Field(min_length=1)
     case_id: str | None = None
 
 
-class WorkflowResult(Answer):
-    """Answer of ``GET /workflows/{workflowId}/result``; what else it holds is the workflow's own affair."""
+class WorkflowResult(ResponseBody):
+    """Response of ``GET /workflows/{workflowId}/result``; what else it holds is the workflow's own affair."""
 
     case_id: str | None = None
     party_id: str | None = None
@@ -178,27 +178,27 @@ class WorkflowResult(Answer):
     party_details: PartyDetails | None = None
 
 
-class PlainText(Answer):
-    """An answer that is no JSON but text."""
+class PlainText(ResponseBody):
+    """A response that is no JSON but text."""
 
     text: str = Field(min_length=1)
 
 
-class ServiceError(Answer):
+class ServiceError(ResponseBody):
     """One entry of an error body."""
 
     code: Number | None = None
     message: Number | None = None
 
 
-class ErrorBody(Answer):
+class ErrorBody(ResponseBody):
     """Body of a refusal: what went wrong, and the fingerprint that the service's support asks for."""
 
     fingerprint: str | None = None
     errors: list[ServiceError] = Field(default_factory=list)
 
 
-RequestModel = TypeVar("RequestModel", bound=Request)
+RequestModel = TypeVar("RequestModel", bound=RequestBody)
 
 _PROBLEMS = {
     "extra_forbidden": "is not a field of the API",

@@ -184,7 +184,7 @@ def excerpt(body: str, length: int = 160) -> str:
     Of what looks like JSON only the names are shown, with a few values that are never personal; any other
     text (a proxy's page, say) is shown as it is.
 
-    :param body: the body of an answer, or its beginning
+    :param body: the body of a response, or its beginning
     :param length: characters at most
     """
     text = one_line(body.lstrip("\ufeff"), EXCERPT_BYTES)

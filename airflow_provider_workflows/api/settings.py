@@ -27,7 +27,7 @@ class Settings:
     :param key: API key
     :param secret: the key's secret; without a key, an organization token (begins ``tot_``)
     :param connect_timeout: seconds to wait for a connection, TLS included
-    :param read_timeout: seconds without a byte of the answer
+    :param read_timeout: seconds without a byte of the response
     :param tries: how often a call is tried at most
     :param retry_seconds: seconds after the first failed try in which another may begin
     :param verify: check the service's certificate: True, False, or the path of a CA file

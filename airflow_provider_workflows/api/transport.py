@@ -1,4 +1,4 @@
-"""What the two clients' libraries are taught: to tell a request that was not sent, and to end an endless answer."""
+"""What the two clients' libraries are taught: to tell a request that was not sent, and to end an endless response."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from requests.adapters import HTTPAdapter
 
 from airflow_provider_workflows.api.effects import NoResponse, NotSent
 
-#: A longer answer is none of the service's.
-LONGEST_ANSWER_BYTES = 64 * 1024 * 1024
+#: A longer response is none of the service's.
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 65536
-TOO_SLOW = NoResponse("the answer took too long", arrived=True)
-TOO_LONG = NoResponse("the answer was longer than 64 MiB", arrived=True)
+TOO_SLOW = NoResponse("the response took too long", arrived=True)
+TOO_LONG = NoResponse("the response was longer than 64 MiB", arrived=True)
 
 
 class Adapter(HTTPAdapter):
@@ -66,7 +66,7 @@ class _HttpsConnection(urllib3.connection.HTTPSConnection):
 
 @contextlib.contextmanager
 def _headers_within(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
-    """End a connection whose answer's headers take longer than the read timeout, however they drip in."""
+    """End a connection whose response's headers take longer than the read timeout, however they drip in."""
 
     def end() -> None:
         with contextlib.suppress(OSError, AttributeError):
@@ -89,7 +89,7 @@ def read_body(response: requests.Response, deadline: float) -> bytes | NoRespons
     while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
         chunks.append(chunk)
         length += len(chunk)
-        if length > LONGEST_ANSWER_BYTES:
+        if length > MAX_RESPONSE_BYTES:
             return TOO_LONG
         if time.monotonic() > deadline:
             return TOO_SLOW

@@ -134,10 +134,10 @@ class Wait:
 def is_borne(error: errors.WorkflowsError) -> bool:
     """Whether a look that failed so may succeed later: only 404, 403 and bad input never do.
 
-    A rejected key is borne, since a rotated secret may be on its way; so is an answer of somebody else, such as
+    A rejected key is borne, since a rotated secret may be on its way; so is a response of somebody else, such as
     a proxy's page.
     """
-    return error.transient or isinstance(error, (errors.UnexpectedAnswer, errors.AuthenticationFailed))
+    return error.transient or isinstance(error, (errors.UnexpectedResponse, errors.AuthenticationFailed))
 
 
 def wait_with(client: WorkflowsClient, wait: Wait) -> dict[str, object]:

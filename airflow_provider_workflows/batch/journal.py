@@ -4,7 +4,7 @@ It is kept in files beside the output, and not in Airflow's task state store, wh
 64 KB for a key: a hundred thousand rows take about 30 MB, and each of their three writes would be a request to
 the API server and a row in the metadata database. Appending to a file costs a tenth of a millisecond.
 
-Each process writes a file of its own. A line that was cut off is one whose call was not made, or whose answer
+Each process writes a file of its own. A line that was cut off is one whose call was not made, or whose response
 nobody has acted on, so it is left out when read.
 """
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.exchange import pause_before
 
-#: After so many lost answers, with none in between that came, a service is taken to be in trouble.
+#: After so many lost responses, with none in between that came, a service is taken to be in trouble.
 LOST_IN_A_ROW = 3
 
 
@@ -18,7 +18,7 @@ LOST_IN_A_ROW = 3
 class Attempts:
     """The failed attempts at one call.
 
-    :param kind: of call; answers of one kind may be lost while those of another come
+    :param kind: of call; responses of one kind may be lost while those of another come
     :param failures: how many there were
     :param failing_since: when the first was, in monotonic seconds
     """
@@ -30,7 +30,7 @@ class Attempts:
 
 @dataclass(slots=True)
 class _Lost:
-    """The answers to calls of one kind that were lost in a row."""
+    """The responses to calls of one kind that were lost in a row."""
 
     since: float
     number: int = 0
@@ -86,19 +86,19 @@ class Pace:
         return self._paused_until if lost is None else max(self._paused_until, lost.next_at)
 
     def succeeded(self, attempts: Attempts) -> None:
-        """Take note of an answer."""
+        """Take note of a response."""
         self._limited = 0
         self._last_success = time.monotonic()
         self._lost.pop(attempts.kind, None)
 
     def lost(self, attempts: Attempts) -> None:
-        """Take note of an answer that was lost: where that goes on, calls go out one at a time, and less often."""
+        """Take note of a response that was lost: where that goes on, calls go out one at a time, and less often."""
         now = time.monotonic()
         lost = self._lost.setdefault(attempts.kind, _Lost(now))
         lost.number += 1
         if lost.number > LOST_IN_A_ROW and now - lost.since >= self.outage_seconds:
             self.gave_up = errors.ServiceUnavailable(
-                "The service's answers to other rows were lost for too long, so this one was not sent. "
+                "The service's responses to other rows were lost for too long, so this one was not sent. "
                 "Try again later."
             )
 

@@ -24,7 +24,7 @@ class RowOutcome(str, enum.Enum):
     NOT_SUBMITTED = "not_submitted"
     """There is no run: the service refused it, or could not be reached."""
     UNKNOWN = "unknown"
-    """A call was cut off or its answer lost, so nobody here knows whether there is a run."""
+    """A call was cut off or its response lost, so nobody here knows whether there is a run."""
     SKIPPED = "skipped"
     """The row was bad, and nothing was sent for it."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, endpoints, errors
-from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
+from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.pace import Attempts, Pace
 from airflow_provider_workflows.batch.rows import BadRow, Row
@@ -89,8 +89,8 @@ class Submission:
                 'whether they exist. No row was sent. Clear the task, or set on_unknown_outcome="resubmit".'
             )
         endpoint = endpoints.create_parameters(self._workflow_definition_id, parameters)
-        answer = await self._call(WHOLE_BATCH, "parameters", endpoint)
-        await self._record(WHOLE_BATCH, begun=None, parameters_id=answer.id)
+        response = await self._call(WHOLE_BATCH, "parameters", endpoint)
+        await self._record(WHOLE_BATCH, begun=None, parameters_id=response.id)
 
     async def _first_rows(self, feed: _Feed) -> None:
         for _ in range(FIRST_ROWS):
@@ -104,8 +104,8 @@ class Submission:
                 continue
             except errors.WorkflowsError as error:
                 # The case was created a moment ago, so what is not known or not permitted is the definition. An
-                # answer that is none of the service's is a matter of the connection.
-                for_all = (errors.AuthenticationFailed, errors.PermissionDenied, errors.UnexpectedAnswer)
+                # response that is none of the service's is a matter of the connection.
+                for_all = (errors.AuthenticationFailed, errors.PermissionDenied, errors.UnexpectedResponse)
                 if (
                     isinstance(error, for_all)
                     or error.transient
@@ -152,7 +152,7 @@ class Submission:
             )
             raise
 
-    async def _call(self, number: int, begun: str, endpoint: Endpoint[AnswerModel]) -> AnswerModel:
+    async def _call(self, number: int, begun: str, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
         attempts = Attempts(begun)
         while True:
             await self._pace.turn(begun)
@@ -161,7 +161,7 @@ class Submission:
                 raise self._pace.gave_up
             await self._record(number, begun=begun, error=None)
             try:
-                answer = await self._client.perform(endpoint)
+                response = await self._client.perform(endpoint)
             except errors.OutcomeUnknown as error:
                 self._pace.lost(attempts)
                 await self._record(number, error=facts(error))
@@ -172,7 +172,7 @@ class Submission:
                     raise
             else:
                 self._pace.succeeded(attempts)
-                return answer
+                return response
 
     def _state(self, number: int) -> RowState:
         return self._states.setdefault(number, RowState())

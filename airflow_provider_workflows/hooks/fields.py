@@ -90,7 +90,7 @@ FIELDS: Mapping[str, ExtraField] = {
     ),
     "read_timeout": ExtraField(
         "Read timeout (seconds)",
-        "How long to wait without a byte of an answer. Default: 60.",
+        "How long to wait without a byte of a response. Default: 60.",
         _NUMBER,
         _above_zero,
     ),

@@ -36,10 +36,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A workflow that has ended, by the service's own answer.
+    """A workflow that has ended, by the service's own response.
 
     :param workflow_id: id of the workflow
-    :param case_id: id of its case, where the answer had it
+    :param case_id: id of its case, where the response had it
     :param status: the status that it ended in
     :param workflow_definition_id: id of its definition, where the webhook had it
     """

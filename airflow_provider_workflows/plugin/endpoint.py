@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 ASK_SECONDS = 4.0
 #: So many of the workflows that ended last are remembered, so that a doubled delivery costs no request.
 REMEMBERED = 10_000
-#: A workflow whose end the service tells before its own answer shows it is looked at once more, after so many
+#: A workflow whose end the service tells before its own response shows it is looked at once more, after so many
 #: seconds. What a delivery is of is not always plain, so few are looked at again at a time.
 AGAIN_SECONDS = 2.0
 AGAIN_AT_ONCE = 50
 _UNKNOWN, _NOT_ENDED = "unknown workflow", "not ended"
 
 
-class Unanswerable(Exception):
+class TryAgainLater(Exception):
     """What a delivery tells could not be confirmed or written down: it is to come again."""
 
 
@@ -78,21 +78,21 @@ class Endpoint:
         """Raise unless ``body`` is signed by the service.
 
         :raises SignatureInvalid: with the reason, which is for the log alone
-        :raises Unanswerable: when the key could not be fetched
+        :raises TryAgainLater: when the key could not be fetched
         """
         if signature is None:
             raise SignatureInvalid("there is none")
         try:
             key = await self.keys.key(key_id(signature), self._fetch_key)
         except errors.WorkflowsError as error:
-            raise Unanswerable(f"the key could not be fetched: {error}") from error
+            raise TryAgainLater(f"the key could not be fetched: {error}") from error
         await asyncio.to_thread(verify, signature, body, key)
 
-    async def take(self, body: bytes, answer_by: float) -> None:
+    async def take(self, body: bytes, respond_by: float) -> None:
         """Return when what a verified webhook tells is safe.
 
-        :param answer_by: when the answer is due, in seconds of the event loop's clock
-        :raises Unanswerable: when it could not be confirmed or written down
+        :param respond_by: when the response is due, in seconds of the event loop's clock
+        :raises TryAgainLater: when it could not be confirmed or written down
         """
         delivery = read_delivery(body)
         if delivery is None:
@@ -104,7 +104,7 @@ class Endpoint:
             self._may_be_early(delivery, counted)
             and name not in self._again
             and len(self._again) < AGAIN_AT_ONCE
-            and asyncio.get_running_loop().time() + AGAIN_SECONDS + ASK_SECONDS < answer_by
+            and asyncio.get_running_loop().time() + AGAIN_SECONDS + ASK_SECONDS < respond_by
         ):
             self._again.add(name)
             try:
@@ -127,7 +127,7 @@ class Endpoint:
         await self._client.close()
 
     def _may_be_early(self, delivery: Delivery, counted: str) -> bool:
-        """Return whether the service's answer may only be behind what it delivers."""
+        """Return whether the service's response may only be behind what it delivers."""
         if counted == _NOT_ENDED and delivery.statuses:
             return any(status.upper() in self._ends for status in delivery.statuses)
         return counted in (_NOT_ENDED, _UNKNOWN)
@@ -146,7 +146,7 @@ class Endpoint:
                 except errors.NotFound:
                     continue
                 except errors.WorkflowsError as error:
-                    raise Unanswerable(f"the workflow's status could not be asked for: {error}") from error
+                    raise TryAgainLater(f"the workflow's status could not be asked for: {error}") from error
                 if self.settings.statuses.outcome(workflow.status) is Outcome.PENDING:
                     return _NOT_ENDED
                 await self._record(
@@ -165,7 +165,7 @@ class Endpoint:
             await self._recorder.record(completion)
         except Exception as error:
             self._warn_not_written(error=error)
-            raise Unanswerable("it could not be written down") from error
+            raise TryAgainLater("it could not be written down") from error
 
     def _remember(self, ended: str | bytes) -> None:
         self._ended[ended] = None

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_workflows.api import Settings, errors
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
-from airflow_provider_workflows.plugin.endpoint import Endpoint, Unanswerable
+from airflow_provider_workflows.plugin.endpoint import Endpoint, TryAgainLater
 from airflow_provider_workflows.plugin.keys import KeyStore
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Endpoints:
     async def get(self, conn_id: str) -> Endpoint | None:
         """Return the endpoint of a connection, or None when there is no such connection or it takes no webhooks.
 
-        :raises Unanswerable: when that cannot be told now
+        :raises TryAgainLater: when that cannot be told now
         """
         if not _CONN_ID.fullmatch(conn_id):
             return None
@@ -60,7 +60,7 @@ class Endpoints:
             if known is not None and known.endpoint is not None:
                 # Ids that somebody invents do not keep out one that is known to take webhooks.
                 return known.endpoint
-            raise Unanswerable("too many connections are looked up")
+            raise TryAgainLater("too many connections are looked up")
         self._waiting += 1
         try:
             async with self._looking_up:

@@ -9,7 +9,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.requests import ClientDisconnect
 
 from airflow_provider_workflows.api.signature import SignatureInvalid
-from airflow_provider_workflows.plugin.endpoint import Unanswerable
+from airflow_provider_workflows.plugin.endpoint import TryAgainLater
 from airflow_provider_workflows.plugin.endpoints import Endpoints
 from airflow_provider_workflows.plugin.rare import RareWarning
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 #: The longest body that is read, in bytes.
 LONGEST_BODY_BYTES = 256 * 1024
 #: The service takes a delivery that is not answered within ten seconds for failed.
-ANSWER_SECONDS = 8.0
+RESPONSE_TIMEOUT_SECONDS = 8.0
 #: So many deliveries are dealt with at once; others are told to come again.
 AT_ONCE = 500
 
@@ -39,15 +39,17 @@ def receiver() -> FastAPI:
 
     @app.post("/webhooks/{conn_id}", status_code=_TAKEN)
     async def receive(conn_id: str, request: Request) -> Response:
-        """Take a delivery, and answer 204 when what it tells is safe."""
+        """Take a delivery, and response 204 when what it tells is safe."""
         nonlocal under_way
         if under_way >= AT_ONCE:
             raise HTTPException(_COME_AGAIN)
         under_way += 1
-        answer_by = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        respond_by = asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_SECONDS
         try:
-            status = await asyncio.wait_for(_answer(endpoints, conn_id, request, answer_by), ANSWER_SECONDS)
-        except Unanswerable as error:
+            status = await asyncio.wait_for(
+                _respond(endpoints, conn_id, request, respond_by), RESPONSE_TIMEOUT_SECONDS
+            )
+        except TryAgainLater as error:
             warn_again(error)
             status = _COME_AGAIN
         except asyncio.TimeoutError:
@@ -62,7 +64,7 @@ def receiver() -> FastAPI:
     return app
 
 
-async def _answer(endpoints: Endpoints, conn_id: str, request: Request, answer_by: float) -> int:
+async def _respond(endpoints: Endpoints, conn_id: str, request: Request, respond_by: float) -> int:
     try:
         endpoint = await endpoints.get(conn_id)
         if endpoint is None:
@@ -76,8 +78,8 @@ async def _answer(endpoints: Endpoints, conn_id: str, request: Request, answer_b
         except SignatureInvalid as error:
             endpoint.refused(f"of its signature: {error}")
             return _REFUSED
-        await endpoint.take(body, answer_by)
-    except Unanswerable:
+        await endpoint.take(body, respond_by)
+    except TryAgainLater:
         raise
     except Exception as error:
         # Clients that go away while they send are not to fill the log.

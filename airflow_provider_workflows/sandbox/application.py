@@ -1,4 +1,4 @@
-"""The API on aiohttp: one dispatch for every call, which counts, lets faults happen, checks and answers."""
+"""The API on aiohttp: one dispatch for every call, which counts, lets faults happen, checks and responses."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal, Reply, response_of
 from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH, Control
 from airflow_provider_workflows.sandbox.counts import UNKNOWN_ROUTE, Counts
 from airflow_provider_workflows.sandbox.faults import Faults
 from airflow_provider_workflows.sandbox.misbehaviour import misbehave
 from airflow_provider_workflows.sandbox.reading import MAXIMUM_BODY_BYTES, checked, read_json
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, response_of
 from airflow_provider_workflows.sandbox.routes import ROUTES, Route
 from airflow_provider_workflows.sandbox.service import Service
 
@@ -66,12 +66,12 @@ class Api:
         try:
             if route.authenticated:
                 self.service.tokens.check(request.headers.get("Authorization"))
-            answer = await self._carry_out(route, request)
+            response = await self._carry_out(route, request)
         except Refusal as refusal:
             return refusal.reply
-        if isinstance(answer, str):
-            return Reply(route.success, {}, answer)
-        return Reply(route.success, answer)
+        if isinstance(response, str):
+            return Reply(route.success, {}, response)
+        return Reply(route.success, response)
 
     async def _carry_out(self, route: Route, request: web.Request) -> JsonObject | str:
         if route.request is not None:
@@ -95,7 +95,7 @@ class Api:
     def _note(self, request: web.Request, response: web.StreamResponse, route: Route | None) -> None:
         cut = request.transport is None or request.transport.is_closing()
         status = None if cut else response.status
-        self.counts.request_answered(request.method, request.path, status, request.headers)
+        self.counts.response_sent(request.method, request.path, status, request.headers)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s %s", request.method, _loggable_path(request, route), status or "cut")
 

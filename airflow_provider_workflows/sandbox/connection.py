@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from urllib.parse import quote, urlencode
 
-from airflow_provider_workflows.sandbox.answers import JsonObject
+from airflow_provider_workflows.sandbox.responses import JsonObject
 
 CONNECTION_TYPE = "workflows"
 ENVIRONMENT_VARIABLE = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"

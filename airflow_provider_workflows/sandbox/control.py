@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal, Reply, response_of
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
 from airflow_provider_workflows.sandbox.openapi import openapi_document
 from airflow_provider_workflows.sandbox.reading import Order, checked, read_json
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, response_of
 from airflow_provider_workflows.sandbox.routes import ROUTES
 from airflow_provider_workflows.sandbox.service import Service
 from airflow_provider_workflows.sandbox.webhook_orders import Destination, WebhookFault
@@ -66,7 +66,7 @@ class Control:
             ("POST", f"{CONTROL_PREFIX}webhooks/key", self.rotate_key),
         )
         for method, path, call in calls:
-            router.add_route(method, path, _answered(call))
+            router.add_route(method, path, _as_handler(call))
 
     async def openapi(self, _: web.Request) -> Reply:
         """Return the OpenAPI document of the API."""
@@ -139,7 +139,7 @@ class Control:
         return Reply(201, {"kid": kid})
 
 
-def _answered(call: Call) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _as_handler(call: Call) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
             return response_of(await call(request))

@@ -10,11 +10,11 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from airflow_provider_workflows.sandbox.answers import JsonObject
+from airflow_provider_workflows.sandbox.responses import JsonObject
 
 SEEN_AT_MOST = 10_000
 UNKNOWN_ROUTE = "(unknown)"
-NO_ANSWER = "(none)"
+NO_RESPONSE = "(none)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Counts:
             self._runs_per_case: Counter[str] = Counter()
             self._cases = 0
             self._deliveries: Counter[str] = Counter()
-            self._delivery_answers: dict[str, Counter[str]] = {}
+            self._delivery_responses: dict[str, Counter[str]] = {}
             self._seen: deque[SeenRequest] = deque(maxlen=SEEN_AT_MOST)
 
     @property
@@ -101,13 +101,15 @@ class Counts:
             return Counter(self._deliveries)
 
     @property
-    def delivery_answers(self) -> dict[str, Counter[str]]:
+    def delivery_responses(self) -> dict[str, Counter[str]]:
         """Number of those tries that were answered by status, and of those that were not, by workflow.
 
         Such as ``{workflow_id: {"200": 1, "(none)": 2}}``.
         """
         with self._lock:
-            return {workflow_id: Counter(answers) for workflow_id, answers in self._delivery_answers.items()}
+            return {
+                workflow_id: Counter(responses) for workflow_id, responses in self._delivery_responses.items()
+            }
 
     @property
     def seen(self) -> list[SeenRequest]:
@@ -125,7 +127,7 @@ class Counts:
             "runs_per_case": self.runs_per_case,
             "cases": self.cases,
             "deliveries": self.deliveries,
-            "delivery_answers": self.delivery_answers,
+            "delivery_responses": self.delivery_responses,
         }
 
     def request_arrived(self, route: str, connection: BaseTransport | None) -> None:
@@ -139,9 +141,7 @@ class Counts:
                     number = self._connection_numbers[connection] = next(self._numbers)
                 self._connections.setdefault(route, set()).add(number)
 
-    def request_answered(
-        self, method: str, path: str, status: int | None, headers: Mapping[str, str]
-    ) -> None:
+    def response_sent(self, method: str, path: str, status: int | None, headers: Mapping[str, str]) -> None:
         """Remember a request and what became of it; of its token, only the scheme."""
         kept = {name.lower(): value for name, value in headers.items()}
         if "authorization" in kept:
@@ -164,11 +164,11 @@ class Counts:
         with self._lock:
             self._deliveries[workflow_id] += 1
 
-    def delivery_answered(self, workflow_id: str, status: int | None) -> None:
-        """Count what became of such a try; None is no answer."""
+    def delivery_responded(self, workflow_id: str, status: int | None) -> None:
+        """Count what became of such a try; None is no response."""
         with self._lock:
-            answers = self._delivery_answers.setdefault(workflow_id, Counter())
-            answers[NO_ANSWER if status is None else str(status)] += 1
+            responses = self._delivery_responses.setdefault(workflow_id, Counter())
+            responses[NO_RESPONSE if status is None else str(status)] += 1
 
 
 def _scheme(authorization: str) -> str:

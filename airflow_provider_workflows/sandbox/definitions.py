@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from airflow_provider_workflows.api.status import SUCCESS_STATUSES
-from airflow_provider_workflows.sandbox.answers import JsonObject
 from airflow_provider_workflows.sandbox.reading import Order
+from airflow_provider_workflows.sandbox.responses import JsonObject
 
 DEFINITION = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
 FAILING_DEFINITION = "f1d0a6c2-7b34-4c0e-9d58-2a6e4b91c7d3"

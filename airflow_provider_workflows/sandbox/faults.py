@@ -52,9 +52,9 @@ KINDS: Mapping[Name, Kind] = {
         "`status` 5xx with a body in `form`", options=frozenset({"status", "form", "work_done"})
     ),
     "cut_before": Kind("connection aborted, nothing done"),
-    "cut_during": Kind("connection closed in the middle of the answer", True),
+    "cut_during": Kind("connection closed in the middle of the response", True),
     "cut_after": Kind("connection aborted once all is done", True),
-    "truncated_json": Kind("an answer well framed whose JSON ends in the middle", True),
+    "truncated_json": Kind("a response well framed whose JSON ends in the middle", True),
     "html_ok": Kind("200 with an HTML page"),
     "missing_fields": Kind("a success whose JSON is an empty object", True),
     "unknown_status": Kind("a workflow in the status SOMETHING_NEW", True),

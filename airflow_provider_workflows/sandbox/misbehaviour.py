@@ -8,14 +8,14 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from airflow_provider_workflows.sandbox.answers import (
+from airflow_provider_workflows.sandbox.faults import Fault, Name
+from airflow_provider_workflows.sandbox.responses import (
     JsonObject,
     Refusal,
     Reply,
     html_response,
     response_of,
 )
-from airflow_provider_workflows.sandbox.faults import Fault, Name
 
 NEW_STATUS = "SOMETHING_NEW"
 
@@ -23,11 +23,11 @@ NEW_STATUS = "SOMETHING_NEW"
 async def misbehave(
     fault: Fault, request: web.Request, work: Callable[[], Awaitable[Reply]]
 ) -> web.StreamResponse:
-    """Answer ``request`` in the way of ``fault``.
+    """Response ``request`` in the way of ``fault``.
 
     :param fault: any but latency
     :param request: the request, whose connection may be cut
-    :param work: what carries out the call and returns its proper answer
+    :param work: what carries out the call and returns its proper response
     """
     reply = await work() if fault.carries_out else None
     if fault.name in ("cut_before", "cut_after"):

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from airflow_provider_workflows import __version__
 from airflow_provider_workflows.api import models
-from airflow_provider_workflows.sandbox.answers import JsonObject
+from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.routes import Route
 
 SECURITY_SCHEMES: JsonObject = {
@@ -53,8 +53,8 @@ class _Schemas:
     def __init__(self, routes: Sequence[Route]) -> None:
         wanted: list[tuple[type[BaseModel], Mode]] = [(models.ErrorBody, "serialization")]
         for route in routes:
-            if route.answer is not None:
-                wanted.append((route.answer, "serialization"))
+            if route.response is not None:
+                wanted.append((route.response, "serialization"))
             if route.request is not None:
                 wanted.append((route.request, "validation"))
         self._references, schema = models_json_schema(
@@ -71,7 +71,7 @@ class _Schemas:
 
 def _operation(route: Route, schemas: _Schemas) -> JsonObject:
     responses: JsonObject = {
-        str(route.success): {"description": route.summary, "content": schemas.content(route.answer)}
+        str(route.success): {"description": route.summary, "content": schemas.content(route.response)}
     }
     for status in route.refusals:
         responses[str(status)] = {

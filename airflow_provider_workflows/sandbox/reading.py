@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from airflow_provider_workflows.sandbox.answers import Refusal
+from airflow_provider_workflows.sandbox.responses import Refusal
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_workflows.api import models
-from airflow_provider_workflows.sandbox.answers import JsonObject
+from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.service import Service
 
 
@@ -19,8 +19,8 @@ class Route:
     :param summary: what the call does
     :param operation: what does it; its argument is the body as a ``request``, or else the id in the path and
         the values of ``flags``
-    :param answer: the model of the answer, or None for plain text
-    :param refusals: the statuses that it answers beside success
+    :param response: the model of the response, or None for plain text
+    :param refusals: the statuses that it responses beside success
     :param request: the model of the body, where there is one
     :param success: the status of success
     :param authenticated: whether it needs a token
@@ -31,9 +31,9 @@ class Route:
     path: str
     summary: str
     operation: Callable[..., JsonObject | str]
-    answer: type[models.Answer] | None
+    response: type[models.ResponseBody] | None
     refusals: tuple[int, ...]
-    request: type[models.Request] | None = None
+    request: type[models.RequestBody] | None = None
     success: int = 200
     authenticated: bool = True
     flags: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ ROUTES = (
         "Obtain tokens for an API key",
         operation=lambda service, body: service.tokens.authorize(body),
         request=models.ApiKey,
-        answer=models.Tokens,
+        response=models.Tokens,
         refusals=(400, 401, 413, 415),
         authenticated=False,
     ),
@@ -63,7 +63,7 @@ ROUTES = (
         "Obtain new tokens for a refresh token",
         operation=lambda service, body: service.tokens.refresh(body),
         request=models.RefreshToken,
-        answer=models.Tokens,
+        response=models.Tokens,
         refusals=(400, 401, 413, 415),
         authenticated=False,
     ),
@@ -72,7 +72,7 @@ ROUTES = (
         "/auth/webhooks/key/{kid}",
         "Read a public key that webhooks are signed with",
         operation=lambda service, kid, pem: service.webhooks.keys.read(kid, pem),
-        answer=None,
+        response=None,
         refusals=(400, 404),
         authenticated=False,
         flags=("pem",),
@@ -83,7 +83,7 @@ ROUTES = (
         "Create a case",
         operation=Service.create_case,
         request=models.CaseDetails,
-        answer=models.Case,
+        response=models.Case,
         refusals=(400, 401, 413, 415),
         success=201,
     ),
@@ -92,7 +92,7 @@ ROUTES = (
         "/cases/{caseId}",
         "Read a case",
         operation=Service.read_case,
-        answer=models.Case,
+        response=models.Case,
         refusals=(401, 404),
     ),
     Route(
@@ -101,7 +101,7 @@ ROUTES = (
         "Create a set of parameters for a workflow definition",
         operation=Service.create_parameters,
         request=models.ParametersDetails,
-        answer=models.Parameters,
+        response=models.Parameters,
         refusals=(400, 401, 404, 413, 415),
         success=201,
     ),
@@ -111,7 +111,7 @@ ROUTES = (
         "Run a workflow for a case",
         operation=Service.run,
         request=models.RunDetails,
-        answer=models.StartedWorkflow,
+        response=models.StartedWorkflow,
         refusals=(400, 401, 403, 404, 413, 415),
     ),
     Route(
@@ -119,7 +119,7 @@ ROUTES = (
         STATUS_PATH,
         "Check the status of a workflow",
         operation=Service.read_workflow,
-        answer=models.Workflow,
+        response=models.Workflow,
         refusals=(401, 404),
     ),
     Route(
@@ -127,7 +127,7 @@ ROUTES = (
         "/workflows/{workflowId}/result",
         "Fetch the result of a completed workflow",
         operation=Service.read_result,
-        answer=models.WorkflowResult,
+        response=models.WorkflowResult,
         refusals=(401, 404),
     ),
 )

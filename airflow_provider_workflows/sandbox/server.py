@@ -8,7 +8,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.settings import Settings, is_loopback
-from airflow_provider_workflows.sandbox.answers import JsonObject
 from airflow_provider_workflows.sandbox.application import Api
 from airflow_provider_workflows.sandbox.certificate import Certificate
 from airflow_provider_workflows.sandbox.connection import (
@@ -20,6 +19,7 @@ from airflow_provider_workflows.sandbox.counts import Counts, SeenRequest
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
 from airflow_provider_workflows.sandbox.listening import listen, network_location, reachable
+from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.service import Service
 from airflow_provider_workflows.sandbox.thread import ServerThread
 from airflow_provider_workflows.sandbox.tokens import Tokens
@@ -80,7 +80,7 @@ class Sandbox:
         self._thread: ServerThread | None = None
 
     def start(self) -> None:
-        """Begin to answer.
+        """Begin to response.
 
         :raises OSError: when the port is taken
         :raises RuntimeError: when it has been started already

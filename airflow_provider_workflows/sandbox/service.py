@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from airflow_provider_workflows.api import models
-from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import READY_DEFINITIONS, Definition
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal
 from airflow_provider_workflows.sandbox.tokens import Tokens
 from airflow_provider_workflows.sandbox.webhooks import Webhooks
 
@@ -45,7 +45,7 @@ class _Workflow:
     def status(self) -> str:
         return RUNNING if time.monotonic() < self.ends_at else self.definition.status
 
-    def answer(self) -> JsonObject:
+    def response(self) -> JsonObject:
         return {"id": self.id, "caseId": self.case["caseId"], "status": self.status}
 
 
@@ -126,14 +126,14 @@ class Service:
             status=definition.status,
             ends_at=workflow.ends_at,
         )
-        return workflow.answer()
+        return workflow.response()
 
     def read_workflow(self, workflow_id: str) -> JsonObject:
         """Return how the workflow stands.
 
         :raises Refusal: 404 when there is none of this id
         """
-        return self._workflow(workflow_id).answer()
+        return self._workflow(workflow_id).response()
 
     def read_result(self, workflow_id: str) -> JsonObject:
         """Return what a completed workflow found out.

@@ -6,7 +6,7 @@ import secrets
 import time
 
 from airflow_provider_workflows.api import models
-from airflow_provider_workflows.sandbox.answers import JsonObject, Refusal
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal
 
 MAXIMUM_TOKENS = 10_000
 

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 import yarl
 from pydantic import Field, model_validator
 
-from airflow_provider_workflows.sandbox.answers import JsonObject
 from airflow_provider_workflows.sandbox.chances import Chances, Share, Times, check_chance
 from airflow_provider_workflows.sandbox.reading import Order
+from airflow_provider_workflows.sandbox.responses import JsonObject
 
 Name = Literal["doubled", "late", "lost", "early", "reordered", "unsigned", "wrong_key", "alg_none", "hs256"]
 Aspect = Literal["number", "sending", "moment", "signature"]

@@ -188,8 +188,8 @@ class Webhooks:
                 return True
             self._counts.delivery_attempted(workflow_id)
             status = await self._post(destination, body, headers)
-        self._counts.delivery_answered(workflow_id, status)
-        log.debug("webhook of workflow %s: %s", workflow_id, status or "no answer")
+        self._counts.delivery_responded(workflow_id, status)
+        log.debug("webhook of workflow %s: %s", workflow_id, status or "no response")
         return status is not None and 200 <= status < 300
 
     async def _post(self, destination: Destination, body: bytes, headers: dict[str, str]) -> int | None:

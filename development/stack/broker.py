@@ -14,7 +14,7 @@ import redis
 from development.process import Process
 from development.stack.errors import StackUnavailable
 from development.stack.packages import find, install
-from development.stack.servers import HOST, temporary_folder, wait_for_answer
+from development.stack.servers import HOST, temporary_folder, wait_for_response
 
 URL_VARIABLE = "STACK_REDIS_URL"
 USUAL_URL = f"redis://{HOST}:6379"
@@ -38,7 +38,7 @@ def empty_broker(port: int) -> Iterator[str]:
     :raises AirflowFailed: when our own server does not start, with the end of its log
     """
     named = os.environ.get(URL_VARIABLE)
-    if named or _answers(USUAL_URL):
+    if named or _responses(USUAL_URL):
         with _database_on(named or USUAL_URL) as url:
             yield url
     else:
@@ -46,7 +46,7 @@ def empty_broker(port: int) -> Iterator[str]:
             yield url
 
 
-def _answers(url: str) -> bool:
+def _responses(url: str) -> bool:
     try:
         with _client(url) as client:
             return bool(client.ping())
@@ -100,7 +100,7 @@ def _own_server(port: int) -> Iterator[str]:
         settings.write_text("".join(f"{line}\n" for line in lines))
         url = f"redis://:{password}@{HOST}:{port}/0"
         with Process([str(program), str(settings)], os.environ, log) as process:
-            wait_for_answer("Redis", process, lambda: _answers(url), log)
+            wait_for_response("Redis", process, lambda: _responses(url), log)
             yield url
 
 

@@ -18,7 +18,7 @@ from development.process import Process
 from development.running_airflow import AirflowFailed
 from development.stack.errors import StackUnavailable
 from development.stack.packages import find, install
-from development.stack.servers import HOST, temporary_folder, wait_for_answer
+from development.stack.servers import HOST, temporary_folder, wait_for_response
 
 URL_VARIABLE = "STACK_POSTGRES_URL"
 DRIVER = "postgresql+psycopg2"
@@ -61,7 +61,7 @@ class Database:
 
         :param statement: in SQL, with ``:name`` where a value goes
         :param values: the values
-        :returns: the rows, none if the statement has no answer
+        :returns: the rows, none if the statement has no response
         """
         with self._engine.begin() as connection:
             result = connection.execute(sqlalchemy.text(statement), values)
@@ -72,7 +72,7 @@ class Database:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sqlalchemy.text(statement))
 
-    def answers(self) -> bool:
+    def responses(self) -> bool:
         """Return whether it can be used."""
         try:
             self.execute("SELECT 1")
@@ -159,7 +159,7 @@ def _own_server(port: int) -> Iterator[Database]:
         command = _as_ordinary_user([str(programs / "postgres"), "-D", str(data), *options])
         server = Database(sqlalchemy.URL.create(DRIVER, _ROLE, password, HOST, port, "postgres"))
         with Process(command, os.environ, log) as process:
-            wait_for_answer("PostgreSQL", process, server.answers, log)
+            wait_for_response("PostgreSQL", process, server.responses, log)
             server.execute_alone(f"CREATE DATABASE {_ROLE}")
             yield Database(server.url.set(database=_ROLE))
 

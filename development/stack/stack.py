@@ -246,9 +246,9 @@ class Stack:
             return self._has_reported(component)
         if component.is_worker:
             return self._takes_tasks(component)
-        return self._answers()
+        return self._responses()
 
-    def _answers(self) -> bool:
+    def _responses(self) -> bool:
         try:
             self.running.call("GET", "/version")
         except (OSError, http.client.HTTPException):

@@ -141,7 +141,9 @@ def test_no_run_is_lost_but_those_of_which_nobody_can_know(batch: Batch) -> None
     assert 0 <= unaccounted <= len(batch.of("unknown"))
 
 
-def test_the_unknown_rows_are_those_in_flight_at_a_kill_and_those_whose_answer_was_lost(batch: Batch) -> None:
+def test_the_unknown_rows_are_those_in_flight_at_a_kill_and_those_whose_response_was_lost(
+    batch: Batch,
+) -> None:
     cut_off = [row for row in batch.of("unknown") if row["error"].startswith(CUT_OFF)]
     lost = [row for row in batch.of("unknown") if row not in cut_off]
 

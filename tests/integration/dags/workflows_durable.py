@@ -21,7 +21,7 @@ def kill_the_first_try(context: Any) -> None:
 
 
 class KilledBeforeTheIdIsStored(RunWorkflowOperator):
-    """The answer of the POST has come, and the process is gone."""
+    """The response of the POST has come, and the process is gone."""
 
     def call(self, client: Any, context: Any) -> str:
         self._task_context = context

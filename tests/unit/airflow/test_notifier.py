@@ -44,7 +44,7 @@ OFTEN = {"poll_interval": 0.05, "max_poll_interval": 0.05}
 class Receiver:
     """An incoming webhook of a chat service, as a context manager.
 
-    :param statuses: what it answers first, one after the other; 200 after that
+    :param statuses: what it responses first, one after the other; 200 after that
     """
 
     def __init__(self, *statuses: int) -> None:
@@ -140,7 +140,7 @@ class Comms:
         raise TypeError(type(msg))
 
 
-def answer(
+def response(
     monkeypatch: pytest.MonkeyPatch, states: dict[str, str], xcoms: dict[Any, Any], seconds: float = 0.0
 ) -> None:
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(states, xcoms, seconds), raising=False)
@@ -269,7 +269,7 @@ class TestMessageOfATask:
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         workflow_id = str(uuid.uuid4())
-        answer(monkeypatch, {}, {("run", None, "workflow_id"): workflow_id})
+        response(monkeypatch, {}, {("run", None, "workflow_id"): workflow_id})
         operator = RunWorkflowOperator(
             task_id="run", workflow_definition_id=DEFINITION, case_id="{{ params.case }}"
         )
@@ -301,7 +301,7 @@ class TestMessageOfATask:
 
     def test_is_no_longer_than_receivers_take(self, monkeypatch: pytest.MonkeyPatch) -> None:
         task_id = "s" * 240
-        answer(monkeypatch, {f"{task_id}_{number}": "failed" for number in range(9)}, {})
+        response(monkeypatch, {f"{task_id}_{number}": "failed" for number in range(9)}, {})
         with DAG("checks", schedule=None) as dag:
             BaseOperator.partial(task_id=task_id).expand(doc=["a"])
 
@@ -329,7 +329,7 @@ class TestMessageOfADagRun:
         workflow_id, link = str(uuid.uuid4()), "https://dashboard.example.org/w"
         states = {"run_1": "failed", "run_0": "success", "step_2": "failed", "other": "upstream_failed"}
         left = {("run", 1, "workflow_link"): link, ("run", 1, "workflow_id"): workflow_id}
-        answer(monkeypatch, states, left)
+        response(monkeypatch, states, left)
         with DAG("checks", schedule=None) as dag:
             RunWorkflowOperator.partial(task_id="run", case_id="c").expand(workflow_definition_id=["a", "b"])
             BaseOperator(task_id="step_2")
@@ -346,7 +346,7 @@ class TestMessageOfADagRun:
         ]
 
     def test_lists_ten_tasks_and_counts_the_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        answer(monkeypatch, {f"step_{number}": "failed" for number in range(1200)}, {})
+        response(monkeypatch, {f"step_{number}": "failed" for number in range(1200)}, {})
         with DAG("checks", schedule=None) as dag:
             BaseOperator.partial(task_id="step").expand(doc=["a"])
 
@@ -365,7 +365,7 @@ class TestMessageOfADeadline:
             ("batch", 4, "progress"): {"outcomes": {"running": 12, "succeeded": 1988}},
         }
         states = {"run": "deferred", "batch_4": "running", "case": "success", "old": "failed"}
-        answer(monkeypatch, states, left)
+        response(monkeypatch, states, left)
 
         assert failure_message(DEADLINE).splitlines() == [
             "DAG checks is late, run r1: it was due by 2026-11-24 11:00:00 UTC, and its state was running.",
@@ -376,7 +376,7 @@ class TestMessageOfADeadline:
             RUN_LINE,
         ]
 
-    def test_asks_for_no_more_than_a_worker_is_answered_and_tells_nothing_of_the_run_s_conf(
+    def test_asks_for_no_more_than_a_worker_is_responded_to_and_tells_nothing_of_the_run_s_conf(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[Any] = []
@@ -441,7 +441,7 @@ class TestNotifier:
     ) -> None:
         connect(monkeypatch, password=receiver.deaf_url if slow == "receiver" else receiver.url)
         monkeypatch.setattr(delivery, "TRY_SECONDS", 0.6)
-        answer(monkeypatch, {}, {}, seconds=0.6 if slow == "airflow" else 0.0)
+        response(monkeypatch, {}, {}, seconds=0.6 if slow == "airflow" else 0.0)
 
         async def longest_pause() -> tuple[float, float]:
             waiting = asyncio.ensure_future(_awaited(WorkflowsNotifier(context=dict(DEADLINE))))  # type: ignore[arg-type]
@@ -466,7 +466,7 @@ async def _awaited(notifier: BaseNotifier) -> None:
 def dead_end(kind: str, receiver: Receiver) -> str:
     if kind == "nobody listens":
         return f"http://127.0.0.1:9/services/{TOKEN}"
-    if kind == "never answers":
+    if kind == "never responses":
         return receiver.deaf_url
     if kind == "no URL":
         return TOKEN
@@ -477,7 +477,7 @@ def dead_end(kind: str, receiver: Receiver) -> str:
 #: Why a message cannot be sent, what is said of it, and how many requests there are.
 DEAD_ENDS = [
     ("nobody listens", "Connection refused", 0),
-    ("never answers", "timed out", 1),
+    ("never responses", "timed out", 1),
     ("refuses", "HTTP status 404", 1),
     ("redirects", "HTTP status 302", 1),
     ("fails", "HTTP status 500", 3),

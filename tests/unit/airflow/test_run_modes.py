@@ -303,7 +303,7 @@ class TestDurability:
         ("choice", "error", "retried"),
         [("fail", AirflowFailException, False), ("resubmit", AirflowException, True)],
     )
-    def test_a_lost_answer_is_retried_only_where_asked(
+    def test_a_lost_response_is_retried_only_where_asked(
         self,
         sandbox: Sandbox,
         context: dict[str, Any],

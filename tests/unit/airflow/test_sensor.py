@@ -99,7 +99,7 @@ def started(sandbox: Sandbox, **definition: Any) -> str:
 
 
 def forbid_from_the_second_look(sandbox: Sandbox) -> None:
-    """Answer 403 once a first look has been answered."""
+    """Response 403 once a first look has been answered."""
 
     def forbid() -> None:
         while not sandbox.counts.requests[STATUS_CALL]:

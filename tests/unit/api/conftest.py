@@ -81,7 +81,7 @@ def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.001)
 
 
-def _serve(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def _serve(response: Callable[[socket.socket], None]) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def accept() -> None:
@@ -91,7 +91,7 @@ def _serve(answer: Callable[[socket.socket], None]) -> Iterator[str]:
             except OSError:
                 return
             with connection:
-                answer(connection)
+                response(connection)
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
@@ -122,12 +122,12 @@ def echoing_server() -> Iterator[str]:
         while not body.endswith(b"}"):
             body += connection.recv(65536)
         body = body.partition(b"\r\n\r\n")[2]
-        answer = json.dumps(
+        response = json.dumps(
             {"fingerprint": "abc", "errors": [{"code": "INVALID", "message": f"cannot take {body.decode()}"}]}
         ).encode()
         connection.sendall(
             b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(answer), answer)
+            b"Content-Length: %d\r\n\r\n%s" % (len(response), response)
         )
 
     yield from _serve(echo)

@@ -272,7 +272,7 @@ class TestMessages:
     def test_html_is_shown_with_the_status(self, client: Driver, sandbox: Sandbox) -> None:
         sandbox.fault("html_ok")
 
-        with pytest.raises(errors.GarbledAnswer, match=r"200 with: <") as raised:
+        with pytest.raises(errors.GarbledResponse, match=r"200 with: <") as raised:
             client("read_workflow", DEFINITION)
 
         assert "validation error" not in str(raised.value)
@@ -290,7 +290,7 @@ class TestMessages:
         workflow_id = client("run_workflow", DEFINITION, client("create_case").case_id).id
         sandbox.fault("missing_fields")
 
-        with pytest.raises(errors.UnexpectedAnswer, match=r"lacks or garbles id, status"):
+        with pytest.raises(errors.UnexpectedResponse, match=r"lacks or garbles id, status"):
             client("read_workflow", workflow_id)
 
     def test_a_service_that_repeats_a_personal_value_is_not_quoted(

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.api import Settings, endpoints, errors, exchange
-from airflow_provider_workflows.api.answers import retry_after
 from airflow_provider_workflows.api.effects import (
     Exclusive,
     Flow,
@@ -19,6 +18,7 @@ from airflow_provider_workflows.api.effects import (
     Step,
 )
 from airflow_provider_workflows.api.exchange import Exchange, pause_before
+from airflow_provider_workflows.api.responses import retry_after
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
 NOW = 1_700_000_000.0
@@ -32,15 +32,15 @@ class Clock:
         return self.moment
 
 
-def answer(code: int = 200, headers: dict[str, str] | None = None, /, **body: Any) -> Response:
+def response(code: int = 200, headers: dict[str, str] | None = None, /, **body: Any) -> Response:
     return Response(code, headers or {}, json.dumps(body).encode())
 
 
 def tokens(number: int, life: float | None = 3600) -> Response:
-    return answer(accessToken=f"access-{number}", refreshToken=f"refresh-{number}", expiryDuration=life)
+    return response(accessToken=f"access-{number}", refreshToken=f"refresh-{number}", expiryDuration=life)
 
 
-RUNNING = answer(id=WORKFLOW, status="RUNNING")
+RUNNING = response(id=WORKFLOW, status="RUNNING")
 
 
 class Wire:
@@ -131,7 +131,7 @@ class TestPause:
         assert retry_after(header, now=NOW) == seconds
 
     def test_follows_retry_after(self, clock: Clock) -> None:
-        wire = Wire(clock, tokens(1), answer(429, {"retry-after": "3"}), RUNNING)
+        wire = Wire(clock, tokens(1), response(429, {"retry-after": "3"}), RUNNING)
 
         wire.run(read_workflow(exchange_with(clock, draw=0.0)))
 
@@ -140,7 +140,7 @@ class TestPause:
 
 class TestBounds:
     def test_no_try_begins_after_the_time_is_up(self, clock: Clock) -> None:
-        wire = Wire(clock, tokens(1), *[answer(503, {"retry-after": "5"})] * 9)
+        wire = Wire(clock, tokens(1), *[response(503, {"retry-after": "5"})] * 9)
 
         with pytest.raises(errors.ServiceUnavailable):
             wire.run(read_workflow(exchange_with(clock, draw=0.0, tries=9, retry_seconds=12)))
@@ -148,7 +148,7 @@ class TestBounds:
         assert wire.slept == [5.0, 5.0]
 
     def test_a_longer_wait_than_is_left_is_handed_to_the_caller_at_once(self, clock: Clock) -> None:
-        wire = Wire(clock, tokens(1), answer(429, {"retry-after": "3600"}))
+        wire = Wire(clock, tokens(1), response(429, {"retry-after": "3600"}))
 
         with pytest.raises(errors.RateLimited) as raised:
             wire.run(read_workflow(exchange_with(clock)))
@@ -156,8 +156,8 @@ class TestBounds:
         assert raised.value.retry_after == 3600
         assert wire.slept == []
 
-    def test_an_answer_may_take_the_read_timeout_however_little_time_is_left(self, clock: Clock) -> None:
-        wire = Wire(clock, tokens(1), answer(503, {"retry-after": "9"}), RUNNING)
+    def test_an_response_may_take_the_read_timeout_however_little_time_is_left(self, clock: Clock) -> None:
+        wire = Wire(clock, tokens(1), response(503, {"retry-after": "9"}), RUNNING)
 
         wire.run(read_workflow(exchange_with(clock, draw=0.0, retry_seconds=10, read_timeout=7)))
 
@@ -198,7 +198,7 @@ class TestTokens:
 
     def test_that_are_valid_still_are_used_when_an_early_refresh_fails(self, clock: Clock) -> None:
         workflows = exchange_with(clock, tries=1)
-        wire = Wire(clock, tokens(1, 100), RUNNING, answer(503), answer(503), RUNNING, RUNNING)
+        wire = Wire(clock, tokens(1, 100), RUNNING, response(503), response(503), RUNNING, RUNNING)
         wire.run(read_workflow(workflows))
 
         clock.moment += 92
@@ -220,9 +220,9 @@ class TestTokens:
         assert wire.paths[-1] == "/auth/refresh"
 
     def test_that_no_header_could_carry_are_refused(self, clock: Clock) -> None:
-        wire = Wire(clock, answer(accessToken="two\r\nlines"))
+        wire = Wire(clock, response(accessToken="two\r\nlines"))
 
-        with pytest.raises(errors.UnexpectedAnswer, match="accessToken") as raised:
+        with pytest.raises(errors.UnexpectedResponse, match="accessToken") as raised:
             wire.run(read_workflow(exchange_with(clock)))
 
         assert "two" not in str(raised.value)
@@ -234,7 +234,7 @@ class TestTokens:
         first, second = read_workflow(workflows), read_workflow(workflows)
         for steps in (first, second):
             steps.send(None)
-        renewals = [steps.send(answer(401)) for steps in (first, second)]
+        renewals = [steps.send(response(401)) for steps in (first, second)]
 
         for renewal in renewals:
             assert isinstance(renewal, Exclusive)
@@ -247,7 +247,9 @@ class TestTokens:
     def test_appear_in_no_log_and_no_repr(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("DEBUG")
         workflows = exchange_with(clock)
-        wire = Wire(clock, tokens(1), answer(401), answer(400), answer(503), tokens(2), answer(503), RUNNING)
+        wire = Wire(
+            clock, tokens(1), response(401), response(400), response(503), tokens(2), response(503), RUNNING
+        )
 
         wire.run(read_workflow(workflows))
 
@@ -276,13 +278,13 @@ class TestEveryStatus:
             (503, errors.ServiceUnavailable, errors.ServiceUnavailable),
             (504, errors.ServiceUnavailable, errors.OutcomeUnknown),
             (599, errors.ServiceUnavailable, errors.OutcomeUnknown),
-            (302, errors.UnexpectedAnswer, errors.UnexpectedAnswer),
+            (302, errors.UnexpectedResponse, errors.UnexpectedResponse),
         ],
     )
     def test_has_its_error(
         self, clock: Clock, status: int, idempotent: type[Exception], once_only: type[Exception]
     ) -> None:
-        refusal = answer(status, fingerprint="f-1", errors=[{"code": "C", "message": "why"}])
+        refusal = response(status, fingerprint="f-1", errors=[{"code": "C", "message": "why"}])
         raised = []
         for call in (endpoints.read_workflow(WORKFLOW), endpoints.run_workflow(WORKFLOW, WORKFLOW)):
             wire = Wire(clock, tokens(1), refusal)
@@ -312,9 +314,9 @@ class TestEveryStatus:
 
         assert len(str(raised.value)) < 600
 
-    def test_unknown_fields_of_an_answer_are_kept(self, clock: Clock) -> None:
+    def test_unknown_fields_of_an_response_are_kept(self, clock: Clock) -> None:
         came = {"id": WORKFLOW, "status": "RUNNING", "later": {"deep": [1, None]}}
-        wire = Wire(clock, tokens(1), answer(**came))
+        wire = Wire(clock, tokens(1), response(**came))
 
         workflow = wire.run(read_workflow(exchange_with(clock)))
 

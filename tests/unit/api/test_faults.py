@@ -25,7 +25,7 @@ UNAVAILABLE = [
     pytest.param({"name": "server_error", "status": 503, "form": form}, id=f"503-{form}")
     for form in ("json", "html", "empty")
 ]
-LOST_ANSWERS = [pytest.param({"name": name}, id=name) for name in ("cut_before", "cut_during", "cut_after")]
+LOST_RESPONSES = [pytest.param({"name": name}, id=name) for name in ("cut_before", "cut_during", "cut_after")]
 GARBLED = [pytest.param({"name": name}, id=name) for name in ("truncated_json", "html_ok")]
 RATE_LIMITED = [
     pytest.param({"name": "rate_limited"}, id="429"),
@@ -43,8 +43,10 @@ def started_workflow(client: Driver) -> str:
 class TestCallThatMayBeRepeated:
     """``GET /workflows/{workflowId}``."""
 
-    @pytest.mark.parametrize("fault", [*SERVER_ERRORS, *UNAVAILABLE, *LOST_ANSWERS, *GARBLED, *RATE_LIMITED])
-    def test_is_repeated_until_it_is_answered(
+    @pytest.mark.parametrize(
+        "fault", [*SERVER_ERRORS, *UNAVAILABLE, *LOST_RESPONSES, *GARBLED, *RATE_LIMITED]
+    )
+    def test_is_repeated_until_it_is_responded_to(
         self, client: Driver, sandbox: Sandbox, fault: dict[str, Any]
     ) -> None:
         workflow_id = started_workflow(client)
@@ -60,8 +62,8 @@ class TestCallThatMayBeRepeated:
         [
             *[pytest.param(*case.values, errors.ServiceUnavailable, id=case.id) for case in SERVER_ERRORS],
             *[pytest.param(*case.values, errors.ServiceUnavailable, id=case.id) for case in UNAVAILABLE],
-            *[pytest.param(*case.values, errors.ServiceUnavailable, id=case.id) for case in LOST_ANSWERS],
-            *[pytest.param(*case.values, errors.GarbledAnswer, id=case.id) for case in GARBLED],
+            *[pytest.param(*case.values, errors.ServiceUnavailable, id=case.id) for case in LOST_RESPONSES],
+            *[pytest.param(*case.values, errors.GarbledResponse, id=case.id) for case in GARBLED],
             *[pytest.param(*case.values, errors.RateLimited, id=case.id) for case in RATE_LIMITED],
         ],
     )
@@ -80,8 +82,8 @@ class TestCallThatMayBeRepeated:
         ("fault", "error"),
         [
             ({"name": "forbidden"}, errors.PermissionDenied),
-            ({"name": "missing_fields"}, errors.UnexpectedAnswer),
-            ({"name": "redirect"}, errors.UnexpectedAnswer),
+            ({"name": "missing_fields"}, errors.UnexpectedResponse),
+            ({"name": "redirect"}, errors.UnexpectedResponse),
         ],
         ids=lambda value: value["name"] if isinstance(value, dict) else "",
     )

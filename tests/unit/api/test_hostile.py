@@ -27,7 +27,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @contextlib.contextmanager
 def answering(*pieces: bytes, pause: float = 0.05, endless: bytes = b"") -> Iterator[Settings]:
-    """A server that answers with these pieces, then with ``endless`` over and over, a pause between each."""
+    """A server that responses with these pieces, then with ``endless`` over and over, a pause between each."""
     listener = socket.create_server(("127.0.0.1", 0))
     stopped = threading.Event()
 
@@ -61,7 +61,7 @@ def answering(*pieces: bytes, pause: float = 0.05, endless: bytes = b"") -> Iter
         listener.close()
 
 
-class TestAnswerWithoutEnd:
+class TestResponseWithoutEnd:
     @pytest.mark.parametrize(
         ("pieces", "endless"),
         [
@@ -76,14 +76,14 @@ class TestAnswerWithoutEnd:
             client = drive(settings)
             begin = time.monotonic()
 
-            with pytest.raises((errors.ServiceUnavailable, errors.GarbledAnswer)):
+            with pytest.raises((errors.ServiceUnavailable, errors.GarbledResponse)):
                 client("read_workflow", DEFINITION)
 
             assert time.monotonic() - begin < 10
 
     def test_is_not_read_beyond_any_size(self, drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(transport_module, "LONGEST_ANSWER_BYTES", 1024)
-        monkeypatch.setattr("airflow_provider_workflows.api.client.LONGEST_ANSWER_BYTES", 1024)
+        monkeypatch.setattr(transport_module, "MAX_RESPONSE_BYTES", 1024)
+        monkeypatch.setattr("airflow_provider_workflows.api.client.MAX_RESPONSE_BYTES", 1024)
         body = HEAD + b"Content-Length: 4096\r\n\r\n" + b" " * 4096
         with answering(body) as settings:
             client = drive(settings)
@@ -93,7 +93,7 @@ class TestAnswerWithoutEnd:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"\x00\xff garbage\r\n\r\n",
         b"HTTP/1.1 302 Found\r\nLocation: http://[bad\r\nContent-Length: 0\r\n\r\n",
@@ -115,8 +115,8 @@ class TestAnswerWithoutEnd:
         "nothing",
     ],
 )
-def test_whatever_comes_is_one_of_our_errors(drive: Drive, answer: bytes) -> None:
-    with answering(answer, pause=0.0) as settings:
+def test_whatever_comes_is_one_of_our_errors(drive: Drive, response: bytes) -> None:
+    with answering(response, pause=0.0) as settings:
         client = drive(settings)
 
         with pytest.raises(errors.WorkflowsError):
@@ -126,8 +126,8 @@ def test_whatever_comes_is_one_of_our_errors(drive: Drive, answer: bytes) -> Non
 @pytest.mark.parametrize("code", ["Brunhilde", "INVALID brunhilde@example.org"])
 def test_a_code_that_repeats_a_personal_value_is_not_quoted(drive: Drive, code: str) -> None:
     body = b'{"errors": [{"code": "%s"}], "fingerprint": "%s"}' % (code.encode(), code.encode())
-    answer = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with answering(answer) as settings:
+    response = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with answering(response) as settings:
         client = drive(settings)
 
         with pytest.raises(errors.RequestRejected) as raised:
@@ -148,8 +148,8 @@ def test_a_code_that_repeats_a_personal_value_is_not_quoted(drive: Drive, code: 
     ids=["as HTML", "across the cut", "as a URL", "with a byte order mark", "with a prefix"],
 )
 def test_a_page_that_repeats_a_personal_value_is_not_quoted(drive: Drive, body: bytes) -> None:
-    answer = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with answering(answer) as settings:
+    response = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with answering(response) as settings:
         client = drive(settings)
 
         with pytest.raises(errors.RequestRejected) as raised:

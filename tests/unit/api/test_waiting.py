@@ -70,7 +70,7 @@ def wait_of(**arguments: float) -> Wait:
     return Wait(WORKFLOW, BEGIN, chance=lambda: 0.0, **arguments)  # type: ignore[arg-type]
 
 
-UNAVAILABLE = errors.ServiceUnavailable("no answer")
+UNAVAILABLE = errors.ServiceUnavailable("no response")
 
 
 class TestWait:
@@ -133,8 +133,8 @@ class TestWait:
             (errors.TlsFailed("m"), True),
             (errors.ServiceUnavailable("m"), True),
             (errors.RateLimited("m"), True),
-            (errors.GarbledAnswer("m"), True),
-            (errors.UnexpectedAnswer("m"), True),
+            (errors.GarbledResponse("m"), True),
+            (errors.UnexpectedResponse("m"), True),
             (errors.AuthenticationFailed("m"), True),
             (errors.NotFound("m"), False),
             (errors.PermissionDenied("m"), False),
@@ -143,7 +143,7 @@ class TestWait:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_bears_all_but_permanent_answers(self, error: errors.WorkflowsError, borne: bool) -> None:
+    def test_bears_all_but_permanent_responses(self, error: errors.WorkflowsError, borne: bool) -> None:
         assert is_borne(error) is borne
 
 
@@ -156,7 +156,7 @@ class TestSuccess:
         [
             ({"status": "FAILED"}, errors.WorkflowFailed, f"{WORKFLOW} .* FAILED"),
             ({"status": "RUNNING", "timed_out": True}, DeadlineReached, "goes on"),
-            ({"error": UNAVAILABLE.facts()}, errors.ServiceUnavailable, "no answer"),
+            ({"error": UNAVAILABLE.facts()}, errors.ServiceUnavailable, "no response"),
         ],
     )
     def test_is_nothing_else(self, event: dict[str, object], error: type[Exception], message: str) -> None:

@@ -108,7 +108,7 @@ class TestPause:
         assert max(await turns(shared, 5)) < 0.5
 
 
-class TestLostAnswers:
+class TestLostResponses:
     async def turns_within(self, shared: Pace, seconds: float) -> int:
         """Return how many of twenty calls have their turn within so many seconds."""
         waiting = [asyncio.create_task(shared.turn("run")) for _ in range(20)]
@@ -169,7 +169,7 @@ class TestAnotherAttempt:
             errors.RequestRejected("400"),
             errors.PermissionDenied("403"),
             errors.NotFound("404"),
-            errors.UnexpectedAnswer("302"),
+            errors.UnexpectedResponse("302"),
             errors.OutcomeUnknown("lost"),
         ],
         ids=lambda error: type(error).__name__,
@@ -181,7 +181,7 @@ class TestAnotherAttempt:
 
     @pytest.mark.parametrize(
         "error",
-        [UNAVAILABLE, UNREACHABLE, errors.AuthenticationFailed("401"), errors.GarbledAnswer("page")],
+        [UNAVAILABLE, UNREACHABLE, errors.AuthenticationFailed("401"), errors.GarbledResponse("page")],
         ids=lambda error: type(error).__name__,
     )
     async def test_is_made_so_many_times_while_others_succeed(self, error: errors.WorkflowsError) -> None:

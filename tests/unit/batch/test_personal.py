@@ -37,7 +37,7 @@ VALUES = ("qzx", "44051401359", "601234567")
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """Lets everybody in, and answers every other call with what was sent."""
+    """Lets everybody in, and responses every other call with what was sent."""
 
     protocol_version = "HTTP/1.1"
     status = 400
@@ -45,13 +45,13 @@ class Echo(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.path == "/auth/authorize":
-            self.answer(
+            self.response(
                 200, {"accessToken": "a", "refreshToken": "r", "expiresIn": 3600, "tokenType": "Bearer"}
             )
         else:
-            self.answer(self.status, {"errors": [{"code": "INVALID", "message": f"cannot take {sent}"}]})
+            self.response(self.status, {"errors": [{"code": "INVALID", "message": f"cannot take {sent}"}]})
 
-    def answer(self, status: int, body: Any) -> None:
+    def response(self, status: int, body: Any) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

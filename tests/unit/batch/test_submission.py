@@ -123,7 +123,7 @@ class TestFirstRows:
     ) -> None:
         sandbox.fault("redirect", path="/cases")
 
-        with pytest.raises(errors.UnexpectedAnswer):
+        with pytest.raises(errors.UnexpectedResponse):
             await rows.submit(cases(50))
 
         assert sandbox.counts.requests == {CASE_CALL: 1}
@@ -189,7 +189,7 @@ class TestFirstRows:
         assert sandbox.counts.cases == 1
         await submitting
 
-    async def test_lost_answers_of_the_first_rows_are_theirs_alone(
+    async def test_lost_responses_of_the_first_rows_are_theirs_alone(
         self, rows: Rows, sandbox: Sandbox
     ) -> None:
         sandbox.fault("cut_after", path="/workflows/run", times=FIRST_ROWS)
@@ -301,7 +301,7 @@ class TestOutage:
     @pytest.mark.parametrize(
         "fault", [{"name": "server_error", "status": 502, "form": "html"}, {"name": "cut_before"}]
     )
-    async def test_in_which_answers_are_lost_costs_few_rows_and_the_next_try_goes_on(
+    async def test_in_which_responses_are_lost_costs_few_rows_and_the_next_try_goes_on(
         self, rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
     ) -> None:
         monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.05)
@@ -319,7 +319,7 @@ class TestOutage:
 
         assert Counter(rows.written.values()) == {RUNNING: 300 - first[UNKNOWN], UNKNOWN: first[UNKNOWN]}
 
-    async def test_in_which_answers_are_lost_is_got_over_when_it_is_short(
+    async def test_in_which_responses_are_lost_is_got_over_when_it_is_short(
         self, rows: Rows, sandbox: Sandbox
     ) -> None:
         sandbox.fault("server_error", status=504, path="/workflows/run", times=10)

@@ -195,7 +195,7 @@ class Api:
         return await self.client.post(f"/workflows/webhooks/{conn_id}", content=body, headers=headers)
 
     async def tell(self, workflow_id: str, **fields: Any) -> int:
-        """Deliver that a workflow has ended, and return the status of the answer."""
+        """Deliver that a workflow has ended, and return the status of the response."""
         return (await self.post(json.dumps({"workflowId": workflow_id, **fields}).encode())).status_code
 
     def run(self, **definition: Any) -> str:

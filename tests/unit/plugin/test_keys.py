@@ -287,19 +287,19 @@ async def test_few_refusals_are_remembered(service: Service) -> None:
 async def test_a_thousand_invented_keys_cost_a_handful_of_requests(api: Api, database: Database) -> None:
     before = database.rows()
     signatures = [sign(BODY, PRIVATE, str(uuid.uuid4())) for _ in range(1000)]
-    answers = [
+    responses = [
         await asyncio.gather(*(api.post(BODY, one) for one in signatures[n : n + 100]))
         for n in range(0, 1000, 100)
     ]
-    assert {answer.status_code for some in answers for answer in some} == {401}
+    assert {response.status_code for some in responses for response in some} == {401}
     assert api.sandbox.counts.total_requests == sum(api.asked) == UNKNOWN_AT_ONCE
     assert api.asked[1] == 0
     assert database.rows() == before
 
 
 async def test_a_hundred_deliveries_cost_one_key_request(api: Api) -> None:
-    answers = await asyncio.gather(*(api.post(b"{}") for _ in range(100)))
-    assert {answer.status_code for answer in answers} == {204}
+    responses = await asyncio.gather(*(api.post(b"{}") for _ in range(100)))
+    assert {response.status_code for response in responses} == {204}
     assert api.asked == (1, 0)
 
 

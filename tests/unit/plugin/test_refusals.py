@@ -88,11 +88,11 @@ async def test_a_connection_that_is_turned_off_or_on_is_noticed(
 ) -> None:
     monkeypatch.setattr(endpoints, "CONNECTION_SECONDS", 0.0)
     monkeypatch.setattr(endpoints, "NOT_FOUND_SECONDS", 0.0)
-    answers = []
+    responses = []
     for webhooks in (True, False, True):
         connect(webhooks=webhooks)
-        answers.append((await api.post(b"{}")).status_code)
-    assert answers == [204, 404, 204]
+        responses.append((await api.post(b"{}")).status_code)
+    assert responses == [204, 404, 204]
 
 
 FORGERIES: dict[str, Callable[[Api], tuple[str | None, str]]] = {

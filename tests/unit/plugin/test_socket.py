@@ -20,7 +20,7 @@ PATH = f"/workflows/webhooks/{CONN_ID}"
 
 @pytest.fixture
 async def port(api: Api) -> AsyncIterator[int]:
-    """The port of a server that answers as Airflow's API server does."""
+    """The port of a server that responses as Airflow's API server does."""
     config = uvicorn.Config(api.app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
@@ -43,7 +43,7 @@ async def delivered(api: Api, port: int, **destination: Any) -> tuple[str, dict[
     api.sandbox.webhooks.send_to(f"http://127.0.0.1:{port}{PATH}", pause_seconds=0.05, **destination)
     workflow_id = await asyncio.to_thread(api.run, seconds=0.2)
     await until(lambda: not api.sandbox.webhooks._pending)
-    return workflow_id, dict(api.sandbox.counts.delivery_answers[workflow_id])
+    return workflow_id, dict(api.sandbox.counts.delivery_responses[workflow_id])
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ async def delivered(api: Api, port: int, **destination: Any) -> tuple[str, dict[
 async def test_what_the_service_sends_resumes_the_task_that_waits(
     api: Api, database: Database, uri: str, port: int, form: dict[str, Any]
 ) -> None:
-    workflow_id, answers = await delivered(api, port, **form)
-    assert answers == {"204": 1}
+    workflow_id, responses = await delivered(api, port, **form)
+    assert responses == {"204": 1}
     assert [key for key, _ in database.events(uri)] == [workflow_id]
 
 
@@ -62,8 +62,8 @@ async def test_what_a_forger_sends_changes_nothing(
     api: Api, database: Database, uri: str, port: int, forgery: str
 ) -> None:
     api.sandbox.webhooks.fault(forgery)
-    _, answers = await delivered(api, port)
-    assert answers == {"401": 5}
+    _, responses = await delivered(api, port)
+    assert responses == {"401": 5}
     assert database.events(uri) == []
     assert api.asked[1] == 0
 
@@ -72,8 +72,8 @@ async def test_what_the_service_sends_five_times_at_once_is_one_event(
     api: Api, database: Database, uri: str, port: int
 ) -> None:
     api.sandbox.webhooks.fault("doubled", copies=5)
-    _, answers = await delivered(api, port)
-    assert answers == {"204": 5}
+    _, responses = await delivered(api, port)
+    assert responses == {"204": 5}
     assert len(database.events(uri)) == 1
     assert api.asked[1] <= 5
 
@@ -86,14 +86,14 @@ async def status_of(reader: asyncio.StreamReader) -> int:
     return int((await asyncio.wait_for(reader.readline(), 5)).split()[1])
 
 
-async def test_a_body_whose_length_is_said_to_be_too_long_is_answered_before_it_comes(port: int) -> None:
+async def test_a_body_whose_length_is_said_to_be_too_long_is_responded_to_before_it_comes(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request("Content-Length: 10000000000"))
     assert await status_of(reader) == 413
     writer.close()
 
 
-async def test_a_chunked_body_that_is_too_long_is_answered_before_it_ends(port: int) -> None:
+async def test_a_chunked_body_that_is_too_long_is_responded_to_before_it_ends(port: int) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request("Transfer-Encoding: chunked"))
     for _ in range(5):
@@ -105,7 +105,7 @@ async def test_a_chunked_body_that_is_too_long_is_answered_before_it_ends(port: 
 async def test_a_body_that_does_not_come_is_not_waited_for(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiver, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(receiver, "RESPONSE_TIMEOUT_SECONDS", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request("Content-Length: 100") + b"{")
     assert await status_of(reader) == 503

@@ -1,4 +1,4 @@
-"""Each call of the API: what it answers, and what it refuses."""
+"""Each call of the API: what it responses, and what it refuses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMPANY = {"companyName": "Engines", "companyNumber": "0007", "companyAddress": 
 DOCUMENTS = [{"resourceId": "r1", "resourceName": "passport", "resourcePath": "/a/b"}]
 
 
-def test_authorize_answers_a_pair_of_tokens(call: Caller) -> None:
+def test_authorize_responses_a_pair_of_tokens(call: Caller) -> None:
     tokens = call.authorize()
     assert models.Tokens.model_validate(tokens).refresh_token
     assert (tokens["expiryDuration"], tokens["tokenType"]) == (3600, "Bearer")

@@ -47,9 +47,9 @@ def test_it_says_how_to_reach_it_serves_and_ends_at_a_signal(number: signal.Sign
         credentials = {"key": connection["login"], "secret": connection["password"]}
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.post(f"{connection['host']}/auth/authorize", json=credentials, timeout=5)
+            response = session.post(f"{connection['host']}/auth/authorize", json=credentials, timeout=5)
             session.get(f"{connection['host']}/cases/85010112345", timeout=5)
-        assert answer.status_code == 200
+        assert response.status_code == 200
         process.send_signal(number)
         output, errors = process.communicate(timeout=5)
     assert (process.returncode, errors) == (0, "")
@@ -65,8 +65,8 @@ def test_it_is_quiet_when_told_so() -> None:
         credentials = dict(re.findall(r"^  (key|secret) +(\S+)$", greeting, re.MULTILINE))
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.post(f"{url}/auth/authorize", json=credentials, timeout=5)
-        assert answer.json()["expiryDuration"] == 7
+            response = session.post(f"{url}/auth/authorize", json=credentials, timeout=5)
+        assert response.json()["expiryDuration"] == 7
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=5)
     assert output.strip() == ""

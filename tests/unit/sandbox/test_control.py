@@ -40,8 +40,8 @@ def test_tokens_are_expired(call: Caller, body: dict[str, bool] | None, refresh:
     tokens = call.authorize()
     assert call("POST", "/_sandbox/tokens/expire", body).status_code == 200
     assert call("GET", "/cases/x").status_code == 401
-    answer = call("POST", "/auth/refresh", {"refreshToken": tokens["refreshToken"]})
-    assert answer.status_code == refresh
+    response = call("POST", "/auth/refresh", {"refreshToken": tokens["refreshToken"]})
+    assert response.status_code == refresh
 
 
 @pytest.mark.parametrize(

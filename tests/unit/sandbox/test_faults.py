@@ -88,7 +88,7 @@ def test_a_rate_limit_says_when_to_come_back(
 
 
 @pytest.mark.parametrize(("name", "done"), [("cut_before", 0), ("cut_during", 1), ("cut_after", 1)])
-def test_a_cut_loses_the_answer(sandbox: Sandbox, call: Caller, name: str, done: int) -> None:
+def test_a_cut_loses_the_response(sandbox: Sandbox, call: Caller, name: str, done: int) -> None:
     sandbox.fault(name, path=RUN)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         run(call)
@@ -96,7 +96,7 @@ def test_a_cut_loses_the_answer(sandbox: Sandbox, call: Caller, name: str, done:
     assert sandbox.requests_seen[-1].status is None
 
 
-def test_a_cut_in_the_middle_shows_half_an_answer(sandbox: Sandbox, call: Caller) -> None:
+def test_a_cut_in_the_middle_shows_half_an_response(sandbox: Sandbox, call: Caller) -> None:
     sandbox.fault("cut_during", path=RUN)
     case_id = call.case()
     body = {"caseId": case_id, "workflowDefinitionId": SLOW_DEFINITION}
@@ -116,7 +116,7 @@ def test_truncated_json_is_framed_well(sandbox: Sandbox, call: Caller) -> None:
     assert runs(sandbox) == 1
 
 
-def test_a_page_in_place_of_an_answer(sandbox: Sandbox, call: Caller) -> None:
+def test_a_page_in_place_of_an_response(sandbox: Sandbox, call: Caller) -> None:
     sandbox.fault("html_ok", path=RUN)
     response = run(call)
     assert (response.status_code, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
@@ -137,8 +137,8 @@ def test_missing_fields_do_not_make_a_refusal_a_success(sandbox: Sandbox, call: 
 def test_a_status_that_is_new(sandbox: Sandbox, call: Caller) -> None:
     workflow_id = call.run()
     sandbox.fault("unknown_status", times=1)
-    answers = [call("GET", f"/workflows/{workflow_id}").json()["status"] for _ in range(2)]
-    assert answers == ["SOMETHING_NEW", "RUNNING"]
+    responses = [call("GET", f"/workflows/{workflow_id}").json()["status"] for _ in range(2)]
+    assert responses == ["SOMETHING_NEW", "RUNNING"]
 
 
 @pytest.mark.parametrize(

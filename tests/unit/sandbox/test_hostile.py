@@ -1,4 +1,4 @@
-"""Whatever a caller sends, the answer is a refusal, and the log keeps quiet about it."""
+"""Whatever a caller sends, the response is a refusal, and the log keeps quiet about it."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_garbage_on_the_socket_is_no_error_of_the_server(
     ):
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_WR)
-        answer = connection.recv(65536)
+        response = connection.recv(65536)
         assert call("POST", "/cases", {}).status_code == 201
-    assert not answer or b" 400 " in answer.splitlines()[0]
+    assert not response or b" 400 " in response.splitlines()[0]
     assert "85010112345" not in caplog.text
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

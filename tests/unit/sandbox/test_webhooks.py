@@ -44,7 +44,7 @@ class Came:
 
 
 class Receiver:
-    """Takes webhooks on a socket, ``silent`` seconds long; answers ``statuses`` in turn, then 204."""
+    """Takes webhooks on a socket, ``silent`` seconds long; responses ``statuses`` in turn, then 204."""
 
     def __init__(self) -> None:
         self.came: list[Came] = []
@@ -151,7 +151,7 @@ class TestDelivery:
             await asyncio.sleep(0.2)
             assert sandbox.counts.deliveries == {told: 1}
 
-    async def test_it_is_tried_again_until_the_answer_is_2xx(
+    async def test_it_is_tried_again_until_the_response_is_2xx(
         self, sending: Sandbox, receiver: Receiver
     ) -> None:
         sending.webhooks.send_to(receiver.url, **QUICK)
@@ -160,15 +160,15 @@ class TestDelivery:
         came = await receiver.get(4)
         await asyncio.sleep(0.3)
         assert sending.counts.deliveries == {workflow_id: 4}
-        assert sending.counts.delivery_answers == {workflow_id: {"500": 1, "401": 1, "302": 1, "204": 1}}
+        assert sending.counts.delivery_responses == {workflow_id: {"500": 1, "401": 1, "302": 1, "204": 1}}
         assert all(later.at - sooner.at >= 0.1 for sooner, later in itertools.pairwise(came))
         assert len({(each.raw, each.signature) for each in came}) == 1
 
     async def test_deliveries_count_from_zero_after_a_reset(self, sending: Sandbox) -> None:
         (workflow_id,) = await run(sending)
-        await until(lambda: sending.counts.delivery_answers == {workflow_id: {"204": 1}})
+        await until(lambda: sending.counts.delivery_responses == {workflow_id: {"204": 1}})
         sending.counts.reset()
-        assert sending.counts.deliveries == sending.counts.delivery_answers == {}
+        assert sending.counts.deliveries == sending.counts.delivery_responses == {}
 
     async def test_it_is_given_up_after_five_tries(self, sending: Sandbox, receiver: Receiver) -> None:
         sending.webhooks.send_to(receiver.url, **QUICK)
@@ -176,22 +176,24 @@ class TestDelivery:
         (workflow_id,) = await run(sending)
         await receiver.get(5)
         await asyncio.sleep(0.4)
-        assert sending.counts.delivery_answers == {workflow_id: {"503": 5}}
+        assert sending.counts.delivery_responses == {workflow_id: {"503": 5}}
 
-    async def test_an_answer_that_takes_too_long_is_none(self, sending: Sandbox, receiver: Receiver) -> None:
+    async def test_an_response_that_takes_too_long_is_none(
+        self, sending: Sandbox, receiver: Receiver
+    ) -> None:
         sending.webhooks.send_to(receiver.url, **QUICK)
         receiver.silent = 0.6
         (workflow_id,) = await run(sending)
         await receiver.get(1)
         receiver.silent = 0.0
-        await until(lambda: sending.counts.delivery_answers == {workflow_id: {"(none)": 1, "204": 1}})
+        await until(lambda: sending.counts.delivery_responses == {workflow_id: {"(none)": 1, "204": 1}})
 
     async def test_a_receiver_that_is_not_there_is_no_error(
         self, sending: Sandbox, caplog: pytest.LogCaptureFixture
     ) -> None:
         sending.webhooks.send_to("http://127.0.0.1:9/", **QUICK)
         (workflow_id,) = await run(sending)
-        await until(lambda: sending.counts.delivery_answers == {workflow_id: {"(none)": 5}})
+        await until(lambda: sending.counts.delivery_responses == {workflow_id: {"(none)": 5}})
         assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
     def test_the_service_tries_again_after_five_seconds_and_waits_for_ten(self) -> None:
@@ -232,7 +234,7 @@ class TestStopping:
         threads = threading.active_count()
         with Sandbox(webhook_url="http://127.0.0.1:9/") as sandbox, sandbox.client() as client:
             client.run_workflow(sandbox.define(seconds=0.0), CASE)
-            asyncio.run(until(lambda: bool(sandbox.counts.delivery_answers)))
+            asyncio.run(until(lambda: bool(sandbox.counts.delivery_responses)))
         assert threading.active_count() == threads
 
     async def test_what_was_not_delivered_is_when_it_starts_again(self, receiver: Receiver) -> None:
@@ -240,7 +242,7 @@ class TestStopping:
         async with sandbox:
             (delivered,) = await run(sandbox)
             (pending,) = await run(sandbox, seconds=0.5)
-            await until(lambda: delivered in sandbox.counts.delivery_answers)
+            await until(lambda: delivered in sandbox.counts.delivery_responses)
         await asyncio.sleep(0.6)
         async with sandbox:
             assert [came.workflow for came in await receiver.get(2)] == [delivered, pending]
@@ -260,7 +262,7 @@ class TestFaults:
         sending.webhooks.fault("doubled")
         receiver.statuses = [500]
         (workflow_id,) = await run(sending)
-        await until(lambda: sending.counts.delivery_answers == {workflow_id: {"500": 1, "204": 2}})
+        await until(lambda: sending.counts.delivery_responses == {workflow_id: {"500": 1, "204": 2}})
 
     async def test_late(self, sending: Sandbox, receiver: Receiver) -> None:
         sending.webhooks.fault("late", seconds=0.5, times=1)

@@ -1,4 +1,4 @@
-"""How an answer of the sandbox is made: as a value first, as bytes on the wire last."""
+"""How a response of the sandbox is made: as a value first, as bytes on the wire last."""
 
 from __future__ import annotations
 

@@ -162,22 +162,22 @@ async def test_a_connection_that_takes_webhooks_is_not_kept_out_by_ids_that_are_
     assert (await api.post(b"{}")).status_code == 204
 
 
-async def test_the_answer_comes_in_time_whatever_takes_long(
+async def test_the_response_comes_in_time_whatever_takes_long(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow_id = api.run()
-    monkeypatch.setattr(receiver, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(receiver, "RESPONSE_TIMEOUT_SECONDS", 0.3)
     api.sandbox.fault("latency", seconds=3.0, path=STATUS_PATH)
     started = time.monotonic()
     assert await api.tell(workflow_id) == 503
     assert time.monotonic() - started < 1.5
 
 
-async def test_a_workflow_that_goes_on_is_not_looked_at_again_where_the_answer_would_be_late(
+async def test_a_workflow_that_goes_on_is_not_looked_at_again_where_the_response_would_be_late(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow_id = api.run(seconds=60.0)
-    monkeypatch.setattr(receiver, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(receiver, "RESPONSE_TIMEOUT_SECONDS", 1.0)
     monkeypatch.setattr(endpoint, "ASK_SECONDS", 0.8)
     api.sandbox.fault("latency", seconds=0.6, path=STATUS_PATH)
     assert await api.tell(workflow_id) == 204
@@ -185,8 +185,8 @@ async def test_a_workflow_that_goes_on_is_not_looked_at_again_where_the_answer_w
 
 
 def test_the_longest_wait_is_shorter_than_the_services_patience() -> None:
-    assert 2 * endpoint.ASK_SECONDS <= receiver.ANSWER_SECONDS <= 9
-    assert endpoint.AGAIN_SECONDS + endpoint.ASK_SECONDS < receiver.ANSWER_SECONDS
+    assert 2 * endpoint.ASK_SECONDS <= receiver.RESPONSE_TIMEOUT_SECONDS <= 9
+    assert endpoint.AGAIN_SECONDS + endpoint.ASK_SECONDS < receiver.RESPONSE_TIMEOUT_SECONDS
 
 
 async def test_a_service_that_is_away_makes_deliveries_come_again(
@@ -202,7 +202,7 @@ async def test_a_service_that_is_away_makes_deliveries_come_again(
     assert await api.tell(workflow_id) == 204
 
 
-async def test_what_could_not_be_committed_is_not_answered_with_success(
+async def test_what_could_not_be_committed_is_not_responded_to_with_success(
     api: Api, database: Database, uri: str, commits: Commits
 ) -> None:
     workflow_id = api.run()
@@ -237,14 +237,14 @@ async def test_an_outage_of_the_database_is_one_line_of_each_kind_with_its_cause
     assert "to come again" in come_again.getMessage()
 
 
-async def test_success_is_answered_after_the_commit(api: Api, uri: str, commits: Commits) -> None:
+async def test_success_is_responded_to_after_the_commit(api: Api, uri: str, commits: Commits) -> None:
     workflow_id = api.run()
     commits.seconds = 0.3
-    answer = asyncio.create_task(api.tell(workflow_id))
+    response = asyncio.create_task(api.tell(workflow_id))
     await until(lambda: commits.begun)
     await asyncio.sleep(0.1)
-    assert (answer.done(), commits.number) == (False, 0)
-    assert await answer == 204
+    assert (response.done(), commits.number) == (False, 0)
+    assert await response == 204
     assert commits.number == 1
 
 
@@ -253,7 +253,7 @@ async def test_a_database_that_is_slow_does_not_hold_up_other_deliveries(
 ) -> None:
     workflow_id = api.run()
     await api.post(b"{}")
-    monkeypatch.setattr(receiver, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(receiver, "RESPONSE_TIMEOUT_SECONDS", 0.5)
     commits.seconds = 1.5
     slow = asyncio.create_task(api.tell(workflow_id))
     await asyncio.sleep(0.2)
@@ -283,8 +283,8 @@ async def test_more_than_can_be_dealt_with_are_told_to_come_again(
     await api.post(b"{}")
     monkeypatch.setattr(receiver, "AT_ONCE", 3)
     api.sandbox.fault("latency", seconds=0.3, path=STATUS_PATH)
-    answers = await asyncio.gather(*(api.tell(workflow_id) for _ in range(10)))
-    assert sorted(answers) == [204] * 3 + [503] * 7
+    responses = await asyncio.gather(*(api.tell(workflow_id) for _ in range(10)))
+    assert sorted(responses) == [204] * 3 + [503] * 7
     assert await api.tell(workflow_id) == 204
 
 

@@ -1,4 +1,4 @@
-"""From what came over the wire to an answer, or to the one error that fits."""
+"""From what came over the wire to a response, or to the one error that fits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.effects import NoResponse, Response
-from airflow_provider_workflows.api.endpoints import AnswerModel, Endpoint
+from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.models import ErrorBody, ServiceError
 from airflow_provider_workflows.api.personal import EXCERPT_BYTES, excerpt, one_line, without
 
 #: A longer wait is not believed: it would park a task for good.
-LONGEST_RETRY_AFTER_SECONDS = 24 * 3600.0
+MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
 
 _REFUSALS: dict[int, tuple[type[errors.WorkflowsError], str]] = {
     400: (errors.RequestRejected, "Correct what it names"),
@@ -37,8 +37,8 @@ _LOOK_FIRST = (
 _UNKNOWN: tuple[type[errors.WorkflowsError], str] = (errors.OutcomeUnknown, _LOOK_FIRST)
 
 
-def read(endpoint: Endpoint[AnswerModel], reply: Response | NoResponse, *, now: float) -> AnswerModel:
-    """Return the answer that ``reply`` holds.
+def read(endpoint: Endpoint[ResponseModel], reply: Response | NoResponse, *, now: float) -> ResponseModel:
+    """Return the response that ``reply`` holds.
 
     :param call: what was sent
     :param reply: what came
@@ -63,14 +63,14 @@ def retry_after(value: str | None, *, now: float) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_RETRY_AFTER_SECONDS)
+        return min(float(text), MAX_RETRY_AFTER_SECONDS)
     try:
-        return min(max(0.0, parsedate_to_datetime(text).timestamp() - now), LONGEST_RETRY_AFTER_SECONDS)
+        return min(max(0.0, parsedate_to_datetime(text).timestamp() - now), MAX_RETRY_AFTER_SECONDS)
     except (ValueError, OverflowError):
         return None
 
 
-def _raise_no_response(endpoint: Endpoint[AnswerModel], no_response: NoResponse) -> NoReturn:
+def _raise_no_response(endpoint: Endpoint[ResponseModel], no_response: NoResponse) -> NoReturn:
     if not no_response.arrived:
         if no_response.tls:
             raise errors.TlsFailed(
@@ -81,16 +81,16 @@ def _raise_no_response(endpoint: Endpoint[AnswerModel], no_response: NoResponse)
             f"{endpoint}: the service could not be reached ({no_response.reason}). "
             "Check the connection's host and port, the network and the proxy settings."
         )
-    happened = f"the answer was lost ({no_response.reason})"
+    happened = f"the response was lost ({no_response.reason})"
     if endpoint.idempotent:
         raise errors.ServiceUnavailable(f"{endpoint}: {happened}. Try again later.")
     raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_LOOK_FIRST}.")
 
 
-def _raise_refusal(endpoint: Endpoint[AnswerModel], response: Response, now: float) -> NoReturn:
+def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: float) -> NoReturn:
     status = response.status
     if 300 <= status < 400:
-        raise errors.UnexpectedAnswer(
+        raise errors.UnexpectedResponse(
             f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not followed. "
             "Check the connection's host: it must be the Workflows API itself.",
             status=status,
@@ -125,12 +125,12 @@ def _raise_refusal(endpoint: Endpoint[AnswerModel], response: Response, now: flo
     )
 
 
-def _parsed(endpoint: Endpoint[AnswerModel], response: Response) -> AnswerModel:
-    # Where a call may not be repeated, an answer that cannot be read is an answer that was no_response.
+def _parsed(endpoint: Endpoint[ResponseModel], response: Response) -> ResponseModel:
+    # Where a call may not be repeated, a response that cannot be read is a response that was no_response.
     try:
         if endpoint.text:
-            return endpoint.answer.model_validate({"text": response.body.decode("utf-8", errors="replace")})
-        return endpoint.answer.model_validate_json(response.body)
+            return endpoint.response.model_validate({"text": response.body.decode("utf-8", errors="replace")})
+        return endpoint.response.model_validate_json(response.body)
     except ValidationError as error:
         missing = sorted({".".join(map(str, entry["loc"])) for entry in error.errors() if entry["loc"]})
     came = f"{response.status} with: {_shown(endpoint, response) or 'an empty body'}"
@@ -138,14 +138,14 @@ def _parsed(endpoint: Endpoint[AnswerModel], response: Response) -> AnswerModel:
     happened = (
         f"what came lacks or garbles {', '.join(missing)} ({came})"
         if readable and missing
-        else f"what came is not an answer of the Workflows API ({came})"
+        else f"what came is not a response of the Workflows API ({came})"
     )
     if not endpoint.idempotent:
         raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_LOOK_FIRST}.", status=response.status)
-    kind = errors.UnexpectedAnswer if readable else errors.GarbledAnswer
+    kind = errors.UnexpectedResponse if readable else errors.GarbledResponse
     raise kind(
         f"{endpoint}: {happened}. Check that the connection's host is the Workflows API "
-        "and that no proxy answers in its place.",
+        "and that no proxy responses in its place.",
         status=response.status,
     )
 
@@ -172,10 +172,10 @@ def _to_host(location: str | None) -> str:
     return f" to {host}" if host else ""
 
 
-def _shown(endpoint: Endpoint[AnswerModel], response: Response) -> str:
+def _shown(endpoint: Endpoint[ResponseModel], response: Response) -> str:
     # What was sent is taken out before the text is cut, for a part of a name is telling too.
     return excerpt(_without_sent(endpoint, response.body[:EXCERPT_BYTES].decode("utf-8", errors="replace")))
 
 
-def _without_sent(endpoint: Endpoint[AnswerModel], text: str) -> str:
+def _without_sent(endpoint: Endpoint[ResponseModel], text: str) -> str:
     return without(text, endpoint.body, keep=frozenset(endpoint.ids.values())) if endpoint.sensitive else text
