@@ -33,7 +33,7 @@ APART = "ours, apart"
 IDLE = "idle"
 #: As many as our pool has.
 FLOOR_CONNECTIONS = 32
-#: The least that our timetable takes, in the place of 0.
+#: The least that our schedule takes, in the place of 0.
 _SHORTEST_INTERVAL = 0.01
 
 _MODULES = {
@@ -63,13 +63,13 @@ def environment(port: int) -> dict[str, str]:
 
 
 def ours(ends: list[int], interval: float, _port: int) -> Waits:
-    """Our trigger. An interval below 0 leaves it to its default timetable."""
+    """Our trigger. An interval below 0 leaves it to its default schedule."""
     from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger  # noqa: PLC0415
 
     fixed = max(interval, _SHORTEST_INTERVAL)
-    timetable: dict[str, Any] = {} if interval < 0 else {"poll_interval": fixed, "max_poll_interval": fixed}
+    schedule: dict[str, Any] = {} if interval < 0 else {"poll_interval": fixed, "max_poll_interval": fixed}
     for ordinal, end in enumerate(ends):
-        yield _until_event(WorkflowStatusTrigger(workflow_id(ordinal, end), **timetable))
+        yield _until_event(WorkflowStatusTrigger(workflow_id(ordinal, end), **schedule))
 
 
 def apart(ends: list[int], interval: float, port: int) -> Waits:

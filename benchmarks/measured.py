@@ -26,7 +26,7 @@ from benchmarks.plan import NEVER, SATURATED, Found, Plan, pin
 MEASURED_PLACE = 0
 _TICK_SECONDS = 0.01
 _SLOW_TICK_SECONDS = 0.25
-_look_ups = {"connections": 0}
+_lookups = {"connections": 0}
 
 
 class CountingBackend(EnvironmentVariablesBackend):
@@ -34,7 +34,7 @@ class CountingBackend(EnvironmentVariablesBackend):
 
     def get_conn_value(self, conn_id: str, team_name: str | None = None) -> str | None:
         """Return a connection, and count that."""
-        sys.modules["__main__"]._look_ups["connections"] += 1  # noqa: SLF001  (Airflow imports this module anew)
+        sys.modules["__main__"]._lookups["connections"] += 1  # noqa: SLF001  (Airflow imports this module anew)
         return super().get_conn_value(conn_id, team_name)
 
 
@@ -67,11 +67,11 @@ async def _measure(plan: Plan, port: int, counters: Counters) -> Found:
     if plan.candidate != IDLE:
         await asyncio.wait_for(asyncio.gather(*CANDIDATES[plan.candidate]([over], 0.01, port)), 10)
     resident = _resident()
-    _look_ups["connections"] = 0
+    _lookups["connections"] = 0
     scenario = _idle if plan.candidate == IDLE else _until_ends if plan.longest else _pending
     found = await scenario(plan, port, counters)
     gained = (_resident() - resident) / 1024 / plan.waiting
-    return replace(found, kilobytes=gained, look_ups=_look_ups["connections"])
+    return replace(found, kilobytes=gained, lookups=_lookups["connections"])
 
 
 async def _idle(plan: Plan, port: int, _: Counters) -> Found:

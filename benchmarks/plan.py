@@ -61,7 +61,7 @@ class Found:
     :param connections_per_poll: connections opened in the window, by its polls
     :param longest_stall: seconds for which the event loop was kept from a timer at most, from the start on
     :param kilobytes: resident memory gained since before the first wait, by the number of waits
-    :param look_ups: how often an Airflow connection was looked up
+    :param lookups: how often an Airflow connection was looked up
     :param late: for runs that ended: how long each took, and how much later its end was noticed, in seconds
     """
 
@@ -73,7 +73,7 @@ class Found:
     connections_per_poll: float = 0.0
     longest_stall: float = 0.0
     kilobytes: float = 0.0
-    look_ups: int = 0
+    lookups: int = 0
     late: Sequence[tuple[float, float]] = ()
 
     def to_json(self) -> str:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks import timetables
+from benchmarks import poll_schedules
 from benchmarks.candidates import APART, DATABRICKS, DBT, FLOOR, FLOOR_CONNECTIONS, IDLE, OURS
 from benchmarks.plan import ENDS, PACED, SATURATED, Found
 
@@ -80,7 +80,7 @@ def figures(results: Results) -> list[Figure]:
         )
         new = max(one.connections_per_poll for one in ours)
         found.append(Figure(f"{where}: new connections per poll", new, 0.0))
-        found.append(Figure(f"{where}: connection look-ups", max(one.look_ups for one in ours), 1))
+        found.append(Figure(f"{where}: connection lookups", max(one.lookups for one in ours), 1))
         if idle := results.get((SATURATED, waiting, IDLE)):
             own = median(ours, _kilobytes) - median(idle, _kilobytes)
             found.append(Figure(f"{where}: memory per waiting task", own, 15.0, " KB"))
@@ -97,7 +97,7 @@ def _scenario(scenario: str, waiting: int, columns: Mapping[str, Sequence[Found]
         ("connections opened for the first sweep", lambda found: found.connections_first, ",.0f"),
         ("connections opened per poll after it", lambda found: found.connections_per_poll, ".2f"),
         ("longest stall of the event loop, s", lambda found: found.longest_stall, ".2f"),
-        ("connection look-ups", lambda found: found.look_ups, ",.0f"),
+        ("connection lookups", lambda found: found.lookups, ",.0f"),
     ]
     printed = [_row(f"{waiting:,} waiting, {how}", columns)]
     printed.append("-" * len(printed[0]))
@@ -126,14 +126,14 @@ def _memory(results: Results, waiting: int, columns: Sequence[str]) -> list[str]
 
 def _lateness(results: Results) -> list[str]:
     asked = {
-        OURS: timetables.OURS,
-        f"{DBT} 60 s": timetables.DBT,
-        f"{DATABRICKS} 30 s": timetables.DATABRICKS,
+        OURS: poll_schedules.OURS,
+        f"{DBT} 60 s": poll_schedules.DBT,
+        f"{DATABRICKS} 30 s": poll_schedules.DATABRICKS,
     }
-    printed = [_row("Default timetables, CALCULATED: a run of about", asked)]
+    printed = [_row("Default poll_schedules, CALCULATED: a run of about", asked)]
     printed.append("-" * len(printed[0]))
     for length, name in _DURATIONS:
-        runs = [timetables.noticed(rule, 0.9 * length, 1.1 * length) for rule in asked.values()]
+        runs = [poll_schedules.noticed(rule, 0.9 * length, 1.1 * length) for rule in asked.values()]
         printed.append(_row(f"{name}: polls", [f"{run.polls:.0f}" for run in runs]))
         printed.append(_row("  end noticed late by, s on average", [f"{run.late:.1f}" for run in runs]))
         printed.append(_row("  at most, of the run's length", [f"{run.part:.0%}" for run in runs]))
@@ -146,9 +146,9 @@ def _lateness(results: Results) -> list[str]:
 def _measured_lateness(waiting: int, name: str, founds: Sequence[Found]) -> list[str]:
     late = [late for found in founds for _, late in found.late]
     lengths = [length for found in founds for length, _ in found.late]
-    same = timetables.noticed(timetables.OURS, min(lengths), max(lengths))
+    same = poll_schedules.noticed(poll_schedules.OURS, min(lengths), max(lengths))
     return [
-        f"MEASURED, {waiting:,} runs of {min(lengths):.0f} to {max(lengths):.0f} s, {name} by default timetable",
+        f"MEASURED, {waiting:,} runs of {min(lengths):.0f} to {max(lengths):.0f} s, {name} by default schedule",
         f"  end noticed late by {statistics.mean(late):.2f} s on average, {max(late):.2f} s at most",
         f"  (the calculation says {same.late:.2f} and {same.latest:.2f})",
     ]

@@ -76,7 +76,7 @@ class BatchProgress:
         self._before = None
 
     def _seen(self) -> tuple[int, int, int]:
-        """Return how many runs were started, and how many looks and results there were."""
+        """Return how many runs were started, and how many polls and results there were."""
         requests = self._counts.requests
         runs = sum(self._counts.runs_per_case.values())
         return runs, requests["GET /workflows/{workflowId}"], requests["GET /workflows/{workflowId}/result"]
@@ -107,5 +107,5 @@ class BatchProgress:
         if results:
             return "Fetching results", results, runs, f"{results:,} of {runs:,}"
         if looks:
-            return "Waiting", 0, None, f"{runs:,} runs, looked at {looks:,} times"
+            return "Waiting", 0, None, f"{runs:,} runs, polled {looks:,} times"
         return "Submitting", runs, self._rows, f"{runs:,} of {self._rows:,} runs started"

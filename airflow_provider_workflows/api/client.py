@@ -194,7 +194,7 @@ class WorkflowsClient:
 
 @functools.lru_cache(maxsize=8192)
 def _url(text: str) -> yarl.URL:
-    # Reading a URL is a twelfth of what a look at a workflow costs, and the same ones are looked at again.
+    # Reading a URL is a twelfth of what a polls a workflow costs, and the same ones are polled again.
     return yarl.URL(text, encoded=True)
 
 

@@ -120,7 +120,7 @@ def _is_number(found: object) -> bool:
 _SHOWN_IN_EXCERPTS = frozenset({"status", "code", "fingerprint"})
 _LOOKS_LIKE_JSON = re.compile(r'^\W{0,8}[{\["]|"\w+"\s*:')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"(?P<name>\s*:)?|$)|-?\d[\d.eE+-]*')
-#: As much of a body as is looked at for a message.
+#: As much of a body as is polled for a message.
 EXCERPT_BYTES = 16384
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 

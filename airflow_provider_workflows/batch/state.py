@@ -18,7 +18,7 @@ class RowOutcome(str, enum.Enum):
     FAILED = "failed"
     """The workflow ended in a failure status."""
     RUNNING = "running"
-    """The workflow goes on, or could not be looked at for too long."""
+    """The workflow goes on, or could not be polled for too long."""
     RESULT_MISSING = "result_missing"
     """The workflow succeeded, and its result could not be fetched."""
     NOT_SUBMITTED = "not_submitted"

@@ -117,7 +117,7 @@ FIELDS: Mapping[str, ExtraField] = {
     ),
     "requests_per_second": ExtraField(
         "Requests per second",
-        "How many looks at waiting workflows each triggerer, and how many calls each batch, sends in a second "
+        "How many polls waiting workflows each triggerer, and how many calls each batch, sends in a second "
         "at most. Default: no cap.",
         _NUMBER,
         _above_zero,

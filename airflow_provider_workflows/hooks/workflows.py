@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
-#: How long testing a connection may wait for the service, in seconds: somebody is looking at the button.
+#: How long testing a connection may wait for the service, in seconds: somebody is polling the button.
 TEST_TIMEOUT_SECONDS = 10.0
 
 
@@ -64,7 +64,7 @@ class WorkflowsHook(BaseHook):
         try:
             connection = await self.aget_connection(self.workflows_conn_id)
         except AirflowNotFoundException:
-            if _can_look_up_asynchronously():
+            if _can_read_connections_asynchronously():
                 raise
             connection = self.get_connection(self.workflows_conn_id)
         return self._settings(connection, await connection.aextra_dejson())
@@ -166,7 +166,7 @@ def _host(connection: Connection) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{connection.port}"))
 
 
-def _can_look_up_asynchronously() -> bool:
+def _can_read_connections_asynchronously() -> bool:
     # ``dag.test()`` runs triggers without the asynchronous half of the supervisor's channel.
     from airflow.sdk.execution_time import task_runner  # noqa: PLC0415
 

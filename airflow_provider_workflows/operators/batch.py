@@ -12,11 +12,11 @@ from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
 from airflow_provider_workflows.api.models import identifier, json_object
-from airflow_provider_workflows.api.waiting import (
+from airflow_provider_workflows.api.polling import (
     ERROR_BUDGET_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
-    Timetable,
+    PollSchedule,
 )
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
 from airflow_provider_workflows.batch.items import source_of
@@ -73,9 +73,9 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
     :param max_concurrency: calls under way at once, and connections open, at most
     :param requests_per_second: calls sent in a second at most; by default what the connection says
     :param deferrable: wait in the triggerer, which takes no worker slot
-    :param poll_interval: seconds between two looks at a run at least; in between, a look is due after a fifth of
+    :param poll_interval: seconds between two polls a run at least; in between, a poll is due after a fifth of
         the run's age
-    :param max_poll_interval: seconds between two looks at a run at most
+    :param max_poll_interval: seconds between two polls a run at most
     :param error_budget: seconds for which the service may be out of reach, while submitting, waiting, or fetching
     :param hash_keys: give each row of the output ``personal_number_hash``, the keyed hash of its personal number or
         of the one in its result, for joins without the number; the key is the connection's ``hash_secret``
@@ -144,7 +144,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self.max_concurrency = max_concurrency
         self.requests_per_second = requests_per_second
         self.deferrable = deferrable
-        self.timetable = Timetable(poll_interval, max_poll_interval)
+        self.schedule = PollSchedule(poll_interval, max_poll_interval)
         self.error_budget = error_budget
         self.hash_keys = hash_keys
         self.partition_key = cast("str | None", partition_key)
@@ -211,8 +211,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
                 counts=batch.others,
                 deadline=deadline,
                 not_before=earliest_event(time.time()),
-                poll_interval=self.timetable.poll_interval,
-                max_poll_interval=self.timetable.max_poll_interval,
+                poll_interval=self.schedule.poll_interval,
+                max_poll_interval=self.schedule.max_poll_interval,
                 error_budget=self.error_budget,
                 webhooks=webhooks,
             ),
@@ -253,7 +253,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             self.workflows_conn_id,
             counts=batch.others,
             deadline=deadline,
-            timetable=self.timetable,
+            schedule=self.schedule,
             error_budget=self.error_budget,
             publish=self._publisher(context),
             log=self.log,

@@ -12,17 +12,17 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.models import identifier
-from airflow_provider_workflows.api.waiting import (
+from airflow_provider_workflows.api.polling import (
     ERROR_BUDGET_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     DeadlineReached,
-    Timetable,
+    PollSchedule,
     Wait,
-    is_borne,
-    look,
+    is_retryable,
+    poll_once,
+    poll_until_done,
     success,
-    wait_with,
 )
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
@@ -61,10 +61,10 @@ class RunWorkflowOperator(WorkflowsOperator):
     :param durable: remember the run; without it a retry submits another
     :param on_unknown_outcome: what to do when nobody knows whether a run was submitted: ``"fail"`` without a
         retry, or ``"resubmit"`` with the next retry, at the risk of a second run
-    :param poll_interval: seconds between two looks at least; in between, a look is due after a fifth of the
+    :param poll_interval: seconds between two looks at least; in between, a poll is due after a fifth of the
         run's age
     :param max_poll_interval: seconds between two looks at most
-    :param error_budget: seconds for which failing looks (lost connections, 5xx, 429) are borne
+    :param error_budget: seconds for which failing polls (lost connections, 5xx, 429) are borne
     :param workflows_conn_id: id of the connection
     :raises InvalidInput: naming the id that is none, before anything is sent
     :raises NotFound: when the definition or the case is unknown
@@ -111,7 +111,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         )
         self.durable = durable
         self.on_unknown_outcome = on_unknown_outcome
-        self.timetable = Timetable(poll_interval, max_poll_interval)
+        self.schedule = PollSchedule(poll_interval, max_poll_interval)
         self.error_budget = error_budget
         self._with_parameters = parameters_id is not None
         self._workflow_id: str | None = None
@@ -129,13 +129,13 @@ class RunWorkflowOperator(WorkflowsOperator):
             return workflow_id
         timeout: timedelta | None = self.execution_timeout
         deadline = None if timeout is None else begun + timeout.total_seconds()
-        wait = Wait(workflow_id, started, deadline, self.timetable, self.error_budget)
+        wait = Wait(workflow_id, started, deadline, self.schedule, self.error_budget)
         set_link(self, context, self.hook, workflow_id)
         webhooks = self.deferrable and client.settings.webhooks and can_wake()
         event = None
         # With webhooks the trigger looks as soon as it may fire, and a webhook tells the rest.
         if not webhooks:
-            event = look(client, wait) if self.deferrable else wait_with(client, wait)
+            event = poll_once(client, wait) if self.deferrable else poll_until_done(client, wait)
         if event is None:
             self.log.info("Waiting for workflow %s in the triggerer.", workflow_id)
             self.defer(
@@ -238,7 +238,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         try:
             status = client.read_workflow(workflow_id).status
         except WorkflowsError as error:
-            if not is_borne(error):
+            if not is_retryable(error):
                 raise
             # The wait bears it, for longer than a try could.
             return False

@@ -12,7 +12,7 @@ from typing import Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import identifier
 
-#: A body is looked at down to so many levels.
+#: A body is polled down to so many levels.
 LEVELS = 3
 #: The service is asked about so many ids of a delivery at most.
 CANDIDATES = 4

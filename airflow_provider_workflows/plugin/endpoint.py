@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 ASK_SECONDS = 4.0
 #: So many of the workflows that ended last are remembered, so that a doubled delivery costs no request.
 REMEMBERED = 10_000
-#: A workflow whose end the service tells before its own response shows it is looked at once more, after so many
-#: seconds. What a delivery is of is not always plain, so few are looked at again at a time.
+#: A workflow whose end the service tells before its own response shows it is polled once more, after so many
+#: seconds. What a delivery is of is not always plain, so few are polled again at a time.
 AGAIN_SECONDS = 2.0
 AGAIN_AT_ONCE = 50
 _UNKNOWN, _NOT_ENDED = "unknown workflow", "not ended"

@@ -25,9 +25,9 @@ CONNECTION_SECONDS = 60.0
 NOT_FOUND_SECONDS = 5.0
 #: So many ids that take no webhooks are remembered.
 REMEMBERED = 1000
-#: So many look-ups run at once: ids are anybody's to invent.
-LOOK_UPS_AT_ONCE = 4
-LOOK_UPS_WAITING = 100
+#: So many lookups run at once: ids are anybody's to invent.
+MAX_CONCURRENT_LOOKUPS = 4
+MAX_QUEUED_LOOKUPS = 100
 _CONN_ID = re.compile(r"[\w.\-]{1,200}", re.ASCII)
 
 
@@ -43,7 +43,7 @@ class Endpoints:
     def __init__(self) -> None:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._keys: dict[str, tuple[str, KeyStore]] = {}
-        self._looking_up = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
+        self._lookup_slots = asyncio.Semaphore(MAX_CONCURRENT_LOOKUPS)
         self._waiting = 0
 
     async def get(self, conn_id: str) -> Endpoint | None:
@@ -56,24 +56,24 @@ class Endpoints:
         known = self._known.get(conn_id)
         if known is not None and time.monotonic() < known.until:
             return known.endpoint
-        if self._waiting >= LOOK_UPS_WAITING:
+        if self._waiting >= MAX_QUEUED_LOOKUPS:
             if known is not None and known.endpoint is not None:
                 # Ids that somebody invents do not keep out one that is known to take webhooks.
                 return known.endpoint
             raise TryAgainLater("too many connections are looked up")
         self._waiting += 1
         try:
-            async with self._looking_up:
+            async with self._lookup_slots:
                 known = self._known.get(conn_id)
                 if known is None or time.monotonic() >= known.until:
-                    known = await self._look_up(conn_id)
+                    known = await self._lookup(conn_id)
                 return known.endpoint
         finally:
             self._waiting -= 1
 
-    async def _look_up(self, conn_id: str) -> _Known:
+    async def _lookup(self, conn_id: str) -> _Known:
         settings = await asyncio.to_thread(_settings, conn_id)
-        # Read only now, and nothing is awaited until it is written: another look-up may have been quicker.
+        # Read only now, and nothing is awaited until it is written: another lookup may have been quicker.
         before = self._known.get(conn_id)
         endpoint = outdated = before.endpoint if before is not None else None
         if endpoint is None or endpoint.settings != settings:

@@ -134,7 +134,7 @@ class Counts:
         """Count a request and the connection that it came on."""
         with self._lock:
             self._requests[route] += 1
-            # None is a connection that broke before its request was looked at.
+            # None is a connection that broke before its request was polled.
             if connection is not None:
                 number = self._connection_numbers.get(connection)
                 if number is None:

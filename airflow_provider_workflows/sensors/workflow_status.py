@@ -18,12 +18,12 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_workflows.api.errors import WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.models import identifier
-from airflow_provider_workflows.api.waiting import (
+from airflow_provider_workflows.api.polling import (
     ERROR_BUDGET_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     DeadlineReached,
-    Timetable,
+    PollSchedule,
     Wait,
     success,
 )
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 #: A rescheduled look starts a process: it is not worth it more often, unless the DAG says so.
 RESCHEDULE_INTERVAL_SECONDS = 60.0
-#: How late Airflow may be with a look that was rescheduled, in seconds.
+#: How late Airflow may be with a poll that was rescheduled, in seconds.
 RESCHEDULE_LAG_SECONDS = 60.0
-#: The key of the task's state store that tells a rescheduled sensor since when its looks have failed.
+#: The key of the task's state store that tells a rescheduled sensor since when its polls have failed.
 FAILING_KEY = "workflow_status_failing"
 #: The shortest fixed interval, for a ``poke_interval`` of 0.
 _SHORTEST_INTERVAL_SECONDS = 0.05
@@ -64,13 +64,13 @@ class WorkflowStatusSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
         ``[operators] default_deferrable``
     :param poll_interval: seconds between two looks at least (default 5, when it reschedules 60); in between,
-        a look is due after a fifth of the time that was waited
+        a poll is due after a fifth of the time that was waited
     :param max_poll_interval: seconds between two looks at most
     :param poke_interval: a fixed interval in its place, in seconds
-    :param error_budget: seconds for which failing looks (lost connections, 5xx, 429) are borne
+    :param error_budget: seconds for which failing polls (lost connections, 5xx, 429) are borne
     :param timeout: seconds after which the wait fails (``AirflowSensorTimeout``)
     :raises AirflowFailException: naming the failure status
-    :raises WorkflowsError: what went wrong with a look
+    :raises WorkflowsError: what went wrong with a poll
     """
 
     template_fields: Sequence[str] = ("workflow_id", "workflows_conn_id")
@@ -106,7 +106,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         elif poll_interval is None:
             often = self.deferrable or not self.reschedule
             poll_interval = POLL_INTERVAL_SECONDS if often else RESCHEDULE_INTERVAL_SECONDS
-        self.timetable = Timetable(poll_interval, max(poll_interval, max_poll_interval))
+        self.schedule = PollSchedule(poll_interval, max(poll_interval, max_poll_interval))
         self.error_budget = error_budget
         self._wait: Wait | None = None
 
@@ -120,7 +120,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         wait = self._wait = self._wait or self._begin(context)
         webhooks = self.deferrable and self.hook.settings.webhooks and can_wake()
         # The trigger looks as soon as it may fire, and a webhook tells the rest.
-        event = None if webhooks else self._look(context, wait)
+        event = None if webhooks else self._poll_once(context, wait)
         if event is not None:
             return PokeReturnValue(is_done=True, xcom_value=self._success(event))
         if self.deferrable:
@@ -162,13 +162,13 @@ class WorkflowStatusSensor(BaseSensorOperator):
             workflow_id,
             started,
             started + min(self.timeout, self._execution_seconds),
-            self.timetable,
+            self.schedule,
             self.error_budget,
         )
         set_link(self, context, self.hook, self.workflow_id)
         return wait
 
-    def _look(self, context: Context, wait: Wait) -> dict[str, object] | None:
+    def _poll_once(self, context: Context, wait: Wait) -> dict[str, object] | None:
         client = self.hook.get_conn()
         try:
             status = client.read_workflow(self.workflow_id).status
@@ -177,16 +177,16 @@ class WorkflowStatusSensor(BaseSensorOperator):
             if self.reschedule and not self.deferrable:
                 wait.failing_since = self._failing_since(context, wait, now)
             self.log.warning("%s", error)
-            return wait.failed(error, now)
+            return wait.record_error(error, now)
         if status != wait.status:
             self.log.info("Workflow %s: %s.", self.workflow_id, status)
-        return wait.looked(status, client.settings.statuses, time.time())
+        return wait.record_status(status, client.settings.statuses, time.time())
 
     def _failing_since(self, context: Context, wait: Wait, now: float) -> float:
-        """Return since when looks have failed, over the processes of a rescheduled sensor."""
+        """Return since when polls have failed, over the processes of a rescheduled sensor."""
         since, attempt = now, context["ti"].try_number
         # A look that succeeds leaves the record alone: it speaks of this outage if the look before wrote it.
-        interval = self.timetable.interval(now - wait.started, float("inf"), 0.0)
+        interval = self.schedule.interval(now - wait.started, float("inf"), 0.0)
         try:
             record: Any = context["task_state_store"].get(FAILING_KEY)
             if (
@@ -218,7 +218,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
     def _get_next_poke_interval(
         self, started_at: dt.datetime | float, run_duration: Callable[[], float], poke_count: int
     ) -> float:
-        # What the base class asks for the pause until the next look, in both of its modes.
+        # What the base class asks for the pause until the next poll, in both of its modes.
         if self.exponential_backoff or self._wait is None:
             interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
             return interval

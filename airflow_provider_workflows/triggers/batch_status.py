@@ -11,11 +11,11 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.waiting import (
+from airflow_provider_workflows.api.polling import (
     ERROR_BUDGET_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
-    Timetable,
+    PollSchedule,
 )
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.triggers.batch_watch import BatchWatch
@@ -40,9 +40,9 @@ class BatchStatusTrigger(BaseTrigger):
     :param counts: rows by outcome that there is nothing to wait for
     :param deadline: when to stop, in seconds since the epoch; None for never
     :param not_before: when to fire at the earliest, in seconds since the epoch; None for at once
-    :param poll_interval: seconds between two looks at a run at least
-    :param max_poll_interval: seconds between two looks at a run at most
-    :param error_budget: seconds for which failing looks at a run are borne
+    :param poll_interval: seconds between two polls a run at least
+    :param max_poll_interval: seconds between two polls a run at most
+    :param error_budget: seconds for which failing polls a run are borne
     :param webhooks: whether the service tells when a run has ended
     """
 
@@ -97,7 +97,7 @@ class BatchStatusTrigger(BaseTrigger):
                 self.workflows_conn_id,
                 counts=self.counts,
                 deadline=self.deadline,
-                timetable=Timetable(self.poll_interval, self.max_poll_interval),
+                schedule=PollSchedule(self.poll_interval, self.max_poll_interval),
                 error_budget=self.error_budget,
                 publish=self._publish,
                 log=self.log,

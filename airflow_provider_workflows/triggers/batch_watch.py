@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.waiting import Timetable, Wait, is_borne
+from airflow_provider_workflows.api.polling import PollSchedule, Wait, is_retryable
 from airflow_provider_workflows.batch.journal import Entry, Journal, entries
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
 from airflow_provider_workflows.batch.state import OUTCOMES, RowOutcome
@@ -34,8 +34,8 @@ class _RowWait(Wait):
     row: int = 0
 
 
-def _slow(timetable: Timetable) -> Timetable:
-    return Timetable(timetable.max_poll_interval, timetable.max_poll_interval)
+def _slow(schedule: PollSchedule) -> PollSchedule:
+    return PollSchedule(schedule.max_poll_interval, schedule.max_poll_interval)
 
 
 class BatchWatch:
@@ -45,11 +45,11 @@ class BatchWatch:
     :param workflows_conn_id: id of the connection
     :param counts: rows by outcome that there is nothing to wait for
     :param deadline: when to stop, in seconds since the epoch; None for never
-    :param timetable: when each run is looked at
-    :param error_budget: seconds for which failing looks at a run are borne
+    :param schedule: when each run is polled
+    :param error_budget: seconds for which failing polls a run are borne
     :param publish: takes what a page shows
     :param log: the task's log
-    :param hints: reads what webhooks have told of the batch, where there are any: then each run is looked at once,
+    :param hints: reads what webhooks have told of the batch, where there are any: then each run is polled once,
         and after that every ``max_poll_interval``, in case a webhook is lost
     """
 
@@ -60,7 +60,7 @@ class BatchWatch:
         *,
         counts: Mapping[str, int],
         deadline: float | None,
-        timetable: Timetable,
+        schedule: PollSchedule,
         error_budget: float,
         publish: Callable[[dict[str, Any]], Awaitable[None]],
         log: Any,
@@ -72,7 +72,7 @@ class BatchWatch:
         self._statuses: Counter[str] = Counter()
         self._errors: Counter[RowOutcome] = Counter()
         self._deadline = deadline
-        self._timetable = timetable if hints is None else _slow(timetable)
+        self._schedule_of_polls = schedule if hints is None else _slow(schedule)
         self._hints = hints
         self._error_budget = error_budget
         self._publish = publish
@@ -133,7 +133,9 @@ class BatchWatch:
         number = 0
         while running:
             row, (workflow_id, submitted_at) = running.popitem()
-            wait = _RowWait(workflow_id, submitted_at, None, self._timetable, self._error_budget, row=row)
+            wait = _RowWait(
+                workflow_id, submitted_at, None, self._schedule_of_polls, self._error_budget, row=row
+            )
             self._waiters[workflow_id] = self._poller.watch(wait, self._ended)
             number += 1
             if number % _BEGIN_AT_ONCE == 0:
@@ -151,8 +153,8 @@ class BatchWatch:
         if told is None:
             self._statuses[wait.status] += 1
         else:
-            self._errors[RowOutcome.RUNNING if is_borne(error) else RowOutcome.FAILED] += 1
-        if told is None or not is_borne(error):
+            self._errors[RowOutcome.RUNNING if is_retryable(error) else RowOutcome.FAILED] += 1
+        if told is None or not is_retryable(error):
             entry["ended_at"] = time.time()
         self._unwritten.append(entry)
         self._see_whether_over()
@@ -192,7 +194,7 @@ class BatchWatch:
             for number, workflow_id, status in new_hints(hints, latest):
                 latest = number
                 if (waiter := self._waiters.get(workflow_id)) is not None:
-                    event = waiter.wait.looked(status, self._poller.statuses, time.time())
+                    event = waiter.wait.record_status(status, self._poller.statuses, time.time())
                     if event is not None:
                         self._poller.forget(waiter)
                         self._ended(waiter.wait, event)

@@ -22,26 +22,26 @@ from airflow_provider_workflows.api.client import POOL_SIZE
 from airflow_provider_workflows.api.endpoints import Endpoint
 from airflow_provider_workflows.api.exchange import pause_before
 from airflow_provider_workflows.api.models import Workflow
-from airflow_provider_workflows.api.waiting import MAX_POLL_INTERVAL_SECONDS, Wait
+from airflow_provider_workflows.api.polling import MAX_POLL_INTERVAL_SECONDS, Wait
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
 
 log = logging.getLogger(__name__)
 
-#: Looks that are due within this many seconds of each other go out together: waking up costs as much as a look.
+#: Polls that are due within this many seconds of each other go out together: waking up costs as much as a poll.
 TOGETHER_SECONDS = 0.25
 #: The connection is looked up anew after this many seconds, so that a rotated secret is picked up.
 CONNECTION_SECONDS = 300.0
 #: And after a rejected key, at most this often.
 REJECTED_SECONDS = 30.0
-#: Failing looks are logged this often at most, for all waits together.
+#: Failing polls are logged this often at most, for all waits together.
 WARNING_SECONDS = 60.0
 #: How long the look that is due at a deadline may take before the wait ends without it.
-LAST_LOOK_SECONDS = 2.0
-ONLY_LOOK_SECONDS = 15.0
-#: After a look-up of the connection that failed, the next is made after so many seconds.
-LOOK_UP_AGAIN_SECONDS = 2.0
-#: How long a look-up of the connection may take, in seconds.
-LOOK_UP_SECONDS = 30.0
+LAST_POLL_SECONDS = 2.0
+OVERDUE_POLL_SECONDS = 15.0
+#: After a lookup of the connection that failed, the next is made after so many seconds.
+FAILED_LOOKUP_RETRY_SECONDS = 2.0
+#: How long a lookup of the connection may take, in seconds.
+LOOKUP_TIMEOUT_SECONDS = 30.0
 
 Event = dict[str, object]
 OnEnd: TypeAlias = "Callable[[Wait, Event], None]"
@@ -65,13 +65,13 @@ class _Watch:
     endpoint: Endpoint[Workflow] | None = None
     waiters: tuple[Waiter, ...] = ()
     due: float = math.inf
-    looking: bool = False
+    polling: bool = False
 
 
 class Poller:
-    """Looks at workflows for whoever waits for them: one pool, one token, one timetable.
+    """Polls at workflows for whoever waits for them: one pool, one token, one schedule.
 
-    A heap holds the next look at each workflow, and a bounded number of tasks work off what is due. It begins
+    A heap holds the next polls each workflow, and a bounded number of tasks work off what is due. It begins
     with the first who waits, and closes its connections when the last one has left.
 
     :param workflows_conn_id: id of the connection
@@ -91,9 +91,9 @@ class Poller:
         self._working = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: AsyncWorkflowsClient | None = None
-        self._look_up_at = 0.0
-        self._look_up_failure: errors.WorkflowsError = errors.ServiceUnavailable("Not looked up yet.")
-        self._looking_up = asyncio.Lock()
+        self._lookup_at = 0.0
+        self._lookup_failure: errors.WorkflowsError = errors.ServiceUnavailable("Not looked up yet.")
+        self._lookup_slots = asyncio.Lock()
         self._paused_until = 0.0
         self._limited = 0
         self._next_slot = 0.0
@@ -140,7 +140,7 @@ class Poller:
             self.forget(waiter)
 
     def watch(self, wait: Wait, on_end: OnEnd) -> Waiter:
-        """Look at the workflow of ``wait`` until the wait ends, then call ``on_end`` with it and its event.
+        """Poll the workflow of ``wait`` until the wait ends, then call ``on_end`` with it and its event.
 
         :return: what ``forget`` takes, to end the wait before
         """
@@ -152,11 +152,11 @@ class Poller:
         if wait.deadline is not None:
             # The look that is due at the deadline should end the wait. It may hang, or be kept back.
             seconds = wait.seconds_left(time.time())
-            # A deadline that passed while no triggerer ran leaves time for a connection, a token and a look.
-            seconds += LAST_LOOK_SECONDS if seconds > 0 else ONLY_LOOK_SECONDS
+            # A deadline that passed while no triggerer ran leaves time for a connection, a token and a poll.
+            seconds += LAST_POLL_SECONDS if seconds > 0 else OVERDUE_POLL_SECONDS
             waiter.deadline = self._loop.call_later(seconds, lambda: self._end(waiter, wait.timed_out()))
-        first_look = time.time() if wait.first_look is None else wait.first_look
-        self._schedule(watch, max(0.0, min(first_look - time.time(), wait.seconds_left(time.time()))))
+        first_poll = time.time() if wait.first_poll is None else wait.first_poll
+        self._schedule(watch, max(0.0, min(first_poll - time.time(), wait.seconds_left(time.time()))))
         return waiter
 
     def forget(self, waiter: Waiter) -> None:
@@ -206,7 +206,7 @@ class Poller:
         """Have a look at ``watch`` in so many seconds, unless one is due earlier."""
         moment = self._loop.time() + seconds
         due = math.ceil(moment / TOGETHER_SECONDS) * TOGETHER_SECONDS if seconds else moment
-        if watch.looking or due >= watch.due:
+        if watch.polling or due >= watch.due:
             return
         watch.due = due
         heapq.heappush(self._heap, (due, next(self._order), watch))
@@ -220,9 +220,9 @@ class Poller:
         self._timer = self._loop.call_at(moment, self._release)
 
     def _release(self) -> None:
-        """Start as many tasks as may look at once, each with a look that is due."""
+        """Start as many tasks as may look at once, each with a poll that is due."""
         self._timer = None
-        # The first look brings the connection, and with it what it allows.
+        # The first poll brings the connection, and with it what it allows.
         most = POOL_SIZE if self._client is not None else 1
         while self._working < most and (watch := self._next()) is not None:
             self._working += 1
@@ -234,13 +234,13 @@ class Poller:
         """Return the next workflow to look at now, or see to being woken when there is one."""
         now = self._loop.time()
         while self._heap and self._heap[0][0] <= now:
-            # Asked right before each look, so that a pause holds for all that had been due before it.
+            # Asked right before each poll, so that a pause holds for all that had been due before it.
             if (allowed_at := self._allowed_at(now)) > now:
                 self._set_timer(allowed_at)
                 return None
             due, _, watch = heapq.heappop(self._heap)
-            if watch.due == due and watch.waiters and not watch.looking:
-                watch.due, watch.looking = math.inf, True
+            if watch.due == due and watch.waiters and not watch.polling:
+                watch.due, watch.polling = math.inf, True
                 self._take_slot(now)
                 return watch
         if self._heap:
@@ -259,15 +259,15 @@ class Poller:
         watch: _Watch | None = first
         try:
             while watch is not None:
-                await self._look(watch)
+                await self._poll_once(watch)
                 watch = self._next()
         finally:
             self._working -= 1
 
-    async def _look(self, watch: _Watch) -> None:
+    async def _poll_once(self, watch: _Watch) -> None:
         try:
             client = self._client
-            if client is None or self._loop.time() >= self._look_up_at:
+            if client is None or self._loop.time() >= self._lookup_at:
                 client = await self._current_client()
             if watch.endpoint is None:
                 watch.endpoint = endpoints.read_workflow(watch.workflow_id)
@@ -275,37 +275,37 @@ class Poller:
         except errors.WorkflowsError as error:
             self._failed(watch, error)
         except Exception as error:
-            log.exception("Looking at workflow %s failed.", watch.workflow_id)
+            log.exception("Polling workflow %s failed.", watch.workflow_id)
             self._failed(watch, errors.ServiceUnavailable(f"Looking failed: {type(error).__name__}."))
         else:
-            self._looked(watch, status, client)
+            self._record_status(watch, status, client)
         finally:
-            watch.looking = False
+            watch.polling = False
             now = time.time()
             pauses = [waiter.wait.pause(now) for waiter in watch.waiters]
             if pauses:
                 self._schedule(watch, max(min(pauses), _SHORTEST_PAUSE_SECONDS))
 
-    def _looked(self, watch: _Watch, status: str, client: AsyncWorkflowsClient) -> None:
+    def _record_status(self, watch: _Watch, status: str, client: AsyncWorkflowsClient) -> None:
         self._limited = 0
         now = time.time()
         for waiter in watch.waiters:
-            self._end(waiter, waiter.wait.looked(status, client.settings.statuses, now))
+            self._end(waiter, waiter.wait.record_status(status, client.settings.statuses, now))
 
     def _failed(self, watch: _Watch, error: errors.WorkflowsError) -> None:
         if isinstance(error, errors.RateLimited):
-            # Looks that were under way together are refused together, and count once.
+            # Polls that were under way together are refused together, and count once.
             self._limited += self._loop.time() >= self._paused_until
             pause = pause_before(self._limited + 1, error.retry_after, lambda: 1.0)
             # Whoever waits has a budget of its own: after so long it is worth asking again.
             pause = min(pause, MAX_POLL_INTERVAL_SECONDS)
             self._paused_until = max(self._paused_until, self._loop.time() + pause)
         if isinstance(error, errors.AuthenticationFailed):
-            self._look_up_at = min(self._look_up_at, self._loop.time() + REJECTED_SECONDS)
+            self._lookup_at = min(self._lookup_at, self._loop.time() + REJECTED_SECONDS)
         self._failures += 1
         if self._loop.time() >= self._warn_at:
             log.warning(
-                "Connection %s: %d looks have failed since the last such line, the latest so: %s",
+                "Connection %s: %d polls have failed since the last such line, the latest so: %s",
                 self._hook.workflows_conn_id,
                 self._failures,
                 error,
@@ -313,39 +313,39 @@ class Poller:
             self._failures, self._warn_at = 0, self._loop.time() + WARNING_SECONDS
         now = time.time()
         for waiter in watch.waiters:
-            self._end(waiter, waiter.wait.failed(error, now))
+            self._end(waiter, waiter.wait.record_error(error, now))
 
     async def _current_client(self) -> AsyncWorkflowsClient:
-        async with self._looking_up:
-            if self._loop.time() >= self._look_up_at:
-                await self._look_up()
+        async with self._lookup_slots:
+            if self._loop.time() >= self._lookup_at:
+                await self._lookup()
         if self._client is None:
-            raise copy.copy(self._look_up_failure)
+            raise copy.copy(self._lookup_failure)
         return self._client
 
-    async def _look_up(self) -> None:
-        # The moment is set first: when the look-up fails, the next is not made for every look.
-        self._look_up_at = self._loop.time() + LOOK_UP_AGAIN_SECONDS
+    async def _lookup(self) -> None:
+        # The moment is set first: when the lookup fails, the next is not made for every look.
+        self._lookup_at = self._loop.time() + FAILED_LOOKUP_RETRY_SECONDS
         try:
-            settings = await asyncio.wait_for(self._hook.aget_settings(), LOOK_UP_SECONDS)
+            settings = await asyncio.wait_for(self._hook.aget_settings(), LOOKUP_TIMEOUT_SECONDS)
         except errors.InvalidInput as error:
-            self._look_up_failure = error
+            self._lookup_failure = error
         except Exception as error:  # noqa: BLE001  (Airflow says "not found" also when it could not be asked)
-            self._look_up_failure = errors.ServiceUnavailable(
+            self._lookup_failure = errors.ServiceUnavailable(
                 f"The connection {self._hook.workflows_conn_id} could not be looked up: {error}"
             )
         else:
             self._use(settings)
             return
-        log.warning("%s", self._look_up_failure)
+        log.warning("%s", self._lookup_failure)
 
     def _use(self, settings: Settings) -> None:
         if self._closed:
-            self._look_up_failure = errors.ServiceUnavailable("Nobody waits any more.")
+            self._lookup_failure = errors.ServiceUnavailable("Nobody waits any more.")
             return
-        # The wait has a budget and a timetable for what goes wrong: each look is one try.
+        # The wait has a budget and a schedule for what goes wrong: each poll is one try.
         settings = dataclasses.replace(settings, tries=1)
-        self._look_up_at = self._loop.time() + CONNECTION_SECONDS
+        self._lookup_at = self._loop.time() + CONNECTION_SECONDS
         if self._client is not None and self._client.settings == settings:
             return
         before, self._client = self._client, AsyncWorkflowsClient(settings, shared_tokens(settings))
@@ -357,7 +357,7 @@ class Poller:
             self._loop.call_soon(self._release)
 
 
-#: A look that found nothing is not repeated at once, whatever the timetable says.
+#: A look that found nothing is not repeated at once, whatever the schedule says.
 _SHORTEST_PAUSE_SECONDS = 0.01
 
 _background: set[asyncio.Task[None]] = set()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.configuration import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_workflows.api.waiting import (
+from airflow_provider_workflows.api.polling import (
     ERROR_BUDGET_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
-    Timetable,
+    PollSchedule,
     Wait,
 )
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
@@ -60,8 +60,8 @@ class WorkflowStatusTrigger(BaseTrigger):
     :param not_before: when to fire at the earliest, in seconds since the epoch; None for at once
     :param poll_interval: seconds between two looks at least
     :param max_poll_interval: seconds between two looks at most
-    :param error_budget: seconds for which failing looks are borne
-    :param webhooks: whether the service tells when the workflow has ended: then it is looked at once the trigger
+    :param error_budget: seconds for which failing polls are borne
+    :param webhooks: whether the service tells when the workflow has ended: then it is polled once the trigger
         may fire, and after that every ``max_poll_interval``, in case a webhook is lost
     """
 
@@ -98,8 +98,8 @@ class WorkflowStatusTrigger(BaseTrigger):
             started=wait.started,
             deadline=wait.deadline,
             not_before=earliest_event(time.time()),
-            poll_interval=wait.timetable.poll_interval,
-            max_poll_interval=wait.timetable.max_poll_interval,
+            poll_interval=wait.schedule.poll_interval,
+            max_poll_interval=wait.schedule.max_poll_interval,
             error_budget=wait.error_budget,
             webhooks=webhooks,
         )
@@ -129,9 +129,9 @@ class WorkflowStatusTrigger(BaseTrigger):
             self.workflow_id,
             time.time() if self.started is None else self.started,
             self.deadline,
-            Timetable(self.max_poll_interval if told else self.poll_interval, self.max_poll_interval),
+            PollSchedule(self.max_poll_interval if told else self.poll_interval, self.max_poll_interval),
             self.error_budget,
-            first_look=self.not_before if told else None,
+            first_poll=self.not_before if told else None,
         )
         event = await Poller.of(self.workflows_conn_id).wait(wait)
         # Under ``dag.test()`` there is no scheduler that could be too slow.

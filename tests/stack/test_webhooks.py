@@ -32,7 +32,7 @@ COMPLETIONS = int(os.environ.get("WEBHOOK_COMPLETIONS", "10"))
 SECONDS = (15.0, 40.0)
 DOUBLED, LOST, EARLY = 1 / 3, 0.1, 0.1
 #: The trigger's, once it may fire, and the receiver's.
-LOOKS_WHEN_TOLD = 2
+POLLS_WITH_WEBHOOK = 2
 WAIT_SECONDS = 900.0
 
 
@@ -40,7 +40,7 @@ WAIT_SECONDS = 900.0
 class Waited:
     """What was waited for in one DAG run, or in one batch.
 
-    :param looks: how often each workflow was looked at, by id
+    :param looks: how often each workflow was polled, by id
     :param deliveries: how often each workflow's webhook was sent, by id
     :param failures: the logs of tasks that failed, and what Airflow has noted of them
     """
@@ -236,16 +236,16 @@ def test_every_task_ends_right_in_its_first_try(outcome: Outcome) -> None:
         assert states == {("success", 1): number}, outcome.mapped[name].failures
 
 
-def test_what_is_told_is_looked_at_twice_and_doubled_webhooks_change_nothing(outcome: Outcome) -> None:
+def test_what_is_told_is_polled_twice_and_doubled_webhooks_change_nothing(outcome: Outcome) -> None:
     told = outcome.mapped[TOLD]
     print(f"\nmapped, told:   {told}\nmapped, polled: {outcome.mapped[POLLED]}")
 
-    # An early webhook tells nothing and costs two looks, or three when it is doubled.
-    early = {name for name, looks in told.looks.items() if looks > LOOKS_WHEN_TOLD}
+    # An early webhook tells nothing and costs two polls, or three when it is doubled.
+    early = {name for name, looks in told.looks.items() if looks > POLLS_WITH_WEBHOOK}
     assert len(early) <= 2 * EARLY * RUNS
     assert all(told.deliveries[name] for name in early)
-    assert told.looks.total() <= LOOKS_WHEN_TOLD * RUNS + 3 * len(early)
-    assert told.looks.total() <= (LOOKS_WHEN_TOLD + 4 * EARLY) * RUNS
+    assert told.looks.total() <= POLLS_WITH_WEBHOOK * RUNS + 3 * len(early)
+    assert told.looks.total() <= (POLLS_WITH_WEBHOOK + 4 * EARLY) * RUNS
 
 
 def test_some_webhooks_were_doubled_and_some_lost(outcome: Outcome) -> None:
@@ -254,7 +254,7 @@ def test_some_webhooks_were_doubled_and_some_lost(outcome: Outcome) -> None:
     assert times.keys() == {0, 1, 2}
 
 
-def test_webhooks_save_looks(outcome: Outcome) -> None:
+def test_webhooks_save_polls(outcome: Outcome) -> None:
     told, polled = outcome.mapped[TOLD], outcome.mapped[POLLED]
 
     assert told.looks.total() / RUNS < 0.7 * polled.looks.total() / POLLED_RUNS
@@ -265,7 +265,7 @@ def test_a_batch_is_told_as_well(outcome: Outcome) -> None:
     print(f"\nbatch, told:   {told}\nbatch, polled: {polled}")
 
     assert outcome.rows == {TOLD: ["succeeded"] * ROWS, POLLED: ["succeeded"] * ROWS}
-    assert told.looks.total() <= LOOKS_WHEN_TOLD * ROWS
+    assert told.looks.total() <= POLLS_WITH_WEBHOOK * ROWS
     assert told.looks.total() < 0.7 * polled.looks.total()
 
 

@@ -70,7 +70,7 @@ def test_a_run_is_an_event_of_its_definition_and_of_the_outlets(
     assert events_of(context) == {"results": [extra], definition(definition_id, sandbox.url).uri: [extra]}
 
 
-def test_a_run_that_ended_before_the_first_look_is_an_event_too(
+def test_a_run_that_ended_before_the_first_poll_is_an_event_too(
     sandbox: Sandbox, context: dict[str, Any]
 ) -> None:
     definition_id, *_ = ran(sandbox, context, definition_id=sandbox.define(seconds=0.0), deferrable=True)

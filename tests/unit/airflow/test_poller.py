@@ -23,7 +23,7 @@ import pytest
 import requests
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings
-from airflow_provider_workflows.api.waiting import Timetable, Wait
+from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.triggers import poller as poller_module
@@ -31,7 +31,7 @@ from airflow_provider_workflows.triggers.poller import Event, Poller
 
 CONNECTION = "workflows_default"
 STATUS_CALL = "GET /workflows/{workflowId}"
-OFTEN = Timetable(0.05, 0.05)
+OFTEN = PollSchedule(0.05, 0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,7 @@ def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def look_ups(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
+def lookups(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
     """Counts how often each connection is looked up."""
     counted: collections.Counter[str] = collections.Counter()
     look_up = WorkflowsHook.aget_settings
@@ -65,13 +65,13 @@ def workflows(sandbox: Sandbox, number: int, **definition: Any) -> list[str]:
 
 
 async def wait_for(workflow_id: str, **arguments: Any) -> Event:
-    wait = Wait(workflow_id, **{"timetable": OFTEN, **arguments})
+    wait = Wait(workflow_id, **{"schedule": OFTEN, **arguments})
     return await asyncio.wait_for(Poller.of(CONNECTION).wait(wait), 30)
 
 
 class TestSharing:
     async def test_a_thousand_waits_take_the_pool_s_connections_one_token_and_one_look_up(
-        self, sandbox: Sandbox, look_ups: collections.Counter[str]
+        self, sandbox: Sandbox, lookups: collections.Counter[str]
     ) -> None:
         ids = workflows(sandbox, 1000, seconds=1.0)
 
@@ -80,15 +80,15 @@ class TestSharing:
         assert events == [{"status": "COMPLETED"}] * 1000
         assert sandbox.counts.requests["POST /auth/authorize"] <= 1
         assert sandbox.counts.total_connections <= 33
-        assert look_ups == {CONNECTION: 1}
+        assert lookups == {CONNECTION: 1}
 
-    async def test_tasks_that_wait_for_the_same_workflow_share_its_looks(self, sandbox: Sandbox) -> None:
+    async def test_tasks_that_wait_for_the_same_workflow_share_its_polls(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=1.0)
 
         events = await asyncio.gather(*[wait_for(workflow_id) for _ in range(50)])
 
         assert events == [{"status": "COMPLETED"}] * 50
-        # At most one look each 0.25 seconds, the first and the last beside.
+        # At most one poll each 0.25 seconds, the first and the last beside.
         assert sandbox.counts.requests[STATUS_CALL] <= 8
 
     async def test_each_who_waits_has_a_deadline_of_its_own(self, sandbox: Sandbox) -> None:
@@ -101,7 +101,7 @@ class TestSharing:
         assert early == {"status": "RUNNING", "timed_out": True}
         assert late == {"status": "COMPLETED"}
 
-    async def test_looks_that_are_due_together_go_out_together(self, sandbox: Sandbox) -> None:
+    async def test_polls_that_are_due_together_go_out_together(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 20, seconds=600)
         woken = 0
         release = Poller._release
@@ -113,11 +113,11 @@ class TestSharing:
 
         poller = Poller.of(CONNECTION)
         poller._release = counting.__get__(poller)  # type: ignore[method-assign]
-        timetable = Timetable(0.5, 0.5)
+        schedule = PollSchedule(0.5, 0.5)
 
         tasks = []
         for workflow_id in ids:
-            tasks.append(asyncio.ensure_future(wait_for(workflow_id, timetable=timetable)))
+            tasks.append(asyncio.ensure_future(wait_for(workflow_id, schedule=schedule)))
             await asyncio.sleep(0.011)
         woken = 0
         sandbox.counts.reset()
@@ -155,9 +155,9 @@ class TestLife:
         assert await wait_for(first) == {"status": "COMPLETED"}
         assert await wait_for(second) == {"status": "COMPLETED"}
 
-    async def test_does_nothing_for_a_waiting_run_between_its_looks(self, sandbox: Sandbox) -> None:
+    async def test_does_nothing_for_a_waiting_run_between_its_polls(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 50, seconds=600)
-        tasks = [asyncio.ensure_future(wait_for(one, timetable=Timetable(60, 60))) for one in ids]
+        tasks = [asyncio.ensure_future(wait_for(one, schedule=PollSchedule(60, 60))) for one in ids]
 
         await asyncio.sleep(1)
         seen = sandbox.counts.requests[STATUS_CALL]
@@ -271,7 +271,7 @@ class TestTrouble:
 
         assert seen == 0
 
-    async def test_429_at_the_first_looks_stops_those_that_are_due_too(self, sandbox: Sandbox) -> None:
+    async def test_429_at_the_first_polls_stops_those_that_are_due_too(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 300, seconds=600)
         sandbox.fault("rate_limited", retry_after=30, path="/workflows/{workflowId}")
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
@@ -292,7 +292,7 @@ class TestTrouble:
 
         assert event["timed_out"]
 
-    async def test_a_wait_ends_at_its_deadline_while_a_look_hangs(self, sandbox: Sandbox) -> None:
+    async def test_a_wait_ends_at_its_deadline_while_a_poll_hangs(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=600)
         sandbox.fault("latency", seconds=20, path="/workflows/{workflowId}")
 
@@ -302,7 +302,7 @@ class TestTrouble:
 
 
 class TestBounds:
-    async def test_no_more_looks_are_under_way_than_the_pool_has_connections(self, sandbox: Sandbox) -> None:
+    async def test_no_more_polls_are_under_way_than_the_pool_has_connections(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 200, seconds=0.0)
         sandbox.fault("latency", seconds=0.1, path="/workflows/{workflowId}")
 
@@ -331,7 +331,7 @@ class TestConnection:
         self,
         sandbox: Sandbox,
         monkeypatch: pytest.MonkeyPatch,
-        look_ups: collections.Counter[str],
+        lookups: collections.Counter[str],
     ) -> None:
         monkeypatch.setattr(poller_module, "REJECTED_SECONDS", 0.1)
         monkeypatch.setenv(
@@ -346,10 +346,10 @@ class TestConnection:
         monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", sandbox.connection_json)
 
         assert await task == {"status": "COMPLETED"}
-        assert look_ups[CONNECTION] >= 2
+        assert lookups[CONNECTION] >= 2
 
     async def test_that_cannot_be_looked_up_is_not_looked_up_for_each_who_waits(
-        self, monkeypatch: pytest.MonkeyPatch, look_ups: collections.Counter[str]
+        self, monkeypatch: pytest.MonkeyPatch, lookups: collections.Counter[str]
     ) -> None:
         # As Airflow says when its API server could not be asked.
         monkeypatch.delenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT")
@@ -360,7 +360,7 @@ class TestConnection:
         await end(tasks)
 
         assert ended == []
-        assert 1 <= look_ups[CONNECTION] <= 3
+        assert 1 <= lookups[CONNECTION] <= 3
 
     async def test_that_is_gone_while_waiting_does_not_end_the_wait(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

@@ -98,8 +98,8 @@ def started(sandbox: Sandbox, **definition: Any) -> str:
     return workflow.id
 
 
-def forbid_from_the_second_look(sandbox: Sandbox) -> None:
-    """Response 403 once a first look has been answered."""
+def forbid_from_the_second_poll(sandbox: Sandbox) -> None:
+    """Response 403 once a first poll has been answered."""
 
     def forbid() -> None:
         while not sandbox.counts.requests[STATUS_CALL]:
@@ -173,7 +173,7 @@ class TestErrors:
         self, wait: Wait, sandbox: Sandbox, soft_fail: bool
     ) -> None:
         workflow_id = started(sandbox, seconds=600)
-        forbid_from_the_second_look(sandbox)
+        forbid_from_the_second_poll(sandbox)
 
         with pytest.raises(errors.PermissionDenied) as raised:
             wait(workflow_id=workflow_id, soft_fail=soft_fail)
@@ -182,7 +182,7 @@ class TestErrors:
 
     def test_an_error_while_waiting_skips_with_never_fail(self, wait: Wait, sandbox: Sandbox) -> None:
         workflow_id = started(sandbox, seconds=600)
-        forbid_from_the_second_look(sandbox)
+        forbid_from_the_second_poll(sandbox)
 
         with pytest.raises(AirflowSkipException):
             wait(workflow_id=workflow_id, never_fail=True)
@@ -215,7 +215,7 @@ class TestTrigger:
         assert {type(value) for value in fields.values()} <= {str, float, bool, type(None)}
         assert import_string(path)(**fields).serialize() == (path, fields)
 
-    async def test_uses_one_connection_for_all_its_looks(
+    async def test_uses_one_connection_for_all_its_polls(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in sandbox.environment.items():

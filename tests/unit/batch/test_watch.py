@@ -17,7 +17,7 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import Statuses
-from airflow_provider_workflows.api.waiting import Timetable
+from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.sandbox import Sandbox
@@ -81,7 +81,7 @@ class Runs:
             "workflows_default",
             counts={},
             deadline=None,
-            timetable=Timetable(0.02, 0.02),
+            schedule=PollSchedule(0.02, 0.02),
             error_budget=60.0,
             publish=publish,
             log=logging.getLogger(__name__),
@@ -115,7 +115,7 @@ class TestEvent:
         assert await runs.event() == {"ended": 30, "running": 0, "timed_out": False}
         assert runs.outcomes == {SUCCEEDED: 20, FAILED: 10}
 
-    async def test_takes_one_look_at_each_run_that_has_ended(self, runs: Runs, sandbox: Sandbox) -> None:
+    async def test_takes_one_poll_at_each_run_that_has_ended(self, runs: Runs, sandbox: Sandbox) -> None:
         runs.start(30, seconds=0.0)
 
         await runs.event()
@@ -184,7 +184,7 @@ class TestFailures:
         assert runs.outcomes == {SUCCEEDED: 5}
         assert all(state.error is None for state in runs.states.values())
 
-    async def test_a_run_that_the_service_does_not_know_has_failed_after_one_look(
+    async def test_a_run_that_the_service_does_not_know_has_failed_after_one_poll(
         self, runs: Runs, sandbox: Sandbox
     ) -> None:
         runs.start(3, seconds=0.0)
@@ -245,7 +245,7 @@ class TestTakingOver:
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
-    async def test_what_has_ended_and_was_written_is_not_looked_at_again(
+    async def test_what_has_ended_and_was_written_is_not_polled_again(
         self, runs: Runs, sandbox: Sandbox, often_written: None
     ) -> None:
         ended = runs.start(10, seconds=0.0)
@@ -261,7 +261,7 @@ class TestTakingOver:
         assert not looked_at & set(ended)
         assert runs.outcomes == {SUCCEEDED: 15}
 
-    async def test_what_was_not_yet_written_is_looked_at_again(self, runs: Runs, sandbox: Sandbox) -> None:
+    async def test_what_was_not_yet_written_is_polled_again(self, runs: Runs, sandbox: Sandbox) -> None:
         runs.start(10, seconds=0.0)
         runs.start(1, seconds=0.5)
         await self.killed(runs, after=0.3)

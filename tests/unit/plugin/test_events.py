@@ -167,7 +167,7 @@ async def test_a_delivery_of_no_known_workflow_is_asked_about_a_few_times_and_lo
     assert "Kowalska" not in caplog.text
 
 
-async def test_a_workflow_whose_end_the_service_tells_early_is_looked_at_once_more(
+async def test_a_workflow_whose_end_the_service_tells_early_is_polled_once_more(
     api: Api, database: Database, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.6)
@@ -177,7 +177,7 @@ async def test_a_workflow_whose_end_the_service_tells_early_is_looked_at_once_mo
     assert api.asked[1] == 2
 
 
-async def test_few_are_looked_at_again_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_few_are_polled_again_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.5)
     monkeypatch.setattr(endpoint, "AGAIN_AT_ONCE", 5)
     running = [api.run(seconds=60.0) for _ in range(30)]
@@ -186,7 +186,7 @@ async def test_few_are_looked_at_again_at_a_time(api: Api, monkeypatch: pytest.M
     assert not api.endpoint._again
 
 
-async def test_copies_of_an_early_delivery_are_looked_at_once_more_together(
+async def test_copies_of_an_early_delivery_are_polled_once_more_together(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.3)
@@ -196,7 +196,7 @@ async def test_copies_of_an_early_delivery_are_looked_at_once_more_together(
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "AWAITING"])
-async def test_an_update_of_a_workflow_that_goes_on_costs_one_look(api: Api, status: str) -> None:
+async def test_an_update_of_a_workflow_that_goes_on_costs_one_poll(api: Api, status: str) -> None:
     assert await api.tell(api.run(seconds=60.0), status=status) == 204
     assert api.asked[1] == 1
 
@@ -206,7 +206,7 @@ async def test_an_update_of_a_workflow_that_goes_on_costs_one_look(api: Api, sta
     [{}, {"status": "COMPLETED"}, {"status": "completed"}, {"status": "OPEN", "case": {"status": "FAILED"}}],
     ids=str,
 )
-async def test_a_delivery_that_may_tell_of_an_end_costs_two_looks(api: Api, fields: dict[str, Any]) -> None:
+async def test_a_delivery_that_may_tell_of_an_end_costs_two_polls(api: Api, fields: dict[str, Any]) -> None:
     assert await api.tell(api.run(seconds=60.0), **fields) == 204
     assert api.asked[1] == 2
 

@@ -157,7 +157,7 @@ async def test_a_connection_that_takes_webhooks_is_not_kept_out_by_ids_that_are_
 ) -> None:
     assert (await api.post(b"{}")).status_code == 204
     api._endpoints._known[CONN_ID].until = 0.0
-    monkeypatch.setattr(endpoints, "LOOK_UPS_WAITING", 0)
+    monkeypatch.setattr(endpoints, "MAX_QUEUED_LOOKUPS", 0)
     assert (await api.post(b"{}", conn_id="invented")).status_code == 503
     assert (await api.post(b"{}")).status_code == 204
 
@@ -173,7 +173,7 @@ async def test_the_response_comes_in_time_whatever_takes_long(
     assert time.monotonic() - started < 1.5
 
 
-async def test_a_workflow_that_goes_on_is_not_looked_at_again_where_the_response_would_be_late(
+async def test_a_workflow_that_goes_on_is_not_polled_again_where_the_response_would_be_late(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow_id = api.run(seconds=60.0)

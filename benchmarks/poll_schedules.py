@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from airflow_provider_workflows.api.waiting import Timetable
+from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.triggers.poller import TOGETHER_SECONDS
 
 #: Seconds between two polls by default: ``DbtCloudRunJobOperator``'s and ``DatabricksRunNowOperator``'s.
@@ -30,7 +30,7 @@ class Rule:
     together: float = 0.0
 
 
-OURS = Rule(lambda age, chance: Timetable().interval(age, math.inf, chance), TOGETHER_SECONDS)
+OURS = Rule(lambda age, chance: PollSchedule().interval(age, math.inf, chance), TOGETHER_SECONDS)
 DBT = Rule(lambda _age, _chance: DBT_SECONDS)
 DATABRICKS = Rule(lambda _age, _chance: DATABRICKS_SECONDS)
 

@@ -1,39 +1,39 @@
-"""When a run is looked at again, and what a look means."""
+"""When a run is polled again, and what a poll means."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_provider_workflows.api import Statuses, errors
-from airflow_provider_workflows.api.waiting import DeadlineReached, Timetable, Wait, is_borne, success
+from airflow_provider_workflows.api.polling import DeadlineReached, PollSchedule, Wait, is_retryable, success
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
 BEGIN = 1_700_000_000.0
 HOUR = 3600.0
 
 
-def looks_and_lateness(length: float, timetable: Timetable, chance: float) -> tuple[int, float]:
-    """Return how often a run of so many seconds is looked at, and how late its end is seen."""
+def polls_and_lateness(length: float, schedule: PollSchedule, chance: float) -> tuple[int, float]:
+    """Return how often a run of so many seconds is polled, and how late its end is seen."""
     age, looks = 0.0, 1
     while age < length:
-        age += timetable.interval(age, float("inf"), chance)
+        age += schedule.interval(age, float("inf"), chance)
         looks += 1
     return looks, age - length
 
 
-class TestTimetable:
+class TestPollSchedule:
     @pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
-    def test_looks_at_a_run_of_an_hour_fewer_than_40_times_and_a_tenth_late_at_most(
+    def test_polls_at_a_run_of_an_hour_fewer_than_40_times_and_a_tenth_late_at_most(
         self, chance: float
     ) -> None:
-        looks, lateness = looks_and_lateness(HOUR, Timetable(), chance)
+        looks, lateness = polls_and_lateness(HOUR, PollSchedule(), chance)
 
         assert looks < 40
         assert lateness <= HOUR / 10
 
     @pytest.mark.parametrize("length", [1, 10, 60, 600, HOUR, 24 * HOUR, 7 * 24 * HOUR])
     def test_is_late_by_a_fifth_five_seconds_or_five_minutes_at_most(self, length: float) -> None:
-        _, lateness = looks_and_lateness(length, Timetable(), 0.0)
+        _, lateness = polls_and_lateness(length, PollSchedule(), 0.0)
 
         assert lateness <= min(max(length / 5, 5), 300)
 
@@ -53,17 +53,17 @@ class TestTimetable:
     def test_follows_the_age_within_bounds_up_to_the_deadline(
         self, age: float, seconds_left: float, chance: float, interval: float
     ) -> None:
-        assert Timetable().interval(age, seconds_left, chance) == pytest.approx(interval)
+        assert PollSchedule().interval(age, seconds_left, chance) == pytest.approx(interval)
 
     def test_is_a_fixed_interval_when_both_bounds_are_alike(self) -> None:
-        intervals = {Timetable(30, 30).interval(age, float("inf"), 0.7) for age in (0, 100, 10**6)}
+        intervals = {PollSchedule(30, 30).interval(age, float("inf"), 0.7) for age in (0, 100, 10**6)}
 
         assert intervals == {30}
 
     @pytest.mark.parametrize("bounds", [(0, 10), (-1, 10), (10, 5), (float("nan"), 5)])
     def test_refuses_bounds_that_cannot_be_right(self, bounds: tuple[float, float]) -> None:
         with pytest.raises(errors.InvalidInput, match="poll_interval"):
-            Timetable(*bounds)
+            PollSchedule(*bounds)
 
 
 def wait_of(**arguments: float) -> Wait:
@@ -76,53 +76,58 @@ UNAVAILABLE = errors.ServiceUnavailable("no response")
 class TestWait:
     @pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
     def test_ends_with_a_final_status(self, status: str) -> None:
-        assert wait_of().looked(status, Statuses(), BEGIN) == {"status": status}
+        assert wait_of().record_status(status, Statuses(), BEGIN) == {"status": status}
 
     def test_goes_on_while_the_status_is_pending(self) -> None:
-        assert wait_of().looked("RUNNING", Statuses(), BEGIN) is None
+        assert wait_of().record_status("RUNNING", Statuses(), BEGIN) is None
 
     def test_ends_at_the_deadline_with_the_last_status(self) -> None:
         wait = wait_of(deadline=BEGIN + 60)
 
-        assert wait.looked("RUNNING", Statuses(), BEGIN + 59) is None
-        assert wait.looked("RUNNING", Statuses(), BEGIN + 60) == {"status": "RUNNING", "timed_out": True}
+        assert wait.record_status("RUNNING", Statuses(), BEGIN + 59) is None
+        assert wait.record_status("RUNNING", Statuses(), BEGIN + 60) == {
+            "status": "RUNNING",
+            "timed_out": True,
+        }
 
-    def test_ends_at_the_deadline_while_looks_fail(self) -> None:
+    def test_ends_at_the_deadline_while_polls_fail(self) -> None:
         wait = wait_of(deadline=BEGIN + 60)
-        wait.looked("RUNNING", Statuses(), BEGIN)
+        wait.record_status("RUNNING", Statuses(), BEGIN)
 
-        assert wait.failed(UNAVAILABLE, BEGIN + 60) == {"status": "RUNNING", "timed_out": True}
+        assert wait.record_error(UNAVAILABLE, BEGIN + 60) == {"status": "RUNNING", "timed_out": True}
 
     def test_prefers_a_final_status_that_is_seen_at_the_deadline(self) -> None:
-        assert wait_of(deadline=BEGIN).looked("COMPLETED", Statuses(), BEGIN) == {"status": "COMPLETED"}
+        assert wait_of(deadline=BEGIN).record_status("COMPLETED", Statuses(), BEGIN) == {
+            "status": "COMPLETED"
+        }
 
-    def test_bears_failing_looks_for_a_budget_of_time(self) -> None:
+    def test_bears_failing_polls_for_a_budget_of_time(self) -> None:
         wait = wait_of(error_budget=100)
 
-        assert wait.failed(UNAVAILABLE, BEGIN + 10) is None
-        assert wait.failed(UNAVAILABLE, BEGIN + 109) is None
-        assert wait.failed(UNAVAILABLE, BEGIN + 110) == {"error": UNAVAILABLE.facts()}
+        assert wait.record_error(UNAVAILABLE, BEGIN + 10) is None
+        assert wait.record_error(UNAVAILABLE, BEGIN + 109) is None
+        assert wait.record_error(UNAVAILABLE, BEGIN + 110) == {"error": UNAVAILABLE.facts()}
 
-    def test_counts_the_budget_anew_after_a_look_that_succeeded(self) -> None:
+    def test_counts_the_budget_anew_after_a_poll_that_succeeded(self) -> None:
         wait = wait_of(error_budget=100)
-        wait.failed(UNAVAILABLE, BEGIN)
-        wait.looked("RUNNING", Statuses(), BEGIN + 50)
+        wait.record_error(UNAVAILABLE, BEGIN)
+        wait.record_status("RUNNING", Statuses(), BEGIN + 50)
 
-        assert wait.failed(UNAVAILABLE, BEGIN + 140) is None
+        assert wait.record_error(UNAVAILABLE, BEGIN + 140) is None
 
-    def test_looks_again_sooner_while_looks_fail_and_less_and_less_often(self) -> None:
+    def test_polls_again_sooner_while_looks_fail_and_less_and_less_often(self) -> None:
         wait = wait_of()
         pauses = []
         for _ in range(4):
-            wait.failed(UNAVAILABLE, BEGIN + HOUR)
+            wait.record_error(UNAVAILABLE, BEGIN + HOUR)
             pauses.append(wait.pause(BEGIN + HOUR))
 
         assert pauses == [5, 10, 20, 40]
 
-    def test_looks_when_the_budget_ends(self) -> None:
+    def test_polls_when_the_budget_ends(self) -> None:
         wait = wait_of(error_budget=7)
-        wait.failed(UNAVAILABLE, BEGIN)
-        wait.failed(UNAVAILABLE, BEGIN + 5)
+        wait.record_error(UNAVAILABLE, BEGIN)
+        wait.record_error(UNAVAILABLE, BEGIN + 5)
 
         assert wait.pause(BEGIN + 5) == 2
 
@@ -144,7 +149,7 @@ class TestWait:
         ids=lambda value: type(value).__name__,
     )
     def test_bears_all_but_permanent_responses(self, error: errors.WorkflowsError, borne: bool) -> None:
-        assert is_borne(error) is borne
+        assert is_retryable(error) is borne
 
 
 class TestSuccess:

@@ -1,7 +1,7 @@
-"""When to look at a run again, and what a look means: decided once, for every way of waiting.
+"""When to polls a run again, and what a poll means: decided once, for every way of waiting.
 
 The triggerer's poller and a worker that waits go by the same rules, which know nothing of Airflow and, but for
-``wait_with``, neither wait nor ask.
+``poll_until_done``, neither wait nor ask.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.client import WorkflowsClient
 from airflow_provider_workflows.api.status import Outcome, Statuses
 
-#: The next look is due after this part of the run's age. At a fifth, with the longest interval of five minutes,
-#: a run of one hour is looked at fewer than 40 times and its end is seen at most a twelfth of its length late;
+#: The next poll is due after this part of the run's age. At a fifth, with the longest interval of five minutes,
+#: a run of one hour is polled fewer than 40 times and its end is seen at most a twelfth of its length late;
 #: at a tenth it would take more than 50 looks, since between 50 seconds and 50 minutes each can only be a tenth
 #: later than the one before.
 FRACTION_OF_AGE = 0.2
@@ -30,8 +30,8 @@ ERROR_BUDGET_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
-class Timetable:
-    """When a run is looked at: at once, then after a part of its age, within bounds.
+class PollSchedule:
+    """When a run is polled: at once, then after a part of its age, within bounds.
 
     :param poll_interval: seconds between two looks at least
     :param max_poll_interval: seconds between two looks at most; the same as ``poll_interval`` for a fixed one
@@ -49,10 +49,10 @@ class Timetable:
             )
 
     def interval(self, age: float, seconds_left: float, chance: float) -> float:
-        """Return the seconds until the next look.
+        """Return the seconds until the next poll.
 
         :param age: seconds since the run began
-        :param seconds_left: seconds until the deadline, at which the last look is due
+        :param seconds_left: seconds until the deadline, at which the last poll is due
         :param chance: a random number from 0 to 1
         """
         interval = min(max(FRACTION_OF_AGE * age, self.poll_interval), self.max_poll_interval)
@@ -71,10 +71,10 @@ class Wait:
     :param workflow_id: id of the workflow
     :param started: when the run began, in seconds since the epoch
     :param deadline: when the wait ends at the latest, in seconds since the epoch; None for never
-    :param timetable: when to look
-    :param error_budget: seconds for which failing looks are borne, from the first one that failed
+    :param schedule: when to look
+    :param error_budget: seconds for which failing polls are borne, from the first one that failed
     :param chance: a random number from 0 to 1
-    :param first_look: when to look first, in seconds since the epoch; None for at once
+    :param first_poll: when to look first, in seconds since the epoch; None for at once
     :param status: the last status that was seen
     :param failing_since: when looks began to fail, in seconds since the epoch; None while they succeed
     """
@@ -82,15 +82,15 @@ class Wait:
     workflow_id: str
     started: float = field(default_factory=time.time)
     deadline: float | None = None
-    timetable: Timetable = field(default_factory=Timetable)
+    schedule: PollSchedule = field(default_factory=PollSchedule)
     error_budget: float = ERROR_BUDGET_SECONDS
     chance: Callable[[], float] = random.random
-    first_look: float | None = None
+    first_poll: float | None = None
     status: str = "not known"
     failing_since: float | None = None
     _failures: int = field(default=0, repr=False)
 
-    def looked(self, status: str, statuses: Statuses, now: float) -> dict[str, object] | None:
+    def record_status(self, status: str, statuses: Statuses, now: float) -> dict[str, object] | None:
         """Return the event when ``status``, seen at ``now``, ends the wait."""
         self.status = status
         self.failing_since, self._failures = None, 0
@@ -98,23 +98,23 @@ class Wait:
             return {"status": status}
         return self._timed_out(now)
 
-    def failed(self, error: errors.WorkflowsError, now: float) -> dict[str, object] | None:
+    def record_error(self, error: errors.WorkflowsError, now: float) -> dict[str, object] | None:
         """Return the event when ``error``, met at ``now``, ends the wait."""
         if self.failing_since is None:
             self.failing_since = now
         self._failures += 1
-        if not is_borne(error) or now - self.failing_since >= self.error_budget:
+        if not is_retryable(error) or now - self.failing_since >= self.error_budget:
             return {"error": error.facts()}
         return self._timed_out(now)
 
     def pause(self, now: float) -> float:
-        """Return the seconds until the next look, counted from ``now``."""
-        pause = self.timetable.interval(now - self.started, self.seconds_left(now), self.chance())
+        """Return the seconds until the next poll, counted from ``now``."""
+        pause = self.schedule.interval(now - self.started, self.seconds_left(now), self.chance())
         if self.failing_since is None:
             return pause
         # An outage is looked through more often than a long run, and less and less often.
-        backoff = self.timetable.poll_interval * 2.0 ** min(self._failures - 1, 10)
-        backoff = min(backoff, self.timetable.max_poll_interval, self.seconds_left(now))
+        backoff = self.schedule.poll_interval * 2.0 ** min(self._failures - 1, 10)
+        backoff = min(backoff, self.schedule.max_poll_interval, self.seconds_left(now))
         budget_left = self.failing_since + self.error_budget - now
         # A sensor with silent_fail goes on after its budget is used up, and must not do so without a pause.
         return min(backoff, budget_left) if budget_left > 0 else backoff
@@ -131,8 +131,8 @@ class Wait:
         return self.timed_out() if self.seconds_left(now) <= 0 else None
 
 
-def is_borne(error: errors.WorkflowsError) -> bool:
-    """Whether a look that failed so may succeed later: only 404, 403 and bad input never do.
+def is_retryable(error: errors.WorkflowsError) -> bool:
+    """Whether a poll that failed so may succeed later: only 404, 403 and bad input never do.
 
     A rejected key is borne, since a rotated secret may be on its way; so is a response of somebody else, such as
     a proxy's page.
@@ -140,20 +140,20 @@ def is_borne(error: errors.WorkflowsError) -> bool:
     return error.transient or isinstance(error, (errors.UnexpectedResponse, errors.AuthenticationFailed))
 
 
-def wait_with(client: WorkflowsClient, wait: Wait) -> dict[str, object]:
+def poll_until_done(client: WorkflowsClient, wait: Wait) -> dict[str, object]:
     """Look until the wait ends, sleeping in between, and return its event."""
-    while (event := look(client, wait)) is None:
+    while (event := poll_once(client, wait)) is None:
         time.sleep(wait.pause(time.time()))
     return event
 
 
-def look(client: WorkflowsClient, wait: Wait) -> dict[str, object] | None:
+def poll_once(client: WorkflowsClient, wait: Wait) -> dict[str, object] | None:
     """Look once, and return the event when that ends the wait."""
     try:
         status = client.read_workflow(wait.workflow_id).status
     except errors.WorkflowsError as error:
-        return wait.failed(error, time.time())
-    return wait.looked(status, client.settings.statuses, time.time())
+        return wait.record_error(error, time.time())
+    return wait.record_status(status, client.settings.statuses, time.time())
 
 
 class DeadlineReached(errors.WorkflowsError):
