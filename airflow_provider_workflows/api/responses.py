@@ -13,7 +13,7 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.effects import NoResponse, Response
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.models import ErrorBody, ServiceError
-from airflow_provider_workflows.api.personal import EXCERPT_BYTES, excerpt, one_line, without
+from airflow_provider_workflows.api.redaction import EXCERPT_BYTES, excerpt, one_line, redact_values
 
 #: A longer wait is not believed: it would park a task for good.
 MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
@@ -98,7 +98,7 @@ def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: f
     body = _error_body(response)
     first = body.errors[0] if body.errors else ServiceError()
     code, detail, fingerprint = (
-        one_line(_without_sent(endpoint, text or ""), 500) or None
+        one_line(_redact_sent(endpoint, text or ""), 500) or None
         for text in (first.code, first.message, body.fingerprint)
     )
     if code or detail or fingerprint:
@@ -174,8 +174,12 @@ def _to_host(location: str | None) -> str:
 
 def _shown(endpoint: Endpoint[ResponseModel], response: Response) -> str:
     # What was sent is taken out before the text is cut, for a part of a name is telling too.
-    return excerpt(_without_sent(endpoint, response.body[:EXCERPT_BYTES].decode("utf-8", errors="replace")))
+    return excerpt(_redact_sent(endpoint, response.body[:EXCERPT_BYTES].decode("utf-8", errors="replace")))
 
 
-def _without_sent(endpoint: Endpoint[ResponseModel], text: str) -> str:
-    return without(text, endpoint.body, keep=frozenset(endpoint.ids.values())) if endpoint.sensitive else text
+def _redact_sent(endpoint: Endpoint[ResponseModel], text: str) -> str:
+    return (
+        redact_values(text, endpoint.body, keep=frozenset(endpoint.ids.values()))
+        if endpoint.sensitive
+        else text
+    )

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import ApiKey
-from airflow_provider_workflows.api.personal import PersonalFields
+from airflow_provider_workflows.api.redaction import PersonalFields
 from airflow_provider_workflows.api.status import Statuses
 
 DEFAULT_HOST = "https://api.transactionlink.io"

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
-from airflow_provider_workflows.api.personal import personal_number_hash, personal_number_in
+from airflow_provider_workflows.api.redaction import personal_number_hash, personal_number_in
 from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
 from airflow_provider_workflows.batch.pace import Attempts, Pace
 from airflow_provider_workflows.batch.plan import PlannedRow

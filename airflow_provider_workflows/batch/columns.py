@@ -8,7 +8,7 @@ from typing import TypeAlias
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.personal import CASE_FIELDS, one_line
+from airflow_provider_workflows.api.redaction import CASE_FIELDS, one_line
 
 PHONE_PARTS = {"phone_country_code": "country_code", "phone_number": "number"}
 """Flat columns that together are a phone, and the part of it that each one is."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_workflows.api.personal import personal_number_hash, personal_number_in
+from airflow_provider_workflows.api.redaction import personal_number_hash, personal_number_in
 from airflow_provider_workflows.batch.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.rows import BadRow, Row
 from airflow_provider_workflows.batch.storage import replacing

@@ -19,7 +19,7 @@ from airflow_provider_workflows.api.models import (
     json_object,
     problems,
 )
-from airflow_provider_workflows.api.personal import one_line
+from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.batch.columns import PHONE_PARTS, Fields, named
 
 CELL_CHARACTERS = 100_000

@@ -13,7 +13,7 @@ from airflow.sdk.execution_time.xcom import XCom
 
 from airflow_provider_workflows.api.errors import InvalidInput, WorkflowsError
 from airflow_provider_workflows.api.models import identifier
-from airflow_provider_workflows.api.personal import one_line
+from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.links import XCOM_KEY as LINK_KEY
 from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor

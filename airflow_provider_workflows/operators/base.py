@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown
-from airflow_provider_workflows.api.personal import EVERYTHING, PersonalFields
+from airflow_provider_workflows.api.redaction import ALL_FIELDS, PersonalFields
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
@@ -58,9 +58,9 @@ class WorkflowsOperator(BaseOperator):
         try:
             return self.hook.settings.personal
         except Exception:  # noqa: BLE001  (the task's first call says what is wrong with it)
-            return EVERYTHING
+            return ALL_FIELDS
 
-    def conceal(self, *, rendered: bool) -> None:
+    def redact_arguments(self, *, rendered: bool) -> None:
         """Keep what is personal among the arguments from showing.
 
         :param rendered: whether their templates were rendered; before, it is what stands beside them
@@ -77,9 +77,9 @@ class WorkflowsOperator(BaseOperator):
         # personal in it is covered by then.
         names, first = list(template_fields), WorkflowsHook.conn_name_attr
         super()._do_render_template_fields(parent, [name for name in names if name == first], *args, **kwargs)
-        self.conceal(rendered=False)
+        self.redact_arguments(rendered=False)
         super()._do_render_template_fields(parent, [name for name in names if name != first], *args, **kwargs)
-        self.conceal(rendered=True)
+        self.redact_arguments(rendered=True)
 
     def execute(self, context: Context) -> Any:
         """Make the operator's calls, and return what they bring.

@@ -28,7 +28,7 @@ from airflow_provider_workflows.lineage.events import emit, partition_key_of
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
-from airflow_provider_workflows.operators.masking import Masked, concealed, uncovered
+from airflow_provider_workflows.operators.redacted import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.plugin.wake import can_wake
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
 from airflow_provider_workflows.triggers.batch_watch import BatchWatch
@@ -134,7 +134,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             raise InvalidInput("requests_per_second must be a number above 0")
         self.workflow_definition_id = cast("str", workflow_definition_id)
         # Rows are no templates, and personal: nothing of a list is shown or stored with the DAG.
-        self.items: Any = Masked(items) if isinstance(items, (list, tuple)) else items
+        self.items: Any = Redacted(items) if isinstance(items, (list, tuple)) else items
         # ``BaseOperator.output`` is what the task returns.
         self.output_folder = output
         self.parameters: Any = parameters
@@ -308,7 +308,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         return Batch.of(settings, self._options(), known, tokens=shared_tokens(settings))
 
     def _options(self) -> BatchOptions:
-        parameters = uncovered(self.parameters)
+        parameters = unwrap(self.parameters)
         return BatchOptions(
             workflow_definition_id=identifier("workflow_definition_id", self.workflow_definition_id),
             parameters=None if parameters is None else json_object("parameters", parameters),
@@ -323,7 +323,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
 
     @property
     def _items(self) -> Items:
-        items = self.items.value if isinstance(self.items, Masked) else self.items
+        items = self.items.value if isinstance(self.items, Redacted) else self.items
         if callable(items):
             raise InvalidInput(
                 "items is a method: in a template, params.items is the dict's own; write params['items']"
@@ -341,13 +341,13 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
 
         return publish
 
-    def conceal(self, *, rendered: bool) -> None:
+    def redact_arguments(self, *, rendered: bool) -> None:
         """Cover rows, which are personal, and the personal ones of the parameters."""
-        is_open = self.items is not None and not isinstance(self.items, Masked)
+        is_open = self.items is not None and not isinstance(self.items, Redacted)
         if rendered and is_open and source_of(self.items) is None:
-            self.items = Masked(self.items)
+            self.items = Redacted(self.items)
         if self.parameters is not None:
-            self.parameters = concealed(self.parameters, self.personal_fields, rendered=rendered)
+            self.parameters = redact_parameters(self.parameters, self.personal_fields, rendered=rendered)
 
 
 def _one_of(argument: str, value: object, allowed: Sequence[str]) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import CaseDetails, validated
-from airflow_provider_workflows.api.personal import CASE_FIELDS, leaves
+from airflow_provider_workflows.api.redaction import CASE_FIELDS, leaves
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.masking import covered, mask_in_logs, uncovered
+from airflow_provider_workflows.operators.redacted import mask_in_logs, redact, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,8 +91,8 @@ class CreateCaseOperator(WorkflowsOperator):
         return case_id
 
     def _details(self) -> dict[str, Any]:
-        one_by_one = {name: uncovered(getattr(self, attribute)) for name, attribute in _ATTRIBUTES.items()}
-        together = uncovered(self.case) or {}
+        one_by_one = {name: unwrap(getattr(self, attribute)) for name, attribute in _ATTRIBUTES.items()}
+        together = unwrap(self.case) or {}
         if not isinstance(together, dict):
             raise InvalidInput(f"case must be a dict of the case's fields, not {type(together).__name__}")
         details = validated(CaseDetails, _given(together), argument="case").model_dump(exclude_none=True)
@@ -101,11 +101,11 @@ class CreateCaseOperator(WorkflowsOperator):
             raise InvalidInput(f"given both on its own and in case: {', '.join(twice)}")
         return details | given
 
-    def conceal(self, *, rendered: bool) -> None:
+    def redact_arguments(self, *, rendered: bool) -> None:
         """Cover all fields of the case."""
-        mask_in_logs(leaves(uncovered([getattr(self, name) for name in _PERSONAL])))
+        mask_in_logs(leaves(unwrap([getattr(self, name) for name in _PERSONAL])))
         for name in _PERSONAL:
-            setattr(self, name, covered(getattr(self, name), rendered=rendered))
+            setattr(self, name, redact(getattr(self, name), rendered=rendered))
 
 
 def _given(details: Mapping[str, Any]) -> dict[str, Any]:

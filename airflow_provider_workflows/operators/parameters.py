@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.masking import concealed, uncovered
+from airflow_provider_workflows.operators.redacted import redact_parameters, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,10 +39,10 @@ class CreateParametersOperator(WorkflowsOperator):
 
     def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
         """Return the id of the parameters."""
-        parameters = client.create_parameters(self.workflow_definition_id, uncovered(self.parameters))
+        parameters = client.create_parameters(self.workflow_definition_id, unwrap(self.parameters))
         self.log.info("Created parameters %s.", parameters.id)
         return parameters.id
 
-    def conceal(self, *, rendered: bool) -> None:
+    def redact_arguments(self, *, rendered: bool) -> None:
         """Cover the personal ones of the parameters."""
-        self.parameters = concealed(self.parameters, self.personal_fields, rendered=rendered)
+        self.parameters = redact_parameters(self.parameters, self.personal_fields, rendered=rendered)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import identifier
-from airflow_provider_workflows.api.personal import (
+from airflow_provider_workflows.api.redaction import (
     personal_number_hash,
     personal_number_in,
     personal_values,
@@ -16,7 +16,7 @@ from airflow_provider_workflows.batch.storage import shown
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.masking import mask_in_logs
+from airflow_provider_workflows.operators.redacted import mask_in_logs
 from airflow_provider_workflows.results import as_json, result_path, write_result
 from airflow_provider_workflows.selection import require_selection, selected
 

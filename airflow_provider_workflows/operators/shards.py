@@ -32,7 +32,7 @@ from airflow_provider_workflows.batch.storage import (
     storage_path,
     write_whole,
 )
-from airflow_provider_workflows.operators.masking import Masked, uncovered
+from airflow_provider_workflows.operators.redacted import Redacted, unwrap
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class _ShardsOperator(_PythonDecoratedOperator):
     def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
         super()._do_render_template_fields(parent, *args, **kwargs)
         if parent is self:
-            self.op_args = [_hidden(value) for value in self.op_args]
-            self.op_kwargs = {name: _hidden(value) for name, value in self.op_kwargs.items()}
+            self.op_args = [_redacted(value) for value in self.op_args]
+            self.op_kwargs = {name: _redacted(value) for name, value in self.op_kwargs.items()}
 
 
-def _hidden(value: Any) -> Any:
-    return Masked(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+def _redacted(value: Any) -> Any:
+    return Redacted(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _task() -> TaskDecorator:
@@ -84,9 +84,7 @@ def shard(
     :param folder: where to write items that come as a list, for the shards to read (templated)
     :raises InvalidInput: for items that cannot be right, or more shards than Airflow maps over
     """
-    return references(
-        uncovered(items), size, columns=uncovered(columns), on_bad_row=on_bad_row, folder=folder
-    )
+    return references(unwrap(items), size, columns=unwrap(columns), on_bad_row=on_bad_row, folder=folder)
 
 
 @_task()
@@ -100,7 +98,7 @@ def merge(
     :param shards: what ``shard`` returned, which tells also whether the last ones are there
     :raises InvalidInput: when a shard has no summary
     """
-    return write_manifest(uncovered(summaries), output, uncovered(shards))
+    return write_manifest(unwrap(summaries), output, unwrap(shards))
 
 
 def references(

@@ -11,14 +11,14 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.case import CreateCaseOperator
-from airflow_provider_workflows.operators.masking import uncovered
+from airflow_provider_workflows.operators.redacted import unwrap
 
 
 class TellingOperator(CreateCaseOperator):
     """Logs what it was given, and hands the same on wherever it can."""
 
     def call(self, client: Any, context: Any) -> str:
-        told = f"case: {uncovered(self.case)}"
+        told = f"case: {unwrap(self.case)}"
         self.log.info("Creating %s", told)
         self.lineage = TaskLineage(client.settings.host)
         return super().call(client, context)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.personal import PersonalFields, personal_number_hash, personal_number_in
+from airflow_provider_workflows.api.redaction import PersonalFields, personal_number_hash, personal_number_in
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.selection import require_selection, selected
 

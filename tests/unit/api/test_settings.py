@@ -9,14 +9,14 @@ import pytest
 
 from airflow_provider_workflows.api import Outcome, Settings, Statuses, status
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.personal import (
-    EVERYTHING,
+from airflow_provider_workflows.api.redaction import (
+    ALL_FIELDS,
     PersonalFields,
     excerpt,
     personal_number_hash,
     personal_number_in,
     personal_values,
-    without,
+    redact_values,
 )
 
 UNRECOGNISED = "ON_THE_MOON"
@@ -122,7 +122,7 @@ class TestPersonal:
         assert not list(personal_values({name: "Kowalska"}))
 
     def test_where_it_cannot_be_told_everything_is_personal(self) -> None:
-        assert set(personal_values({"limit": 5, "a": {"b": "c"}}, EVERYTHING)) == {"5", "c"}
+        assert set(personal_values({"limit": 5, "a": {"b": "c"}}, ALL_FIELDS)) == {"5", "c"}
 
     @pytest.mark.parametrize("number", ["02211012345", " 02211012345\n"])
     def test_the_hash_of_a_personal_number_is_the_same_however_it_is_written(self, number: str) -> None:
@@ -179,7 +179,7 @@ class TestPersonal:
     def test_what_was_sent_does_not_come_back(self, text: str, shown: str) -> None:
         sent = {"firstName": "Brunhilde", "lastName": "Jo", "personalNumber": "02211012345", "n": 1}
 
-        assert without(text, sent) == shown
+        assert redact_values(text, sent) == shown
 
 
 def test_the_api_can_be_used_without_airflow() -> None:

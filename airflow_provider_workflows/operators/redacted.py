@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_workflows.api.personal import (
-    MASK,
-    STANDARD,
+from airflow_provider_workflows.api.redaction import (
+    REDACTED,
+    STANDARD_FIELDS,
     PersonalFields,
     leaves,
     personal_values,
@@ -18,7 +18,7 @@ from airflow_provider_workflows.api.personal import (
 
 
 @dataclass(frozen=True, repr=False)
-class Masked:
+class Redacted:
     """A value that shows as ``***`` wherever it is printed or stored.
 
     Airflow's own masker leaves values of five characters and less alone; a first name is often one.
@@ -28,10 +28,10 @@ class Masked:
 
     def serialize(self) -> str:
         """Return what Airflow stores in the view of rendered templates."""
-        return MASK
+        return REDACTED
 
     def __repr__(self) -> str:
-        return MASK
+        return REDACTED
 
 
 def mask_in_logs(values: Iterable[str]) -> None:
@@ -40,47 +40,49 @@ def mask_in_logs(values: Iterable[str]) -> None:
         mask_secret(list(known))
 
 
-def covered(value: Any, *, rendered: bool = True) -> Any:
+def redact(value: Any, *, rendered: bool = True) -> Any:
     """Return ``value`` so that nothing of it shows; a dict's or list's shape does.
 
     :param rendered: whether it holds no template any more; a template is left as it is
     """
     if isinstance(value, Mapping):
-        return {name: covered(item, rendered=rendered) for name, item in value.items()}
+        return {name: redact(item, rendered=rendered) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [covered(item, rendered=rendered) for item in value]
-    if value is None or value == "" or isinstance(value, Masked):
+        return [redact(item, rendered=rendered) for item in value]
+    if value is None or value == "" or isinstance(value, Redacted):
         return value
-    return Masked(value) if rendered or _is_literal(value) else value
+    return Redacted(value) if rendered or _is_literal(value) else value
 
 
-def covered_where_personal(value: Any, fields: PersonalFields = STANDARD, *, rendered: bool = True) -> Any:
+def redact_personal_fields(
+    value: Any, fields: PersonalFields = STANDARD_FIELDS, *, rendered: bool = True
+) -> Any:
     """Return ``value`` so that what stands under a personal name in it does not show."""
     if isinstance(value, Mapping):
         return {
-            name: covered(item, rendered=rendered)
+            name: redact(item, rendered=rendered)
             if name in fields
-            else covered_where_personal(item, fields, rendered=rendered)
+            else redact_personal_fields(item, fields, rendered=rendered)
             for name, item in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [covered_where_personal(item, fields, rendered=rendered) for item in value]
+        return [redact_personal_fields(item, fields, rendered=rendered) for item in value]
     return value
 
 
-def concealed(parameters: Any, fields: PersonalFields, *, rendered: bool) -> Any:
+def redact_parameters(parameters: Any, fields: PersonalFields, *, rendered: bool) -> Any:
     """Return parameters so that what is personal does not show, and have it masked in this task's log.
 
     What is no dict, such as JSON as text, has no names to go by: nothing of it shows.
 
     :param rendered: whether they hold no template any more; a template is left as it is
     """
-    given = uncovered(parameters)
+    given = unwrap(parameters)
     if isinstance(given, Mapping):
         mask_in_logs(personal_values(given, fields))
-        return covered_where_personal(parameters, fields, rendered=rendered)
+        return redact_personal_fields(parameters, fields, rendered=rendered)
     mask_in_logs(leaves(given))
-    return covered(parameters, rendered=rendered)
+    return redact(parameters, rendered=rendered)
 
 
 def _is_literal(value: object) -> bool:
@@ -89,10 +91,10 @@ def _is_literal(value: object) -> bool:
     )
 
 
-def uncovered(value: Any) -> Any:
+def unwrap(value: Any) -> Any:
     """Return ``value`` as it was before it was covered."""
-    if isinstance(value, Masked):
+    if isinstance(value, Redacted):
         return value.value
     if isinstance(value, Mapping):
-        return {name: uncovered(item) for name, item in value.items()}
-    return [uncovered(item) for item in value] if isinstance(value, list) else value
+        return {name: unwrap(item) for name, item in value.items()}
+    return [unwrap(item) for item in value] if isinstance(value, list) else value

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from airflow_provider_workflows.api.errors import InvalidInput
 
-MASK = "***"
+REDACTED = "***"
 
 CASE_FIELDS = (
     "first_name",
@@ -62,9 +62,9 @@ def _plain(name: str) -> str:
 
 
 _PARTY = frozenset(map(_plain, PARTY_FIELDS))
-STANDARD = PersonalFields()
+STANDARD_FIELDS = PersonalFields()
 #: For where it cannot be told what is personal.
-EVERYTHING: PersonalFields = _AllFields()
+ALL_FIELDS: PersonalFields = _AllFields()
 
 
 def personal_number_hash(number: object, secret: str) -> str | None:
@@ -125,7 +125,7 @@ EXCERPT_BYTES = 16384
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-def personal_values(value: Any, fields: PersonalFields = STANDARD) -> Iterator[str]:
+def personal_values(value: Any, fields: PersonalFields = STANDARD_FIELDS) -> Iterator[str]:
     """Yield every text and number that stands under a personal name in ``value``, at any depth."""
     if isinstance(value, Mapping):
         for name, item in value.items():
@@ -147,7 +147,7 @@ def leaves(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def without(text: str, values: Mapping[str, Any] | None, keep: frozenset[str] = frozenset()) -> str:
+def redact_values(text: str, values: Mapping[str, Any] | None, keep: frozenset[str] = frozenset()) -> str:
     """Return ``text`` with each value that occurs in it replaced by ``***``.
 
     :param text: a message from outside
@@ -161,7 +161,7 @@ def without(text: str, values: Mapping[str, Any] | None, keep: frozenset[str] = 
         for spelling in _spellings(leaf):
             pattern = r"\s+".join(map(re.escape, spelling.split()))
             pattern = pattern if len(leaf) > 4 else rf"(?<!\w){pattern}(?!\w)"
-            text = re.sub(pattern, MASK, text, flags=re.IGNORECASE)
+            text = re.sub(pattern, REDACTED, text, flags=re.IGNORECASE)
     return text
 
 

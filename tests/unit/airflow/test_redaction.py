@@ -17,8 +17,8 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.case import CreateCaseOperator
-from airflow_provider_workflows.operators.masking import uncovered
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
+from airflow_provider_workflows.operators.redacted import unwrap
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 
 from .conftest import TaskInstance, TaskStateStore
@@ -116,7 +116,7 @@ class TestRenderedTemplates:
 
         shown = rendered(operator, name="Qzxa {{ 1 }}")["parameters"]
 
-        assert uncovered(operator.parameters) == {
+        assert unwrap(operator.parameters) == {
             "first_name": "Qzxa {{ 1 }}",
             "pesel": NUMBER,
             "company_number": 12,
@@ -170,7 +170,7 @@ class TestRenderedTemplates:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         masked: list[str] = []
-        monkeypatch.setattr("airflow_provider_workflows.operators.masking.mask_secret", masked.extend)
+        monkeypatch.setattr("airflow_provider_workflows.operators.redacted.mask_secret", masked.extend)
 
         rendered(batch([ROW], parameters={"PESEL": "55051401359", "limit": 5}))
 
