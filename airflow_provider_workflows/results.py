@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import NotRequired, TypedDict
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.storage import shown, storage_path, write_whole
 from airflow_provider_workflows.selection import require_selection, selected
+from airflow_provider_workflows.storage import shown, storage_path, write_whole
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

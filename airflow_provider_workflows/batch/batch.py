@@ -16,20 +16,20 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
 from airflow_provider_workflows.batch.collection import Collection
-from airflow_provider_workflows.batch.items import read_items
+from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.pace import Pace
 from airflow_provider_workflows.batch.plan import Planned, check_again, planned_rows, write_plan
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
 from airflow_provider_workflows.batch.state import SUBMIT_AGAIN, RowOutcome, RowState
-from airflow_provider_workflows.batch.storage import is_local, remove_folder, require_writable
 from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
+from airflow_provider_workflows.storage import is_local, remove_folder, require_writable
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import Settings
     from airflow_provider_workflows.api.tokens import TokenStore
-    from airflow_provider_workflows.batch.items import Items
+    from airflow_provider_workflows.batch.input.items import Items
 
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
 

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.state import RowState
-from airflow_provider_workflows.batch.storage import is_local, write_whole
+from airflow_provider_workflows.storage import is_local, write_whole
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

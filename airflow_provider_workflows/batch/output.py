@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.storage import replacing, shown, storage_path
+from airflow_provider_workflows.storage import replacing, shown, storage_path
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

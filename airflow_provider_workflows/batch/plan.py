@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.api.redaction import personal_number_hash, personal_number_in
-from airflow_provider_workflows.batch.items import SHOWN_BAD_ROWS, raise_for
-from airflow_provider_workflows.batch.rows import BadRow, Row
-from airflow_provider_workflows.batch.storage import replacing
+from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
+from airflow_provider_workflows.batch.input.rows import BadRow, Row
+from airflow_provider_workflows.storage import replacing
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

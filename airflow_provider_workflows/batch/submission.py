@@ -12,9 +12,9 @@ from typing import Any
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.pace import Attempts, Pace
-from airflow_provider_workflows.batch.rows import BadRow, Row
 from airflow_provider_workflows.batch.state import RowState
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,8 @@ from airflow_provider_workflows.api.polling import (
     PollSchedule,
 )
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
-from airflow_provider_workflows.batch.items import source_of
+from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
-from airflow_provider_workflows.batch.storage import shown, storage_path
 from airflow_provider_workflows.batch.verdict import Failing, summary_of, verdict
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.lineage.events import emit, partition_key_of
@@ -30,6 +29,7 @@ from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
 from airflow_provider_workflows.operators.redacted import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.plugin.wake import can_wake
+from airflow_provider_workflows.storage import shown, storage_path
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
 from airflow_provider_workflows.triggers.batch_watch import BatchWatch
 from airflow_provider_workflows.triggers.hints import HINTS_KEY, with_hints
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
     from airflow_provider_workflows.api import WorkflowsClient
-    from airflow_provider_workflows.batch.items import Items
+    from airflow_provider_workflows.batch.input.items import Items
 
 
 class RunWorkflowBatchOperator(WorkflowsOperator):

@@ -12,13 +12,13 @@ from airflow_provider_workflows.api.redaction import (
     personal_number_in,
     personal_values,
 )
-from airflow_provider_workflows.batch.storage import shown
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redacted import mask_in_logs
 from airflow_provider_workflows.results import as_json, result_path, write_result
 from airflow_provider_workflows.selection import require_selection, selected
+from airflow_provider_workflows.storage import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from airflow.sdk.configuration import conf
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import json_object
-from airflow_provider_workflows.batch.items import (
+from airflow_provider_workflows.batch.input.items import (
     DUPLICATE_KEY,
     DUPLICATE_NUMBER,
     SHOWN_BAD_ROWS,
@@ -23,17 +23,17 @@ from airflow_provider_workflows.batch.items import (
     raise_for,
     read_items,
 )
+from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.output import read_output
-from airflow_provider_workflows.batch.rows import BadRow
-from airflow_provider_workflows.batch.storage import (
+from airflow_provider_workflows.operators.redacted import Redacted, unwrap
+from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
+from airflow_provider_workflows.storage import (
     replacing,
     require_writable,
     shown,
     storage_path,
     write_whole,
 )
-from airflow_provider_workflows.operators.redacted import Redacted, unwrap
-from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import TaskDecorator

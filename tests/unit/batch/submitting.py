@@ -12,7 +12,7 @@ from typing import Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
-from airflow_provider_workflows.batch.items import read_items
+from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.pace import Pace
 from airflow_provider_workflows.batch.state import RowOutcome, RowState

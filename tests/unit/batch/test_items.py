@@ -14,8 +14,8 @@ from airflow.sdk import ObjectStoragePath
 from pyarrow import parquet
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.items import raise_for, read_items
-from airflow_provider_workflows.batch.rows import BadRow, Row
+from airflow_provider_workflows.batch.input.items import raise_for, read_items
+from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
 CASE_ID = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
 

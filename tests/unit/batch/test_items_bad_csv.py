@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_workflows.batch.items import read_items
+from airflow_provider_workflows.batch.input.items import read_items
 
 from .test_items_bad_rows import SECRET, bad_rows, refusal
 

@@ -13,7 +13,7 @@ from airflow.sdk import ObjectStoragePath
 from pyarrow import parquet
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.items import read_items
+from airflow_provider_workflows.batch.input.items import read_items
 
 from .test_items_bad_rows import GOOD, SECRET, bad_rows, refusal
 

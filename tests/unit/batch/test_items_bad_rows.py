@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.items import raise_for, read_items
-from airflow_provider_workflows.batch.rows import BadRow
+from airflow_provider_workflows.batch.input.items import raise_for, read_items
+from airflow_provider_workflows.batch.input.rows import BadRow
 
 #: Stands in every cell, and never in a message.
 SECRET = "Kowalska"

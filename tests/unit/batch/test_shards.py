@@ -14,9 +14,9 @@ from airflow.sdk import DAG, ObjectStoragePath
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.items import read_items
+from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.output import OutputRow, output_path, writer
-from airflow_provider_workflows.batch.rows import BadRow
 from airflow_provider_workflows.operators.shards import (
     merge,
     read_manifest,

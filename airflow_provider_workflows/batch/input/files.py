@@ -10,10 +10,16 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.columns import CheckHeader
-from airflow_provider_workflows.batch.csv_rows import NOT_UTF_8, UNDECODED, csv_rows
-from airflow_provider_workflows.batch.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable, from_json
-from airflow_provider_workflows.batch.storage import shown, storage_path
+from airflow_provider_workflows.batch.input.columns import CheckHeader
+from airflow_provider_workflows.batch.input.csv_rows import NOT_UTF_8, UNDECODED, csv_rows
+from airflow_provider_workflows.batch.input.rows import (
+    ROW_CHARACTERS,
+    ROW_TOO_LONG,
+    Cells,
+    Unreadable,
+    from_json,
+)
+from airflow_provider_workflows.storage import shown, storage_path
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

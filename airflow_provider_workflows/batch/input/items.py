@@ -10,9 +10,9 @@ from typing import Any, NoReturn, TypeAlias
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.columns import Fields, check_header, fields_of
-from airflow_provider_workflows.batch.readers import file_path, read_file, suffix
-from airflow_provider_workflows.batch.rows import BadRow, Row, checked
+from airflow_provider_workflows.batch.input.columns import Fields, check_header, fields_of
+from airflow_provider_workflows.batch.input.files import file_path, read_file, suffix
+from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"
 """A list of rows, a file of them, or a shard's reference: ``{"items": file, "first_row": 5001, "rows": 5000}``."""

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.columns import CheckHeader
-from airflow_provider_workflows.batch.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable
+from airflow_provider_workflows.batch.input.columns import CheckHeader
+from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable
 
 NOT_UTF_8 = "is not UTF-8: save the file as UTF-8"
 #: What stands for a NUL, which the csv module of Python 3.10 refuses.

@@ -20,7 +20,7 @@ from airflow_provider_workflows.api.models import (
     problems,
 )
 from airflow_provider_workflows.api.redaction import one_line
-from airflow_provider_workflows.batch.columns import PHONE_PARTS, Fields, named
+from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, named
 
 CELL_CHARACTERS = 100_000
 ROW_CHARACTERS = 1_000_000

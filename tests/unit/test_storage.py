@@ -14,7 +14,7 @@ from airflow.sdk.io.store import _STORE_CACHE
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.storage import (
+from airflow_provider_workflows.storage import (
     remove_folder,
     replacing,
     require_writable,
