@@ -52,7 +52,7 @@ def _submit(arguments: dict[str, Any]) -> dict[str, Any]:
     batch = Batch(settings, _options(arguments), folder, "state", tokens=shared_tokens(settings))
     begin = time.monotonic()
     batch.check_output()
-    planned = batch.plan(arguments["items"])
+    planned = batch.check_input(arguments["items"])
     checked, cpu = time.monotonic(), time.process_time()
     asyncio.run(batch.submit(arguments["items"], _publish, _log))
     seconds, cpu = time.monotonic() - checked, time.process_time() - cpu

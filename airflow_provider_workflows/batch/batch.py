@@ -18,9 +18,9 @@ from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
 from airflow_provider_workflows.batch.collection import Collection
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
+from airflow_provider_workflows.batch.manifest import Manifest, read_manifest, recheck, write_manifest
 from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.pace import Pace
-from airflow_provider_workflows.batch.plan import Planned, check_again, planned_rows, write_plan
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
 from airflow_provider_workflows.batch.state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
@@ -76,7 +76,7 @@ class Batch:
         self._folder = folder
         self.output = output_path(folder, options.output_format)
         self.state_folder = folder / "_state" / name
-        self._planned: Planned | None = None
+        self._read_manifest: Manifest | None = None
 
     @classmethod
     def of(
@@ -87,10 +87,10 @@ class Batch:
         *,
         tokens: TokenStore | None = None,
     ) -> Batch:
-        """Return the batch of an earlier try, from what ``location`` and ``plan`` said then."""
+        """Return the batch of an earlier try, from what ``location`` and ``manifest`` said then."""
         folder, state = ObjectStoragePath(known["folder"]), ObjectStoragePath(known["state"])
         batch = cls(settings, options, folder, state.name, tokens=tokens)
-        batch._planned = Planned(**known["planned"])
+        batch._read_manifest = Manifest(**known["manifest"])
         return batch
 
     @property
@@ -121,19 +121,19 @@ class Batch:
         """
         require_writable("output", self._folder)
 
-    def plan(self, items: Items) -> dict[str, Any]:
-        """Check the whole input, and return the plan as JSON.
+    def check_input(self, items: Items) -> dict[str, Any]:
+        """Check the whole input, and return the manifest as JSON.
 
         :raises InvalidInput: naming what is wrong with it
         """
         rows = read_items(items, self._options.columns)
-        self._planned = write_plan(
+        self._read_manifest = write_manifest(
             self.state_folder,
             rows,
             skip_bad_rows=self._options.skip_bad_rows,
             hash_secret=self._hash_secret,
         )
-        return dataclasses.asdict(self._planned)
+        return dataclasses.asdict(self._read_manifest)
 
     def take_up(self, *, failed_too: bool, resubmit: bool) -> None:
         """Go on with the batch of an earlier try.
@@ -143,7 +143,7 @@ class Batch:
         :raises OutcomeUnknown: when the batch's state is gone
         """
         try:
-            next(planned_rows(self.state_folder, self._plan), None)
+            next(read_manifest(self.state_folder, self._manifest), None)
         except FileNotFoundError:
             raise errors.OutcomeUnknown(
                 f"The batch's state is gone from {self.state_folder}, so nobody here knows what was submitted. "
@@ -171,7 +171,11 @@ class Batch:
         :raises InvalidInput: when the input is not the one that was checked
         :raises WorkflowsError: when the first rows show that none can be submitted
         """
-        due = self._plan.rows - self._plan.skipped - sum(1 for state in self._rows() if not _is_due(state))
+        due = (
+            self._manifest.rows
+            - self._manifest.skipped
+            - sum(1 for state in self._rows() if not _is_due(state))
+        )
         if not due:
             return
         if self.states:
@@ -189,7 +193,7 @@ class Batch:
                     parameters=self._options.parameters,
                     concurrency=self._options.max_concurrency,
                 )
-                rows = self._plan.rows - self._plan.skipped
+                rows = self._manifest.rows - self._manifest.skipped
                 async with BatchProgress("Submitting", rows, self._submitted, publish, log):
                     await submission.run(read_items(items, self._options.columns))
         finally:
@@ -206,9 +210,11 @@ class Batch:
                 concurrency=self._options.max_concurrency,
                 hash_secret=self._hash_secret,
             )
-            async with BatchProgress("Fetching results", self._plan.rows, collection.counts, publish, log):
+            async with BatchProgress(
+                "Fetching results", self._manifest.rows, collection.counts, publish, log
+            ):
                 await collection.run(
-                    planned_rows(self.state_folder, self._plan),
+                    read_manifest(self.state_folder, self._manifest),
                     partial(writer, self._folder, self._options.output_format),
                 )
         return collection
@@ -223,18 +229,18 @@ class Batch:
 
     def _require_same(self, items: Items) -> None:
         rows = read_items(items, self._options.columns)
-        again = check_again(self.state_folder, rows, skip_bad_rows=self._options.skip_bad_rows)
-        if again != self._plan:
+        again = recheck(self.state_folder, rows, skip_bad_rows=self._options.skip_bad_rows)
+        if again != self._manifest:
             raise errors.InvalidInput(
-                f"items has changed since this task's first try ({self._plan.rows:,} rows then, {again.rows:,} "
+                f"items has changed since this task's first try ({self._manifest.rows:,} rows then, {again.rows:,} "
                 "now), and some of them were submitted. Give it the same rows, or clear the task to start over; "
                 f"what was submitted is in {self.state_folder}"
             )
 
     @property
-    def _plan(self) -> Planned:
-        assert self._planned is not None  # noqa: S101  (set by whoever makes a batch)
-        return self._planned
+    def _manifest(self) -> Manifest:
+        assert self._read_manifest is not None  # noqa: S101  (set by whoever makes a batch)
+        return self._read_manifest
 
     @property
     def _hash_secret(self) -> str | None:
@@ -252,8 +258,8 @@ class Batch:
 
     def _outcomes(self) -> Counter[RowOutcome]:
         outcomes = Counter(state.outcome(self._settings.statuses) for state in self._rows())
-        outcomes[RowOutcome.SKIPPED] = self._plan.skipped
-        outcomes[RowOutcome.NOT_SUBMITTED] += self._plan.rows - sum(outcomes.values())
+        outcomes[RowOutcome.SKIPPED] = self._manifest.skipped
+        outcomes[RowOutcome.NOT_SUBMITTED] += self._manifest.rows - sum(outcomes.values())
         return outcomes
 
     def _submitted(self) -> Counts:

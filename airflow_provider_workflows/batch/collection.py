@@ -11,9 +11,9 @@ from typing import Any
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
 from airflow_provider_workflows.api.redaction import personal_number_hash, personal_number_in
+from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
 from airflow_provider_workflows.batch.pace import Attempts, Pace
-from airflow_provider_workflows.batch.plan import PlannedRow
 from airflow_provider_workflows.batch.progress import Counts
 from airflow_provider_workflows.batch.state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submission import facts
@@ -50,7 +50,7 @@ class Collection:
         self.statuses: Counter[str] = Counter()
 
     async def run(
-        self, rows: Iterable[PlannedRow], writing: Callable[[], AbstractContextManager[RowWriter]]
+        self, rows: Iterable[ManifestRow], writing: Callable[[], AbstractContextManager[RowWriter]]
     ) -> None:
         """Write one row of output for each of ``rows``; ``outcomes`` and ``statuses`` count them."""
         under_way: deque[asyncio.Task[OutputRow]] = deque()
@@ -76,7 +76,7 @@ class Collection:
         if row.status is not None:
             self.statuses[row.status] += 1
 
-    async def _output(self, row: PlannedRow) -> OutputRow:
+    async def _output(self, row: ManifestRow) -> OutputRow:
         if row.skipped is not None:
             return _output_row(row, RowState(), RowOutcome.SKIPPED, BAD_ROW, row.skipped)
         state = self._states.get(row.number, RowState())
@@ -126,7 +126,7 @@ def _code_and_error(told: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _output_row(
-    row: PlannedRow,
+    row: ManifestRow,
     state: RowState,
     outcome: RowOutcome,
     code: str | None = None,

@@ -177,8 +177,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             batch.check_output()
             # A DAG run of the same name that was deleted since may have left its own, which is of other rows.
             batch.remove_state()
-            planned = batch.plan(self._items)
-            known = record.write({}, phase=SUBMITTING, begun=begun, **batch.location, planned=planned)
+            manifest = batch.check_input(self._items)
+            known = record.write({}, phase=SUBMITTING, begun=begun, **batch.location, manifest=manifest)
         else:
             self.log.info("Going on with the batch of an earlier try, whose state is in %s.", known["state"])
             batch = self._taken_up(known)
@@ -270,7 +270,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         summary = summary_of(
             batch.output,
             collection,
-            first_row=known["planned"]["first_row"],
+            first_row=known["manifest"]["first_row"],
             seconds=time.time() - known["begun"],
         )
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 Columns = Mapping[str, "str | None"]
 
-_ITEMS_NAME, _MANIFEST_NAME, _MANIFEST_VERSION = "items.jsonl", "manifest.json", 1
+_ITEMS_NAME, _INDEX_NAME, _INDEX_VERSION = "items.jsonl", "index.json", 1
 _SUMMARY = {"output": str, "first_row": int, "rows": int, "outcomes": Mapping, "statuses": Mapping}
 
 
@@ -91,14 +91,14 @@ def shard(
 def merge(
     summaries: Sequence[Mapping[str, Any]], output: str, shards: Sequence[Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """Write one manifest of what all shards wrote, ``manifest.json``, and return its URI and the sums.
+    """Write one index of what all shards wrote, ``index.json``, and return its URI and the sums.
 
     :param summaries: what the batch tasks returned: ``run.output``
-    :param output: URI of the folder to write the manifest to (templated)
+    :param output: URI of the folder to write the index to (templated)
     :param shards: what ``shard`` returned, which tells also whether the last ones are there
     :raises InvalidInput: when a shard has no summary
     """
-    return write_manifest(unwrap(summaries), output, unwrap(shards))
+    return write_index(unwrap(summaries), output, unwrap(shards))
 
 
 def references(
@@ -178,7 +178,7 @@ def _line(row: object, columns: Columns) -> bytes:
     return f"{json.dumps(plain, ensure_ascii=False)}\n".encode()
 
 
-def write_manifest(
+def write_index(
     summaries: Iterable[Mapping[str, Any]], output: str, references: Sequence[Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
     """Do what ``merge`` does, outside of a task."""
@@ -203,10 +203,10 @@ def write_manifest(
         "statuses": _sum(shard["statuses"] for shard in shards),
     }
     listed = [{name: shard[name] for name in ("output", "rows", "outcomes")} for shard in shards]
-    manifest = {"version": _MANIFEST_VERSION, **sums, "shards": listed}
-    path = folder / _MANIFEST_NAME
-    write_whole(path, f"{json.dumps(manifest, ensure_ascii=False, indent=2)}\n".encode())
-    return {"manifest": str(path), **sums, "shards": len(shards)}
+    index = {"version": _INDEX_VERSION, **sums, "shards": listed}
+    path = folder / _INDEX_NAME
+    write_whole(path, f"{json.dumps(index, ensure_ascii=False, indent=2)}\n".encode())
+    return {"index": str(path), **sums, "shards": len(shards)}
 
 
 def _require_all_rows(shards: Iterable[Mapping[str, Any]], rows: int | None) -> None:
@@ -247,22 +247,22 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def read_manifest(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
+def read_index(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
     """Yield the rows of all shards' outputs, in order.
 
-    :param uri: the manifest that ``merge`` wrote
+    :param uri: the index that ``merge`` wrote
     :raises InvalidInput: when it is none
     :raises FileNotFoundError: when it, or an output that it lists, is not there
     """
     path = storage_path("uri", uri)
     try:
         with path.open("rb") as file:  # type: ignore[no-untyped-call]
-            manifest = json.load(file)
-        outputs = [shard["output"] for shard in manifest["shards"]]
-        known = manifest["version"] == _MANIFEST_VERSION
+            index = json.load(file)
+        outputs = [shard["output"] for shard in index["shards"]]
+        known = index["version"] == _INDEX_VERSION
     except (ValueError, LookupError, TypeError):
         known = False
     if not known:
-        raise InvalidInput(f"{shown(path)} is no manifest of a batch")
+        raise InvalidInput(f"{shown(path)} is no index of a batch")
     for output in outputs:
         yield from read_output(output)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.operators.shards import read_manifest
+from airflow_provider_workflows.operators.shards import read_index
 from airflow_provider_workflows.sandbox import Sandbox
 from development.local_airflow import RunningAirflow
 
@@ -39,7 +39,7 @@ class MappedBatch:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        return list(read_manifest(str(self.folder / "manifest.json")))
+        return list(read_index(str(self.folder / "index.json")))
 
 
 def _progress_while_waiting(airflow: RunningAirflow, run_id: str) -> dict[int, dict[str, Any]]:
@@ -91,15 +91,15 @@ def test_each_shard_writes_into_a_folder_of_its_own_and_leaves_nothing_else(batc
     written = sorted(str(path.relative_to(batch.folder)) for path in batch.folder.rglob("*"))
 
     expected = [f"{index:05}{name}" for index in range(SHARDS) for name in ("", "/results.jsonl")]
-    assert written == [*expected, "manifest.json"]
+    assert written == [*expected, "index.json"]
 
 
 def test_the_rows_of_the_manifest_sum_up(batch: MappedBatch) -> None:
-    manifest = json.loads((batch.folder / "manifest.json").read_text())
+    index = json.loads((batch.folder / "index.json").read_text())
 
-    assert [shard["rows"] for shard in manifest["shards"]] == [ROWS // SHARDS] * SHARDS
-    assert manifest["rows"] == ROWS
-    assert manifest["outcomes"] == {"succeeded": ROWS}
+    assert [shard["rows"] for shard in index["shards"]] == [ROWS // SHARDS] * SHARDS
+    assert index["rows"] == ROWS
+    assert index["outcomes"] == {"succeeded": ROWS}
 
 
 def test_all_rows_are_read_back_in_the_order_of_the_file(batch: MappedBatch) -> None:

@@ -152,9 +152,9 @@ def test_the_readme_s_shards_run_as_they_stand(idle_airflow: LocalAirflow, readm
     run = idle_airflow.run_dag("readme_shards")
 
     assert run.succeeded, run.output
-    (manifest,) = readme_dags.glob("results/*/manifest.json")
-    assert json.loads(manifest.read_text())["outcomes"] == {"succeeded": 3}
-    assert sorted(path.parent.name for path in manifest.parent.glob("*/results.jsonl")) == ["00000", "00001"]
+    (index,) = readme_dags.glob("results/*/index.json")
+    assert json.loads(index.read_text())["outcomes"] == {"succeeded": 3}
+    assert sorted(path.parent.name for path in index.parent.glob("*/results.jsonl")) == ["00000", "00001"]
 
 
 def test_the_demo_shows_the_table_and_what_came_of_the_rows() -> None:

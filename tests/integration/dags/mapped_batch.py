@@ -1,4 +1,4 @@
-"""A table of cases in shards of fifty rows, a batch task for each, and one manifest of what all wrote."""
+"""A table of cases in shards of fifty rows, a batch task for each, and one index of what all wrote."""
 
 from __future__ import annotations
 

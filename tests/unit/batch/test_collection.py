@@ -15,9 +15,9 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient
 from airflow_provider_workflows.batch.collection import Collection
+from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import writer
 from airflow_provider_workflows.batch.pace import Pace
-from airflow_provider_workflows.batch.plan import PlannedRow
 from airflow_provider_workflows.batch.state import RowState
 from airflow_provider_workflows.sandbox import Sandbox
 
@@ -45,7 +45,7 @@ class Output:
                 case.case_id, None, run.id, ENDED, status="COMPLETED", ended_at=ENDED + row
             )
 
-    async def collect(self, rows: Iterable[PlannedRow], *, outage_seconds: float = 30.0) -> Collection:
+    async def collect(self, rows: Iterable[ManifestRow], *, outage_seconds: float = 30.0) -> Collection:
         pace = Pace(None, tries=TRIES, outage_seconds=outage_seconds)
         collection = Collection(self.client, pace, self.states, concurrency=2)
         await collection.run(rows, partial(writer, ObjectStoragePath(str(self.folder)), "jsonl"))
@@ -60,8 +60,8 @@ class Output:
         return [json.loads(line) for line in self.bytes.splitlines()]
 
 
-def planned(number: int) -> Iterator[PlannedRow]:
-    return (PlannedRow(row, f"key-{row}") for row in range(1, number + 1))
+def manifest(number: int) -> Iterator[ManifestRow]:
+    return (ManifestRow(row, f"key-{row}") for row in range(1, number + 1))
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_a_row_without_a_result_says_why(
 ) -> None:
     output.states[1] = RowState(**state)
 
-    await output.collect(planned(1))
+    await output.collect(manifest(1))
 
     (row,) = output.rows
     assert (row["outcome"], row["error_code"]) == (outcome, code)
@@ -119,7 +119,7 @@ async def test_a_row_without_a_result_says_why(
 
 
 async def test_a_skipped_row_says_what_is_wrong_with_it(output: Output) -> None:
-    await output.collect([PlannedRow(1, "1", "email: is no e-mail address")])
+    await output.collect([ManifestRow(1, "1", "email: is no e-mail address")])
 
     (row,) = output.rows
     assert (row["outcome"], row["error_code"], row["error"]) == (
@@ -134,7 +134,7 @@ async def test_each_row_is_there_once_in_its_order_with_its_own_result(
 ) -> None:
     sandbox.fault("latency", seconds=0.05, path=RESULT_PATH, share=0.3)
 
-    collection = await completed.collect(planned(20))
+    collection = await completed.collect(manifest(20))
 
     assert [(row["row"], row["key"]) for row in completed.rows] == [(n, f"key-{n}") for n in range(1, 21)]
     assert all(row["result"]["caseId"] == row["case_id"] for row in completed.rows)
@@ -143,26 +143,26 @@ async def test_each_row_is_there_once_in_its_order_with_its_own_result(
 
 
 async def test_each_result_is_asked_for_once(completed: Output, sandbox: Sandbox) -> None:
-    await completed.collect(planned(20))
+    await completed.collect(manifest(20))
 
     assert sandbox.counts.requests == {RESULT_CALL: 20}
 
 
 async def test_a_second_writing_gives_the_same_bytes(completed: Output) -> None:
-    await completed.collect(planned(20))
+    await completed.collect(manifest(20))
     first = completed.bytes
 
-    await completed.collect(planned(20))
+    await completed.collect(manifest(20))
 
     assert completed.bytes == first
 
 
 async def test_what_goes_wrong_in_the_middle_leaves_the_output_as_it_was(completed: Output) -> None:
-    await completed.collect(planned(20))
+    await completed.collect(manifest(20))
     first = completed.bytes
 
-    def cut_off() -> Iterator[PlannedRow]:
-        yield from planned(15)
+    def cut_off() -> Iterator[ManifestRow]:
+        yield from manifest(15)
         raise OSError
 
     with pytest.raises(OSError):  # noqa: PT011
@@ -191,7 +191,7 @@ async def test_what_may_pass_is_tried_again(
 ) -> None:
     sandbox.fault(path=RESULT_PATH, times=2, **fault)
 
-    collection = await completed.collect(planned(20))
+    collection = await completed.collect(manifest(20))
 
     assert collection.outcomes == {"succeeded": 20}
 
@@ -202,7 +202,7 @@ async def test_a_result_that_is_refused_is_missing_and_the_others_are_there(
 ) -> None:
     sandbox.fault(name, path=RESULT_PATH, times=1)
 
-    collection = await completed.collect(planned(20))
+    collection = await completed.collect(manifest(20))
 
     assert collection.outcomes == {"succeeded": 19, "result_missing": 1}
     assert sandbox.counts.requests[RESULT_CALL] == 20
@@ -214,7 +214,7 @@ async def test_an_outage_leaves_results_missing_without_hammering(
     sandbox.fault("server_error", status=503, path=RESULT_PATH)
     completed.states |= dict.fromkeys(range(21, 501), completed.states[20])
 
-    collection = await completed.collect(planned(500), outage_seconds=0.05)
+    collection = await completed.collect(manifest(500), outage_seconds=0.05)
 
     assert collection.outcomes == {"result_missing": 500}
     assert Counter(row["error_code"] for row in completed.rows) == {"SERVICE_UNAVAILABLE": 500}
@@ -226,7 +226,7 @@ async def test_no_more_is_fetched_ahead_than_memory_bears(output: Output, sandbo
     sandbox.fault("latency", seconds=0.3, path=RESULT_PATH)
     taken = []
 
-    collecting = asyncio.create_task(output.collect(taken.append(row) or row for row in planned(5000)))
+    collecting = asyncio.create_task(output.collect(taken.append(row) or row for row in manifest(5000)))
     await asyncio.sleep(0.15)
 
     assert 0 < len(taken) <= 4 * 2 + 1

@@ -1,4 +1,4 @@
-"""A batch in parts: the references of ``shard``, the manifest of ``merge``, and that neither shows a row."""
+"""A batch in parts: the references of ``shard``, the index of ``merge``, and that neither shows a row."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.output import OutputRow, output_path, writer
 from airflow_provider_workflows.operators.shards import (
     merge,
-    read_manifest,
+    read_index,
     references,
     shard,
-    write_manifest,
+    write_index,
 )
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
@@ -228,17 +228,15 @@ class Lazy(Sequence[Any]):
 
 class TestManifest:
     def test_it_sums_and_lists_the_shards(self, tmp_path: Path) -> None:
-        returned = write_manifest(
-            Lazy(summary("/a", 3), summary("/b", 2, 4, ARCHIVED=2)), str(tmp_path / "out")
-        )
+        returned = write_index(Lazy(summary("/a", 3), summary("/b", 2, 4, ARCHIVED=2)), str(tmp_path / "out"))
 
         sums = {
             "rows": 5,
             "outcomes": {"failed": 2, "succeeded": 3},
             "statuses": {"ARCHIVED": 2, "COMPLETED": 2, "REJECTED": 1},
         }
-        uri = f"{tmp_path}/out/manifest.json"
-        assert returned == {"manifest": uri, **sums, "shards": 2}
+        uri = f"{tmp_path}/out/index.json"
+        assert returned == {"index": uri, **sums, "shards": 2}
         assert json.loads(Path(uri).read_text()) == {
             "version": 1,
             **sums,
@@ -253,15 +251,15 @@ class TestManifest:
 
         contents = []
         for order in ({"A": 1, "B": 2}, {"B": 2, "A": 1}):
-            write_manifest([first | {"statuses": order}, second], str(tmp_path))
-            contents.append((tmp_path / "manifest.json").read_bytes())
+            write_index([first | {"statuses": order}, second], str(tmp_path))
+            contents.append((tmp_path / "index.json").read_bytes())
 
         assert contents[0] == contents[1]
 
     def test_nothing_else_is_left_beside_it(self, tmp_path: Path) -> None:
-        write_manifest([summary("/a")], str(tmp_path))
+        write_index([summary("/a")], str(tmp_path))
 
-        assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+        assert [path.name for path in tmp_path.iterdir()] == ["index.json"]
 
     @pytest.mark.parametrize(
         ("summaries", "reason"),
@@ -281,7 +279,7 @@ class TestManifest:
         self, tmp_path: Path, summaries: Any, reason: str
     ) -> None:
         with pytest.raises(InvalidInput, match=reason):
-            write_manifest(summaries, str(tmp_path))
+            write_index(summaries, str(tmp_path))
 
         assert list(tmp_path.iterdir()) == []
 
@@ -289,13 +287,13 @@ class TestManifest:
         references = [{"items": "/i.csv", "first_row": first, "rows": 2} for first in (1, 3)]
 
         with pytest.raises(InvalidInput, match=r"^rows 3 to 4 are in no summary"):
-            write_manifest([summary("/a")], str(tmp_path), references)
+            write_index([summary("/a")], str(tmp_path), references)
 
     def test_an_output_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
 
         with pytest.raises(InvalidInput, match=r"^output: .*/file cannot be written: a file is in the way"):
-            write_manifest([summary("/a")], f"{tmp_path}/file")
+            write_index([summary("/a")], f"{tmp_path}/file")
 
 
 class TestReadManifest:
@@ -307,9 +305,9 @@ class TestReadManifest:
                 for row in (1, 2):
                     writing.write(_output_row(2 * index + row))
             summaries.append(summary(str(output_path(folder, output_format)), 2, 2 * index + 1))
-        returned = write_manifest(summaries, str(tmp_path))
+        returned = write_index(summaries, str(tmp_path))
 
-        rows = [row["row"] for row in read_manifest(returned["manifest"])]
+        rows = [row["row"] for row in read_index(returned["index"])]
 
         assert rows == [1, 2, 3, 4]
 
@@ -317,10 +315,10 @@ class TestReadManifest:
         "content", ["", "[]", "{", '{"version": 2, "shards": []}', '{"version": 1}', "\udcff"], ids=repr
     )
     def test_another_file_is_no_manifest(self, tmp_path: Path, content: str) -> None:
-        (tmp_path / "manifest.json").write_bytes(content.encode(errors="surrogateescape"))
+        (tmp_path / "index.json").write_bytes(content.encode(errors="surrogateescape"))
 
-        with pytest.raises(InvalidInput, match=r"/manifest.json is no manifest of a batch"):
-            list(read_manifest(f"{tmp_path}/manifest.json"))
+        with pytest.raises(InvalidInput, match=r"/index.json is no index of a batch"):
+            list(read_index(f"{tmp_path}/index.json"))
 
 
 def _output_row(number: int) -> OutputRow:

@@ -18,11 +18,11 @@ from airflow_provider_workflows.storage import replacing
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-_NAME = "plan.jsonl"
+_NAME = "manifest.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class Manifest:
     """What came of the check.
 
     :param rows: number of rows
@@ -38,7 +38,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedRow:
+class ManifestRow:
     """One row of the input, in what the output repeats of it.
 
     :param number: its number in the whole input
@@ -53,13 +53,13 @@ class PlannedRow:
     personal_number_hash: str | None = None
 
 
-def write_plan(
+def write_manifest(
     folder: ObjectStoragePath,
     items: Iterable[Row | BadRow],
     *,
     skip_bad_rows: bool,
     hash_secret: str | None = None,
-) -> Planned:
+) -> Manifest:
     """Read and check the whole input, and keep each row's key and what is wrong with it, but no other value.
 
     :param hash_secret: keep the hashes of personal numbers as well, keyed with this
@@ -80,36 +80,36 @@ def write_plan(
                 facts["hash"] = hashed
             if len(facts) > 1:
                 file.write(_line(facts))
-        return check.planned(skip_bad_rows=skip_bad_rows)
+        return check.manifest(skip_bad_rows=skip_bad_rows)
 
 
-def check_again(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip_bad_rows: bool) -> Planned:
+def recheck(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip_bad_rows: bool) -> Manifest:
     """Check the whole input anew, for a retry; the digest tells whether it is what the first try was given.
 
-    :raises InvalidInput: as ``write_plan``
-    :raises FileNotFoundError: when there is no plan
+    :raises InvalidInput: as ``write_manifest``
+    :raises FileNotFoundError: when there is no manifest
     """
     with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
         check = _Check(json.loads(file.readline())["salt"])
     for row in items:
         check.take(row)
-    return check.planned(skip_bad_rows=skip_bad_rows)
+    return check.manifest(skip_bad_rows=skip_bad_rows)
 
 
-def planned_rows(folder: ObjectStoragePath, planned: Planned) -> Iterator[PlannedRow]:
-    """Yield each row of the plan, in order."""
+def read_manifest(folder: ObjectStoragePath, manifest: Manifest) -> Iterator[ManifestRow]:
+    """Yield each row of the manifest, in order."""
     with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
         file.readline()
-        number = planned.first_row
+        number = manifest.first_row
         for line in file:
             facts = json.loads(line)
             while number < facts["row"]:
-                yield PlannedRow(number, str(number))
+                yield ManifestRow(number, str(number))
                 number += 1
-            yield PlannedRow(number, facts.get("key", str(number)), facts.get("skipped"), facts.get("hash"))
+            yield ManifestRow(number, facts.get("key", str(number)), facts.get("skipped"), facts.get("hash"))
             number += 1
-    for rest in range(number, planned.first_row + planned.rows):
-        yield PlannedRow(rest, str(rest))
+    for rest in range(number, manifest.first_row + manifest.rows):
+        yield ManifestRow(rest, str(rest))
 
 
 def _hash(row: Row, secret: str) -> str | None:
@@ -135,10 +135,10 @@ class _Check:
             content = [row.number, row.key, row.case_id, row.case, row.parameters]
         self._digest.update(json.dumps(content).encode())
 
-    def planned(self, *, skip_bad_rows: bool) -> Planned:
+    def manifest(self, *, skip_bad_rows: bool) -> Manifest:
         if self._bad and not skip_bad_rows:
             raise_for(self._bad, self._skipped, self._rows)
-        return Planned(self._rows, self._first_row or 1, self._skipped, self._digest.hexdigest())
+        return Manifest(self._rows, self._first_row or 1, self._skipped, self._digest.hexdigest())
 
 
 def _line(facts: Mapping[str, object]) -> bytes:
