@@ -16,11 +16,11 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
 from airflow_provider_workflows.batch.collection import Collection
+from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.manifest import Manifest, read_manifest, recheck, write_manifest
 from airflow_provider_workflows.batch.output import output_path, writer
-from airflow_provider_workflows.batch.pace import Pace
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
 from airflow_provider_workflows.batch.state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
@@ -180,7 +180,7 @@ class Batch:
             return
         if self.states:
             self._require_same(items)
-        pace = self._pace()
+        flow_control = self._flow_control()
         journal = Journal(self.state_folder)
         try:
             async with self._client() as client:
@@ -188,7 +188,7 @@ class Batch:
                     client,
                     journal,
                     self.states,
-                    pace,
+                    flow_control,
                     workflow_definition_id=self._options.workflow_definition_id,
                     parameters=self._options.parameters,
                     concurrency=self._options.max_concurrency,
@@ -201,11 +201,11 @@ class Batch:
 
     async def collect(self, publish: Publish, log: Any) -> Collection:
         """Fetch the results, write the output, and return the counts."""
-        pace = self._pace()
+        flow_control = self._flow_control()
         async with self._client() as client:
             collection = Collection(
                 client,
-                pace,
+                flow_control,
                 self.states,
                 concurrency=self._options.max_concurrency,
                 hash_secret=self._hash_secret,
@@ -249,9 +249,9 @@ class Batch:
     def _client(self) -> AsyncWorkflowsClient:
         return AsyncWorkflowsClient(self._settings, self._tokens, pool_size=self._options.max_concurrency)
 
-    def _pace(self) -> Pace:
+    def _flow_control(self) -> FlowControl:
         rate = self._options.requests_per_second or self._settings.requests_per_second
-        return Pace(rate, tries=self._tries, outage_seconds=self._options.error_budget)
+        return FlowControl(rate, tries=self._tries, outage_seconds=self._options.error_budget)
 
     def _rows(self) -> list[RowState]:
         return [state for number, state in self.states.items() if number != WHOLE_BATCH]

@@ -11,9 +11,9 @@ from typing import Any
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
 from airflow_provider_workflows.api.redaction import personal_number_hash, personal_number_in
+from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
-from airflow_provider_workflows.batch.pace import Attempts, Pace
 from airflow_provider_workflows.batch.progress import Counts
 from airflow_provider_workflows.batch.state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submission import facts
@@ -26,7 +26,7 @@ class Collection:
     """Fetches results, several at once and no more ahead of the writing than memory bears.
 
     :param client: makes one try for a call
-    :param pace: what all calls have in common
+    :param flow_control: what all calls have in common
     :param states: what is known of the rows, by number
     :param concurrency: how many results are fetched at once
     :param hash_secret: hash the personal numbers of results, keyed with this, where the input has none
@@ -35,14 +35,14 @@ class Collection:
     def __init__(
         self,
         client: AsyncWorkflowsClient,
-        pace: Pace,
+        flow_control: FlowControl,
         states: Mapping[int, RowState],
         *,
         concurrency: int,
         hash_secret: str | None = None,
     ) -> None:
         self._client = client
-        self._pace = pace
+        self._flow_control = flow_control
         self._states = states
         self._ahead = 4 * concurrency
         self._hash_secret = hash_secret
@@ -95,16 +95,16 @@ class Collection:
     async def _fetch(self, workflow_id: str) -> dict[str, Any]:
         attempts = Attempts()
         while True:
-            if self._pace.gave_up is not None:
-                raise self._pace.gave_up
-            await self._pace.turn()
+            if self._flow_control.gave_up is not None:
+                raise self._flow_control.gave_up
+            await self._flow_control.turn()
             try:
                 result = await self._client.read_result(workflow_id)
             except errors.WorkflowsError as error:
-                if not await self._pace.another(attempts, error):
+                if not await self._flow_control.another(attempts, error):
                     raise
             else:
-                self._pace.succeeded(attempts)
+                self._flow_control.succeeded(attempts)
                 return result.json_object()
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
-from airflow_provider_workflows.batch.pace import Attempts, Pace
 from airflow_provider_workflows.batch.state import RowState
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Submission:
     :param client: makes one try for a call: what is to be repeated is decided here, so that it is written down
     :param journal: where each call is written down
     :param states: what is known of the rows, by number; kept up to date
-    :param pace: what all calls have in common
+    :param flow_control: what all calls have in common
     :param workflow_definition_id: id of the workflow definition
     :param parameters: JSON values by name for all rows that have none of their own, or None
     :param concurrency: how many rows are under way at once
@@ -45,7 +45,7 @@ class Submission:
         client: AsyncWorkflowsClient,
         journal: Journal,
         states: dict[int, RowState],
-        pace: Pace,
+        flow_control: FlowControl,
         *,
         workflow_definition_id: str,
         parameters: Mapping[str, Any] | None,
@@ -54,7 +54,7 @@ class Submission:
         self._client = client
         self._journal = journal
         self._states = states
-        self._pace = pace
+        self._flow_control = flow_control
         self._workflow_definition_id = workflow_definition_id
         self._parameters = parameters
         self._concurrency = concurrency
@@ -66,14 +66,14 @@ class Submission:
         :raises WorkflowsError: when the first rows show that none can succeed, before the others are sent
         :raises OSError: when the journal cannot be written
         """
-        outage_seconds = self._pace.outage_seconds
-        self._pace.outage_seconds = min(outage_seconds, FIRST_OUTAGE_SECONDS)
+        outage_seconds = self._flow_control.outage_seconds
+        self._flow_control.outage_seconds = min(outage_seconds, FIRST_OUTAGE_SECONDS)
         if self._parameters is not None and self._state(WHOLE_BATCH).parameters_id is None:
             await self._create_parameters(self._parameters)
         feed = _Feed(rows, self._is_due)
         if all(state.workflow_id is None for state in self._states.values()):
             await self._first_rows(feed)
-        self._pace.outage_seconds = outage_seconds
+        self._flow_control.outage_seconds = outage_seconds
         await asyncio.gather(*(self._work(feed) for _ in range(self._concurrency)))
         if self._failure is not None:
             raise self._failure
@@ -118,8 +118,8 @@ class Submission:
         try:
             # When one has met what none can go on with, the others finish the rows that they are at.
             while self._failure is None and (row := await feed.next()) is not None:
-                if self._pace.gave_up is not None:
-                    await self._record(row.number, error=facts(self._pace.gave_up))
+                if self._flow_control.gave_up is not None:
+                    await self._record(row.number, error=facts(self._flow_control.gave_up))
                     continue
                 try:
                     await self._submit(row)
@@ -155,23 +155,23 @@ class Submission:
     async def _call(self, number: int, begun: str, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
         attempts = Attempts(begun)
         while True:
-            await self._pace.turn(begun)
-            if self._pace.gave_up is not None:
-                await self._record(number, error=facts(self._pace.gave_up))
-                raise self._pace.gave_up
+            await self._flow_control.turn(begun)
+            if self._flow_control.gave_up is not None:
+                await self._record(number, error=facts(self._flow_control.gave_up))
+                raise self._flow_control.gave_up
             await self._record(number, begun=begun, error=None)
             try:
                 response = await self._client.perform(endpoint)
             except errors.OutcomeUnknown as error:
-                self._pace.lost(attempts)
+                self._flow_control.lost(attempts)
                 await self._record(number, error=facts(error))
                 raise
             except errors.WorkflowsError as error:
                 await self._record(number, begun=None, error=facts(error))
-                if not await self._pace.another(attempts, error):
+                if not await self._flow_control.another(attempts, error):
                     raise
             else:
-                self._pace.succeeded(attempts)
+                self._flow_control.succeeded(attempts)
                 return response
 
     def _state(self, number: int) -> RowState:

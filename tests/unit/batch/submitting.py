@@ -12,9 +12,9 @@ from typing import Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
+from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
-from airflow_provider_workflows.batch.pace import Pace
 from airflow_provider_workflows.batch.state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
 
@@ -47,7 +47,7 @@ class Rows:
                 self.client,
                 journal,
                 self.states,
-                Pace(rate, tries=TRIES, outage_seconds=outage_seconds),
+                FlowControl(rate, tries=TRIES, outage_seconds=outage_seconds),
                 workflow_definition_id=self.definition_id,
                 parameters=parameters,
                 concurrency=concurrency,

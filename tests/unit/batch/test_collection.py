@@ -15,9 +15,9 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient
 from airflow_provider_workflows.batch.collection import Collection
+from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import writer
-from airflow_provider_workflows.batch.pace import Pace
 from airflow_provider_workflows.batch.state import RowState
 from airflow_provider_workflows.sandbox import Sandbox
 
@@ -46,8 +46,8 @@ class Output:
             )
 
     async def collect(self, rows: Iterable[ManifestRow], *, outage_seconds: float = 30.0) -> Collection:
-        pace = Pace(None, tries=TRIES, outage_seconds=outage_seconds)
-        collection = Collection(self.client, pace, self.states, concurrency=2)
+        flow_control = FlowControl(None, tries=TRIES, outage_seconds=outage_seconds)
+        collection = Collection(self.client, flow_control, self.states, concurrency=2)
         await collection.run(rows, partial(writer, ObjectStoragePath(str(self.folder)), "jsonl"))
         return collection
 

@@ -12,8 +12,8 @@ import pytest
 
 from airflow_provider_workflows.api import errors, exchange
 from airflow_provider_workflows.batch import submission as submission_module
+from airflow_provider_workflows.batch.flow_control import LOST_RESPONSES_BEFORE_OPEN
 from airflow_provider_workflows.batch.journal import Journal, entries, states
-from airflow_provider_workflows.batch.pace import LOST_IN_A_ROW
 from airflow_provider_workflows.batch.submission import FIRST_ROWS
 from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
 
@@ -311,7 +311,7 @@ class TestOutage:
         await rows.submit(cases(300), concurrency=8, outage_seconds=0.3)
 
         first = Counter(rows.written.values())
-        assert first[UNKNOWN] <= 8 + LOST_IN_A_ROW + 5
+        assert first[UNKNOWN] <= 8 + LOST_RESPONSES_BEFORE_OPEN + 5
         assert first[NOT_SUBMITTED] == 299 - first[UNKNOWN]
 
         sandbox.clear_faults()

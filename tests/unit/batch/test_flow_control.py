@@ -1,4 +1,4 @@
-"""The pace of a batch: a cap on the rate, one pause for all, one budget for an outage."""
+"""The flow_control of a batch: a cap on the rate, one pause for all, one budget for an outage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_workflows.api import errors, exchange
-from airflow_provider_workflows.batch.pace import LOST_IN_A_ROW, Attempts, Pace
+from airflow_provider_workflows.batch.flow_control import LOST_RESPONSES_BEFORE_OPEN, Attempts, FlowControl
 
 TRIES = 3
 UNREACHABLE = errors.ServiceUnreachable("down")
@@ -25,11 +25,11 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.0)
 
 
-def pace(rate: float | None = None, outage_seconds: float = 60.0) -> Pace:
-    return Pace(rate, tries=TRIES, outage_seconds=outage_seconds)
+def flow_control(rate: float | None = None, outage_seconds: float = 60.0) -> FlowControl:
+    return FlowControl(rate, tries=TRIES, outage_seconds=outage_seconds)
 
 
-async def turns(shared: Pace, number: int) -> list[float]:
+async def turns(shared: FlowControl, number: int) -> list[float]:
     """Let so many calls take their turn at once, and return when each had it, in seconds from now."""
     begun, moments = time.monotonic(), list[float]()
 
@@ -42,7 +42,7 @@ async def turns(shared: Pace, number: int) -> list[float]:
 
 
 async def attempts_until_given_up(
-    shared: Pace, error: errors.WorkflowsError, *, between: Callable[[], object] = lambda: None
+    shared: FlowControl, error: errors.WorkflowsError, *, between: Callable[[], object] = lambda: None
 ) -> int:
     attempts = Attempts()
     for number in itertools.count(1):
@@ -54,13 +54,13 @@ async def attempts_until_given_up(
 
 class TestRate:
     async def test_calls_go_out_no_faster_than_the_cap(self) -> None:
-        assert max(await turns(pace(rate=50.0), 11)) >= 10 / 50
+        assert max(await turns(flow_control(rate=50.0), 11)) >= 10 / 50
 
     async def test_without_a_cap_none_waits(self) -> None:
-        assert max(await turns(pace(), 1000)) < 1
+        assert max(await turns(flow_control(), 1000)) < 1
 
     async def test_the_cap_holds_for_the_calls_that_a_pause_has_kept_back(self) -> None:
-        shared = pace(rate=50.0)
+        shared = flow_control(rate=50.0)
         refused = errors.RateLimited("429", retry_after=0.3)
         await shared.another(Attempts(), refused)
 
@@ -72,13 +72,13 @@ class TestRate:
 
 class TestPause:
     async def test_a_refusal_for_now_keeps_all_calls_back_for_as_long_as_was_asked(self) -> None:
-        shared = pace()
+        shared = flow_control()
         await shared.another(Attempts(), errors.RateLimited("429", retry_after=0.2))
 
         assert min(await turns(shared, 5)) >= 0.2
 
     async def test_a_second_refusal_prolongs_the_pause_of_those_that_wait(self) -> None:
-        shared = pace()
+        shared = flow_control()
         await shared.another(Attempts(), errors.RateLimited("429", retry_after=0.1))
         waiting = asyncio.create_task(turns(shared, 3))
         await asyncio.sleep(0.05)
@@ -88,28 +88,28 @@ class TestPause:
         assert min(await waiting) >= 0.3
 
     async def test_a_pause_is_no_longer_than_the_budget_of_an_outage(self) -> None:
-        shared = pace(outage_seconds=0.1)
+        shared = flow_control(outage_seconds=0.1)
         await shared.another(Attempts(), errors.RateLimited("429", retry_after=3600))
 
         assert max(await turns(shared, 3)) < 5
 
     async def test_calls_that_are_refused_together_count_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.1)
-        shared = pace()
+        shared = flow_control()
         for _ in range(20):
             await shared.another(Attempts(), LIMITED)
 
         assert max(await turns(shared, 2)) < 5
 
     async def test_an_outage_of_one_call_keeps_no_other_back(self) -> None:
-        shared = pace()
+        shared = flow_control()
         await shared.another(Attempts(), UNAVAILABLE)
 
         assert max(await turns(shared, 5)) < 0.5
 
 
 class TestLostResponses:
-    async def turns_within(self, shared: Pace, seconds: float) -> int:
+    async def turns_within(self, shared: FlowControl, seconds: float) -> int:
         """Return how many of twenty calls have their turn within so many seconds."""
         waiting = [asyncio.create_task(shared.turn("run")) for _ in range(20)]
         done, rest = await asyncio.wait(waiting, timeout=seconds)
@@ -122,7 +122,7 @@ class TestLostResponses:
         monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 5.0)
 
     async def test_that_are_few_keep_no_other_call_back(self) -> None:
-        shared = pace()
+        shared = flow_control()
         for _ in range(20):
             shared.lost(RUN)
             shared.lost(RUN)
@@ -131,8 +131,8 @@ class TestLostResponses:
         assert await self.turns_within(shared, 1.0) == 20
 
     async def test_that_are_many_in_a_row_let_one_call_out_at_a_time(self) -> None:
-        shared = pace()
-        for _ in range(LOST_IN_A_ROW):
+        shared = flow_control()
+        for _ in range(LOST_RESPONSES_BEFORE_OPEN):
             shared.lost(RUN)
             shared.succeeded(CASE)
 
@@ -141,8 +141,8 @@ class TestLostResponses:
 
     @pytest.mark.parametrize("refused", [True, False], ids=["refusal", "success"])
     async def test_are_forgotten_with_the_first_that_comes(self, refused: bool) -> None:
-        shared = pace()
-        for _ in range(LOST_IN_A_ROW):
+        shared = flow_control()
+        for _ in range(LOST_RESPONSES_BEFORE_OPEN):
             shared.lost(RUN)
         await shared.turn("run")
         if refused:
@@ -153,8 +153,8 @@ class TestLostResponses:
         assert await self.turns_within(shared, 1.0) == 20
 
     async def test_that_go_on_for_too_long_end_the_batch(self) -> None:
-        shared = pace(outage_seconds=0.05)
-        for _ in range(LOST_IN_A_ROW + 1):
+        shared = flow_control(outage_seconds=0.05)
+        for _ in range(LOST_RESPONSES_BEFORE_OPEN + 1):
             assert shared.gave_up is None
             shared.lost(RUN)
             await asyncio.sleep(0.03)
@@ -177,7 +177,7 @@ class TestAnotherAttempt:
     async def test_is_not_made_where_it_could_not_help_or_could_do_harm(
         self, error: errors.WorkflowsError
     ) -> None:
-        assert await attempts_until_given_up(pace(), error) == 1
+        assert await attempts_until_given_up(flow_control(), error) == 1
 
     @pytest.mark.parametrize(
         "error",
@@ -185,18 +185,18 @@ class TestAnotherAttempt:
         ids=lambda error: type(error).__name__,
     )
     async def test_is_made_so_many_times_while_others_succeed(self, error: errors.WorkflowsError) -> None:
-        shared = pace()
+        shared = flow_control()
 
         assert await attempts_until_given_up(shared, error, between=lambda: shared.succeeded(RUN)) == TRIES
         assert shared.gave_up is None
 
     async def test_is_made_however_often_the_service_says_later(self) -> None:
-        shared = pace()
+        shared = flow_control()
 
         assert await attempts_until_given_up(shared, LIMITED, between=lambda: shared.succeeded(RUN)) > 50
 
     async def test_is_made_while_none_succeeds_until_the_budget_is_used_up(self) -> None:
-        shared = pace(outage_seconds=0.2)
+        shared = flow_control(outage_seconds=0.2)
         begun = time.monotonic()
 
         async def slowly() -> int:

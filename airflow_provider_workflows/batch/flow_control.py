@@ -11,7 +11,7 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.exchange import pause_before
 
 #: After so many lost responses, with none in between that came, a service is taken to be in trouble.
-LOST_IN_A_ROW = 3
+LOST_RESPONSES_BEFORE_OPEN = 3
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class _Lost:
     next_at: float = 0.0
 
 
-class Pace:
+class FlowControl:
     """Says when the next call may go out, and whether one that failed is worth another attempt.
 
     :param requests_per_second: how many calls go out in a second at most; None for no cap
@@ -68,7 +68,7 @@ class Pace:
             if not await self._kept_back(kind):
                 break
         lost = self._lost.get(kind)
-        if lost is not None and lost.number >= LOST_IN_A_ROW:
+        if lost is not None and lost.number >= LOST_RESPONSES_BEFORE_OPEN:
             # One at a time, for each may be one more row of which nobody knows what became.
             lost.probes += 1
             lost.next_at = time.monotonic() + pause_before(lost.probes, None, lambda: 1.0)
@@ -96,7 +96,7 @@ class Pace:
         now = time.monotonic()
         lost = self._lost.setdefault(attempts.kind, _Lost(now))
         lost.number += 1
-        if lost.number > LOST_IN_A_ROW and now - lost.since >= self.outage_seconds:
+        if lost.number > LOST_RESPONSES_BEFORE_OPEN and now - lost.since >= self.outage_seconds:
             self.gave_up = errors.ServiceUnavailable(
                 "The service's responses to other rows were lost for too long, so this one was not sent. "
                 "Try again later."
