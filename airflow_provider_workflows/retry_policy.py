@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.batch.verdict import BatchFailed
+from airflow_provider_workflows.batch.failure_policy import BatchFailed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

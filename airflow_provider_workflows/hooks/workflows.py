@@ -181,7 +181,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-_VERDICTS = (
+_REASONS = (
     (errors.TlsFailed, "TLS failure"),
     (errors.ServiceUnreachable, "Host unreachable"),
     (errors.AuthenticationFailed, "Key rejected"),
@@ -211,6 +211,6 @@ def _tested(client: WorkflowsClient) -> tuple[bool, str]:
         if str(uuid.UUID(int=0)) in str(error) and from_the_service and error.status in (403, 404):
             return True, f"The organization token is accepted at {settings.host}."
         other = "The service refused" if from_the_service else "Not the Workflows API"
-        verdict = next((words for kind, words in _VERDICTS if isinstance(error, kind)), other)
-        return False, f"{verdict}: {error}"
+        reason = next((words for kind, words in _REASONS if isinstance(error, kind)), other)
+        return False, f"{reason}: {error}"
     return True, f"Authorized at {settings.host}."

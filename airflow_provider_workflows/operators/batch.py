@@ -19,9 +19,9 @@ from airflow_provider_workflows.api.polling import (
     PollSchedule,
 )
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
+from airflow_provider_workflows.batch.failure_policy import FailurePolicy, evaluate, summarize
 from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
-from airflow_provider_workflows.batch.verdict import Failing, summary_of, verdict
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.lineage.events import emit, partition_key_of
 from airflow_provider_workflows.lineage.task import TaskLineage
@@ -125,7 +125,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         _one_of("on_bad_row", on_bad_row, ("fail", "skip"))
         _one_of("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
         _one_of("output_format", output_format, OUTPUT_FORMATS)
-        self.failing = Failing(
+        self.failure_policy = FailurePolicy(
             on_failure, retry_failed=retry_failed_only, resubmit=on_unknown_outcome == "resubmit"
         )
         if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= 1000:
@@ -183,8 +183,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             self.log.info("Going on with the batch of an earlier try, whose state is in %s.", known["state"])
             batch = self._taken_up(known)
             batch.take_up(
-                failed_too=known["phase"] == FAILED and self.failing.retry_failed,
-                resubmit=self.failing.resubmit,
+                failed_too=known["phase"] == FAILED and self.failure_policy.retry_failed,
+                resubmit=self.failure_policy.resubmit,
             )
             known = record.write(known, phase=SUBMITTING)
         self._state_folder = known["state"]
@@ -236,7 +236,9 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
 
     def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
         """Return what to fail with: an error that is retried where a retry is to submit again."""
-        return AirflowException(str(error)) if self.failing.resubmit else super().unknown_outcome(error)
+        return (
+            AirflowException(str(error)) if self.failure_policy.resubmit else super().unknown_outcome(error)
+        )
 
     def on_kill(self) -> None:
         """Say in the task's log that the runs go on."""
@@ -267,14 +269,14 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self, context: Context, batch: Batch, record: BatchRecord, known: dict[str, Any], *, timed_out: bool
     ) -> dict[str, Any]:
         collection = asyncio.run(batch.collect(self._publisher(context), self.log))
-        summary = summary_of(
+        summary = summarize(
             batch.output,
             collection,
             first_row=known["manifest"]["first_row"],
             seconds=time.time() - known["begun"],
         )
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
-        failure = verdict(summary, self.failing)
+        failure = evaluate(summary, self.failure_policy)
         if failure is None:
             record.write(known, phase=DONE, summary=summary)
             batch.remove_state()

@@ -33,7 +33,7 @@ TOGETHER_SECONDS = 0.25
 CONNECTION_SECONDS = 300.0
 #: And after a rejected key, at most this often.
 REJECTED_SECONDS = 30.0
-#: Failing polls are logged this often at most, for all waits together.
+#: FailurePolicy polls are logged this often at most, for all waits together.
 WARNING_SECONDS = 60.0
 #: How long the look that is due at a deadline may take before the wait ends without it.
 LAST_POLL_SECONDS = 2.0

@@ -18,8 +18,8 @@ from airflow.sdk.module_loading import import_string
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, exchange
+from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.batch.journal import Journal
-from airflow_provider_workflows.batch.verdict import BatchFailed
 from airflow_provider_workflows.hooks import workflows
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.sandbox import Sandbox

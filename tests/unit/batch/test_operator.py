@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch import submission as submission_module
-from airflow_provider_workflows.batch.verdict import BatchFailed
+from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.sandbox import Sandbox
 
 from .conftest import (

@@ -15,7 +15,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.verdict import BatchFailed
+from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.sandbox import Sandbox
 
 from .conftest import BatchTask, event_of

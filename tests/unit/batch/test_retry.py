@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.verdict import BatchFailed
+from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.airflow.conftest import TaskStateStore
 

@@ -30,14 +30,14 @@ class Commits:
     """Lets commits fail, or wait, on demand."""
 
     def __init__(self) -> None:
-        self.failing = False
+        self.failure_policy = False
         self.seconds = 0.0
         self.begun = self.number = 0
 
     def __call__(self, session: Session) -> None:
         self.begun += 1
         time.sleep(self.seconds)
-        if self.failing:
+        if self.failure_policy:
             raise OperationalError("COMMIT", None, Exception("database is locked"))
         self.number += 1
 

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.verdict import BatchFailed, Failing, verdict
+from airflow_provider_workflows.batch.failure_policy import BatchFailed, FailurePolicy, evaluate
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 
@@ -16,7 +16,7 @@ def failure(
     outcomes: dict[str, int], on_failure: Any = "fail", *, retry_failed: bool = False, resubmit: bool = False
 ) -> BatchFailed | None:
     summary = {"output": "s3://bucket/results.jsonl", "rows": sum(outcomes.values()), "outcomes": outcomes}
-    return verdict(summary, Failing(on_failure, retry_failed=retry_failed, resubmit=resubmit))
+    return evaluate(summary, FailurePolicy(on_failure, retry_failed=retry_failed, resubmit=resubmit))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_rows_that_did_not_succeed_fail_the_batch_beyond_what_is_borne(
 @pytest.mark.parametrize("on_failure", ["ignore", "", 1, 1.0, -0.1, 5, True, None, float("nan"), "0.5"])
 def test_what_is_no_choice_is_refused(on_failure: Any) -> None:
     with pytest.raises(InvalidInput, match="on_failure"):
-        Failing(on_failure, retry_failed=False, resubmit=False)
+        FailurePolicy(on_failure, retry_failed=False, resubmit=False)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class BatchFailed(WorkflowsError):
 
 
 @dataclass(frozen=True)
-class Failing:
+class FailurePolicy:
     """When a batch has failed, and what a retry is to do then.
 
     :param on_failure: ``"fail"``, ``"succeed"``, or the share of rows up to which the batch succeeds
@@ -49,7 +49,7 @@ class Failing:
             )
 
 
-def summary_of(
+def summarize(
     output: ObjectStoragePath, collection: Collection, *, first_row: int, seconds: float
 ) -> dict[str, Any]:
     """Return what the task returns: where the output is, and counts, but nothing out of it."""
@@ -63,7 +63,7 @@ def summary_of(
     }
 
 
-def verdict(summary: Mapping[str, Any], failing: Failing) -> BatchFailed | None:
+def evaluate(summary: Mapping[str, Any], failing: FailurePolicy) -> BatchFailed | None:
     """Return what to fail with, or None when the batch has succeeded well enough."""
     outcomes: Mapping[str, int] = summary["outcomes"]
     skipped = outcomes.get(RowOutcome.SKIPPED.value, 0)
