@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
-from airflow_provider_workflows.batch.collection import Collection
+from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.manifest import Manifest, read_manifest, recheck, write_manifest
 from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
-from airflow_provider_workflows.batch.state import SUBMIT_AGAIN, RowOutcome, RowState
-from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
+from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
+from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
 from airflow_provider_workflows.storage import is_local, remove_folder, require_writable
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.batch.state import RowState
+from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.storage import is_local, write_whole
 
 if TYPE_CHECKING:

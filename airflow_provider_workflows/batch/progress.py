@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from airflow_provider_workflows.batch.state import RowOutcome
+from airflow_provider_workflows.batch.row_state import RowOutcome
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -22,6 +22,7 @@ from airflow_provider_workflows.batch.batch import Batch, BatchOptions
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy, evaluate, summarize
 from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
+from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.lineage.events import emit, partition_key_of
 from airflow_provider_workflows.lineage.task import TaskLineage
@@ -31,7 +32,6 @@ from airflow_provider_workflows.operators.redacted import Redacted, redact_param
 from airflow_provider_workflows.plugin.wake import can_wake
 from airflow_provider_workflows.storage import shown, storage_path
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
-from airflow_provider_workflows.triggers.batch_watch import BatchWatch
 from airflow_provider_workflows.triggers.hints import HINTS_KEY, with_hints
 from airflow_provider_workflows.triggers.workflow_status import earliest_event
 

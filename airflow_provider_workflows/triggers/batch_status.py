@@ -17,8 +17,8 @@ from airflow_provider_workflows.api.polling import (
     POLL_INTERVAL_SECONDS,
     PollSchedule,
 )
+from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
-from airflow_provider_workflows.triggers.batch_watch import BatchWatch
 from airflow_provider_workflows.triggers.hints import HINTS_KEY
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
-from airflow_provider_workflows.batch.state import RowOutcome, RowState
-from airflow_provider_workflows.batch.submission import WHOLE_BATCH, Submission
+from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
+from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
 
 TRIES = 3
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}

@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.batch import journal as journal_module
 from airflow_provider_workflows.batch.journal import Journal, entries, states
-from airflow_provider_workflows.batch.state import SUBMIT_AGAIN
+from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN
 
 
 def entry(row: int, **facts: Any) -> dict[str, Any]:

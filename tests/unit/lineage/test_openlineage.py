@@ -15,7 +15,7 @@ from airflow.sdk import Asset
 from jsonschema import Draft202012Validator, FormatChecker
 from openlineage.client.serde import Serde
 
-from airflow_provider_workflows.batch.state import RowOutcome
+from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.lineage.assets import completed, definition
 from airflow_provider_workflows.lineage.facets import FACET, SCHEMA_URL
 from airflow_provider_workflows.lineage.openlineage import file_dataset, operator_lineage

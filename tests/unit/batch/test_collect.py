@@ -14,11 +14,11 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient
-from airflow_provider_workflows.batch.collection import Collection
+from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import writer
-from airflow_provider_workflows.batch.state import RowState
+from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.sandbox import Sandbox
 
 from .conftest import RESULT_CALL

@@ -15,8 +15,8 @@ from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
 from airflow_provider_workflows.batch.progress import Counts
-from airflow_provider_workflows.batch.state import RowOutcome, RowState
-from airflow_provider_workflows.batch.submission import facts
+from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
+from airflow_provider_workflows.batch.submit import facts
 
 #: The error code of a row that was left out because it was bad.
 BAD_ROW = "BadRow"

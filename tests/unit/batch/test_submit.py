@@ -14,7 +14,7 @@ from airflow_provider_workflows.api import errors, exchange
 from airflow_provider_workflows.batch import submission as submission_module
 from airflow_provider_workflows.batch.flow_control import LOST_RESPONSES_BEFORE_OPEN
 from airflow_provider_workflows.batch.journal import Journal, entries, states
-from airflow_provider_workflows.batch.submission import FIRST_ROWS
+from airflow_provider_workflows.batch.submit import FIRST_ROWS
 from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
 
 from .conftest import AUTHORIZE_CALL, CASE_CALL, PARAMETERS_CALL, RUN_CALL, cases

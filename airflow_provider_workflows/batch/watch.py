@@ -13,8 +13,8 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.polling import PollSchedule, Wait, is_retryable
 from airflow_provider_workflows.batch.journal import Entry, Journal, entries
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
-from airflow_provider_workflows.batch.state import OUTCOMES, RowOutcome
-from airflow_provider_workflows.batch.submission import facts
+from airflow_provider_workflows.batch.row_state import OUTCOMES, RowOutcome
+from airflow_provider_workflows.batch.submit import facts
 from airflow_provider_workflows.triggers.hints import new_hints
 from airflow_provider_workflows.triggers.poller import Event, Poller, Waiter
 

@@ -15,7 +15,7 @@ from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
-from airflow_provider_workflows.batch.state import RowState
+from airflow_provider_workflows.batch.row_state import RowState
 
 log = logging.getLogger(__name__)
 
