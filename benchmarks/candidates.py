@@ -76,7 +76,7 @@ def apart(ends: list[int], interval: float, port: int) -> Waits:
     """Our trigger, whose polls go out each when it is due."""
     from airflow_provider_workflows.triggers import poller  # noqa: PLC0415
 
-    poller.TOGETHER_SECONDS = 0.001
+    poller.DUE_TIME_STEP_SECONDS = 0.001
     return ours(ends, interval, port)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_workflows.api.polling import PollSchedule
-from airflow_provider_workflows.triggers.poller import TOGETHER_SECONDS
+from airflow_provider_workflows.triggers.poller import DUE_TIME_STEP_SECONDS
 
 #: Seconds between two polls by default: ``DbtCloudRunJobOperator``'s and ``DatabricksRunNowOperator``'s.
 DBT_SECONDS = 60.0
@@ -30,7 +30,7 @@ class Rule:
     together: float = 0.0
 
 
-OURS = Rule(lambda age, chance: PollSchedule().interval(age, math.inf, chance), TOGETHER_SECONDS)
+OURS = Rule(lambda age, chance: PollSchedule().interval(age, math.inf, chance), DUE_TIME_STEP_SECONDS)
 DBT = Rule(lambda _age, _chance: DBT_SECONDS)
 DATABRICKS = Rule(lambda _age, _chance: DATABRICKS_SECONDS)
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from airflow_provider_workflows.api import signature
+from airflow_provider_workflows.api import webhook_signature
 from benchmarks.batch_service import STATUS_CALL
 from benchmarks.batch_table import AtLeast, AtMost
 from benchmarks.running import MeasurementFailed
@@ -48,7 +48,7 @@ def main() -> int:
             airflow.schedule_on_completions()
             figures += _taking(airflow, arguments.deliveries, "an asset")
         if "waking" in parts:
-            figures += _waking(airflow, arguments.tasks)
+            figures += _resuming(airflow, arguments.tasks)
     sys.stdout.write("\n".join(["Figures to reach", *map(str, figures)]) + "\n")
     return 0
 
@@ -64,7 +64,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _waking(airflow: Measured, tasks: int) -> list[Figure]:
+def _resuming(airflow: Measured, tasks: int) -> list[Figure]:
     _say(f"waking: {tasks} tasks begin to wait")
     workflow_ids = airflow.ended_workflows(tasks)
     before = airflow.requests(STATUS_CALL)
@@ -161,7 +161,10 @@ def _forged(airflow: Measured, body: bytes, number: int) -> Iterator[Delivery]:
     for index in range(number):
         kind = index % (len(of_name) + 1)
         invented = kind == len(of_name)
-        yield body.decode(), signature.sign(body, key, str(uuid.uuid4())) if invented else of_name[kind]
+        yield (
+            body.decode(),
+            webhook_signature.sign(body, key, str(uuid.uuid4())) if invented else of_name[kind],
+        )
 
 
 def _check(sent: list[tuple[float, float, int]], status: int) -> None:

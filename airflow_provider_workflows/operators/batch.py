@@ -29,11 +29,11 @@ from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
 from airflow_provider_workflows.operators.redacted import Redacted, redact_parameters, unwrap
-from airflow_provider_workflows.plugin.wake import can_wake
 from airflow_provider_workflows.storage import shown, storage_path
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
 from airflow_provider_workflows.triggers.hints import HINTS_KEY, with_hints
 from airflow_provider_workflows.triggers.workflow_status import earliest_event
+from airflow_provider_workflows.webhooks.resume import can_resume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,7 +199,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             # Read anew: what has ended was written to the batch's state.
             batch = self._taken_up(known)
             return self._finish(context, batch, record, known, timed_out=bool(event["timed_out"]))
-        webhooks = client.settings.webhooks and can_wake()
+        webhooks = client.settings.webhooks and can_resume()
         if webhooks:
             # Airflow logs an error whenever an XCom is read that is not there.
             context["ti"].xcom_push(key=HINTS_KEY, value=with_hints(None, {}))

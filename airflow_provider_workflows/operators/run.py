@@ -29,8 +29,8 @@ from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.run_record import Decision, RunRecord
-from airflow_provider_workflows.plugin.wake import can_wake
 from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
+from airflow_provider_workflows.webhooks.resume import can_resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -131,7 +131,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         deadline = None if timeout is None else begun + timeout.total_seconds()
         wait = Wait(workflow_id, started, deadline, self.schedule, self.error_budget)
         set_link(self, context, self.hook, workflow_id)
-        webhooks = self.deferrable and client.settings.webhooks and can_wake()
+        webhooks = self.deferrable and client.settings.webhooks and can_resume()
         event = None
         # With webhooks the trigger looks as soon as it may fire, and a webhook tells the rest.
         if not webhooks:

@@ -45,18 +45,18 @@ class Keys:
 
     def sign(self, body: bytes) -> str:
         """Return the signature of ``body`` as the service makes it."""
-        from airflow_provider_workflows.api import signature  # noqa: PLC0415
+        from airflow_provider_workflows.api import webhook_signature  # noqa: PLC0415
 
         kid, key = self._current()
-        return signature.sign(body, key, kid)
+        return webhook_signature.sign(body, key, kid)
 
     def forge(self, name: str, body: bytes) -> str | None:
         """Return the signature of ``body`` that the fault of this name makes, None for no header at all."""
-        from airflow_provider_workflows.api import signature  # noqa: PLC0415
+        from airflow_provider_workflows.api import webhook_signature  # noqa: PLC0415
 
         kid, key = self._current()
         if name == "wrong_key":
-            return signature.sign(body, self._another(), kid)
+            return webhook_signature.sign(body, self._another(), kid)
         if name == "alg_none":
             return _detached("none", kid, body, None)
         if name == "hs256":

@@ -170,7 +170,7 @@ class Webhooks:
         del self._pending[webhook]
 
     def _headers(self, forgery: str | None, body: bytes) -> dict[str, str]:
-        from airflow_provider_workflows.api.signature import HEADER  # noqa: PLC0415
+        from airflow_provider_workflows.api.webhook_signature import HEADER  # noqa: PLC0415
 
         signature = self.keys.sign(body) if forgery is None else self.keys.forge(forgery, body)
         return {"Content-Type": "application/json"} | ({} if signature is None else {HEADER: signature})

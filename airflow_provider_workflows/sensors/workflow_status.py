@@ -29,9 +29,9 @@ from airflow_provider_workflows.api.polling import (
 )
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
-from airflow_provider_workflows.plugin.wake import can_wake
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
+from airflow_provider_workflows.webhooks.resume import can_resume
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -118,7 +118,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once; when the workflow has not ended and the sensor is deferrable, defer."""
         wait = self._wait = self._wait or self._begin(context)
-        webhooks = self.deferrable and self.hook.settings.webhooks and can_wake()
+        webhooks = self.deferrable and self.hook.settings.webhooks and can_resume()
         # The trigger looks as soon as it may fire, and a webhook tells the rest.
         event = None if webhooks else self._poll_once(context, wait)
         if event is not None:

@@ -28,13 +28,13 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tok
 log = logging.getLogger(__name__)
 
 #: Polls that are due within this many seconds of each other go out together: waking up costs as much as a poll.
-TOGETHER_SECONDS = 0.25
+DUE_TIME_STEP_SECONDS = 0.25
 #: The connection is looked up anew after this many seconds, so that a rotated secret is picked up.
-CONNECTION_SECONDS = 300.0
+CONNECTION_CACHE_SECONDS = 300.0
 #: And after a rejected key, at most this often.
-REJECTED_SECONDS = 30.0
+REJECTED_KEY_LOOKUP_SECONDS = 30.0
 #: FailurePolicy polls are logged this often at most, for all waits together.
-WARNING_SECONDS = 60.0
+WARNING_INTERVAL_SECONDS = 60.0
 #: How long the look that is due at a deadline may take before the wait ends without it.
 LAST_POLL_SECONDS = 2.0
 OVERDUE_POLL_SECONDS = 15.0
@@ -205,7 +205,7 @@ class Poller:
     def _schedule(self, watch: _Watch, seconds: float) -> None:
         """Have a look at ``watch`` in so many seconds, unless one is due earlier."""
         moment = self._loop.time() + seconds
-        due = math.ceil(moment / TOGETHER_SECONDS) * TOGETHER_SECONDS if seconds else moment
+        due = math.ceil(moment / DUE_TIME_STEP_SECONDS) * DUE_TIME_STEP_SECONDS if seconds else moment
         if watch.polling or due >= watch.due:
             return
         watch.due = due
@@ -248,7 +248,7 @@ class Poller:
         return None
 
     def _allowed_at(self, now: float) -> float:
-        return max(self._paused_until, self._next_slot - TOGETHER_SECONDS, now)
+        return max(self._paused_until, self._next_slot - DUE_TIME_STEP_SECONDS, now)
 
     def _take_slot(self, now: float) -> None:
         rate = self._client.settings.requests_per_second if self._client is not None else None
@@ -301,7 +301,7 @@ class Poller:
             pause = min(pause, MAX_POLL_INTERVAL_SECONDS)
             self._paused_until = max(self._paused_until, self._loop.time() + pause)
         if isinstance(error, errors.AuthenticationFailed):
-            self._lookup_at = min(self._lookup_at, self._loop.time() + REJECTED_SECONDS)
+            self._lookup_at = min(self._lookup_at, self._loop.time() + REJECTED_KEY_LOOKUP_SECONDS)
         self._failures += 1
         if self._loop.time() >= self._warn_at:
             log.warning(
@@ -310,7 +310,7 @@ class Poller:
                 self._failures,
                 error,
             )
-            self._failures, self._warn_at = 0, self._loop.time() + WARNING_SECONDS
+            self._failures, self._warn_at = 0, self._loop.time() + WARNING_INTERVAL_SECONDS
         now = time.time()
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_error(error, now))
@@ -345,7 +345,7 @@ class Poller:
             return
         # The wait has a budget and a schedule for what goes wrong: each poll is one try.
         settings = dataclasses.replace(settings, tries=1)
-        self._lookup_at = self._loop.time() + CONNECTION_SECONDS
+        self._lookup_at = self._loop.time() + CONNECTION_CACHE_SECONDS
         if self._client is not None and self._client.settings == settings:
             return
         before, self._client = self._client, AsyncWorkflowsClient(settings, shared_tokens(settings))

@@ -97,7 +97,7 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver() -> Any:
+def webhooks_app() -> Any:
     with Receiver() as running:
         yield running
 

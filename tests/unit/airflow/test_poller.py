@@ -171,11 +171,11 @@ class TestLife:
         whose: contextvars.ContextVar[str] = contextvars.ContextVar("whose", default="nobody's")
         contexts: list[str] = []
 
-        class Recorder(logging.Handler):
+        class CompletionWriter(logging.Handler):
             def emit(self, record: logging.LogRecord) -> None:
                 contexts.append(whose.get())
 
-        handler = Recorder()
+        handler = CompletionWriter()
         logging.getLogger(poller_module.__name__).addHandler(handler)
         (workflow_id,) = workflows(sandbox, 1, seconds=0.5)
         sandbox.fault("cut_before", times=1, path="/workflows/{workflowId}")
@@ -333,7 +333,7 @@ class TestConnection:
         monkeypatch: pytest.MonkeyPatch,
         lookups: collections.Counter[str],
     ) -> None:
-        monkeypatch.setattr(poller_module, "REJECTED_SECONDS", 0.1)
+        monkeypatch.setattr(poller_module, "REJECTED_KEY_LOOKUP_SECONDS", 0.1)
         monkeypatch.setenv(
             "AIRFLOW_CONN_WORKFLOWS_DEFAULT",
             json.dumps(sandbox.connection | {"password": "before-the-rotation"}),
@@ -365,7 +365,7 @@ class TestConnection:
     async def test_that_is_gone_while_waiting_does_not_end_the_wait(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(poller_module, "CONNECTION_SECONDS", 0.1)
+        monkeypatch.setattr(poller_module, "CONNECTION_CACHE_SECONDS", 0.1)
         (workflow_id,) = workflows(sandbox, 1, seconds=1.0)
         task = asyncio.ensure_future(wait_for(workflow_id))
         await asyncio.sleep(0.3)

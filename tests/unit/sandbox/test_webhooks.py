@@ -20,7 +20,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from airflow_provider_workflows.api.signature import SignatureInvalid, key_id, public_key, verify
+from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, key_id, public_key, verify
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.service import READY_CASES
 from tests.unit.sandbox.conftest import Caller, error_code
@@ -75,7 +75,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
+async def webhooks_app() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     application = web.Application()
     application.router.add_post("/hook", receiver.take)
@@ -83,7 +83,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield receiver
+    yield webhooks_app
     await runner.cleanup()
 
 

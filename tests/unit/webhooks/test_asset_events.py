@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.lineage.assets import completed, completed_uri, definition, definition_uri
-from airflow_provider_workflows.plugin import endpoint
-from airflow_provider_workflows.plugin.completion import CANDIDATES
 from airflow_provider_workflows.sandbox.service import READY_CASES
-from tests.unit.plugin.conftest import STATUS_CALL, Api, Database
+from airflow_provider_workflows.webhooks import handler
+from airflow_provider_workflows.webhooks.payload import CANDIDATES
+from tests.unit.webhooks.conftest import STATUS_CALL, Api, Database
 
 WORKFLOW = "7c1f2a90-3d5e-4b86-9a17-0e4c8b52d6f1"
 OTHER = "e58b0d43-96f2-4c7a-8d31-b27f5a09c3e8"
@@ -157,7 +157,7 @@ async def test_a_workflow_that_was_not_known_yet_is_taken_when_its_end_is_delive
 async def test_a_delivery_of_no_known_workflow_is_asked_about_a_few_times_and_logged_with_an_id_alone(
     api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "AGAIN_AT_ONCE", 0)
+    monkeypatch.setattr(handler, "MAX_CONCURRENT_REPOLLS", 0)
     body = {f"part {number}": {"id": str(uuid.uuid4()), "name": "Kowalska"} for number in range(20)}
     with caplog.at_level("WARNING"):
         assert [(await api.post(json.dumps(body).encode())).status_code for _ in range(3)] == [204] * 3
@@ -170,7 +170,7 @@ async def test_a_delivery_of_no_known_workflow_is_asked_about_a_few_times_and_lo
 async def test_a_workflow_whose_end_the_service_tells_early_is_polled_once_more(
     api: Api, database: Database, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.6)
+    monkeypatch.setattr(handler, "EARLY_WEBHOOK_REPOLL_SECONDS", 0.6)
     workflow_id = api.run(seconds=0.3)
     assert await api.tell(workflow_id) == 204
     assert [key for key, _ in database.events(uri)] == [workflow_id]
@@ -178,18 +178,18 @@ async def test_a_workflow_whose_end_the_service_tells_early_is_polled_once_more(
 
 
 async def test_few_are_polled_again_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.5)
-    monkeypatch.setattr(endpoint, "AGAIN_AT_ONCE", 5)
+    monkeypatch.setattr(handler, "EARLY_WEBHOOK_REPOLL_SECONDS", 0.5)
+    monkeypatch.setattr(handler, "MAX_CONCURRENT_REPOLLS", 5)
     running = [api.run(seconds=60.0) for _ in range(30)]
     assert set(await asyncio.gather(*(api.tell(each) for each in running))) == {204}
     assert api.asked[1] == 30 + 5
-    assert not api.endpoint._again
+    assert not api.handler._again
 
 
 async def test_copies_of_an_early_delivery_are_polled_once_more_together(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.3)
+    monkeypatch.setattr(handler, "EARLY_WEBHOOK_REPOLL_SECONDS", 0.3)
     workflow_id = api.run(seconds=60.0)
     assert set(await asyncio.gather(*(api.tell(workflow_id) for _ in range(5)))) == {204}
     assert api.asked[1] == 5 + 1
@@ -275,8 +275,8 @@ async def test_a_delivery_that_comes_again_to_another_process_is_one_event(
 ) -> None:
     workflow_id = api.run()
     await api.tell(workflow_id)
-    endpoint_before = api.endpoint
-    api._endpoints._known.clear()
+    endpoint_before = api.handler
+    api._registry._known.clear()
     await api.tell(workflow_id)
     await endpoint_before.close()
     assert len(database.events(uri)) == 1
@@ -293,10 +293,10 @@ async def test_deliveries_in_any_order_are_an_event_each(api: Api, database: Dat
 async def test_few_workflows_that_have_ended_are_remembered(
     api: Api, database: Database, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "REMEMBERED", 3)
+    monkeypatch.setattr(handler, "REMEMBERED", 3)
     for _ in range(6):
         await api.tell(api.run())
-    assert len(api.endpoint._ended) == 3
+    assert len(api.handler._ended) == 3
 
 
 async def test_an_event_that_is_there_from_elsewhere_does_not_hide_a_completion(
@@ -306,7 +306,7 @@ async def test_an_event_that_is_there_from_elsewhere_does_not_hide_a_completion(
     workflow_id = api.run()
     await api.tell(workflow_id)
     database.asset(other)
-    api._endpoints._known[next(iter(api._endpoints._known))].endpoint._ended.clear()
+    api._registry._known[next(iter(api._registry._known))].handler._ended.clear()
     await api.tell(workflow_id, workflowDefinitionId=DEFINITION)
     assert [len(database.events(each)) for each in (uri, other)] == [1, 1]
     assert uuid.UUID(str(database.events(other)[0][0])) == uuid.UUID(workflow_id)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.plugin.completion import Completion
-from airflow_provider_workflows.plugin.recorder import Recorder
 from airflow_provider_workflows.triggers import hints
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.hints import HINTS_KEY, new_hints
-from tests.unit.plugin.conftest import CONN_ID, Api, Database, Task
+from airflow_provider_workflows.webhooks.payload import Completion
+from airflow_provider_workflows.webhooks.writer import CompletionWriter
+from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task
 
 
 def batch(database: Database, conn_id: str = CONN_ID, webhooks: bool = True, **changes: Any) -> Task:
@@ -95,13 +95,13 @@ async def test_a_batch_is_not_told_of_a_run_that_a_task_of_its_own_waits_for(
 async def test_two_recorders_at_once_lose_no_hint(database: Database) -> None:
     task = batch(database)
     completions = [Completion(str(uuid.uuid4()), None, "COMPLETED", None) for _ in range(40)]
-    recorders = [Recorder(CONN_ID, "https://example.invalid") for _ in range(2)]
+    writers = [CompletionWriter(CONN_ID, "https://example.invalid") for _ in range(2)]
 
-    async def record(recorder: Recorder, mine: list[Completion]) -> None:
+    async def record(writer: CompletionWriter, mine: list[Completion]) -> None:
         for completion in mine:
-            await recorder.record(completion)
+            await writer.record(completion)
 
-    await asyncio.gather(record(recorders[0], completions[::2]), record(recorders[1], completions[1::2]))
-    for recorder in recorders:
-        recorder.close()
+    await asyncio.gather(record(writers[0], completions[::2]), record(writers[1], completions[1::2]))
+    for writer in writers:
+        writer.close()
     assert {workflow_id for _, workflow_id, _ in told(task)} == {each.workflow_id for each in completions}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class _Receiver:
+class _LazyApp:
     """The receiver, made at the first request: workers, schedulers and triggerers load plugins too."""
 
     def __init__(self) -> None:
@@ -18,9 +18,9 @@ class _Receiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._app is None:
-            from airflow_provider_workflows.plugin.receiver import receiver  # noqa: PLC0415
+            from airflow_provider_workflows.webhooks.app import webhooks_app  # noqa: PLC0415
 
-            self._app = receiver()
+            self._app = webhooks_app()
         await self._app(scope, receive, send)
 
 
@@ -29,5 +29,5 @@ class WorkflowsPlugin(AirflowPlugin):
 
     name = "workflows"
     fastapi_apps: list[Any] = [  # noqa: RUF012  (as Airflow declares it)
-        {"app": _Receiver(), "url_prefix": "/workflows", "name": "Workflows webhooks"}
+        {"app": _LazyApp(), "url_prefix": "/workflows", "name": "Workflows webhooks"}
     ]

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     import logging
 
 #: Such a line is logged this often at most, in seconds.
-LOG_SECONDS = 10.0
+LOG_INTERVAL_SECONDS = 10.0
 
 
-class RareWarning:
+class ThrottledWarning:
     """A warning that is logged now and then, with how often there was a reason for it.
 
     :param log: where to
@@ -35,4 +35,4 @@ class RareWarning:
         now = time.monotonic()
         if now >= self._due:
             self._log.warning(self._line, self._number, reason, exc_info=error)
-            self._number, self._due = 0, now + LOG_SECONDS
+            self._number, self._due = 0, now + LOG_INTERVAL_SECONDS

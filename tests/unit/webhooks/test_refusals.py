@@ -14,10 +14,10 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from airflow_provider_workflows.api.signature import key_id, sign
-from airflow_provider_workflows.plugin import endpoints
-from airflow_provider_workflows.plugin.receiver import LONGEST_BODY_BYTES
-from tests.unit.plugin.conftest import CONN_ID, Api, Database
+from airflow_provider_workflows.api.webhook_signature import key_id, sign
+from airflow_provider_workflows.webhooks import endpoints
+from airflow_provider_workflows.webhooks.app import MAX_BODY_BYTES
+from tests.unit.webhooks.conftest import CONN_ID, Api, Database
 
 PERSONAL = "Kowalska-90010112345"
 BODY = json.dumps({"workflowId": str(uuid.uuid4()), "name": PERSONAL}).encode()
@@ -56,7 +56,7 @@ async def test_a_connection_of_another_type_is_as_one_that_does_not_exist(
 )
 async def test_what_is_no_id_of_a_connection_is_not_looked_up(api: Api, conn_id: str) -> None:
     assert (await api.post(BODY, conn_id=conn_id)).status_code == 404
-    assert conn_id not in api._endpoints._known
+    assert conn_id not in api._registry._known
 
 
 @pytest.mark.parametrize("path", ["/workflows/docs", "/workflows/redoc", "/workflows/openapi.json"])
@@ -79,15 +79,15 @@ async def test_connections_that_are_invented_are_forgotten(api: Api, monkeypatch
     await api.post(BODY, None)
     for number in range(20):
         await api.post(BODY, None, conn_id=f"invented_{number}")
-    assert len(api._endpoints._known) == 5
-    assert CONN_ID in api._endpoints._known
+    assert len(api._registry._known) == 5
+    assert CONN_ID in api._registry._known
 
 
 async def test_a_connection_that_is_turned_off_or_on_is_noticed(
     api: Api, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "CONNECTION_SECONDS", 0.0)
-    monkeypatch.setattr(endpoints, "NOT_FOUND_SECONDS", 0.0)
+    monkeypatch.setattr(endpoints, "CONNECTION_CACHE_SECONDS", 0.0)
+    monkeypatch.setattr(endpoints, "NOT_FOUND_CACHE_SECONDS", 0.0)
     responses = []
     for webhooks in (True, False, True):
         connect(webhooks=webhooks)
@@ -145,7 +145,7 @@ async def test_a_flood_of_refusals_is_one_line_that_says_how_many(
     for _ in range(50):
         await api.post(BODY, None)
     assert len([record for record in caplog.records if "refused" in record.message]) == 1
-    monkeypatch.setattr(api.endpoint._warn_refused, "_due", 0.0)
+    monkeypatch.setattr(api.handler._warn_refused, "_due", 0.0)
     await api.post(BODY, None)
     assert "50 webhooks were refused since" in caplog.records[-1].message
 
@@ -213,12 +213,12 @@ class Upload:
 
 
 async def test_a_body_as_long_as_may_be_is_read(api: Api) -> None:
-    assert (await api.post(b" " * LONGEST_BODY_BYTES)).status_code == 204
-    assert (await api.post(b" " * (LONGEST_BODY_BYTES + 1))).status_code == 413
+    assert (await api.post(b" " * MAX_BODY_BYTES)).status_code == 204
+    assert (await api.post(b" " * (MAX_BODY_BYTES + 1))).status_code == 413
 
 
 async def test_a_body_whose_length_is_said_to_be_too_long_is_not_read(api: Api) -> None:
-    for length in (str(LONGEST_BODY_BYTES + 1), "9" * 5000):
+    for length in (str(MAX_BODY_BYTES + 1), "9" * 5000):
         upload = Upload(1000)
         assert (await api.post(upload, "x..y", **{"Content-Length": length})).status_code == 413
         assert upload.read == 0
@@ -230,12 +230,12 @@ async def test_a_body_that_turns_out_too_long_is_read_no_further(api: Api, lengt
     upload = Upload(1000)
     headers = {} if length is None else {"Content-Length": length}
     assert (await api.post(upload, "x..y", **headers)).status_code == 413
-    assert upload.read <= LONGEST_BODY_BYTES // len(CHUNK) + 1
+    assert upload.read <= MAX_BODY_BYTES // len(CHUNK) + 1
 
 
 async def test_what_is_too_long_is_logged_without_its_content(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await api.post(PERSONAL.encode() * LONGEST_BODY_BYTES, None)
-    assert f"longer than {LONGEST_BODY_BYTES} bytes" in caplog.text
+    await api.post(PERSONAL.encode() * MAX_BODY_BYTES, None)
+    assert f"longer than {MAX_BODY_BYTES} bytes" in caplog.text
     assert PERSONAL not in caplog.text

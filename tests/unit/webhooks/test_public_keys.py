@@ -13,20 +13,20 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.signature import SignatureInvalid, sign
-from airflow_provider_workflows.plugin import endpoints, keys
-from airflow_provider_workflows.plugin.keys import (
-    ANOTHER_SECONDS,
-    COMES_AGAIN_SECONDS,
-    FAILED_SECONDS,
-    KEY_SECONDS,
-    REMEMBERED_KEYS,
-    REMEMBERED_REFUSALS,
-    UNKNOWN_AT_ONCE,
-    UNKNOWN_SECONDS,
-    KeyStore,
+from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, sign
+from airflow_provider_workflows.webhooks import endpoints, keys
+from airflow_provider_workflows.webhooks.public_keys import (
+    FAILED_FETCH_PAUSE_SECONDS,
+    KEY_CACHE_SECONDS,
+    MAX_CACHED_KEYS,
+    MAX_CACHED_REFUSALS,
+    REDELIVERY_SECONDS,
+    UNKNOWN_KEY_BURST,
+    UNKNOWN_KEY_CACHE_SECONDS,
+    UNKNOWN_KEY_REFILL_SECONDS,
+    PublicKeyCache,
 )
-from tests.unit.plugin.conftest import KEY_PATH, Api, Database
+from tests.unit.webhooks.conftest import KEY_PATH, Api, Database
 
 BODY = b'{"workflowId": "0f6b1c2d-3e4a-4b5c-8d7e-9f0a1b2c3d4e"}'
 PRIVATE = rsa.generate_private_key(65537, 2048)
@@ -42,7 +42,7 @@ class Service:
         self.asked: Counter[str] = Counter()
         self.keys: dict[str, str] = {}
         self.error: Exception | None = None
-        self.store = KeyStore(lambda: self.now)
+        self.store = PublicKeyCache(lambda: self.now)
 
     async def fetch(self, key_id: str) -> str:
         self.asked[key_id] += 1
@@ -84,7 +84,7 @@ async def test_a_key_is_asked_for_once_however_many_need_it(service: Service) ->
 async def test_a_key_is_asked_for_again_when_it_is_old(service: Service) -> None:
     key_id = service.new_key()
     await service.key(key_id)
-    service.now += KEY_SECONDS - 1
+    service.now += KEY_CACHE_SECONDS - 1
     await service.key(key_id)
     assert service.asked[key_id] == 1
     service.now += 1
@@ -96,7 +96,7 @@ async def test_a_key_that_was_withdrawn_is_refused_once_it_is_old(service: Servi
     key_id = service.new_key()
     await service.key(key_id)
     service.keys.clear()
-    service.now += KEY_SECONDS
+    service.now += KEY_CACHE_SECONDS
     assert await service.refuses(key_id)
     assert await service.refuses(key_id)
     assert service.asked[key_id] == 2
@@ -106,7 +106,7 @@ async def test_a_key_that_is_unknown_is_asked_for_again_after_a_while(service: S
     key_id = str(uuid.uuid4())
     assert await service.refuses(key_id)
     service.keys[key_id] = PEM
-    service.now += UNKNOWN_SECONDS - 1
+    service.now += UNKNOWN_KEY_CACHE_SECONDS - 1
     assert await service.refuses(key_id)
     assert service.asked[key_id] == 1
     service.now += 1
@@ -115,20 +115,20 @@ async def test_a_key_that_is_unknown_is_asked_for_again_after_a_while(service: S
 
 async def test_keys_that_are_invented_are_asked_for_slowly(service: Service) -> None:
     await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(1000)))
-    assert service.asked.total() == UNKNOWN_AT_ONCE
+    assert service.asked.total() == UNKNOWN_KEY_BURST
     for _ in range(10):
-        service.now += ANOTHER_SECONDS
+        service.now += UNKNOWN_KEY_REFILL_SECONDS
         await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
-    assert service.asked.total() == UNKNOWN_AT_ONCE + 10
+    assert service.asked.total() == UNKNOWN_KEY_BURST + 10
     service.now += 1_000_000
     await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
-    assert service.asked.total() == 2 * UNKNOWN_AT_ONCE + 10
+    assert service.asked.total() == 2 * UNKNOWN_KEY_BURST + 10
 
 
 async def test_a_flood_does_not_keep_a_known_key_from_being_used_or_renewed(service: Service) -> None:
     key_id = service.new_key()
     await service.key(key_id)
-    service.now += KEY_SECONDS
+    service.now += KEY_CACHE_SECONDS
     await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
     assert await service.key(key_id) == PUBLIC
 
@@ -137,26 +137,26 @@ async def test_a_new_key_is_taken_after_a_flood(service: Service) -> None:
     await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
     key_id = service.new_key()
     assert await service.refuses(key_id)
-    service.now += ANOTHER_SECONDS
+    service.now += UNKNOWN_KEY_REFILL_SECONDS
     assert not await service.refuses(key_id)
 
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_few_keys_are_remembered(service: Service, known: bool) -> None:
-    for _ in range(REMEMBERED_KEYS * 2):
-        service.now += ANOTHER_SECONDS
+    for _ in range(MAX_CACHED_KEYS * 2):
+        service.now += UNKNOWN_KEY_REFILL_SECONDS
         await service.refuses(service.new_key() if known else str(uuid.uuid4()))
     kept = service.store._known if known else service.store._unknown
-    assert len(kept) == REMEMBERED_KEYS
+    assert len(kept) == MAX_CACHED_KEYS
 
 
 async def test_the_key_that_was_used_least_recently_is_forgotten_first(service: Service) -> None:
     used = service.new_key()
     await service.key(used)
-    for _ in range(REMEMBERED_KEYS * 2):
+    for _ in range(MAX_CACHED_KEYS * 2):
         service.now += 1
         # As many as may be, whatever the time between them.
-        service.store._first_time._left = 1
+        service.store._new_ids._left = 1
         await service.key(service.new_key())
         await service.key(used)
     assert service.asked[used] == 1
@@ -168,7 +168,7 @@ async def test_a_service_that_cannot_be_asked_makes_no_key_unknown(service: Serv
     with pytest.raises(errors.ServiceUnreachable):
         await service.key(key_id)
     service.error = None
-    service.now += FAILED_SECONDS
+    service.now += FAILED_FETCH_PAUSE_SECONDS
     assert await service.key(key_id) == PUBLIC
 
 
@@ -177,7 +177,7 @@ async def test_a_service_that_cannot_be_asked_is_asked_now_and_then(service: Ser
     key_id = service.new_key()
     if known:
         await service.key(key_id)
-        service.now += KEY_SECONDS
+        service.now += KEY_CACHE_SECONDS
     service.error = errors.ServiceUnreachable("It is away.")
     before = service.asked.total()
     for _ in range(1000):
@@ -213,10 +213,10 @@ async def test_a_new_key_is_accepted_within_a_deliverys_tries_under_a_flood_of_i
     for _ in range(seconds):
         await flood()
         service.now += 1
-    assert service.asked.total() <= UNKNOWN_AT_ONCE + seconds / ANOTHER_SECONDS
+    assert service.asked.total() <= UNKNOWN_KEY_BURST + seconds / UNKNOWN_KEY_REFILL_SECONDS
     for _ in range(5):
         assert await tries_needed(service, service.new_key(), flood) <= 3
-        service.now += ANOTHER_SECONDS
+        service.now += UNKNOWN_KEY_REFILL_SECONDS
 
 
 async def test_a_new_key_is_accepted_at_once_while_others_that_are_unknown_come_for_ever(
@@ -243,7 +243,7 @@ async def test_a_new_key_is_accepted_in_the_first_try_after_an_outage(service: S
             await service.key(key_id)
         service.now += 1
     service.error = None
-    service.now += FAILED_SECONDS
+    service.now += FAILED_FETCH_PAUSE_SECONDS
     assert await service.key(key_id) == PUBLIC
 
 
@@ -260,13 +260,13 @@ async def test_a_key_that_the_service_makes_known_late_is_accepted_within_a_deli
 async def test_a_key_that_is_of_no_use_is_asked_for_now_and_then(service: Service) -> None:
     key_id = service.new_key()
     await service.key(key_id)
-    service.now += KEY_SECONDS
+    service.now += KEY_CACHE_SECONDS
     service.keys[key_id] = "<html>Please log in.</html>"
     for _ in range(1000):
         assert await service.refuses(key_id)
     assert service.asked[key_id] == 2
     service.keys[key_id] = PEM
-    service.now += FAILED_SECONDS
+    service.now += FAILED_FETCH_PAUSE_SECONDS
     assert await service.key(key_id) == PUBLIC
 
 
@@ -274,14 +274,14 @@ async def test_keys_that_are_invented_and_come_again_are_asked_for_slowly_too(se
     invented = [str(uuid.uuid4()) for _ in range(100)]
     for _ in range(10):
         await asyncio.gather(*(service.refuses(key_id) for key_id in invented))
-        service.now += COMES_AGAIN_SECONDS
-    assert service.asked.total() <= UNKNOWN_AT_ONCE + 2
+        service.now += REDELIVERY_SECONDS
+    assert service.asked.total() <= UNKNOWN_KEY_BURST + 2
 
 
 async def test_few_refusals_are_remembered(service: Service) -> None:
-    for _ in range(0, REMEMBERED_REFUSALS + 1000, 500):
+    for _ in range(0, MAX_CACHED_REFUSALS + 1000, 500):
         await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(500)))
-    assert len(service.store._refused) <= REMEMBERED_REFUSALS
+    assert len(service.store._refused) <= MAX_CACHED_REFUSALS
 
 
 async def test_a_thousand_invented_keys_cost_a_handful_of_requests(api: Api, database: Database) -> None:
@@ -292,7 +292,7 @@ async def test_a_thousand_invented_keys_cost_a_handful_of_requests(api: Api, dat
         for n in range(0, 1000, 100)
     ]
     assert {response.status_code for some in responses for response in some} == {401}
-    assert api.sandbox.counts.total_requests == sum(api.asked) == UNKNOWN_AT_ONCE
+    assert api.sandbox.counts.total_requests == sum(api.asked) == UNKNOWN_KEY_BURST
     assert api.asked[1] == 0
     assert database.rows() == before
 
@@ -306,8 +306,8 @@ async def test_a_hundred_deliveries_cost_one_key_request(api: Api) -> None:
 async def test_keys_outlast_a_change_of_the_connection(
     api: Api, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "CONNECTION_SECONDS", 0.0)
-    monkeypatch.setattr(endpoints, "NOT_FOUND_SECONDS", 0.0)
+    monkeypatch.setattr(endpoints, "CONNECTION_CACHE_SECONDS", 0.0)
+    monkeypatch.setattr(endpoints, "NOT_FOUND_CACHE_SECONDS", 0.0)
     for extra in (
         {"webhooks": True},
         {"webhooks": True, "tries": 2},
@@ -331,13 +331,13 @@ async def test_a_rotated_key_is_taken_and_one_withdrawn_refused(
 ) -> None:
     old = api.sandbox.sign(b"{}")
     assert (await api.post(b"{}", old)).status_code == 204
-    store = api.endpoint.keys
+    store = api.handler.keys
     now = store._clock()
     monkeypatch.setattr(store, "_clock", lambda: now)
     api.sandbox.webhooks.rotate_key(keep_old=False)
     assert (await api.post(b"{}")).status_code == 204
     assert (await api.post(b"{}", old)).status_code == 204
-    monkeypatch.setattr(store, "_clock", lambda: now + KEY_SECONDS)
+    monkeypatch.setattr(store, "_clock", lambda: now + KEY_CACHE_SECONDS)
     assert (await api.post(b"{}", old)).status_code == 401
     assert (await api.post(b"{}")).status_code == 204
 
@@ -359,7 +359,7 @@ async def test_a_rotated_key_is_taken_and_one_withdrawn_refused(
 async def test_where_the_key_cannot_be_had_the_delivery_is_not_taken_and_the_next_is(
     api: Api, monkeypatch: pytest.MonkeyPatch, fault: dict[str, object], status: int
 ) -> None:
-    monkeypatch.setattr(keys, "FAILED_SECONDS", 0.0)
+    monkeypatch.setattr(keys, "FAILED_FETCH_PAUSE_SECONDS", 0.0)
     api.sandbox.fault(**fault, path=KEY_PATH, times=1)
     assert (await api.post(b"{}")).status_code == status
     assert (await api.post(b"{}")).status_code == 204

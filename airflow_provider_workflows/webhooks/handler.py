@@ -9,22 +9,22 @@ from collections import Counter, OrderedDict
 from weakref import WeakValueDictionary
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Outcome, Settings, endpoints, errors
-from airflow_provider_workflows.api.signature import SignatureInvalid, key_id, verify
-from airflow_provider_workflows.plugin.completion import Completion, Delivery, read_delivery
-from airflow_provider_workflows.plugin.keys import KeyStore
-from airflow_provider_workflows.plugin.rare import RareWarning
-from airflow_provider_workflows.plugin.recorder import Recorder
+from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, key_id, verify
+from airflow_provider_workflows.webhooks.log_throttle import ThrottledWarning
+from airflow_provider_workflows.webhooks.payload import Completion, Delivery, read_delivery
+from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
+from airflow_provider_workflows.webhooks.writer import CompletionWriter
 
 log = logging.getLogger(__name__)
 
 #: The service takes a delivery that is not answered within ten seconds for failed.
-ASK_SECONDS = 4.0
+CALL_TIMEOUT_SECONDS = 4.0
 #: So many of the workflows that ended last are remembered, so that a doubled delivery costs no request.
-REMEMBERED = 10_000
+MAX_CACHED_COMPLETIONS = 10_000
 #: A workflow whose end the service tells before its own response shows it is polled once more, after so many
 #: seconds. What a delivery is of is not always plain, so few are polled again at a time.
-AGAIN_SECONDS = 2.0
-AGAIN_AT_ONCE = 50
+EARLY_WEBHOOK_REPOLL_SECONDS = 2.0
+MAX_CONCURRENT_REPOLLS = 50
 _UNKNOWN, _NOT_ENDED = "unknown workflow", "not ended"
 
 
@@ -32,7 +32,7 @@ class TryAgainLater(Exception):
     """What a delivery tells could not be confirmed or written down: it is to come again."""
 
 
-class Endpoint:
+class WebhookHandler:
     """Takes the webhooks of one connection.
 
     :param conn_id: id of the connection
@@ -40,21 +40,21 @@ class Endpoint:
     :param keys: the public keys of its host
     """
 
-    def __init__(self, conn_id: str, settings: Settings, keys: KeyStore | None = None) -> None:
+    def __init__(self, conn_id: str, settings: Settings, keys: PublicKeyCache | None = None) -> None:
         # A delivery comes again by itself, so each call is tried once, and not for long.
         self.settings = settings
         quick = dataclasses.replace(
             settings,
             tries=1,
-            connect_timeout=min(settings.connect_timeout, ASK_SECONDS),
-            read_timeout=min(settings.read_timeout, ASK_SECONDS),
-            retry_seconds=min(settings.retry_seconds, ASK_SECONDS),
+            connect_timeout=min(settings.connect_timeout, CALL_TIMEOUT_SECONDS),
+            read_timeout=min(settings.read_timeout, CALL_TIMEOUT_SECONDS),
+            retry_seconds=min(settings.retry_seconds, CALL_TIMEOUT_SECONDS),
         )
         self.counts: Counter[str] = Counter()
-        self.keys = keys or KeyStore()
+        self.keys = keys or PublicKeyCache()
         self._conn_id = conn_id
         self._client = AsyncWorkflowsClient(quick)
-        self._recorder = Recorder(conn_id, settings.host)
+        self._writer = CompletionWriter(conn_id, settings.host)
         #: Workflows that have ended, and the digests of the deliveries that told so: in a copy whose first id is
         #: another's, the workflow's is not known before the service is asked.
         self._ended: OrderedDict[str | bytes, None] = OrderedDict()
@@ -63,14 +63,14 @@ class Endpoint:
         ends = settings.statuses.success | settings.statuses.failure
         self._ends = frozenset(status.upper() for status in ends)
         connection = f"Connection {conn_id}: %d webhooks"
-        self._warn_refused = RareWarning(
+        self._warn_refused = ThrottledWarning(
             log, f"{connection} were refused since the last such line, the latest because %s."
         )
-        self._warn_unknown = RareWarning(
+        self._warn_unknown = ThrottledWarning(
             log,
             f"{connection} since the last such line named no workflow that the service knows, the latest %s.",
         )
-        self._warn_not_written = RareWarning(
+        self._warn_not_written = ThrottledWarning(
             log, f"{connection} could not be written down since the last such line.%s"
         )
 
@@ -103,12 +103,13 @@ class Endpoint:
         if (
             self._may_be_early(delivery, counted)
             and name not in self._again
-            and len(self._again) < AGAIN_AT_ONCE
-            and asyncio.get_running_loop().time() + AGAIN_SECONDS + ASK_SECONDS < respond_by
+            and len(self._again) < MAX_CONCURRENT_REPOLLS
+            and asyncio.get_running_loop().time() + EARLY_WEBHOOK_REPOLL_SECONDS + CALL_TIMEOUT_SECONDS
+            < respond_by
         ):
             self._again.add(name)
             try:
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(EARLY_WEBHOOK_REPOLL_SECONDS)
                 counted = await self._confirmed(delivery)
             finally:
                 self._again.discard(name)
@@ -123,7 +124,7 @@ class Endpoint:
 
     async def close(self) -> None:
         """Close the connections."""
-        self._recorder.close()
+        self._writer.close()
         await self._client.close()
 
     def _may_be_early(self, delivery: Delivery, counted: str) -> bool:
@@ -162,14 +163,14 @@ class Endpoint:
 
     async def _record(self, completion: Completion) -> None:
         try:
-            await self._recorder.record(completion)
+            await self._writer.record(completion)
         except Exception as error:
             self._warn_not_written(error=error)
             raise TryAgainLater("it could not be written down") from error
 
     def _remember(self, ended: str | bytes) -> None:
         self._ended[ended] = None
-        if len(self._ended) > REMEMBERED:
+        if len(self._ended) > MAX_CACHED_COMPLETIONS:
             self._ended.popitem(last=False)
 
     async def _fetch_key(self, key_id: str) -> str:

@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.plugin import receiver
-from tests.unit.plugin.conftest import CONN_ID, Api, Database, until
+from airflow_provider_workflows.webhooks import app
+from tests.unit.webhooks.conftest import CONN_ID, Api, Database, until
 
 PATH = f"/workflows/webhooks/{CONN_ID}"
 
@@ -105,7 +105,7 @@ async def test_a_chunked_body_that_is_too_long_is_responded_to_before_it_ends(po
 async def test_a_body_that_does_not_come_is_not_waited_for(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiver, "RESPONSE_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(app, "RESPONSE_TIMEOUT_SECONDS", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request("Content-Length: 100") + b"{")
     assert await status_of(reader) == 503

@@ -12,10 +12,10 @@ import pytest
 from airflow.models import trigger as airflow_trigger
 
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.plugin import wake
 from airflow_provider_workflows.triggers import workflow_status
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
-from tests.unit.plugin.conftest import CONN_ID, Api, Database, Task, until
+from airflow_provider_workflows.webhooks import wake
+from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task, until
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ async def test_a_task_that_was_resumed_is_left_alone_when_the_delivery_comes_aga
     task = database.waiting(workflow_id)
     await api.tell(workflow_id)
     before = facts(task)
-    api.endpoint._ended.clear()
+    api.handler._ended.clear()
     await api.tell(workflow_id)
     assert facts(task) == before
 
@@ -172,7 +172,7 @@ async def test_a_task_that_is_to_be_resumed_later_costs_nothing_when_the_receive
     workflow_id = api.run()
     task = database.waiting(workflow_id, deferred_seconds=0.0)
     await api.tell(workflow_id)
-    await api.endpoint.close()
+    await api.handler.close()
     await asyncio.sleep(soon + 0.2)
     assert task.row.state == "deferred"
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
@@ -182,9 +182,9 @@ async def test_a_task_that_is_to_be_resumed_later_costs_nothing_when_the_receive
 def other_airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An Airflow whose internals are not as expected."""
     monkeypatch.setattr(airflow_trigger, "handle_event_submit", lambda event, task: None)
-    wake.can_wake.cache_clear()
+    wake.can_resume.cache_clear()
     yield
-    wake.can_wake.cache_clear()
+    wake.can_resume.cache_clear()
 
 
 async def test_where_airflow_is_not_as_expected_nothing_is_resumed_and_that_is_said_once(

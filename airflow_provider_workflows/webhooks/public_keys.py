@@ -11,34 +11,34 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.signature import SignatureInvalid, public_key
+from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, public_key
 
 #: A key is fetched anew after so many seconds, so that one that was withdrawn is not accepted for ever.
-KEY_SECONDS = 3600.0
+KEY_CACHE_SECONDS = 3600.0
 #: A key that the service does not know is asked for again after so many seconds, since it may have delivered with a
 #: new one before it gives that out; then after twice as many each time, up to a longest.
-UNKNOWN_SECONDS = 10.0
-LONGEST_UNKNOWN_SECONDS = 600.0
+UNKNOWN_KEY_CACHE_SECONDS = 10.0
+MAX_UNKNOWN_KEY_CACHE_SECONDS = 600.0
 #: So many keys of each kind are remembered; the one that was used least recently is forgotten first.
-REMEMBERED_KEYS = 64
+MAX_CACHED_KEYS = 64
 #: So many keys that are not known yet may be asked for at once, and one more every so many seconds.
-UNKNOWN_AT_ONCE = 3
-ANOTHER_SECONDS = 60.0
+UNKNOWN_KEY_BURST = 3
+UNKNOWN_KEY_REFILL_SECONDS = 60.0
 #: Those that come again after so many seconds have a turn of their own: the service delivers what was refused anew
 #: after five, and whoever invents ids for each delivery does not. So many are remembered.
-COMES_AGAIN_SECONDS = 3.0
-REMEMBERED_REFUSALS = 10_000
+REDELIVERY_SECONDS = 3.0
+MAX_CACHED_REFUSALS = 10_000
 #: When the service could not be asked, it is not asked again within so many seconds.
-FAILED_SECONDS = 2.0
+FAILED_FETCH_PAUSE_SECONDS = 2.0
 
 Remembered = TypeVar("Remembered")
 
 
-class KeyStore:
+class PublicKeyCache:
     """Public keys by their ids.
 
     Anybody can invent an id, so requests for keys that are not known are few, however many deliveries name
-    them: ``UNKNOWN_AT_ONCE`` and one more in ``ANOTHER_SECONDS``, and as many more of ids that come again.
+    them: ``UNKNOWN_KEY_BURST`` and one more in ``UNKNOWN_KEY_REFILL_SECONDS``, and as many more of ids that come again.
 
     :param clock: monotonic seconds
     """
@@ -48,8 +48,8 @@ class KeyStore:
         self._known: OrderedDict[str, tuple[RSAPublicKey, float]] = OrderedDict()
         self._unknown: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._fetching = asyncio.Lock()
-        self._first_time = _Allowance(UNKNOWN_AT_ONCE, clock)
-        self._come_again = _Allowance(1, clock)
+        self._new_ids = TokenBucket(UNKNOWN_KEY_BURST, clock)
+        self._redelivered_ids = TokenBucket(1, clock)
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._failure: tuple[errors.WorkflowsError | SignatureInvalid, float] | None = None
 
@@ -91,31 +91,31 @@ class KeyStore:
         try:
             key = public_key(await fetch(key_id))
         except errors.NotFound:
-            _, seconds = self._unknown.get(key_id, (0.0, UNKNOWN_SECONDS / 2))
-            seconds = min(2 * seconds, LONGEST_UNKNOWN_SECONDS)
+            _, seconds = self._unknown.get(key_id, (0.0, UNKNOWN_KEY_CACHE_SECONDS / 2))
+            seconds = min(2 * seconds, MAX_UNKNOWN_KEY_CACHE_SECONDS)
             self._remember(self._unknown, key_id, (self._clock() + seconds, seconds))
             self._known.pop(key_id, None)
             self._refused.pop(key_id, None)
             raise SignatureInvalid("its key is not known to the service") from None
         except (errors.WorkflowsError, SignatureInvalid) as error:
-            self._failure = (error, self._clock() + FAILED_SECONDS)
+            self._failure = (error, self._clock() + FAILED_FETCH_PAUSE_SECONDS)
             # Whoever delivers while the service is away does not use up what is to be asked for after that.
             if allowance and isinstance(error, (errors.ServiceUnreachable, errors.ServiceUnavailable)):
                 allowance.give_back()
             raise
-        self._remember(self._known, key_id, (key, self._clock() + KEY_SECONDS))
+        self._remember(self._known, key_id, (key, self._clock() + KEY_CACHE_SECONDS))
         self._unknown.pop(key_id, None)
         self._refused.pop(key_id, None)
         return key
 
-    def _take(self, key_id: str) -> _Allowance:
-        if self._first_time.take():
-            return self._first_time
+    def _take(self, key_id: str) -> TokenBucket:
+        if self._new_ids.take():
+            return self._new_ids
         now = self._clock()
         refused_at = self._refused.setdefault(key_id, now)
-        if now >= refused_at + COMES_AGAIN_SECONDS and self._come_again.take():
-            return self._come_again
-        if len(self._refused) > REMEMBERED_REFUSALS:
+        if now >= refused_at + REDELIVERY_SECONDS and self._redelivered_ids.take():
+            return self._redelivered_ids
+        if len(self._refused) > MAX_CACHED_REFUSALS:
             self._refused.popitem(last=False)
         raise SignatureInvalid("its key is not known here, and too many others were asked for")
 
@@ -123,12 +123,12 @@ class KeyStore:
     def _remember(kept: OrderedDict[str, Remembered], key_id: str, value: Remembered) -> None:
         kept[key_id] = value
         kept.move_to_end(key_id)
-        if len(kept) > REMEMBERED_KEYS:
+        if len(kept) > MAX_CACHED_KEYS:
             kept.popitem(last=False)
 
 
-class _Allowance:
-    """So many at once, and one more every ``ANOTHER_SECONDS``."""
+class TokenBucket:
+    """So many at once, and one more every ``UNKNOWN_KEY_REFILL_SECONDS``."""
 
     def __init__(self, at_once: int, clock: Callable[[], float]) -> None:
         self._at_once = at_once
@@ -139,7 +139,7 @@ class _Allowance:
     def take(self) -> bool:
         """Take one, if there is one."""
         now = self._clock()
-        self._left = min(self._left + (now - self._left_at) / ANOTHER_SECONDS, self._at_once)
+        self._left = min(self._left + (now - self._left_at) / UNKNOWN_KEY_REFILL_SECONDS, self._at_once)
         self._left_at = now
         if self._left < 1:
             return False

@@ -8,31 +8,31 @@ import logging
 from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.requests import ClientDisconnect
 
-from airflow_provider_workflows.api.signature import SignatureInvalid
-from airflow_provider_workflows.plugin.endpoint import TryAgainLater
-from airflow_provider_workflows.plugin.endpoints import Endpoints
-from airflow_provider_workflows.plugin.rare import RareWarning
+from airflow_provider_workflows.api.webhook_signature import SignatureInvalid
+from airflow_provider_workflows.webhooks.handler import TryAgainLater
+from airflow_provider_workflows.webhooks.log_throttle import ThrottledWarning
+from airflow_provider_workflows.webhooks.registry import HandlerRegistry
 
 log = logging.getLogger(__name__)
 
 #: The longest body that is read, in bytes.
-LONGEST_BODY_BYTES = 256 * 1024
+MAX_BODY_BYTES = 256 * 1024
 #: The service takes a delivery that is not answered within ten seconds for failed.
 RESPONSE_TIMEOUT_SECONDS = 8.0
 #: So many deliveries are dealt with at once; others are told to come again.
-AT_ONCE = 500
+MAX_CONCURRENT_DELIVERIES = 500
 
 _TAKEN, _REFUSED, _NOT_FOUND, _TOO_LONG, _COME_AGAIN = 204, 401, 404, 413, 503
 
 
-def receiver() -> FastAPI:
+def webhooks_app() -> FastAPI:
     """Return the app that Airflow mounts at ``/workflows``."""
-    endpoints = Endpoints()
+    registry = HandlerRegistry()
     under_way = 0
-    warn_late = RareWarning(
+    warn_late = ThrottledWarning(
         log, "%d webhooks were not dealt with in time since the last such line; they come again.%s"
     )
-    warn_again = RareWarning(
+    warn_again = ThrottledWarning(
         log, "%d webhooks are to come again since the last such line, the latest because %s."
     )
     app = FastAPI(title="Workflows webhooks", openapi_url=None, docs_url=None, redoc_url=None)
@@ -41,13 +41,13 @@ def receiver() -> FastAPI:
     async def receive(conn_id: str, request: Request) -> Response:
         """Take a delivery, and response 204 when what it tells is safe."""
         nonlocal under_way
-        if under_way >= AT_ONCE:
+        if under_way >= MAX_CONCURRENT_DELIVERIES:
             raise HTTPException(_COME_AGAIN)
         under_way += 1
         respond_by = asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_SECONDS
         try:
             status = await asyncio.wait_for(
-                _respond(endpoints, conn_id, request, respond_by), RESPONSE_TIMEOUT_SECONDS
+                _respond(registry, conn_id, request, respond_by), RESPONSE_TIMEOUT_SECONDS
             )
         except TryAgainLater as error:
             warn_again(error)
@@ -64,21 +64,21 @@ def receiver() -> FastAPI:
     return app
 
 
-async def _respond(endpoints: Endpoints, conn_id: str, request: Request, respond_by: float) -> int:
+async def _respond(registry: HandlerRegistry, conn_id: str, request: Request, respond_by: float) -> int:
     try:
-        endpoint = await endpoints.get(conn_id)
-        if endpoint is None:
+        handler = await registry.get(conn_id)
+        if handler is None:
             return _NOT_FOUND
         body = await _bounded(request)
         if body is None:
-            endpoint.refused(f"its body is longer than {LONGEST_BODY_BYTES} bytes")
+            handler.refused(f"its body is longer than {MAX_BODY_BYTES} bytes")
             return _TOO_LONG
         try:
-            await endpoint.verify(request.headers.get("jws-signature"), body)
+            await handler.verify(request.headers.get("jws-signature"), body)
         except SignatureInvalid as error:
-            endpoint.refused(f"of its signature: {error}")
+            handler.refused(f"of its signature: {error}")
             return _REFUSED
-        await endpoint.take(body, respond_by)
+        await handler.take(body, respond_by)
     except TryAgainLater:
         raise
     except Exception as error:
@@ -92,12 +92,12 @@ async def _respond(endpoints: Endpoints, conn_id: str, request: Request, respond
 async def _bounded(request: Request) -> bytes | None:
     """Return the body, or None for one that is too long, of which no more is read than that shows."""
     length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length[:20]) > LONGEST_BODY_BYTES:
+    if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         return None
     chunks, received = [], 0
     async for chunk in request.stream():
         chunks.append(chunk)
         received += len(chunk)
-        if received > LONGEST_BODY_BYTES:
+        if received > MAX_BODY_BYTES:
             return None
     return b"".join(chunks)

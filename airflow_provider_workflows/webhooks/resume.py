@@ -21,7 +21,7 @@ from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY,
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from airflow_provider_workflows.plugin.completion import Completion
+    from airflow_provider_workflows.webhooks.payload import Completion
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _RESUMES_WITH = "execute_complete"
 
 
 @functools.cache
-def can_wake() -> bool:
+def can_resume() -> bool:
     """Whether this Airflow has what waking needs; when it has not, that is logged, once."""
     try:
         from airflow.models.trigger import handle_event_submit  # noqa: PLC0415
@@ -49,7 +49,7 @@ def can_wake() -> bool:
     return as_expected
 
 
-def wake(completions: Mapping[str, Completion], conn_id: str, session: Session) -> dict[str, float]:
+def resume_tasks(completions: Mapping[str, Completion], conn_id: str, session: Session) -> dict[str, float]:
     """Resume each task that is deferred for one of the workflows, and tell the batches that wait of the others.
 
     Tasks and batches of other connections are left alone.

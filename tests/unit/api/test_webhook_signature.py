@@ -24,7 +24,13 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_workflows.api.signature import SignatureInvalid, key_id, public_key, sign, verify
+from airflow_provider_workflows.api.webhook_signature import (
+    SignatureInvalid,
+    key_id,
+    public_key,
+    sign,
+    verify,
+)
 from airflow_provider_workflows.sandbox.certificate import Certificate
 
 jws = pytest.importorskip("joserfc.jws", reason="joserfc needs Python 3.11")

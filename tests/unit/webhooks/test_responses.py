@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.plugin import endpoint, endpoints, keys, receiver
-from tests.unit.plugin.conftest import CONN_ID, KEY_PATH, STATUS_PATH, Api, Database, until
+from airflow_provider_workflows.webhooks import app, endpoints, handler, keys
+from tests.unit.webhooks.conftest import CONN_ID, KEY_PATH, STATUS_PATH, Api, Database, until
 
 
 @pytest.fixture
@@ -132,8 +132,8 @@ async def test_a_service_that_is_slow_is_not_waited_for(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     workflow_id = api.run()
-    monkeypatch.setattr(endpoint, "ASK_SECONDS", 0.2)
-    monkeypatch.setattr(keys, "FAILED_SECONDS", 0.0)
+    monkeypatch.setattr(handler, "CALL_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(keys, "FAILED_FETCH_PAUSE_SECONDS", 0.0)
     api.sandbox.fault("latency", seconds=3.0, path=path)
     started = time.monotonic()
     assert await api.tell(workflow_id) == 503
@@ -156,7 +156,7 @@ async def test_a_connection_that_takes_webhooks_is_not_kept_out_by_ids_that_are_
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (await api.post(b"{}")).status_code == 204
-    api._endpoints._known[CONN_ID].until = 0.0
+    api._registry._known[CONN_ID].until = 0.0
     monkeypatch.setattr(endpoints, "MAX_QUEUED_LOOKUPS", 0)
     assert (await api.post(b"{}", conn_id="invented")).status_code == 503
     assert (await api.post(b"{}")).status_code == 204
@@ -166,7 +166,7 @@ async def test_the_response_comes_in_time_whatever_takes_long(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow_id = api.run()
-    monkeypatch.setattr(receiver, "RESPONSE_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(app, "RESPONSE_TIMEOUT_SECONDS", 0.3)
     api.sandbox.fault("latency", seconds=3.0, path=STATUS_PATH)
     started = time.monotonic()
     assert await api.tell(workflow_id) == 503
@@ -177,16 +177,16 @@ async def test_a_workflow_that_goes_on_is_not_polled_again_where_the_response_wo
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workflow_id = api.run(seconds=60.0)
-    monkeypatch.setattr(receiver, "RESPONSE_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(endpoint, "ASK_SECONDS", 0.8)
+    monkeypatch.setattr(app, "RESPONSE_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(handler, "CALL_TIMEOUT_SECONDS", 0.8)
     api.sandbox.fault("latency", seconds=0.6, path=STATUS_PATH)
     assert await api.tell(workflow_id) == 204
     assert api.asked[1] == 1
 
 
 def test_the_longest_wait_is_shorter_than_the_services_patience() -> None:
-    assert 2 * endpoint.ASK_SECONDS <= receiver.RESPONSE_TIMEOUT_SECONDS <= 9
-    assert endpoint.AGAIN_SECONDS + endpoint.ASK_SECONDS < receiver.RESPONSE_TIMEOUT_SECONDS
+    assert 2 * handler.CALL_TIMEOUT_SECONDS <= app.RESPONSE_TIMEOUT_SECONDS <= 9
+    assert handler.EARLY_WEBHOOK_REPOLL_SECONDS + handler.CALL_TIMEOUT_SECONDS < app.RESPONSE_TIMEOUT_SECONDS
 
 
 async def test_a_service_that_is_away_makes_deliveries_come_again(
@@ -253,7 +253,7 @@ async def test_a_database_that_is_slow_does_not_hold_up_other_deliveries(
 ) -> None:
     workflow_id = api.run()
     await api.post(b"{}")
-    monkeypatch.setattr(receiver, "RESPONSE_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(app, "RESPONSE_TIMEOUT_SECONDS", 0.5)
     commits.seconds = 1.5
     slow = asyncio.create_task(api.tell(workflow_id))
     await asyncio.sleep(0.2)
@@ -281,7 +281,7 @@ async def test_more_than_can_be_dealt_with_are_told_to_come_again(
 ) -> None:
     workflow_id = api.run(seconds=60.0)
     await api.post(b"{}")
-    monkeypatch.setattr(receiver, "AT_ONCE", 3)
+    monkeypatch.setattr(app, "MAX_CONCURRENT_DELIVERIES", 3)
     api.sandbox.fault("latency", seconds=0.3, path=STATUS_PATH)
     responses = await asyncio.gather(*(api.tell(workflow_id) for _ in range(10)))
     assert sorted(responses) == [204] * 3 + [503] * 7
@@ -293,7 +293,7 @@ async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_t
 ) -> None:
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
     database.connection(CONN_ID, api.sandbox.connection, webhooks=True)
-    monkeypatch.setattr(endpoints, "NOT_FOUND_SECONDS", 0.1)
+    monkeypatch.setattr(endpoints, "NOT_FOUND_CACHE_SECONDS", 0.1)
 
     def fail(_: Any) -> None:
         raise OperationalError("SELECT", None, Exception("database is away"))
@@ -308,4 +308,4 @@ async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_t
 
 
 def test_a_connection_is_looked_up_again_within_the_services_tries() -> None:
-    assert endpoints.NOT_FOUND_SECONDS <= 10
+    assert endpoints.NOT_FOUND_CACHE_SECONDS <= 10

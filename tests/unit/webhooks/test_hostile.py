@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.plugin.conftest import CONN_ID, Api, Database
+from tests.unit.webhooks.conftest import CONN_ID, Api, Database
 
 BOUNDS = settings(
     max_examples=150,

@@ -26,13 +26,13 @@ from airflow.utils.session import create_session
 from fastapi import FastAPI
 from sqlalchemy import delete, func, insert, select
 
-from airflow_provider_workflows.plugin import endpoint, receiver
-from airflow_provider_workflows.plugin.endpoint import Endpoint
-from airflow_provider_workflows.plugin.endpoints import Endpoints
-from airflow_provider_workflows.plugin.workflows import WorkflowsPlugin
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.service import READY_CASES
 from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
+from airflow_provider_workflows.webhooks import app, handler
+from airflow_provider_workflows.webhooks.handler import WebhookHandler
+from airflow_provider_workflows.webhooks.plugin import WorkflowsPlugin
+from airflow_provider_workflows.webhooks.registry import HandlerRegistry
 
 CONN_ID = "workflows_default"
 KEY_CALL = "GET /auth/webhooks/key/{kid}"
@@ -167,22 +167,22 @@ class Api:
     """Airflow's API server, as far as the service that sends webhooks sees it."""
 
     def __init__(
-        self, sandbox: Sandbox, endpoints: Endpoints, app: FastAPI, client: httpx.AsyncClient
+        self, sandbox: Sandbox, endpoints: HandlerRegistry, app: FastAPI, client: httpx.AsyncClient
     ) -> None:
         self.sandbox = sandbox
         self.app = app
         self.client = client
-        self._endpoints = endpoints
+        self._registry = endpoints
 
     @property
-    def endpoint(self) -> Endpoint:
-        endpoint = self._endpoints._known[CONN_ID].endpoint
-        assert endpoint is not None
-        return endpoint
+    def handler(self) -> WebhookHandler:
+        handler = self._registry._known[CONN_ID].handler
+        assert handler is not None
+        return handler
 
     @property
     def counts(self) -> Counter[str]:
-        return self.endpoint.counts
+        return self.handler.counts
 
     async def post(
         self, body: Any, signature: Any = SIGNED, conn_id: str = CONN_ID, **headers: str
@@ -231,18 +231,18 @@ async def api(
 ) -> AsyncIterator[Api]:
     """The receiver with a connection that takes webhooks, and the sandbox's counts at zero."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
-    monkeypatch.setattr(endpoint, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(handler, "EARLY_WEBHOOK_REPOLL_SECONDS", 0.0)
     connect(webhooks=True)
-    endpoints = Endpoints()
-    monkeypatch.setattr(receiver, "Endpoints", lambda: endpoints)
-    app = FastAPI()
+    endpoints = HandlerRegistry()
+    monkeypatch.setattr(app, "HandlerRegistry", lambda: endpoints)
+    server = FastAPI()
     (entry,) = WorkflowsPlugin.fastapi_apps
-    app.mount(entry["url_prefix"], type(entry["app"])())
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://airflow") as client:
-        yield Api(sandbox, endpoints, app, client)
+    server.mount(entry["url_prefix"], type(entry["app"])())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(server), base_url="http://airflow") as client:
+        yield Api(sandbox, endpoints, server, client)
     for known in endpoints._known.values():
-        if known.endpoint is not None:
-            await known.endpoint.close()
+        if known.handler is not None:
+            await known.handler.close()
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:

@@ -11,7 +11,7 @@ from airflow_provider_workflows.lineage.assets import completed_uri, definition_
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from airflow_provider_workflows.plugin.completion import Completion
+    from airflow_provider_workflows.webhooks.payload import Completion
 
 #: A delivery that comes again after longer than this would be another event. The service tries for 25 seconds.
 _SAME_WITHIN = timedelta(days=7)

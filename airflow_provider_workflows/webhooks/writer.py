@@ -9,20 +9,20 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from airflow_provider_workflows.plugin import asset_events
-from airflow_provider_workflows.plugin.wake import can_wake, wake
+from airflow_provider_workflows.webhooks import asset_events
+from airflow_provider_workflows.webhooks.resume import can_resume, resume_tasks
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.plugin.completion import Completion
+    from airflow_provider_workflows.webhooks.payload import Completion
 
 log = logging.getLogger(__name__)
 
 _MARGIN_SECONDS = 0.1
 #: So many completions are written in one transaction at most.
-AT_ONCE = 200
+MAX_COMPLETIONS_PER_TRANSACTION = 200
 
 
-class Recorder:
+class CompletionWriter:
     """Writes completions of one connection to the metadata database, in a thread of its own.
 
     What arrives while a transaction runs goes into the next, so that a burst of deliveries is a few transactions.
@@ -37,8 +37,8 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, "workflows-webhooks")
         self._pending: list[tuple[Completion, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
-        self._waking: set[asyncio.Task[None]] = set()
-        can_wake()
+        self._resuming: set[asyncio.Task[None]] = set()
+        can_resume()
 
     async def record(self, completion: Completion) -> None:
         """Return when what follows from ``completion`` is safe in the database.
@@ -53,7 +53,7 @@ class Recorder:
 
     def close(self) -> None:
         """Stop: what was not written was not answered with success, and comes again."""
-        for task in self._waking:
+        for task in self._resuming:
             task.cancel()
         self._thread.shutdown(wait=False)
 
@@ -61,7 +61,10 @@ class Recorder:
         loop = asyncio.get_running_loop()
         try:
             while self._pending:
-                batch, self._pending = self._pending[:AT_ONCE], self._pending[AT_ONCE:]
+                batch, self._pending = (
+                    self._pending[:MAX_COMPLETIONS_PER_TRANSACTION],
+                    self._pending[MAX_COMPLETIONS_PER_TRANSACTION:],
+                )
                 completions = {completion.workflow_id: completion for completion, _ in batch}
                 try:
                     too_early = await loop.run_in_executor(self._thread, self._commit, completions, True)
@@ -69,7 +72,7 @@ class Recorder:
                     _settle(batch, error)
                 else:
                     _settle(batch, None)
-                    self._wake_later(completions, too_early)
+                    self._resume_later(completions, too_early)
         finally:
             self._writing = None
 
@@ -80,16 +83,16 @@ class Recorder:
         with _one_at_a_time(self._conn_id), create_session() as session:
             if with_events:
                 asset_events.register(completions.values(), self._host, session)
-            return wake(completions, self._conn_id, session) if can_wake() else {}
+            return resume_tasks(completions, self._conn_id, session) if can_resume() else {}
 
-    def _wake_later(self, completions: dict[str, Completion], too_early: dict[str, float]) -> None:
+    def _resume_later(self, completions: dict[str, Completion], too_early: dict[str, float]) -> None:
         """Wake tasks later that have only just been deferred; should this process end, they look themselves."""
         for workflow_id, seconds in too_early.items():
-            task = asyncio.create_task(self._wake_after(seconds, {workflow_id: completions[workflow_id]}))
-            self._waking.add(task)
-            task.add_done_callback(self._waking.discard)
+            task = asyncio.create_task(self._resume_after(seconds, {workflow_id: completions[workflow_id]}))
+            self._resuming.add(task)
+            task.add_done_callback(self._resuming.discard)
 
-    async def _wake_after(self, seconds: float, completions: dict[str, Completion]) -> None:
+    async def _resume_after(self, seconds: float, completions: dict[str, Completion]) -> None:
         await asyncio.sleep(seconds + _MARGIN_SECONDS)
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, completions, False)
