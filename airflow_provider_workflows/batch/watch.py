@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.polling import PollSchedule, Wait, is_retryable
+from airflow_provider_workflows.batch.inbox import new_completions
 from airflow_provider_workflows.batch.journal import Entry, Journal, entries
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
 from airflow_provider_workflows.batch.row_state import OUTCOMES, RowOutcome
 from airflow_provider_workflows.batch.submit import facts
-from airflow_provider_workflows.triggers.hints import new_hints
 from airflow_provider_workflows.triggers.poller import Event, Poller, Waiter
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: What has ended is written down once in so many seconds: a triggerer that is killed looks at those again.
 WRITE_SECONDS = 5.0
 #: What webhooks have told is read once in so many seconds.
-HINT_SECONDS = 2.0
+INBOX_READ_SECONDS = 2.0
 #: So many waits begin before others on the event loop have their turn.
 _BEGIN_AT_ONCE = 200
 
@@ -49,7 +49,7 @@ class BatchWatch:
     :param error_budget: seconds for which failing polls a run are borne
     :param publish: takes what a page shows
     :param log: the task's log
-    :param hints: reads what webhooks have told of the batch, where there are any: then each run is polled once,
+    :param inbox: reads what webhooks have told of the batch, where there are any: then each run is polled once,
         and after that every ``max_poll_interval``, in case a webhook is lost
     """
 
@@ -64,7 +64,7 @@ class BatchWatch:
         error_budget: float,
         publish: Callable[[dict[str, Any]], Awaitable[None]],
         log: Any,
-        hints: Callable[[], Awaitable[object]] | None = None,
+        inbox: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._folder = folder
         self._workflows_conn_id = workflows_conn_id
@@ -72,8 +72,8 @@ class BatchWatch:
         self._statuses: Counter[str] = Counter()
         self._errors: Counter[RowOutcome] = Counter()
         self._deadline = deadline
-        self._schedule_of_polls = schedule if hints is None else _slow(schedule)
-        self._hints = hints
+        self._schedule_of_polls = schedule if inbox is None else _slow(schedule)
+        self._inbox = inbox
         self._error_budget = error_budget
         self._publish = publish
         self._log = log
@@ -95,7 +95,7 @@ class BatchWatch:
         running = await asyncio.to_thread(self._running)
         rows = len(running) + self._done
         writing = asyncio.create_task(self._write_now_and_then())
-        reading = asyncio.create_task(self._read_hints())
+        reading = asyncio.create_task(self._read_inbox())
         try:
             async with BatchProgress("Waiting", rows, self._counts, self._publish, self._log):
                 await self._begin(running)
@@ -180,18 +180,18 @@ class BatchWatch:
             await asyncio.sleep(WRITE_SECONDS)
             await self._write()
 
-    async def _read_hints(self) -> None:
+    async def _read_inbox(self) -> None:
         latest, failed = 0, False
-        while self._hints is not None:
-            await asyncio.sleep(HINT_SECONDS)
+        while self._inbox is not None:
+            await asyncio.sleep(INBOX_READ_SECONDS)
             try:
-                hints = await self._hints()
+                inbox = await self._inbox()
             except Exception as error:  # noqa: BLE001  (what webhooks would have told, looks will)
                 if not failed:
                     self._log.warning("What webhooks tell could not be read: %s", type(error).__name__)
                 failed = True
                 continue
-            for number, workflow_id, status in new_hints(hints, latest):
+            for number, workflow_id, status in new_completions(inbox, latest):
                 latest = number
                 if (waiter := self._waiters.get(workflow_id)) is not None:
                     event = waiter.wait.record_status(status, self._poller.statuses, time.time())

@@ -20,6 +20,7 @@ from airflow_provider_workflows.api.polling import (
 )
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy, evaluate, summarize
+from airflow_provider_workflows.batch.inbox import INBOX_KEY, add_completions
 from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
 from airflow_provider_workflows.batch.watch import BatchWatch
@@ -31,7 +32,6 @@ from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBM
 from airflow_provider_workflows.operators.redacted import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.storage import shown, storage_path
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
-from airflow_provider_workflows.triggers.hints import HINTS_KEY, with_hints
 from airflow_provider_workflows.triggers.workflow_status import earliest_event
 from airflow_provider_workflows.webhooks.resume import can_resume
 
@@ -202,7 +202,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         webhooks = client.settings.webhooks and can_resume()
         if webhooks:
             # Airflow logs an error whenever an XCom is read that is not there.
-            context["ti"].xcom_push(key=HINTS_KEY, value=with_hints(None, {}))
+            context["ti"].xcom_push(key=INBOX_KEY, value=add_completions(None, {}))
         self.log.info("Waiting for %s runs in the triggerer.", f"{batch.running:,}")
         self.defer(
             trigger=BatchStatusTrigger(

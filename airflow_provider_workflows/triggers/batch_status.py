@@ -17,9 +17,9 @@ from airflow_provider_workflows.api.polling import (
     POLL_INTERVAL_SECONDS,
     PollSchedule,
 )
+from airflow_provider_workflows.batch.inbox import INBOX_KEY
 from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
-from airflow_provider_workflows.triggers.hints import HINTS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -101,7 +101,7 @@ class BatchStatusTrigger(BaseTrigger):
                 error_budget=self.error_budget,
                 publish=self._publish,
                 log=self.log,
-                hints=self._hints if self.webhooks and self.task_instance is not None else None,
+                inbox=self._inbox if self.webhooks and self.task_instance is not None else None,
             )
             event = await watch.run()
         except Exception as error:
@@ -116,8 +116,8 @@ class BatchStatusTrigger(BaseTrigger):
         if self.task_instance is not None:
             await XCom.aset(PROGRESS_KEY, facts, **self._of_task())
 
-    async def _hints(self) -> object:
-        return await XCom.aget_one(key=HINTS_KEY, **self._of_task())
+    async def _inbox(self) -> object:
+        return await XCom.aget_one(key=INBOX_KEY, **self._of_task())
 
     def _of_task(self) -> dict[str, Any]:
         task = self.task_instance

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.triggers.hints import HINTS_KEY, with_hints
+from airflow_provider_workflows.batch.inbox import INBOX_KEY, add_completions
 from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, seconds_before_event
 
 if TYPE_CHECKING:
@@ -106,18 +106,18 @@ def resume_tasks(completions: Mapping[str, Completion], conn_id: str, session: S
     singles = {workflow_id for _, workflow_id, _ in waiting}
     others = {name: completion.status for name, completion in completions.items() if name not in singles}
     if others:
-        _tell_batches(others, conn_id, session)
+        _put_into_inboxes(others, conn_id, session)
     return too_early
 
 
-def _tell_batches(statuses: Mapping[str, str], conn_id: str, session: Session) -> None:
+def _put_into_inboxes(statuses: Mapping[str, str], conn_id: str, session: Session) -> None:
     from airflow.models.taskinstance import TaskInstance  # noqa: PLC0415
     from airflow.models.trigger import Trigger  # noqa: PLC0415
     from airflow.models.xcom import XComModel  # noqa: PLC0415
     from airflow.utils.state import TaskInstanceState  # noqa: PLC0415
     from sqlalchemy import select  # noqa: PLC0415
 
-    # The task's row is locked, so that two API servers do not write over each other's hints.
+    # The task's row is locked, so that two API servers do not write over each other's inbox.
     batches = session.execute(
         select(TaskInstance, Trigger)
         .join(Trigger, Trigger.id == TaskInstance.trigger_id)
@@ -133,6 +133,6 @@ def _tell_batches(statuses: Mapping[str, str], conn_id: str, session: Session) -
             "task_id": task_instance.task_id,
             "map_index": task_instance.map_index,
         }
-        known = session.scalar(select(XComModel.value).filter_by(key=HINTS_KEY, **of_task))
-        hints = with_hints(known, statuses)
-        XComModel.set(HINTS_KEY, hints, serialize=False, session=session, **of_task)
+        known = session.scalar(select(XComModel.value).filter_by(key=INBOX_KEY, **of_task))
+        inbox = add_completions(known, statuses)
+        XComModel.set(INBOX_KEY, inbox, serialize=False, session=session, **of_task)

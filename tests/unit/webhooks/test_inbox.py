@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.triggers import hints
+from airflow_provider_workflows.batch.inbox import INBOX_KEY, new_completions
+from airflow_provider_workflows.triggers import inbox
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
-from airflow_provider_workflows.triggers.hints import HINTS_KEY, new_hints
 from airflow_provider_workflows.webhooks.payload import Completion
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task
@@ -22,7 +22,7 @@ def batch(database: Database, conn_id: str = CONN_ID, webhooks: bool = True, **c
 
 
 def told(task: Task, after: int = 0) -> list[tuple[int, str, str]]:
-    return list(new_hints(task.xcom(HINTS_KEY), after))
+    return list(new_completions(task.xcom(INBOX_KEY), after))
 
 
 async def test_a_batch_is_told_of_each_run_that_has_ended(api: Api, database: Database) -> None:
@@ -54,7 +54,7 @@ async def test_a_batch_is_told_of_all_that_come_at_once(api: Api, database: Data
 async def test_only_the_latest_hints_are_kept(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hints, "KEPT_HINTS", 3)
+    monkeypatch.setattr(inbox, "MAX_INBOX_COMPLETIONS", 3)
     task = batch(database)
     workflow_ids = [api.run() for _ in range(5)]
     for workflow_id in workflow_ids:
@@ -78,7 +78,7 @@ async def test_a_batch_that_does_not_wait_for_webhooks_of_the_connection_is_not_
 ) -> None:
     asking, task = batch(database), batch(database, **changes)
     await api.tell(api.run())
-    assert task.xcom(HINTS_KEY) is None
+    assert task.xcom(INBOX_KEY) is None
     assert len(told(asking)) == 1
 
 
@@ -89,10 +89,10 @@ async def test_a_batch_is_not_told_of_a_run_that_a_task_of_its_own_waits_for(
     workflow_id = api.run()
     database.waiting(workflow_id)
     await api.tell(workflow_id)
-    assert task.xcom(HINTS_KEY) is None
+    assert task.xcom(INBOX_KEY) is None
 
 
-async def test_two_recorders_at_once_lose_no_hint(database: Database) -> None:
+async def test_two_recorders_at_once_lose_no_inbox(database: Database) -> None:
     task = batch(database)
     completions = [Completion(str(uuid.uuid4()), None, "COMPLETED", None) for _ in range(40)]
     writers = [CompletionWriter(CONN_ID, "https://example.invalid") for _ in range(2)]
