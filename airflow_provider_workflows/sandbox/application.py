@@ -12,9 +12,9 @@ from aiohttp import web
 
 from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH, Control
 from airflow_provider_workflows.sandbox.counts import UNKNOWN_ROUTE, Counts
+from airflow_provider_workflows.sandbox.fault_responses import faulty_response
 from airflow_provider_workflows.sandbox.faults import Faults
-from airflow_provider_workflows.sandbox.misbehaviour import misbehave
-from airflow_provider_workflows.sandbox.reading import MAXIMUM_BODY_BYTES, checked, read_json
+from airflow_provider_workflows.sandbox.request_parsing import MAXIMUM_BODY_BYTES, checked, read_json
 from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, response_of
 from airflow_provider_workflows.sandbox.routes import ROUTES, Route
 from airflow_provider_workflows.sandbox.service import Service
@@ -52,13 +52,13 @@ class Api:
 
     async def _dispatch(self, route: Route, request: web.Request) -> web.StreamResponse:
         self.counts.request_arrived(route.name, request.transport)
-        late, fault = self.faults.befalling(route)
+        late, fault = self.faults.draw_for(route)
         if late:
             await asyncio.sleep(late)
         if fault is None:
             response: web.StreamResponse = response_of(await self._reply(route, request))
         else:
-            response = await misbehave(fault, request, lambda: self._reply(route, request))
+            response = await faulty_response(fault, request, lambda: self._reply(route, request))
         self._note(request, response, route)
         return response
 

@@ -11,11 +11,11 @@ from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
 from airflow_provider_workflows.sandbox.openapi import openapi_document
-from airflow_provider_workflows.sandbox.reading import Order, checked, read_json
+from airflow_provider_workflows.sandbox.request_parsing import ControlBody, checked, read_json
 from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, response_of
 from airflow_provider_workflows.sandbox.routes import ROUTES
 from airflow_provider_workflows.sandbox.service import Service
-from airflow_provider_workflows.sandbox.webhook_orders import Destination, WebhookFault
+from airflow_provider_workflows.sandbox.webhook_faults import Destination, WebhookFault
 
 CONTROL_PREFIX = "/_sandbox/"
 OPENAPI_PATH = "/openapi.json"
@@ -23,13 +23,13 @@ OPENAPI_PATH = "/openapi.json"
 Call = Callable[[web.Request], Awaitable[Reply]]
 
 
-class Expiry(Order):
+class Expiry(ControlBody):
     """Body of ``POST /_sandbox/tokens/expire``."""
 
     refresh: bool = False
 
 
-class Rotation(Order):
+class Rotation(ControlBody):
     """Body of ``POST /_sandbox/webhooks/key``."""
 
     keep_old: bool = True
@@ -149,5 +149,5 @@ def _as_handler(call: Call) -> Callable[[web.Request], Awaitable[web.StreamRespo
     return handle
 
 
-def _shown(order: Order) -> JsonObject:
-    return order.model_dump(mode="json", exclude_none=True)
+def _shown(body: ControlBody) -> JsonObject:
+    return body.model_dump(mode="json", exclude_none=True)

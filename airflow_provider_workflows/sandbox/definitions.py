@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from airflow_provider_workflows.api.status import SUCCESS_STATUSES
-from airflow_provider_workflows.sandbox.reading import Order
+from airflow_provider_workflows.sandbox.request_parsing import ControlBody
 from airflow_provider_workflows.sandbox.responses import JsonObject
 
 DEFINITION = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
@@ -20,7 +20,7 @@ UNKNOWN_STATUS_DEFINITION = "d7286e0b-4a5f-4d13-92c6-b83e1f70a54d"
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Definition(Order):
+class Definition(ControlBody):
     """A workflow definition.
 
     :param id: its id; a new one when not given

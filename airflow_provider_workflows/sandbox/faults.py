@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from airflow_provider_workflows.sandbox.chances import Chances, Share, Times, check_chance
-from airflow_provider_workflows.sandbox.reading import Order
+from airflow_provider_workflows.sandbox.fault_schedule import FaultSchedule, Share, Times, check_schedule
+from airflow_provider_workflows.sandbox.request_parsing import ControlBody
 from airflow_provider_workflows.sandbox.routes import ROUTES, STATUS_PATH, Route
 
 Name = Literal[
@@ -63,7 +63,7 @@ KINDS: Mapping[Name, Kind] = {
 _OPTIONS = frozenset[str]().union(*(kind.options for kind in KINDS.values()))
 
 
-class Fault(Order):
+class Fault(ControlBody):
     """Something that goes wrong. Without ``times`` and ``share``, with every matching call until cleared.
 
     :param name: one of ``KINDS``
@@ -93,7 +93,7 @@ class Fault(Order):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Fault:
-        check_chance(self)
+        check_schedule(self)
         foreign = (self.model_fields_set & _OPTIONS) - KINDS[self.name].options
         if foreign:
             raise ValueError(f"{self.name} takes no {', '.join(sorted(foreign))}")
@@ -118,10 +118,10 @@ class Fault(Order):
         return self.path in (None, route.path) and self.method in (None, route.method)
 
 
-class Faults(Chances[Fault]):
+class Faults(FaultSchedule[Fault]):
     """The faults in force."""
 
-    def befalling(self, route: Route) -> tuple[float, Fault | None]:
+    def draw_for(self, route: Route) -> tuple[float, Fault | None]:
         """Return what goes wrong with the call of ``route`` that is here now.
 
         :returns: the seconds that it is late, and the first other fault that befalls it. Later ones are

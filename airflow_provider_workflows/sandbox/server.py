@@ -18,9 +18,9 @@ from airflow_provider_workflows.sandbox.connection import (
 from airflow_provider_workflows.sandbox.counts import Counts, SeenRequest
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
-from airflow_provider_workflows.sandbox.listening import listen, network_location, reachable
 from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.service import Service
+from airflow_provider_workflows.sandbox.sockets import listen, network_location, reachable
 from airflow_provider_workflows.sandbox.thread import ServerThread
 from airflow_provider_workflows.sandbox.tokens import Tokens
 from airflow_provider_workflows.sandbox.webhooks import Webhooks

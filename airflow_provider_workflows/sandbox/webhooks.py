@@ -14,7 +14,7 @@ from aiohttp import web
 
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.signing import Keys
-from airflow_provider_workflows.sandbox.webhook_orders import Destination, WebhookFault, WebhookFaults
+from airflow_provider_workflows.sandbox.webhook_faults import Destination, WebhookFault, WebhookFaults
 
 TRIES = 5
 SENT_AT_ONCE = 500
@@ -97,7 +97,7 @@ class Webhooks:
         """
         if self.destination.url is None:
             return
-        faults = self.faults.befalling()
+        faults = self.faults.draw_for()
         if "sending" in faults:
             return
         moment, number, forgery = (faults.get(aspect) for aspect in ("moment", "number", "signature"))

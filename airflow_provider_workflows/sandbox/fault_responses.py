@@ -20,7 +20,7 @@ from airflow_provider_workflows.sandbox.responses import (
 NEW_STATUS = "SOMETHING_NEW"
 
 
-async def misbehave(
+async def faulty_response(
     fault: Fault, request: web.Request, work: Callable[[], Awaitable[Reply]]
 ) -> web.StreamResponse:
     """Response ``request`` in the way of ``fault``.

@@ -20,7 +20,7 @@ MAXIMUM_DEPTH = 100
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Order(BaseModel):
+class ControlBody(BaseModel):
     """What the sandbox is told to do: the same fields, checked alike, in Python and in a control call."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import yarl
 from pydantic import Field, model_validator
 
-from airflow_provider_workflows.sandbox.chances import Chances, Share, Times, check_chance
-from airflow_provider_workflows.sandbox.reading import Order
+from airflow_provider_workflows.sandbox.fault_schedule import FaultSchedule, Share, Times, check_schedule
+from airflow_provider_workflows.sandbox.request_parsing import ControlBody
 from airflow_provider_workflows.sandbox.responses import JsonObject
 
 Name = Literal["doubled", "late", "lost", "early", "reordered", "unsigned", "wrong_key", "alg_none", "hs256"]
@@ -51,7 +51,7 @@ WEBHOOK_KINDS: Mapping[Name, WebhookKind] = {
 _OPTIONS = frozenset[str]().union(*(kind.options for kind in WEBHOOK_KINDS.values()))
 
 
-class WebhookFault(Order):
+class WebhookFault(ControlBody):
     """Something that goes wrong with webhooks, of the workflows that are run from then on.
 
     Without ``times`` and ``share``, with each webhook until cleared.
@@ -71,7 +71,7 @@ class WebhookFault(Order):
 
     @model_validator(mode="after")
     def _check_combination(self) -> WebhookFault:
-        check_chance(self)
+        check_schedule(self)
         foreign = (self.model_fields_set & _OPTIONS) - WEBHOOK_KINDS[self.name].options
         if foreign:
             raise ValueError(f"{self.name} takes no {', '.join(sorted(foreign))}")
@@ -85,16 +85,16 @@ class WebhookFault(Order):
         return WEBHOOK_KINDS[self.name].aspect
 
 
-class WebhookFaults(Chances[WebhookFault]):
+class WebhookFaults(FaultSchedule[WebhookFault]):
     """The faults of webhooks in force."""
 
-    def befalling(self) -> dict[Aspect, WebhookFault]:
+    def draw_for(self) -> dict[Aspect, WebhookFault]:
         """Return what goes wrong with the webhook of the workflow that is run now, by aspect."""
         drawn = self.draw(lambda fault, before: fault.aspect not in {each.aspect for each in before})
         return {fault.aspect: fault for fault in drawn}
 
 
-class Destination(Order):
+class Destination(ControlBody):
     """Where webhooks go, and what they look like there.
 
     :param url: where they are sent; None for nowhere
