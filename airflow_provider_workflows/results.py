@@ -21,7 +21,7 @@ class ResultHandle(TypedDict):
     """Where a workflow's result is, and what tells that it is that one, but nothing out of it. Fit for an XCom.
 
     ``uri`` of the file as ``output`` spells it, ``workflow_id``, ``case_id`` where the result names it, the
-    workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal. With ``hash_keys`` also
+    workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal. With ``hash_personal_numbers`` also
     ``personal_number_hash``, None where the result has no personal number.
     """
 

@@ -39,7 +39,7 @@ class Side:
     :param requests: that the service counted, by route
     :param connections: that the service counted
     :param instances: task instances by state
-    :param tries: more than one for as many task instances
+    :param max_attempts: more than one for as many task instances
     """
 
     seconds: float
@@ -134,7 +134,7 @@ def _instances(stack: Stack, dag_id: str, run_id: str) -> dict[str, Any]:
         run_id=run_id,
     )
     states = {str(state): int(str(number)) for state, number, _ in rows}
-    return {"instances": states, "tries": sum(int(str(again)) for _, _, again in rows)}
+    return {"instances": states, "max_attempts": sum(int(str(again)) for _, _, again in rows)}
 
 
 def _rows_written(stack: Stack) -> int:

@@ -83,7 +83,7 @@ class Exchange:
                 yield Exclusive(self._renewed(self._tokens.generation, rejected=False))
             generation = self._tokens.generation
             try:
-                return (yield from self._tried(endpoint, self._settings.tries))
+                return (yield from self._tried(endpoint, self._settings.max_attempts))
             except errors.AuthenticationFailed:
                 if replayed or not endpoint.authenticated or self._settings.organization_token:
                     raise
@@ -122,7 +122,7 @@ class Exchange:
             workflow_status=status,
         )
 
-    def _tried(self, endpoint: Endpoint[ResponseModel], tries: int) -> Flow[ResponseModel]:
+    def _tried(self, endpoint: Endpoint[ResponseModel], max_attempts: int) -> Flow[ResponseModel]:
         """SendRequest the call until it is answered, may not be repeated, or the bounds are reached."""
         tried = 0
         deadline = float("inf")
@@ -132,7 +132,7 @@ class Exchange:
             try:
                 return read(endpoint, reply, now=self._now())
             except errors.WorkflowsError as error:
-                if not error.transient or tried >= tries:
+                if not error.transient or tried >= max_attempts:
                     raise
                 moment = self._clock()
                 # Counted from the first failure, so that the time spent queueing for a connection is not.
@@ -145,7 +145,7 @@ class Exchange:
                     error,
                     pause,
                     tried + 1,
-                    tries,
+                    max_attempts,
                 )
             yield Sleep(pause)
 
@@ -172,7 +172,9 @@ class Exchange:
             return
         still_valid = not rejected and tokens.is_valid(self._clock())
         try:
-            brought = yield from self._new_tokens(tries=1 if still_valid else self._settings.tries)
+            brought = yield from self._new_tokens(
+                max_attempts=1 if still_valid else self._settings.max_attempts
+            )
         except errors.WorkflowsError as error:
             if still_valid and error.transient:
                 # An early renewal is a courtesy: it is put off, and the token used while it lasts.
@@ -182,12 +184,12 @@ class Exchange:
             raise
         tokens.keep(brought, self._clock())
 
-    def _new_tokens(self, tries: int) -> Flow[Tokens]:
+    def _new_tokens(self, max_attempts: int) -> Flow[Tokens]:
         if (refresh_token := self._tokens.refresh_token) is not None:
             try:
-                return (yield from self._tried(endpoints.refresh(refresh_token), tries))
+                return (yield from self._tried(endpoints.refresh(refresh_token), max_attempts))
             except errors.ServiceUnreachable:
                 raise
             except errors.WorkflowsError as error:
                 log.info("The token was not refreshed, authorizing anew. %s", error)
-        return (yield from self._tried(endpoints.authorize(self._settings.api_key), tries))
+        return (yield from self._tried(endpoints.authorize(self._settings.api_key), max_attempts))

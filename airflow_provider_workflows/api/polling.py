@@ -26,7 +26,7 @@ JITTER = 0.1
 
 POLL_INTERVAL_SECONDS = 5.0
 MAX_POLL_INTERVAL_SECONDS = 300.0
-ERROR_BUDGET_SECONDS = 1800.0
+MAX_OUTAGE_SECONDS = 1800.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Wait:
     :param started: when the run began, in seconds since the epoch
     :param deadline: when the wait ends at the latest, in seconds since the epoch; None for never
     :param schedule: when to look
-    :param error_budget: seconds for which failing polls are borne, from the first one that failed
+    :param max_outage: seconds for which failing polls are borne, from the first one that failed
     :param chance: a random number from 0 to 1
     :param first_poll: when to look first, in seconds since the epoch; None for at once
     :param status: the last status that was seen
@@ -83,7 +83,7 @@ class Wait:
     started: float = field(default_factory=time.time)
     deadline: float | None = None
     schedule: PollSchedule = field(default_factory=PollSchedule)
-    error_budget: float = ERROR_BUDGET_SECONDS
+    max_outage: float = MAX_OUTAGE_SECONDS
     chance: Callable[[], float] = random.random
     first_poll: float | None = None
     status: str = "not known"
@@ -103,7 +103,7 @@ class Wait:
         if self.failing_since is None:
             self.failing_since = now
         self._failures += 1
-        if not is_retryable(error) or now - self.failing_since >= self.error_budget:
+        if not is_retryable(error) or now - self.failing_since >= self.max_outage:
             return {"error": error.facts()}
         return self._timed_out(now)
 
@@ -115,7 +115,7 @@ class Wait:
         # An outage is looked through more often than a long run, and less and less often.
         backoff = self.schedule.poll_interval * 2.0 ** min(self._failures - 1, 10)
         backoff = min(backoff, self.schedule.max_poll_interval, self.seconds_left(now))
-        budget_left = self.failing_since + self.error_budget - now
+        budget_left = self.failing_since + self.max_outage - now
         # A sensor with silent_fail goes on after its budget is used up, and must not do so without a pause.
         return min(backoff, budget_left) if budget_left > 0 else backoff
 

@@ -28,7 +28,7 @@ class Settings:
     :param secret: the key's secret; without a key, an organization token (begins ``tot_``)
     :param connect_timeout: seconds to wait for a connection, TLS included
     :param read_timeout: seconds without a byte of the response
-    :param tries: how often a call is tried at most
+    :param max_attempts: how often a call is tried at most
     :param retry_seconds: seconds after the first failed try in which another may begin
     :param verify: check the service's certificate: True, False, or the path of a CA file
     :param allow_http: permit plain http to any host
@@ -47,7 +47,7 @@ class Settings:
     secret: str = field(default="", repr=False)
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
-    tries: int = 5
+    max_attempts: int = 5
     retry_seconds: float = 120.0
     verify: bool | str = True
     allow_http: bool = False
@@ -67,8 +67,8 @@ class Settings:
             raise InvalidInput("requests_per_second must be a number above 0")
         if self.dashboard_url is not None and "{workflow_id}" not in self.dashboard_url:
             raise InvalidInput("dashboard_url must have {workflow_id} in it, where the workflow's id goes")
-        if self.tries < 1:
-            raise InvalidInput("tries must be at least 1")
+        if self.max_attempts < 1:
+            raise InvalidInput("max_attempts must be at least 1")
         if isinstance(self.verify, str) and not Path(self.verify).is_file():
             raise InvalidInput(f"verify names a CA file that does not exist: {self.verify}")
         if not all(any(map(str.isalnum, name)) for name in self.personal_fields):
@@ -103,7 +103,7 @@ class Settings:
         """
         if not self.hash_secret:
             raise InvalidInput(
-                "hash_keys needs a secret to key the hashes with: give the connection the extra 'hash_secret' of "
+                "hash_personal_numbers needs a secret to key the hashes with: give the connection the extra 'hash_secret' of "
                 f"at least {SHORTEST_HASH_SECRET} characters, the same wherever hashes are to agree"
             )
         return self.hash_secret

@@ -45,8 +45,8 @@ class BatchOptions:
     output_format: str
     max_concurrency: int
     requests_per_second: float | None
-    error_budget: float
-    hash_keys: bool = False
+    max_outage: float
+    hash_personal_numbers: bool = False
 
 
 class Batch:
@@ -69,8 +69,8 @@ class Batch:
         tokens: TokenStore | None = None,
     ) -> None:
         # What is to be repeated is decided row by row: each call is one try.
-        self._settings = dataclasses.replace(settings, tries=1)
-        self._tries = settings.tries
+        self._settings = dataclasses.replace(settings, max_attempts=1)
+        self._max_attempts = settings.max_attempts
         self._tokens = tokens
         self._options = options
         self._folder = folder
@@ -244,14 +244,14 @@ class Batch:
 
     @property
     def _hash_secret(self) -> str | None:
-        return self._settings.require_hash_secret() if self._options.hash_keys else None
+        return self._settings.require_hash_secret() if self._options.hash_personal_numbers else None
 
     def _client(self) -> AsyncWorkflowsClient:
         return AsyncWorkflowsClient(self._settings, self._tokens, pool_size=self._options.max_concurrency)
 
     def _flow_control(self) -> FlowControl:
         rate = self._options.requests_per_second or self._settings.requests_per_second
-        return FlowControl(rate, tries=self._tries, outage_seconds=self._options.error_budget)
+        return FlowControl(rate, max_attempts=self._max_attempts, max_outage=self._options.max_outage)
 
     def _rows(self) -> list[RowState]:
         return [state for number, state in self.states.items() if number != WHOLE_BATCH]

@@ -31,13 +31,13 @@ class FailurePolicy:
     """When a batch has failed, and what a retry is to do then.
 
     :param on_failure: ``"fail"``, ``"succeed"``, or the share of rows up to which the batch succeeds
-    :param retry_failed: whether a retry submits rows again whose run has failed
+    :param resubmit_failed: whether a retry submits rows again whose run has failed
     :param resubmit: whether it submits those again of which nobody knows whether they were submitted
     :raises InvalidInput: when ``on_failure`` is none of these
     """
 
     on_failure: str | float
-    retry_failed: bool
+    resubmit_failed: bool
     resubmit: bool
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ def evaluate(summary: Mapping[str, Any], failing: FailurePolicy) -> BatchFailed 
     if isinstance(failing.on_failure, (int, float)) and number <= failing.on_failure * sent:
         return None
     retried = [outcome.value for outcome in _SAFE_TO_RETRY]
-    retried += [RowOutcome.FAILED.value] * failing.retry_failed + [
+    retried += [RowOutcome.FAILED.value] * failing.resubmit_failed + [
         RowOutcome.UNKNOWN.value
     ] * failing.resubmit
     worth_a_retry = sum(missed.get(name, 0) for name in retried)

@@ -42,14 +42,14 @@ class FlowControl:
     """Says when the next call may go out, and whether one that failed is worth another attempt.
 
     :param requests_per_second: how many calls go out in a second at most; None for no cap
-    :param tries: how often a call is tried at most while others succeed
-    :param outage_seconds: for how long it is tried while none succeeds; then ``gave_up`` is the error
+    :param max_attempts: how often a call is tried at most while others succeed
+    :param max_outage: for how long it is tried while none succeeds; then ``gave_up`` is the error
     """
 
-    def __init__(self, requests_per_second: float | None, *, tries: int, outage_seconds: float) -> None:
+    def __init__(self, requests_per_second: float | None, *, max_attempts: int, max_outage: float) -> None:
         self._rate = requests_per_second
-        self._tries = tries
-        self.outage_seconds = outage_seconds
+        self._max_attempts = max_attempts
+        self.max_outage = max_outage
         self.gave_up: errors.WorkflowsError | None = None
         self._next_slot = 0.0
         self._paused_until = 0.0
@@ -96,7 +96,7 @@ class FlowControl:
         now = time.monotonic()
         lost = self._lost.setdefault(attempts.kind, _Lost(now))
         lost.number += 1
-        if lost.number > LOST_RESPONSES_BEFORE_OPEN and now - lost.since >= self.outage_seconds:
+        if lost.number > LOST_RESPONSES_BEFORE_OPEN and now - lost.since >= self.max_outage:
             self.gave_up = errors.ServiceUnavailable(
                 "The service's responses to other rows were lost for too long, so this one was not sent. "
                 "Try again later."
@@ -116,9 +116,9 @@ class FlowControl:
         attempts.failures += 1
         limited = isinstance(error, errors.RateLimited)
         nobody_succeeds = self._last_success < attempts.failing_since
-        if attempts.failures >= self._tries and not (limited or nobody_succeeds):
+        if attempts.failures >= self._max_attempts and not (limited or nobody_succeeds):
             return False
-        if now - attempts.failing_since >= self.outage_seconds:
+        if now - attempts.failing_since >= self.max_outage:
             if nobody_succeeds:
                 self.gave_up = error
             return False
@@ -126,7 +126,7 @@ class FlowControl:
             # Calls that were under way together are refused together, and count once.
             self._limited += now >= self._paused_until
             pause = pause_before(self._limited, error.retry_after, lambda: 1.0)
-            self._paused_until = max(self._paused_until, now + min(pause, self.outage_seconds))
+            self._paused_until = max(self._paused_until, now + min(pause, self.max_outage))
         else:
             await asyncio.sleep(pause_before(attempts.failures, error.retry_after, random.random))
         return True

@@ -24,7 +24,7 @@ WHOLE_BATCH = 0
 #: So many rows are sent one by one, until a run was started: a definition that is not there is found out by one.
 FIRST_ROWS = 3
 #: For how long the first call is tried, in seconds. Later ones have the budget of an outage.
-FIRST_OUTAGE_SECONDS = 60.0
+FIRST_MAX_OUTAGE_SECONDS = 60.0
 _READ_AT_ONCE = 256
 
 
@@ -66,14 +66,14 @@ class Submission:
         :raises WorkflowsError: when the first rows show that none can succeed, before the others are sent
         :raises OSError: when the journal cannot be written
         """
-        outage_seconds = self._flow_control.outage_seconds
-        self._flow_control.outage_seconds = min(outage_seconds, FIRST_OUTAGE_SECONDS)
+        max_outage = self._flow_control.max_outage
+        self._flow_control.max_outage = min(max_outage, FIRST_MAX_OUTAGE_SECONDS)
         if self._parameters is not None and self._state(WHOLE_BATCH).parameters_id is None:
             await self._create_parameters(self._parameters)
         feed = _Feed(rows, self._is_due)
         if all(state.workflow_id is None for state in self._states.values()):
             await self._first_rows(feed)
-        self._flow_control.outage_seconds = outage_seconds
+        self._flow_control.max_outage = max_outage
         await asyncio.gather(*(self._work(feed) for _ in range(self._concurrency)))
         if self._failure is not None:
             raise self._failure

@@ -46,7 +46,7 @@ class BatchWatch:
     :param counts: rows by outcome that there is nothing to wait for
     :param deadline: when to stop, in seconds since the epoch; None for never
     :param schedule: when each run is polled
-    :param error_budget: seconds for which failing polls a run are borne
+    :param max_outage: seconds for which failing polls a run are borne
     :param publish: takes what a page shows
     :param log: the task's log
     :param inbox: reads what webhooks have told of the batch, where there are any: then each run is polled once,
@@ -61,7 +61,7 @@ class BatchWatch:
         counts: Mapping[str, int],
         deadline: float | None,
         schedule: PollSchedule,
-        error_budget: float,
+        max_outage: float,
         publish: Callable[[dict[str, Any]], Awaitable[None]],
         log: Any,
         inbox: Callable[[], Awaitable[object]] | None = None,
@@ -74,7 +74,7 @@ class BatchWatch:
         self._deadline = deadline
         self._schedule_of_polls = schedule if inbox is None else _slow(schedule)
         self._inbox = inbox
-        self._error_budget = error_budget
+        self._error_budget = max_outage
         self._publish = publish
         self._log = log
         self._waiters: dict[str, Waiter] = {}

@@ -94,7 +94,7 @@ FIELDS: Mapping[str, ExtraField] = {
         _NUMBER,
         _above_zero,
     ),
-    "tries": ExtraField(
+    "max_attempts": ExtraField(
         "Tries per call",
         "How often a call is tried at most. A call that may have been carried out is never sent again, "
         "whatever this says. Default: 5.",
@@ -144,7 +144,7 @@ FIELDS: Mapping[str, ExtraField] = {
     ),
     "hash_secret": ExtraField(
         "Hash secret",
-        "At least 32 characters that hashes of personal numbers are keyed with (hash_keys). Whoever has it can "
+        "At least 32 characters that hashes of personal numbers are keyed with (hash_personal_numbers). Whoever has it can "
         "find the numbers.",
         {"type": ["string", "null"], "format": "password"},
         _text,

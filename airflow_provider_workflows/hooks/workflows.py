@@ -92,7 +92,7 @@ class WorkflowsHook(BaseHook):
         try:
             settings = dataclasses.replace(
                 self.settings,
-                tries=1,
+                max_attempts=1,
                 connect_timeout=min(self.settings.connect_timeout, TEST_TIMEOUT_SECONDS),
                 read_timeout=min(self.settings.read_timeout, TEST_TIMEOUT_SECONDS),
             )

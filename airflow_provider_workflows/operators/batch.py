@@ -13,7 +13,7 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
 from airflow_provider_workflows.api.models import identifier, json_object
 from airflow_provider_workflows.api.polling import (
-    ERROR_BUDGET_SECONDS,
+    MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     PollSchedule,
@@ -65,7 +65,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         output
     :param on_failure: ``"fail"`` when any row that was not skipped does not succeed, ``"succeed"`` whatever
         happens, or the share of such rows up to which the task succeeds: 0.05. The output is written in each case
-    :param retry_failed_only: have a retry submit those rows again whose run has failed, which is billed again.
+    :param resubmit_failed: have a retry submit those rows again whose run has failed, which is billed again.
         A retry in any case goes on with rows that have no run, no end or no result yet
     :param on_unknown_outcome: what a retry does about rows of which nobody knows whether they were submitted:
         ``"fail"`` leaves them alone, ``"resubmit"`` submits them at the risk of a second run
@@ -76,8 +76,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
     :param poll_interval: seconds between two polls a run at least; in between, a poll is due after a fifth of
         the run's age
     :param max_poll_interval: seconds between two polls a run at most
-    :param error_budget: seconds for which the service may be out of reach, while submitting, waiting, or fetching
-    :param hash_keys: give each row of the output ``personal_number_hash``, the keyed hash of its personal number or
+    :param max_outage: seconds for which the service may be out of reach, while submitting, waiting, or fetching
+    :param hash_personal_numbers: give each row of the output ``personal_number_hash``, the keyed hash of its personal number or
         of the one in its result, for joins without the number; the key is the connection's ``hash_secret``
     :param partition_key: the partition that the asset events are of, such as ``"{{ ds }}"`` (templated); without it
         they are of none. Airflow starts DAGs on either the one kind or the other
@@ -91,7 +91,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
     template_fields: Sequence[str] = (
         "workflow_definition_id",
         "items",
-        "output_folder",
+        "output_path",
         "parameters",
         "partition_key",
         "workflows_conn_id",
@@ -108,7 +108,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         columns: Mapping[str, str | None] | None = None,
         on_bad_row: Literal["fail", "skip"] = "fail",
         on_failure: Literal["fail", "succeed"] | float = "fail",
-        retry_failed_only: bool = False,
+        resubmit_failed: bool = False,
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         output_format: Literal["jsonl", "parquet"] = "jsonl",
         max_concurrency: int = 32,
@@ -116,8 +116,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         deferrable: bool = True,
         poll_interval: float = POLL_INTERVAL_SECONDS,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
-        error_budget: float = ERROR_BUDGET_SECONDS,
-        hash_keys: bool = False,
+        max_outage: float = MAX_OUTAGE_SECONDS,
+        hash_personal_numbers: bool = False,
         partition_key: Text | None = None,
         **kwargs: Any,
     ) -> None:
@@ -126,7 +126,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         _one_of("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
         _one_of("output_format", output_format, OUTPUT_FORMATS)
         self.failure_policy = FailurePolicy(
-            on_failure, retry_failed=retry_failed_only, resubmit=on_unknown_outcome == "resubmit"
+            on_failure, resubmit_failed=resubmit_failed, resubmit=on_unknown_outcome == "resubmit"
         )
         if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= 1000:
             raise InvalidInput("max_concurrency must be a whole number from 1 to 1,000")
@@ -136,7 +136,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         # Rows are no templates, and personal: nothing of a list is shown or stored with the DAG.
         self.items: Any = Redacted(items) if isinstance(items, (list, tuple)) else items
         # ``BaseOperator.output`` is what the task returns.
-        self.output_folder = output
+        self.output_path = output
         self.parameters: Any = parameters
         self.columns = columns
         self.on_bad_row = on_bad_row
@@ -145,8 +145,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self.requests_per_second = requests_per_second
         self.deferrable = deferrable
         self.schedule = PollSchedule(poll_interval, max_poll_interval)
-        self.error_budget = error_budget
-        self.hash_keys = hash_keys
+        self.max_outage = max_outage
+        self.hash_personal_numbers = hash_personal_numbers
         self.partition_key = cast("str | None", partition_key)
         self._with_partition_key = partition_key is not None
         self._state_folder = ""
@@ -164,7 +164,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             return self._done(context, known["summary"])
         if known is None:
             self._require_partition_key()
-            if self.hash_keys:
+            if self.hash_personal_numbers:
                 client.settings.require_hash_secret()
             options = self._options()
             batch = Batch(
@@ -183,7 +183,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             self.log.info("Going on with the batch of an earlier try, whose state is in %s.", known["state"])
             batch = self._taken_up(known)
             batch.take_up(
-                failed_too=known["phase"] == FAILED and self.failure_policy.retry_failed,
+                failed_too=known["phase"] == FAILED and self.failure_policy.resubmit_failed,
                 resubmit=self.failure_policy.resubmit,
             )
             known = record.write(known, phase=SUBMITTING)
@@ -213,7 +213,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
                 not_before=earliest_event(time.time()),
                 poll_interval=self.schedule.poll_interval,
                 max_poll_interval=self.schedule.max_poll_interval,
-                error_budget=self.error_budget,
+                max_outage=self.max_outage,
                 webhooks=webhooks,
             ),
             method_name=self.execute_complete.__name__,
@@ -256,7 +256,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             counts=batch.others,
             deadline=deadline,
             schedule=self.schedule,
-            error_budget=self.error_budget,
+            max_outage=self.max_outage,
             publish=self._publisher(context),
             log=self.log,
         )
@@ -319,8 +319,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             output_format=self.output_format,
             max_concurrency=self.max_concurrency,
             requests_per_second=self.requests_per_second,
-            error_budget=self.error_budget,
-            hash_keys=self.hash_keys,
+            max_outage=self.max_outage,
+            hash_personal_numbers=self.hash_personal_numbers,
         )
 
     @property
@@ -333,7 +333,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         return cast("Items", items)
 
     def _folder(self, context: Context) -> ObjectStoragePath:
-        folder = storage_path("output", self.output_folder)
+        folder = storage_path("output", self.output_path)
         map_index = context["ti"].map_index
         return folder if map_index is None or map_index < 0 else folder / f"{map_index:05}"
 

@@ -47,7 +47,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         is the ``workflow_id``
     :param select: JMESPath expressions, such as ``["decision", "checks[0].status"]`` (templated): only what they
         find is returned or written, by expression, None where one finds nothing
-    :param hash_keys: add ``personal_number_hash``, the keyed hash of the personal number in the result, to what is
+    :param hash_personal_numbers: add ``personal_number_hash``, the keyed hash of the personal number in the result, to what is
         returned, for joins without the number; the key is the connection's ``hash_secret``
     :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output``
     :param workflows_conn_id: id of the connection
@@ -59,7 +59,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
 
     template_fields: Sequence[str] = (
         "workflow_id",
-        "result_output",
+        "output_path",
         "workflow_definition_id",
         "select",
         "workflows_conn_id",
@@ -72,7 +72,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         output: Text | ObjectStoragePath | None = None,
         workflow_definition_id: Text | None = None,
         select: Sequence[str] | XComArg | None = None,
-        hash_keys: bool = False,
+        hash_personal_numbers: bool = False,
         result_max_xcom_bytes: int = RESULT_MAX_XCOM_BYTES,
         **kwargs: Any,
     ) -> None:
@@ -82,7 +82,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
             raise InvalidInput("result_max_xcom_bytes must be a whole number of at least 1")
         self.workflow_id = cast("str", workflow_id)
         # ``BaseOperator.output`` is what the task returns.
-        self.result_output = output
+        self.output_path = output
         upstream = getattr(workflow_id, "operator", None)
         self.workflow_definition_id = cast(
             "str | None", workflow_definition_id or getattr(upstream, "workflow_definition_id", None)
@@ -90,7 +90,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         self.result_max_xcom_bytes = number
         self._with_output = output is not None
         self.select: Any = select
-        self.hash_keys = hash_keys
+        self.hash_personal_numbers = hash_personal_numbers
         # A template says only later what it is.
         if isinstance(select, (list, tuple)) and not any("{" in str(expression) for expression in select):
             require_selection(select)
@@ -101,9 +101,9 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         if self.workflow_definition_id is not None:
             identifier("workflow_definition_id", self.workflow_definition_id)
         # One that was given and turned out to be None is no leave to put the result into an XCom.
-        path = result_path(self.result_output, workflow_id) if self._with_output else None
+        path = result_path(self.output_path, workflow_id) if self._with_output else None
         select = None if self.select is None else require_selection(self.select)
-        secret = client.settings.require_hash_secret() if self.hash_keys else None
+        secret = client.settings.require_hash_secret() if self.hash_personal_numbers else None
         result = client.read_result(workflow_id).json_object()
         mask_in_logs(personal_values(result, client.settings.personal))
         case_id = result.get("caseId")

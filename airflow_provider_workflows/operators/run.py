@@ -13,7 +13,7 @@ from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.models import identifier
 from airflow_provider_workflows.api.polling import (
-    ERROR_BUDGET_SECONDS,
+    MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     DeadlineReached,
@@ -64,7 +64,7 @@ class RunWorkflowOperator(WorkflowsOperator):
     :param poll_interval: seconds between two looks at least; in between, a poll is due after a fifth of the
         run's age
     :param max_poll_interval: seconds between two looks at most
-    :param error_budget: seconds for which failing polls (lost connections, 5xx, 429) are borne
+    :param max_outage: seconds for which failing polls (lost connections, 5xx, 429) are borne
     :param workflows_conn_id: id of the connection
     :raises InvalidInput: naming the id that is none, before anything is sent
     :raises NotFound: when the definition or the case is unknown
@@ -93,7 +93,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         poll_interval: float = POLL_INTERVAL_SECONDS,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
-        error_budget: float = ERROR_BUDGET_SECONDS,
+        max_outage: float = MAX_OUTAGE_SECONDS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -112,7 +112,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         self.durable = durable
         self.on_unknown_outcome = on_unknown_outcome
         self.schedule = PollSchedule(poll_interval, max_poll_interval)
-        self.error_budget = error_budget
+        self.max_outage = max_outage
         self._with_parameters = parameters_id is not None
         self._workflow_id: str | None = None
         self._submitting = False
@@ -129,7 +129,7 @@ class RunWorkflowOperator(WorkflowsOperator):
             return workflow_id
         timeout: timedelta | None = self.execution_timeout
         deadline = None if timeout is None else begun + timeout.total_seconds()
-        wait = Wait(workflow_id, started, deadline, self.schedule, self.error_budget)
+        wait = Wait(workflow_id, started, deadline, self.schedule, self.max_outage)
         set_link(self, context, self.hook, workflow_id)
         webhooks = self.deferrable and client.settings.webhooks and can_resume()
         event = None

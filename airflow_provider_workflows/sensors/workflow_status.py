@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import (
 from airflow_provider_workflows.api.errors import WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.models import identifier
 from airflow_provider_workflows.api.polling import (
-    ERROR_BUDGET_SECONDS,
+    MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     DeadlineReached,
@@ -67,7 +67,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         a poll is due after a fifth of the time that was waited
     :param max_poll_interval: seconds between two looks at most
     :param poke_interval: a fixed interval in its place, in seconds
-    :param error_budget: seconds for which failing polls (lost connections, 5xx, 429) are borne
+    :param max_outage: seconds for which failing polls (lost connections, 5xx, 429) are borne
     :param timeout: seconds after which the wait fails (``AirflowSensorTimeout``)
     :raises AirflowFailException: naming the failure status
     :raises WorkflowsError: what went wrong with a poll
@@ -86,7 +86,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         poll_interval: float | None = None,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
         poke_interval: timedelta | float | None = None,
-        error_budget: float = ERROR_BUDGET_SECONDS,
+        max_outage: float = MAX_OUTAGE_SECONDS,
         **kwargs: Any,
     ) -> None:
         # A mapped task hands on None where the DAG has set nothing.
@@ -107,7 +107,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
             often = self.deferrable or not self.reschedule
             poll_interval = POLL_INTERVAL_SECONDS if often else RESCHEDULE_INTERVAL_SECONDS
         self.schedule = PollSchedule(poll_interval, max(poll_interval, max_poll_interval))
-        self.error_budget = error_budget
+        self.max_outage = max_outage
         self._wait: Wait | None = None
 
     @functools.cached_property
@@ -163,7 +163,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
             started,
             started + min(self.timeout, self._execution_seconds),
             self.schedule,
-            self.error_budget,
+            self.max_outage,
         )
         set_link(self, context, self.hook, self.workflow_id)
         return wait

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.polling import (
-    ERROR_BUDGET_SECONDS,
+    MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     PollSchedule,
@@ -42,7 +42,7 @@ class BatchStatusTrigger(BaseTrigger):
     :param not_before: when to fire at the earliest, in seconds since the epoch; None for at once
     :param poll_interval: seconds between two polls a run at least
     :param max_poll_interval: seconds between two polls a run at most
-    :param error_budget: seconds for which failing polls a run are borne
+    :param max_outage: seconds for which failing polls a run are borne
     :param webhooks: whether the service tells when a run has ended
     """
 
@@ -56,7 +56,7 @@ class BatchStatusTrigger(BaseTrigger):
         not_before: float | None = None,
         poll_interval: float = POLL_INTERVAL_SECONDS,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
-        error_budget: float = ERROR_BUDGET_SECONDS,
+        max_outage: float = MAX_OUTAGE_SECONDS,
         webhooks: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,7 +67,7 @@ class BatchStatusTrigger(BaseTrigger):
         self.not_before = not_before
         self.poll_interval = poll_interval
         self.max_poll_interval = max_poll_interval
-        self.error_budget = error_budget
+        self.max_outage = max_outage
         self.webhooks = webhooks
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -82,7 +82,7 @@ class BatchStatusTrigger(BaseTrigger):
                 "not_before": self.not_before,
                 "poll_interval": self.poll_interval,
                 "max_poll_interval": self.max_poll_interval,
-                "error_budget": self.error_budget,
+                "max_outage": self.max_outage,
                 "webhooks": self.webhooks,
             },
         )
@@ -98,7 +98,7 @@ class BatchStatusTrigger(BaseTrigger):
                 counts=self.counts,
                 deadline=self.deadline,
                 schedule=PollSchedule(self.poll_interval, self.max_poll_interval),
-                error_budget=self.error_budget,
+                max_outage=self.max_outage,
                 publish=self._publish,
                 log=self.log,
                 inbox=self._inbox if self.webhooks and self.task_instance is not None else None,

@@ -344,7 +344,7 @@ class Poller:
             self._lookup_failure = errors.ServiceUnavailable("Nobody waits any more.")
             return
         # The wait has a budget and a schedule for what goes wrong: each poll is one try.
-        settings = dataclasses.replace(settings, tries=1)
+        settings = dataclasses.replace(settings, max_attempts=1)
         self._lookup_at = self._loop.time() + CONNECTION_CACHE_SECONDS
         if self._client is not None and self._client.settings == settings:
             return

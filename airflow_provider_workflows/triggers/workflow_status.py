@@ -10,7 +10,7 @@ from airflow.sdk.configuration import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_workflows.api.polling import (
-    ERROR_BUDGET_SECONDS,
+    MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     PollSchedule,
@@ -60,7 +60,7 @@ class WorkflowStatusTrigger(BaseTrigger):
     :param not_before: when to fire at the earliest, in seconds since the epoch; None for at once
     :param poll_interval: seconds between two looks at least
     :param max_poll_interval: seconds between two looks at most
-    :param error_budget: seconds for which failing polls are borne
+    :param max_outage: seconds for which failing polls are borne
     :param webhooks: whether the service tells when the workflow has ended: then it is polled once the trigger
         may fire, and after that every ``max_poll_interval``, in case a webhook is lost
     """
@@ -75,7 +75,7 @@ class WorkflowStatusTrigger(BaseTrigger):
         not_before: float | None = None,
         poll_interval: float = POLL_INTERVAL_SECONDS,
         max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
-        error_budget: float = ERROR_BUDGET_SECONDS,
+        max_outage: float = MAX_OUTAGE_SECONDS,
         webhooks: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -86,7 +86,7 @@ class WorkflowStatusTrigger(BaseTrigger):
         self.not_before = not_before
         self.poll_interval = poll_interval
         self.max_poll_interval = max_poll_interval
-        self.error_budget = error_budget
+        self.max_outage = max_outage
         self.webhooks = webhooks
 
     @classmethod
@@ -100,7 +100,7 @@ class WorkflowStatusTrigger(BaseTrigger):
             not_before=earliest_event(time.time()),
             poll_interval=wait.schedule.poll_interval,
             max_poll_interval=wait.schedule.max_poll_interval,
-            error_budget=wait.error_budget,
+            max_outage=wait.max_outage,
             webhooks=webhooks,
         )
 
@@ -116,7 +116,7 @@ class WorkflowStatusTrigger(BaseTrigger):
                 "not_before": self.not_before,
                 "poll_interval": self.poll_interval,
                 "max_poll_interval": self.max_poll_interval,
-                "error_budget": self.error_budget,
+                "max_outage": self.max_outage,
                 "webhooks": self.webhooks,
             },
         )
@@ -130,7 +130,7 @@ class WorkflowStatusTrigger(BaseTrigger):
             time.time() if self.started is None else self.started,
             self.deadline,
             PollSchedule(self.max_poll_interval if told else self.poll_interval, self.max_poll_interval),
-            self.error_budget,
+            self.max_outage,
             first_poll=self.not_before if told else None,
         )
         event = await Poller.of(self.workflows_conn_id).wait(wait)

@@ -45,7 +45,7 @@ class WebhookHandler:
         self.settings = settings
         quick = dataclasses.replace(
             settings,
-            tries=1,
+            max_attempts=1,
             connect_timeout=min(settings.connect_timeout, CALL_TIMEOUT_SECONDS),
             read_timeout=min(settings.read_timeout, CALL_TIMEOUT_SECONDS),
             retry_seconds=min(settings.retry_seconds, CALL_TIMEOUT_SECONDS),

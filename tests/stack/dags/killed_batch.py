@@ -31,13 +31,13 @@ class KilledBatchOperator(RunWorkflowBatchOperator):
         return super().call(client, context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-        marker = Path(str(self.output_folder), "killed-while-writing")
+        marker = Path(str(self.output_path), "killed-while-writing")
         if not marker.exists():
             self._kill_when(lambda: self._bytes("*.part") > WRITTEN_BYTES, marker)
         return super().execute_complete(context, event)
 
     def _bytes(self, pattern: str) -> int:
-        return sum(path.stat().st_size for path in Path(str(self.output_folder)).glob(pattern))
+        return sum(path.stat().st_size for path in Path(str(self.output_path)).glob(pattern))
 
     def _kill_when(self, condition: Callable[[], bool], marker: Path | None = None) -> None:
         def kill() -> None:

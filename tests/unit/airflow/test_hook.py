@@ -73,7 +73,7 @@ class TestForms:
                 "extra": {
                     "connect_timeout": 3,
                     "read_timeout": 4.5,
-                    "tries": 2,
+                    "max_attempts": 2,
                     "success_statuses": ["DONE", "PASSED"],
                     "failure_statuses": "BAD, WORSE",
                     "verify": False,
@@ -81,7 +81,7 @@ class TestForms:
                 }
             },
             (
-                "workflows://key:swordfish@/?connect_timeout=3&read_timeout=4.5&tries=2&verify=no"
+                "workflows://key:swordfish@/?connect_timeout=3&read_timeout=4.5&max_attempts=2&verify=no"
                 "&allow_http=true&success_statuses=DONE,PASSED&failure_statuses=BAD,%20WORSE"
             ),
         ],
@@ -92,7 +92,7 @@ class TestForms:
 
         assert settings.connect_timeout == 3
         assert settings.read_timeout == 4.5
-        assert settings.tries == 2
+        assert settings.max_attempts == 2
         assert settings.verify is False
         assert settings.allow_http is True
         assert settings.statuses.success == {"DONE", "PASSED"}
@@ -114,7 +114,7 @@ class TestForms:
             assert connect(connection).get_conn().create_case().case_id
 
     async def test_are_read_alike_without_blocking(self, connect: Connect) -> None:
-        hook = connect(KEY | {"extra": {"tries": "7"}})
+        hook = connect(KEY | {"extra": {"max_attempts": "7"}})
 
         assert await hook.aget_settings() == hook.settings
 
@@ -133,9 +133,9 @@ class TestRefusals:
             (KEY | {"host": "example.org", "schema": "base"}, "schema must be http or https"),
             (KEY | {"host": "https://example.org", "schema": "base"}, "a path goes into the host"),
             (KEY | {"extra": "{not json"}, "extra must be a JSON object"),
-            (KEY | {"extra": {"tries": "many"}}, "'tries' must be a whole number"),
-            (KEY | {"extra": {"tries": 0}}, "'tries' must be a whole number"),
-            (KEY | {"extra": {"tries": 2.5}}, "'tries' must be a whole number"),
+            (KEY | {"extra": {"max_attempts": "many"}}, "'tries' must be a whole number"),
+            (KEY | {"extra": {"max_attempts": 0}}, "'tries' must be a whole number"),
+            (KEY | {"extra": {"max_attempts": 2.5}}, "'tries' must be a whole number"),
             (KEY | {"extra": {"read_timeout": "long"}}, "'read_timeout' must be a number above 0"),
             (KEY | {"extra": {"read_timeout": True}}, "'read_timeout' must be a number above 0"),
             (KEY | {"extra": {"allow_http": "perhaps"}}, "'allow_http' must be true or false"),
@@ -179,7 +179,7 @@ def test_hooks_of_a_process_share_one_client(connect: Connect, sandbox: Sandbox)
 def test_a_changed_connection_gets_a_new_client(connect: Connect, sandbox: Sandbox) -> None:
     before = connect(sandbox.connection).get_conn()
 
-    after = connect(sandbox.connection | {"extra": {"tries": 2}}).get_conn()
+    after = connect(sandbox.connection | {"extra": {"max_attempts": 2}}).get_conn()
 
     assert after is not before
 

@@ -226,7 +226,7 @@ class TestTrouble:
         (workflow_id,) = workflows(sandbox, 1, seconds=600)
         sandbox.fault("server_error", status=500)
 
-        event = await wait_for(workflow_id, error_budget=0.5)
+        event = await wait_for(workflow_id, max_outage=0.5)
 
         assert event["error"]["kind"] == "ServiceUnavailable"  # type: ignore[index]
         assert event["error"]["fingerprint"]  # type: ignore[index]

@@ -206,7 +206,7 @@ def test_the_state_of_a_batch_has_hashes_and_neither_numbers_nor_the_secret(
         deferrable=False,
         poll_interval=0.02,
         max_poll_interval=0.02,
-        hash_keys=True,
+        hash_personal_numbers=True,
     )
 
     with pytest.raises(errors.WorkflowsError):

@@ -159,12 +159,12 @@ class TestContract:
     def test_an_outage_longer_than_the_budget_is_raised_as_it_is(
         self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        capped = sandbox.connection | {"extra": {"tries": 1}}
+        capped = sandbox.connection | {"extra": {"max_attempts": 1}}
         monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(capped))
         sandbox.fault("server_error", status=500, path="/workflows/{workflowId}")
 
         with pytest.raises(errors.ServiceUnavailable) as raised:
-            subject.wait(sandbox.define(seconds=0.0), error_budget=0.5)
+            subject.wait(sandbox.define(seconds=0.0), max_outage=0.5)
 
         assert raised.value.fingerprint
         assert sandbox.counts.requests[STATUS_CALL] >= 3

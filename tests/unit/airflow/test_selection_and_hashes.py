@@ -112,12 +112,12 @@ class TestSelect:
 
 class TestHashKeys:
     def test_gives_the_hash_of_the_number_in_the_result(self, workflow_id: str) -> None:
-        found = fetch(workflow_id, hash_keys=True, select=["decision"])
+        found = fetch(workflow_id, hash_personal_numbers=True, select=["decision"])
 
         assert found == {"decision": "PASS", "personal_number_hash": personal_number_hash(NUMBER, SECRET)}
 
     def test_is_in_the_handle_and_not_in_the_file(self, workflow_id: str, tmp_path: Path) -> None:
-        handle = fetch(workflow_id, hash_keys=True, output=str(tmp_path))
+        handle = fetch(workflow_id, hash_personal_numbers=True, output=str(tmp_path))
 
         assert handle["personal_number_hash"] == personal_number_hash(NUMBER, SECRET)
         assert "personal_number_hash" not in read_result(handle)
@@ -133,7 +133,7 @@ class TestHashKeys:
         hashes = [row["personal_number_hash"] for row in rows_of(tmp_path)]
         expected = [personal_number_hash(number, SECRET) for number in ("12345678901", NUMBER, None)]
         assert hashes == expected
-        assert fetch(workflow_id, hash_keys=True)["personal_number_hash"] == hashes[1]
+        assert fetch(workflow_id, hash_personal_numbers=True)["personal_number_hash"] == hashes[1]
 
     def test_of_a_returning_user_is_that_of_the_result(self, sandbox: Sandbox, tmp_path: Path) -> None:
         with sandbox.client() as client:
@@ -160,7 +160,7 @@ class TestHashKeys:
         monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(short))
 
         with pytest.raises(errors.InvalidInput, match="at least 32 characters"):
-            fetch("0f6b1c2d-3e4a-4b5c-8d7e-9f0a1b2c3d4e", hash_keys=True)
+            fetch("0f6b1c2d-3e4a-4b5c-8d7e-9f0a1b2c3d4e", hash_personal_numbers=True)
 
 
 class TestPersonalFields:
@@ -215,7 +215,7 @@ def batch_operator(
         deferrable=False,
         poll_interval=0.02,
         max_poll_interval=0.02,
-        hash_keys=True,
+        hash_personal_numbers=True,
         **arguments,
     )
 

@@ -231,6 +231,6 @@ class TestTrigger:
         assert sandbox.counts.total_connections == 1
 
     async def test_reports_a_missing_connection(self) -> None:
-        event = await anext(WorkflowStatusTrigger(DEFINITION, "no_such_connection", error_budget=0.1).run())
+        event = await anext(WorkflowStatusTrigger(DEFINITION, "no_such_connection", max_outage=0.1).run())
 
         assert "no_such_connection" in event.payload["error"]["message"]

@@ -171,26 +171,28 @@ class TestUnreachable:
     def test_nobody_listens(self, drive: Drive, sandbox: Sandbox) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        client = drive(dataclasses.replace(sandbox.settings, host=f"http://127.0.0.1:{port}", tries=2))
+        client = drive(dataclasses.replace(sandbox.settings, host=f"http://127.0.0.1:{port}", max_attempts=2))
 
         with pytest.raises(errors.ServiceUnreachable, match="refused"):
             client("create_case")
 
     def test_unknown_host(self, drive: Drive) -> None:
-        client = drive(Settings(host="https://nowhere.invalid", key="k", secret="s", tries=1))
+        client = drive(Settings(host="https://nowhere.invalid", key="k", secret="s", max_attempts=1))
 
         with pytest.raises(errors.ServiceUnreachable, match="name is not known"):
             client("create_case")
 
     def test_no_tls_where_tls_is_expected(self, drive: Drive, sandbox: Sandbox) -> None:
         settings = sandbox.settings
-        client = drive(dataclasses.replace(settings, host=settings.host.replace("http:", "https:"), tries=1))
+        client = drive(
+            dataclasses.replace(settings, host=settings.host.replace("http:", "https:"), max_attempts=1)
+        )
 
         with pytest.raises(errors.TlsFailed):
             client("create_case")
 
     def test_silence_ends_at_the_read_timeout(self, drive: Drive, silent_server: str) -> None:
-        client = drive(Settings(host=silent_server, key="k", secret="s", tries=1, read_timeout=0.2))
+        client = drive(Settings(host=silent_server, key="k", secret="s", max_attempts=1, read_timeout=0.2))
 
         with pytest.raises(errors.ServiceUnavailable, match="timed out"):
             client("authorize")
@@ -199,7 +201,7 @@ class TestUnreachable:
         self, drive: Drive, closing_server: str
     ) -> None:
         host = closing_server.replace("http:", "https:")
-        client = drive(Settings(host=host, key="", secret="tot_x", tries=1))
+        client = drive(Settings(host=host, key="", secret="tot_x", max_attempts=1))
 
         with pytest.raises(errors.ServiceUnreachable):
             client("create_case")
@@ -214,7 +216,7 @@ class TestTrust:
             yield running
 
     def test_a_private_certificate_is_refused_by_default(self, drive: Drive, tls_sandbox: Sandbox) -> None:
-        client = drive(dataclasses.replace(tls_sandbox.settings, verify=True, tries=1))
+        client = drive(dataclasses.replace(tls_sandbox.settings, verify=True, max_attempts=1))
 
         with pytest.raises(errors.TlsFailed, match="verify"):
             client("create_case")
@@ -237,7 +239,9 @@ class TestEnvironment:
         monkeypatch.setenv("http_proxy", sandbox.url)
         monkeypatch.delenv("no_proxy", raising=False)
         client = drive(
-            dataclasses.replace(sandbox.settings, host="http://service.invalid", allow_http=True, tries=1)
+            dataclasses.replace(
+                sandbox.settings, host="http://service.invalid", allow_http=True, max_attempts=1
+            )
         )
 
         client("create_case")
@@ -296,7 +300,7 @@ class TestMessages:
     def test_a_service_that_repeats_a_personal_value_is_not_quoted(
         self, drive: Drive, echoing_server: str
     ) -> None:
-        client = drive(Settings(host=echoing_server, secret="tot_x", tries=1))
+        client = drive(Settings(host=echoing_server, secret="tot_x", max_attempts=1))
 
         with pytest.raises(errors.RequestRejected) as raised:
             client("create_case", first_name="Jo", personal_number="02211012345")

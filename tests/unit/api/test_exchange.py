@@ -143,7 +143,7 @@ class TestBounds:
         wire = Wire(clock, tokens(1), *[response(503, {"retry-after": "5"})] * 9)
 
         with pytest.raises(errors.ServiceUnavailable):
-            wire.run(read_workflow(exchange_with(clock, draw=0.0, tries=9, retry_seconds=12)))
+            wire.run(read_workflow(exchange_with(clock, draw=0.0, max_attempts=9, retry_seconds=12)))
 
         assert wire.slept == [5.0, 5.0]
 
@@ -197,7 +197,7 @@ class TestTokens:
         assert ("/auth/refresh" in wire.paths) is renewed
 
     def test_that_are_valid_still_are_used_when_an_early_refresh_fails(self, clock: Clock) -> None:
-        workflows = exchange_with(clock, tries=1)
+        workflows = exchange_with(clock, max_attempts=1)
         wire = Wire(clock, tokens(1, 100), RUNNING, response(503), response(503), RUNNING, RUNNING)
         wire.run(read_workflow(workflows))
 
@@ -209,7 +209,7 @@ class TestTokens:
         assert wire.paths.count("/auth/refresh") == 1
 
     def test_of_an_unreachable_service_are_not_asked_for_twice(self, clock: Clock) -> None:
-        workflows = exchange_with(clock, tries=1)
+        workflows = exchange_with(clock, max_attempts=1)
         wire = Wire(clock, tokens(1, 100), RUNNING, NoResponse("refused", arrived=False))
         wire.run(read_workflow(workflows))
 
@@ -289,7 +289,7 @@ class TestEveryStatus:
         for call in (endpoints.read_workflow(WORKFLOW), endpoints.run_workflow(WORKFLOW, WORKFLOW)):
             wire = Wire(clock, tokens(1), refusal)
             with pytest.raises(errors.WorkflowsError) as caught:
-                wire.run(exchange_with(clock, tries=1).perform(call))
+                wire.run(exchange_with(clock, max_attempts=1).perform(call))
             raised.append(caught.value)
 
         assert [type(error) for error in raised] == [idempotent, once_only]
@@ -310,7 +310,7 @@ class TestEveryStatus:
         wire = Wire(clock, tokens(1), Response(status, {}, body))
 
         with pytest.raises(errors.WorkflowsError) as raised:
-            wire.run(exchange_with(clock, tries=1).perform(endpoints.read_workflow(WORKFLOW)))
+            wire.run(exchange_with(clock, max_attempts=1).perform(endpoints.read_workflow(WORKFLOW)))
 
         assert len(str(raised.value)) < 600
 

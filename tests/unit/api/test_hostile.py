@@ -51,7 +51,7 @@ def answering(*pieces: bytes, pause: float = 0.05, endless: bytes = b"") -> Iter
         yield Settings(
             host=f"http://127.0.0.1:{listener.getsockname()[1]}",
             secret="tot_x",
-            tries=1,
+            max_attempts=1,
             read_timeout=0.5,
             retry_seconds=0.5,
         )
@@ -189,7 +189,7 @@ class TestMachine:
 
     @pytest.mark.parametrize("host", ["https://a..b", f"https://{'a' * 64}.invalid"])
     def test_a_host_that_cannot_be_is_not_reached(self, drive: Drive, host: str) -> None:
-        client = drive(Settings(host=host, secret="tot_x", tries=1))
+        client = drive(Settings(host=host, secret="tot_x", max_attempts=1))
 
         with pytest.raises(errors.ServiceUnreachable):
             client("create_case")

@@ -102,14 +102,14 @@ class TestWait:
         }
 
     def test_bears_failing_polls_for_a_budget_of_time(self) -> None:
-        wait = wait_of(error_budget=100)
+        wait = wait_of(max_outage=100)
 
         assert wait.record_error(UNAVAILABLE, BEGIN + 10) is None
         assert wait.record_error(UNAVAILABLE, BEGIN + 109) is None
         assert wait.record_error(UNAVAILABLE, BEGIN + 110) == {"error": UNAVAILABLE.facts()}
 
     def test_counts_the_budget_anew_after_a_poll_that_succeeded(self) -> None:
-        wait = wait_of(error_budget=100)
+        wait = wait_of(max_outage=100)
         wait.record_error(UNAVAILABLE, BEGIN)
         wait.record_status("RUNNING", Statuses(), BEGIN + 50)
 
@@ -125,7 +125,7 @@ class TestWait:
         assert pauses == [5, 10, 20, 40]
 
     def test_polls_when_the_budget_ends(self) -> None:
-        wait = wait_of(error_budget=7)
+        wait = wait_of(max_outage=7)
         wait.record_error(UNAVAILABLE, BEGIN)
         wait.record_error(UNAVAILABLE, BEGIN + 5)
 

@@ -40,7 +40,7 @@ UNRECOGNISED = "ON_THE_MOON"
         ({"connect_timeout": 0}, "connect_timeout must be"),
         ({"read_timeout": -1}, "read_timeout must be"),
         ({"read_timeout": float("nan")}, "read_timeout must be"),
-        ({"tries": 0}, "tries must be"),
+        ({"max_attempts": 0}, "max_attempts must be"),
         ({"verify": "no/such/file.pem"}, "CA file that does not exist"),
     ],
 )

@@ -149,7 +149,7 @@ def batch(connected: Sandbox, short_pauses: None, tmp_path: Path) -> BatchTask:
 @pytest.fixture
 async def client(sandbox: Sandbox) -> Any:
     """A client that makes one try for a call, authorized, with the sandbox's counts at zero."""
-    async with sandbox.async_client(tries=1) as made:
+    async with sandbox.async_client(max_attempts=1) as made:
         await made.authorize()
         sandbox.counts.reset()
         yield made
@@ -216,7 +216,7 @@ def tried(batch: BatchTask, service: Service) -> Callable[..., BatchFailed]:
     def try_first(outcome: str, **arguments: Any) -> BatchFailed:
         getattr(service, outcome)()
         with pytest.raises(BatchFailed) as raised:
-            batch.run(cases(3), error_budget=0.1, **arguments)
+            batch.run(cases(3), max_outage=0.1, **arguments)
         assert batch.outcomes == [outcome] * 3
         service.well()
         return raised.value

@@ -38,7 +38,7 @@ class Rows:
         items: Sequence[Any],
         *,
         rate: float | None = None,
-        outage_seconds: float = 0.1,
+        max_outage: float = 0.1,
         parameters: dict[str, Any] | None = None,
         concurrency: int = 4,
     ) -> None:
@@ -47,7 +47,7 @@ class Rows:
                 self.client,
                 journal,
                 self.states,
-                FlowControl(rate, tries=TRIES, outage_seconds=outage_seconds),
+                FlowControl(rate, max_attempts=TRIES, max_outage=max_outage),
                 workflow_definition_id=self.definition_id,
                 parameters=parameters,
                 concurrency=concurrency,

@@ -45,8 +45,8 @@ class Output:
                 case.case_id, None, run.id, ENDED, status="COMPLETED", ended_at=ENDED + row
             )
 
-    async def collect(self, rows: Iterable[ManifestRow], *, outage_seconds: float = 30.0) -> Collection:
-        flow_control = FlowControl(None, tries=TRIES, outage_seconds=outage_seconds)
+    async def collect(self, rows: Iterable[ManifestRow], *, max_outage: float = 30.0) -> Collection:
+        flow_control = FlowControl(None, max_attempts=TRIES, max_outage=max_outage)
         collection = Collection(self.client, flow_control, self.states, concurrency=2)
         await collection.run(rows, partial(writer, ObjectStoragePath(str(self.folder)), "jsonl"))
         return collection
@@ -214,7 +214,7 @@ async def test_an_outage_leaves_results_missing_without_hammering(
     sandbox.fault("server_error", status=503, path=RESULT_PATH)
     completed.states |= dict.fromkeys(range(21, 501), completed.states[20])
 
-    collection = await completed.collect(manifest(500), outage_seconds=0.05)
+    collection = await completed.collect(manifest(500), max_outage=0.05)
 
     assert collection.outcomes == {"result_missing": 500}
     assert Counter(row["error_code"] for row in completed.rows) == {"SERVICE_UNAVAILABLE": 500}

@@ -13,10 +13,14 @@ from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 
 def failure(
-    outcomes: dict[str, int], on_failure: Any = "fail", *, retry_failed: bool = False, resubmit: bool = False
+    outcomes: dict[str, int],
+    on_failure: Any = "fail",
+    *,
+    resubmit_failed: bool = False,
+    resubmit: bool = False,
 ) -> BatchFailed | None:
     summary = {"output": "s3://bucket/results.jsonl", "rows": sum(outcomes.values()), "outcomes": outcomes}
-    return evaluate(summary, FailurePolicy(on_failure, retry_failed=retry_failed, resubmit=resubmit))
+    return evaluate(summary, FailurePolicy(on_failure, resubmit_failed=resubmit_failed, resubmit=resubmit))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def test_rows_that_did_not_succeed_fail_the_batch_beyond_what_is_borne(
 @pytest.mark.parametrize("on_failure", ["ignore", "", 1, 1.0, -0.1, 5, True, None, float("nan"), "0.5"])
 def test_what_is_no_choice_is_refused(on_failure: Any) -> None:
     with pytest.raises(InvalidInput, match="on_failure"):
-        FailurePolicy(on_failure, retry_failed=False, resubmit=False)
+        FailurePolicy(on_failure, resubmit_failed=False, resubmit=False)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +65,10 @@ def test_what_is_no_choice_is_refused(on_failure: Any) -> None:
         ("result_missing", {}, True),
         ("not_submitted", {}, True),
         ("failed", {}, False),
-        ("failed", {"retry_failed": True}, True),
+        ("failed", {"resubmit_failed": True}, True),
         ("failed", {"resubmit": True}, False),
         ("unknown", {}, False),
-        ("unknown", {"retry_failed": True}, False),
+        ("unknown", {"resubmit_failed": True}, False),
         ("unknown", {"resubmit": True}, True),
     ],
 )

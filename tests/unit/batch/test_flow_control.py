@@ -25,8 +25,8 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.0)
 
 
-def flow_control(rate: float | None = None, outage_seconds: float = 60.0) -> FlowControl:
-    return FlowControl(rate, tries=TRIES, outage_seconds=outage_seconds)
+def flow_control(rate: float | None = None, max_outage: float = 60.0) -> FlowControl:
+    return FlowControl(rate, max_attempts=TRIES, max_outage=max_outage)
 
 
 async def turns(shared: FlowControl, number: int) -> list[float]:
@@ -88,7 +88,7 @@ class TestPause:
         assert min(await waiting) >= 0.3
 
     async def test_a_pause_is_no_longer_than_the_budget_of_an_outage(self) -> None:
-        shared = flow_control(outage_seconds=0.1)
+        shared = flow_control(max_outage=0.1)
         await shared.another(Attempts(), errors.RateLimited("429", retry_after=3600))
 
         assert max(await turns(shared, 3)) < 5
@@ -153,7 +153,7 @@ class TestLostResponses:
         assert await self.turns_within(shared, 1.0) == 20
 
     async def test_that_go_on_for_too_long_end_the_batch(self) -> None:
-        shared = flow_control(outage_seconds=0.05)
+        shared = flow_control(max_outage=0.05)
         for _ in range(LOST_RESPONSES_BEFORE_OPEN + 1):
             assert shared.gave_up is None
             shared.lost(RUN)
@@ -196,7 +196,7 @@ class TestAnotherAttempt:
         assert await attempts_until_given_up(shared, LIMITED, between=lambda: shared.succeeded(RUN)) > 50
 
     async def test_is_made_while_none_succeeds_until_the_budget_is_used_up(self) -> None:
-        shared = flow_control(outage_seconds=0.2)
+        shared = flow_control(max_outage=0.2)
         begun = time.monotonic()
 
         async def slowly() -> int:

@@ -1,4 +1,4 @@
-"""What ``hash_keys`` puts into the table of a batch, row by row, in either format."""
+"""What ``hash_personal_numbers`` puts into the table of a batch, row by row, in either format."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_each_row_has_the_hash_of_its_number_or_of_its_result(
         {"personal_number": NUMBER, "phone": "no phone"},
     ]
 
-    summary = batch.run(rows, hash_keys=True, on_bad_row="skip", output_format=output_format)
+    summary = batch.run(rows, hash_personal_numbers=True, on_bad_row="skip", output_format=output_format)
 
     hashed = personal_number_hash(NUMBER, SECRET)
     without_zero = personal_number_hash("2211012345", SECRET)
@@ -48,7 +48,7 @@ def test_each_row_has_the_hash_of_its_number_or_of_its_result(
 def test_a_row_whose_run_fails_has_its_hash(batch: BatchTask, sandbox: Sandbox) -> None:
     sandbox.define(batch.definition_id, seconds=0.0, status="FAILED")
 
-    batch.run([{"personal_number": NUMBER}], hash_keys=True, on_failure="succeed")
+    batch.run([{"personal_number": NUMBER}], hash_personal_numbers=True, on_failure="succeed")
 
     assert batch.outcomes == ["failed"]
     assert batch.output[0]["personal_number_hash"] == personal_number_hash(NUMBER, SECRET)

@@ -166,7 +166,7 @@ class TestFailure:
     def test_of_the_first_row_is_raised_as_it_is(
         self, batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(submission_module, "FIRST_OUTAGE_SECONDS", 0.0)
+        monkeypatch.setattr(submission_module, "FIRST_MAX_OUTAGE_SECONDS", 0.0)
         sandbox.stop()
 
         with pytest.raises(errors.ServiceUnreachable):

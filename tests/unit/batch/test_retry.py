@@ -24,7 +24,7 @@ from .conftest import (
     cases,
 )
 
-RETRY_FAILED, RESUBMIT = {"retry_failed_only": True}, {"on_unknown_outcome": "resubmit"}
+RETRY_FAILED, RESUBMIT = {"resubmit_failed": True}, {"on_unknown_outcome": "resubmit"}
 ANEW = {RUN_CALL: 3, STATUS_CALL: 3, RESULT_CALL: 3}
 
 

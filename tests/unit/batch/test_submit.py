@@ -86,7 +86,7 @@ class TestRequests:
 
     async def test_all_stop_for_as_long_as_the_service_asks(self, rows: Rows, sandbox: Sandbox) -> None:
         sandbox.fault("latency", seconds=0.005)
-        submitting = asyncio.create_task(rows.submit(cases(400), concurrency=8, outage_seconds=30))
+        submitting = asyncio.create_task(rows.submit(cases(400), concurrency=8, max_outage=30))
         await until(lambda: sandbox.counts.total_requests > 50)
         sandbox.fault("rate_limited", retry_after=1, times=1)
         await until(lambda: any(seen.status == 429 for seen in sandbox.requests_seen))
@@ -141,8 +141,8 @@ class TestFirstRows:
     async def test_a_rejected_key_ends_the_batch_before_a_row_is_sent(
         self, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(submission_module, "FIRST_OUTAGE_SECONDS", 0.0)
-        async with sandbox.async_client(secret="wrong", tries=1) as client:
+        monkeypatch.setattr(submission_module, "FIRST_MAX_OUTAGE_SECONDS", 0.0)
+        async with sandbox.async_client(secret="wrong", max_attempts=1) as client:
             with pytest.raises(errors.AuthenticationFailed):
                 await Rows(client, tmp_path, sandbox.define()).submit(cases(50))
 
@@ -156,13 +156,11 @@ class TestFirstRows:
         parameters: dict[str, Any] | None,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(submission_module, "FIRST_OUTAGE_SECONDS", 0.1)
+        monkeypatch.setattr(submission_module, "FIRST_MAX_OUTAGE_SECONDS", 0.1)
         sandbox.fault("server_error", status=503)
 
         with pytest.raises(errors.ServiceUnavailable):
-            await asyncio.wait_for(
-                rows.submit(cases(50), parameters=parameters, outage_seconds=3600), timeout=10
-            )
+            await asyncio.wait_for(rows.submit(cases(50), parameters=parameters, max_outage=3600), timeout=10)
 
         assert sandbox.counts.cases == 0
 
@@ -275,7 +273,7 @@ class TestOutage:
         self, rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.05)
-        submitting = asyncio.create_task(rows.submit(cases(300), concurrency=8, outage_seconds=0.3))
+        submitting = asyncio.create_task(rows.submit(cases(300), concurrency=8, max_outage=0.3))
         await until(lambda: sandbox.counts.requests[RUN_CALL] > 20)
 
         await asyncio.to_thread(sandbox.stop)
@@ -308,7 +306,7 @@ class TestOutage:
         await rows.submit(cases(300)[:1])
         sandbox.fault(**fault, path="/workflows/run")
 
-        await rows.submit(cases(300), concurrency=8, outage_seconds=0.3)
+        await rows.submit(cases(300), concurrency=8, max_outage=0.3)
 
         first = Counter(rows.written.values())
         assert first[UNKNOWN] <= 8 + LOST_RESPONSES_BEFORE_OPEN + 5
@@ -324,7 +322,7 @@ class TestOutage:
     ) -> None:
         sandbox.fault("server_error", status=504, path="/workflows/run", times=10)
 
-        await rows.submit(cases(300), concurrency=8, outage_seconds=30)
+        await rows.submit(cases(300), concurrency=8, max_outage=30)
 
         assert Counter(rows.written.values()) == {RUNNING: 290, UNKNOWN: 10}
 

@@ -82,7 +82,7 @@ class Runs:
             counts={},
             deadline=None,
             schedule=PollSchedule(0.02, 0.02),
-            error_budget=60.0,
+            max_outage=60.0,
             publish=publish,
             log=logging.getLogger(__name__),
         ).run()
@@ -172,7 +172,7 @@ class TestFailures:
         runs.start(5, seconds=0.0)
         sandbox.fault("server_error", status=503, path=STATUS_PATH)
 
-        assert await runs.event(error_budget=0.1) == {"ended": 5, "running": 0, "timed_out": False}
+        assert await runs.event(max_outage=0.1) == {"ended": 5, "running": 0, "timed_out": False}
         assert runs.outcomes == {RUNNING: 5}
         assert {state.error["kind"] for state in runs.states.values() if state.error} == {
             "ServiceUnavailable"

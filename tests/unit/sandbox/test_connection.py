@@ -25,9 +25,9 @@ def test_the_settings_reach_it(sandbox: Sandbox) -> None:
 
 
 def test_the_client_reaches_it(sandbox: Sandbox) -> None:
-    with sandbox.client(tries=1) as client:
+    with sandbox.client(max_attempts=1) as client:
         assert client.perform(endpoints.create_case(models.CaseDetails())).case_id
-        assert client.settings.tries == 1
+        assert client.settings.max_attempts == 1
 
 
 async def test_the_async_client_reaches_it(sandbox: Sandbox) -> None:

@@ -310,7 +310,7 @@ async def test_keys_outlast_a_change_of_the_connection(
     monkeypatch.setattr(endpoints, "NOT_FOUND_CACHE_SECONDS", 0.0)
     for extra in (
         {"webhooks": True},
-        {"webhooks": True, "tries": 2},
+        {"webhooks": True, "max_attempts": 2},
         {"webhooks": False},
         {"webhooks": True},
     ):

@@ -30,7 +30,7 @@ def essence(response: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "extra", [{}, {"webhooks": False}, {"webhooks": "nonsense"}, {"webhooks": True, "tries": "none"}]
+    "extra", [{}, {"webhooks": False}, {"webhooks": "nonsense"}, {"webhooks": True, "max_attempts": "none"}]
 )
 async def test_a_connection_without_webhooks_is_as_one_that_does_not_exist(
     api: Api, connect: Callable[..., None], extra: dict[str, Any]
