@@ -41,8 +41,8 @@ class WorkflowsError(Exception):
         self.fingerprint = fingerprint
         self.retry_after = retry_after
 
-    def facts(self) -> dict[str, Any]:
-        """Return the error as JSON, for ``from_facts`` in another process."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the error as JSON, for ``error_from_json`` in another process."""
         return {"kind": type(self).__name__, "message": str(self), **vars(self)}
 
 
@@ -108,8 +108,8 @@ class OutcomeUnknown(WorkflowsError):
 class WorkflowNotCompleted(WorkflowsError):
     """The result was asked for before the workflow completed; ``workflow_status`` says where it stands."""
 
-    def __init__(self, message: str, *, workflow_status: str = "", **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, workflow_status: str = "", **fields: Any) -> None:
+        super().__init__(message, **fields)
         self.workflow_status = workflow_status
 
 
@@ -117,9 +117,9 @@ class WorkflowFailed(WorkflowNotCompleted):
     """The workflow ended in a failure status."""
 
 
-def from_facts(facts: Mapping[str, Any]) -> WorkflowsError:
-    """Return the error that ``WorkflowsError.facts`` described."""
-    details = dict(facts)
+def error_from_json(fields: Mapping[str, Any]) -> WorkflowsError:
+    """Return the error that ``WorkflowsError.to_json`` described."""
+    details = dict(fields)
     kind, message = details.pop("kind"), details.pop("message")
     known = {error.__name__: error for error in _tree(WorkflowsError)}
     return known[kind](message, **details)

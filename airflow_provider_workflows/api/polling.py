@@ -66,7 +66,7 @@ class Wait:
     """One wait for one run: what each look at it means, and when the next is due.
 
     The end of a wait is an event as JSON: ``{"status": ...}``, with ``"timed_out": True`` beside a status that
-    is still pending, or ``{"error": ...}`` with the facts of the error.
+    is still pending, or ``{"error": ...}`` with the error as JSON.
 
     :param workflow_id: id of the workflow
     :param started: when the run began, in seconds since the epoch
@@ -104,7 +104,7 @@ class Wait:
             self.failing_since = now
         self._failures += 1
         if not is_retryable(error) or now - self.failing_since >= self.max_outage:
-            return {"error": error.facts()}
+            return {"error": error.to_json()}
         return self._timed_out(now)
 
     def pause(self, now: float) -> float:
@@ -159,8 +159,8 @@ def poll_once(client: WorkflowsClient, wait: Wait) -> dict[str, object] | None:
 class DeadlineReached(errors.WorkflowsError):
     """The wait for a workflow ended before the workflow did; ``workflow_status`` is the last that was seen."""
 
-    def __init__(self, message: str, *, workflow_status: str = "", **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, workflow_status: str = "", **fields: Any) -> None:
+        super().__init__(message, **fields)
         self.workflow_status = workflow_status
 
 
@@ -173,7 +173,7 @@ def success(event: Mapping[str, Any], workflow_id: str, statuses: Statuses) -> s
     :raises WorkflowsError: the one that ended the wait
     """
     if "error" in event:
-        raise errors.from_facts(event["error"])
+        raise errors.error_from_json(event["error"])
     status: str = event["status"]
     if event.get("timed_out"):
         raise DeadlineReached(

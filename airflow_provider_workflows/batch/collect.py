@@ -16,7 +16,7 @@ from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
 from airflow_provider_workflows.batch.progress import Counts
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
-from airflow_provider_workflows.batch.submit import facts
+from airflow_provider_workflows.batch.submit import error_fields
 
 #: The error code of a row that was left out because it was bad.
 BAD_ROW = "BadRow"
@@ -85,7 +85,9 @@ class Collection:
             try:
                 result = await self._fetch(state.workflow_id)
             except errors.WorkflowsError as error:
-                return _output_row(row, state, RowOutcome.RESULT_MISSING, *_code_and_error(facts(error)))
+                return _output_row(
+                    row, state, RowOutcome.RESULT_MISSING, *_code_and_error(error_fields(error))
+                )
             if self._hash_secret is not None and row.personal_number_hash is None:
                 hashed = personal_number_hash(personal_number_in(result), self._hash_secret)
                 row = dataclasses.replace(row, personal_number_hash=hashed)

@@ -21,8 +21,8 @@ _SAFE_TO_RETRY = (RowOutcome.NOT_SUBMITTED, RowOutcome.RUNNING, RowOutcome.RESUL
 class BatchFailed(WorkflowsError):
     """Too many rows of a batch did not succeed; ``transient`` when a retry of the task has something to do."""
 
-    def __init__(self, message: str, *, transient: bool = False, **facts: Any) -> None:
-        super().__init__(message, **facts)
+    def __init__(self, message: str, *, transient: bool = False, **fields: Any) -> None:
+        super().__init__(message, **fields)
         self.transient = transient
 
 

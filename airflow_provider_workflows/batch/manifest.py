@@ -71,15 +71,15 @@ def write_manifest(
         check = _Check(salt)
         for row in items:
             check.take(row)
-            facts: dict[str, object] = {"row": row.number}
+            fields: dict[str, object] = {"row": row.number}
             if row.key != str(row.number):
-                facts["key"] = row.key
+                fields["key"] = row.key
             if isinstance(row, BadRow):
-                facts["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
+                fields["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
             elif hash_secret is not None and (hashed := _hash(row, hash_secret)):
-                facts["hash"] = hashed
-            if len(facts) > 1:
-                file.write(_line(facts))
+                fields["hash"] = hashed
+            if len(fields) > 1:
+                file.write(_line(fields))
         return check.manifest(skip_bad_rows=skip_bad_rows)
 
 
@@ -102,11 +102,13 @@ def read_manifest(folder: ObjectStoragePath, manifest: Manifest) -> Iterator[Man
         file.readline()
         number = manifest.first_row
         for line in file:
-            facts = json.loads(line)
-            while number < facts["row"]:
+            fields = json.loads(line)
+            while number < fields["row"]:
                 yield ManifestRow(number, str(number))
                 number += 1
-            yield ManifestRow(number, facts.get("key", str(number)), facts.get("skipped"), facts.get("hash"))
+            yield ManifestRow(
+                number, fields.get("key", str(number)), fields.get("skipped"), fields.get("hash")
+            )
             number += 1
     for rest in range(number, manifest.first_row + manifest.rows):
         yield ManifestRow(rest, str(rest))
@@ -141,5 +143,5 @@ class _Check:
         return Manifest(self._rows, self._first_row or 1, self._skipped, self._digest.hexdigest())
 
 
-def _line(facts: Mapping[str, object]) -> bytes:
-    return json.dumps(facts, separators=(",", ":")).encode() + b"\n"
+def _line(fields: Mapping[str, object]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"

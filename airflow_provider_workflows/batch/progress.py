@@ -115,7 +115,7 @@ class BatchProgress:
             rate,
             remaining,
         )
-        facts = {
+        progress = {
             "phase": self._phase,
             "rows": self._rows,
             "done": counts.done,
@@ -128,7 +128,7 @@ class BatchProgress:
             "at": time.time(),
         }
         try:
-            await self._publish(facts)
+            await self._publish(progress)
         except Exception as error:  # noqa: BLE001  (a page that lags is no reason to end a batch)
             if self._published:
                 self._log.warning("The batch's progress could not be published: %s", type(error).__name__)

@@ -48,7 +48,7 @@ class RowState:
     :param begun: the call that is under way, or of which nobody knows what became
     :param status: the workflow's status that ended the wait for it
     :param ended_at: when that was seen, in seconds since the epoch
-    :param error: the facts of what went wrong
+    :param error: the fields of what went wrong
     """
 
     case_id: str | None = None
@@ -60,9 +60,9 @@ class RowState:
     ended_at: float | None = None
     error: Mapping[str, Any] | None = None
 
-    def change(self, facts: Mapping[str, Any]) -> None:
+    def change(self, fields: Mapping[str, Any]) -> None:
         """Take in an entry of the journal; what it says nothing of stays as it was."""
-        for name, value in facts.items():
+        for name, value in fields.items():
             if name != "row":
                 setattr(self, name, value)
 

@@ -119,7 +119,7 @@ class Submission:
             # When one has met what none can go on with, the others finish the rows that they are at.
             while self._failure is None and (row := await feed.next()) is not None:
                 if self._flow_control.gave_up is not None:
-                    await self._record(row.number, error=facts(self._flow_control.gave_up))
+                    await self._record(row.number, error=error_fields(self._flow_control.gave_up))
                     continue
                 try:
                     await self._submit(row)
@@ -157,17 +157,17 @@ class Submission:
         while True:
             await self._flow_control.turn(begun)
             if self._flow_control.gave_up is not None:
-                await self._record(number, error=facts(self._flow_control.gave_up))
+                await self._record(number, error=error_fields(self._flow_control.gave_up))
                 raise self._flow_control.gave_up
             await self._record(number, begun=begun, error=None)
             try:
                 response = await self._client.perform(endpoint)
             except errors.OutcomeUnknown as error:
                 self._flow_control.lost(attempts)
-                await self._record(number, error=facts(error))
+                await self._record(number, error=error_fields(error))
                 raise
             except errors.WorkflowsError as error:
-                await self._record(number, begun=None, error=facts(error))
+                await self._record(number, begun=None, error=error_fields(error))
                 if not await self._flow_control.another(attempts, error):
                     raise
             else:
@@ -186,9 +186,9 @@ class Submission:
         await self._journal.record({"row": number, **changes})
 
 
-def facts(error: errors.WorkflowsError) -> dict[str, Any]:
+def error_fields(error: errors.WorkflowsError) -> dict[str, Any]:
     """Return what is kept of an error for each row that met it."""
-    return {name: value for name, value in error.facts().items() if value is not None and name != "detail"}
+    return {name: value for name, value in error.to_json().items() if value is not None and name != "detail"}
 
 
 class _Feed:

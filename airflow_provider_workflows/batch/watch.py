@@ -15,7 +15,7 @@ from airflow_provider_workflows.batch.inbox import new_completions
 from airflow_provider_workflows.batch.journal import Entry, Journal, entries
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts
 from airflow_provider_workflows.batch.row_state import OUTCOMES, RowOutcome
-from airflow_provider_workflows.batch.submit import facts
+from airflow_provider_workflows.batch.submit import error_fields
 from airflow_provider_workflows.triggers.poller import Event, Poller, Waiter
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ class BatchWatch:
         del self._waiters[wait.workflow_id]
         entry: dict[str, Any] = {"row": wait.row, "status": event.get("status"), "error": None}
         if isinstance(told := event.get("error"), Mapping):
-            error = errors.from_facts(told)
-            entry["error"] = facts(error)
+            error = errors.error_from_json(told)
+            entry["error"] = error_fields(error)
         if told is None:
             self._statuses[wait.status] += 1
         else:

@@ -223,7 +223,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         """Fetch the results, write the output, and return the summary or raise what the batch came to."""
         self.lineage = self._lineage()
         if "error" in event:
-            raise errors.from_facts(event["error"])
+            raise errors.error_from_json(event["error"])
         record = BatchRecord(context)
         known = record.read()
         if known is None:
@@ -338,8 +338,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         return folder if map_index is None or map_index < 0 else folder / f"{map_index:05}"
 
     def _publisher(self, context: Context) -> Any:
-        async def publish(facts: dict[str, Any]) -> None:
-            await asyncio.to_thread(context["ti"].xcom_push, key=PROGRESS_KEY, value=facts)
+        async def publish(fields: dict[str, Any]) -> None:
+            await asyncio.to_thread(context["ti"].xcom_push, key=PROGRESS_KEY, value=fields)
 
         return publish
 

@@ -43,8 +43,8 @@ class BatchRecord:
             return stored
         return None
 
-    def write(self, known: Mapping[str, Any], **facts: Any) -> dict[str, Any]:
-        """Write what is known with ``facts`` added, and return it."""
-        record = {**known, **facts, "generation": self._generation}
+    def write(self, known: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
+        """Write what is known with ``fields`` added, and return it."""
+        record = {**known, **fields, "generation": self._generation}
         self._store.set(KEY, record, retention=NEVER_EXPIRE)
         return record

@@ -70,12 +70,12 @@ class RunRecord:
         """Write that no run came about after all."""
         self._store.delete(KEY)
 
-    def _write(self, phase: str, **facts: Any) -> None:
+    def _write(self, phase: str, **fields: Any) -> None:
         record: dict[str, Any] = {
             "phase": phase,
             "generation": self._generation,
             "written": time.time(),
-            **facts,
+            **fields,
         }
         self._store.set(
             KEY, {name: value for name, value in record.items() if value is not None}, retention=NEVER_EXPIRE

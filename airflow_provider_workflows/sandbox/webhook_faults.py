@@ -98,7 +98,7 @@ class Destination(ControlBody):
     """Where webhooks go, and what they look like there.
 
     :param url: where they are sent; None for nowhere
-    :param nested: whether the facts are one level down, under ``data``
+    :param nested: whether the fields are one level down, under ``data``
     :param identifier: the name of the field that holds the workflow's id
     :param pause_seconds: pause between two tries
     :param timeout_seconds: how long one try may take
@@ -124,5 +124,5 @@ class Destination(ControlBody):
 
     def body(self, workflow_id: str, case_id: str, status: str, name: str) -> bytes:
         """Return the body of a webhook as it goes over the wire."""
-        facts: JsonObject = {self.identifier: workflow_id, "caseId": case_id, "status": status, "name": name}
-        return json.dumps({"data": facts} if self.nested else facts, separators=(",", ":")).encode()
+        fields: JsonObject = {self.identifier: workflow_id, "caseId": case_id, "status": status, "name": name}
+        return json.dumps({"data": fields} if self.nested else fields, separators=(",", ":")).encode()

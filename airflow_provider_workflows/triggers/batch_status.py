@@ -33,7 +33,7 @@ class BatchStatusTrigger(BaseTrigger):
 
     One trigger waits for all runs, whatever their number. What it is stored with is a reference: the ids of the
     runs are read from the batch's state, and what has ended is written there. The event is
-    ``{"ended": ..., "running": ..., "timed_out": ...}``, or ``{"error": ...}`` with the facts of the error.
+    ``{"ended": ..., "running": ..., "timed_out": ...}``, or ``{"error": ...}`` with the progress of the error.
 
     :param folder: URI of the folder in which the batch keeps its state
     :param workflows_conn_id: id of the connection
@@ -106,15 +106,15 @@ class BatchStatusTrigger(BaseTrigger):
             event = await watch.run()
         except Exception as error:
             self.log.exception("The wait for the batch has failed.")
-            event = {"error": unreadable(self.folder, error).facts()}
+            event = {"error": unreadable(self.folder, error).to_json()}
         # Under ``dag.test()`` there is no task instance, and no scheduler that could be too slow.
         if self.task_instance is not None and self.not_before is not None:
             await asyncio.sleep(max(0.0, self.not_before - time.time()))
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
-    async def _publish(self, facts: dict[str, Any]) -> None:
+    async def _publish(self, progress: dict[str, Any]) -> None:
         if self.task_instance is not None:
-            await XCom.aset(PROGRESS_KEY, facts, **self._of_task())
+            await XCom.aset(PROGRESS_KEY, progress, **self._of_task())
 
     async def _inbox(self) -> object:
         return await XCom.aget_one(key=INBOX_KEY, **self._of_task())

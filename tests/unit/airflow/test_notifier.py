@@ -146,7 +146,7 @@ def response(
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", Comms(states, xcoms, seconds), raising=False)
 
 
-def instance(task: Any, **facts: Any) -> Any:
+def instance(task: Any, **fields: Any) -> Any:
     given = {
         "id": uuid.uuid4(),
         "dag_id": "checks",
@@ -156,7 +156,7 @@ def instance(task: Any, **facts: Any) -> Any:
         "map_index": -1,
         "task": task,
     }
-    return RuntimeTaskInstance.model_construct(**given | facts)
+    return RuntimeTaskInstance.model_construct(**given | fields)
 
 
 class Xcoms:
@@ -168,13 +168,13 @@ class Xcoms:
         pass
 
 
-def failed(operator: BaseOperator, **facts: Any) -> dict[str, Any]:
+def failed(operator: BaseOperator, **fields: Any) -> dict[str, Any]:
     """Run a task that fails, and return the context of its callbacks."""
     running: Any = {"ti": Xcoms(), "task_state_store": TaskStateStore()}
     operator.render_template_fields(running)
     with pytest.raises((errors.WorkflowsError, AirflowException)) as raised:
         operator.execute(running)
-    ti = instance(operator, **{"max_tries": 0, "state": "failed", **facts})
+    ti = instance(operator, **{"max_tries": 0, "state": "failed", **fields})
     return {"ti": ti, "task": operator, "exception": raised.value}
 
 

@@ -326,7 +326,7 @@ class TestEveryStatus:
 def test_an_error_crosses_processes_unchanged() -> None:
     error = errors.RateLimited("slow", status=429, code="C", detail="d", fingerprint="f", retry_after=2.0)
 
-    copy = errors.from_facts(json.loads(json.dumps(error.facts())))
+    copy = errors.error_from_json(json.loads(json.dumps(error.to_json())))
 
     assert type(copy) is errors.RateLimited
     assert str(copy) == "slow"

@@ -106,7 +106,7 @@ class TestWait:
 
         assert wait.record_error(UNAVAILABLE, BEGIN + 10) is None
         assert wait.record_error(UNAVAILABLE, BEGIN + 109) is None
-        assert wait.record_error(UNAVAILABLE, BEGIN + 110) == {"error": UNAVAILABLE.facts()}
+        assert wait.record_error(UNAVAILABLE, BEGIN + 110) == {"error": UNAVAILABLE.to_json()}
 
     def test_counts_the_budget_anew_after_a_poll_that_succeeded(self) -> None:
         wait = wait_of(max_outage=100)
@@ -161,7 +161,7 @@ class TestSuccess:
         [
             ({"status": "FAILED"}, errors.WorkflowFailed, f"{WORKFLOW} .* FAILED"),
             ({"status": "RUNNING", "timed_out": True}, DeadlineReached, "goes on"),
-            ({"error": UNAVAILABLE.facts()}, errors.ServiceUnavailable, "no response"),
+            ({"error": UNAVAILABLE.to_json()}, errors.ServiceUnavailable, "no response"),
         ],
     )
     def test_is_nothing_else(self, event: dict[str, object], error: type[Exception], message: str) -> None:

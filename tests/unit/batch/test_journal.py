@@ -19,8 +19,8 @@ from airflow_provider_workflows.batch.journal import Journal, entries, states
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN
 
 
-def entry(row: int, **facts: Any) -> dict[str, Any]:
-    return {"row": row, **facts}
+def entry(row: int, **fields: Any) -> dict[str, Any]:
+    return {"row": row, **fields}
 
 
 async def write(folder: ObjectStoragePath, *written: dict[str, Any]) -> None:

@@ -195,7 +195,7 @@ class TestFailure:
         operator = batch.operator(cases(3))
         with pytest.raises(TaskDeferred):
             operator.execute(batch.context)
-        event = {"error": errors.WorkflowsError("The state could not be read.").facts()}
+        event = {"error": errors.WorkflowsError("The state could not be read.").to_json()}
 
         with pytest.raises(errors.WorkflowsError, match="could not be read"):
             operator.resume_execution("execute_complete", {"event": event}, batch.context)

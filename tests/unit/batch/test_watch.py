@@ -73,8 +73,8 @@ class Runs:
         """Wait in a worker, and return what a page shows in the end."""
         published: list[dict[str, Any]] = []
 
-        async def publish(facts: dict[str, Any]) -> None:
-            published.append(facts)
+        async def publish(fields: dict[str, Any]) -> None:
+            published.append(fields)
 
         await BatchWatch(
             ObjectStoragePath(str(self.folder)),

@@ -137,8 +137,8 @@ class TestDelivery:
         sending.webhooks.send_to(receiver.url, nested=nested, identifier=identifier)
         (workflow_id,) = await run(sending)
         (came,) = await receiver.get(1)
-        facts = {identifier: workflow_id, "caseId": CASE, "status": "COMPLETED", "name": "Workflow"}
-        assert json.loads(came.raw) == ({"data": facts} if nested else facts)
+        fields = {identifier: workflow_id, "caseId": CASE, "status": "COMPLETED", "name": "Workflow"}
+        assert json.loads(came.raw) == ({"data": fields} if nested else fields)
 
     async def test_without_a_url_none_is_sent(self, receiver: Receiver) -> None:
         async with Sandbox() as sandbox:

@@ -25,7 +25,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> float:
     return workflow_status.seconds_before_event()
 
 
-def facts(task: Task) -> dict[str, Any]:
+def stored_state(task: Task) -> dict[str, Any]:
     row = task.row
     names = ("state", "next_method", "next_kwargs", "trigger_id", "scheduled_dttm")
     return {name: getattr(row, name) for name in names}
@@ -101,9 +101,9 @@ async def test_a_task_that_does_not_wait_for_it_is_left_alone(
 ) -> None:
     workflow_id = api.run()
     task = database.waiting(workflow_id, **changes)
-    before = facts(task)
+    before = stored_state(task)
     assert await api.tell(workflow_id) == 204
-    assert facts(task) == before
+    assert stored_state(task) == before
 
 
 async def test_a_task_that_waits_for_another_workflow_is_left_alone(api: Api, database: Database) -> None:
@@ -111,9 +111,9 @@ async def test_a_task_that_waits_for_another_workflow_is_left_alone(api: Api, da
     others = [
         database.waiting(other) for other in (str(uuid.uuid4()), workflow_id[:-1], f"{workflow_id}0", "%")
     ]
-    before = [facts(task) for task in others]
+    before = [stored_state(task) for task in others]
     assert await api.tell(workflow_id) == 204
-    assert [facts(task) for task in others] == before
+    assert [stored_state(task) for task in others] == before
 
 
 async def test_a_task_of_another_connection_is_not_resumed_by_what_this_one_s_service_says(
@@ -122,9 +122,9 @@ async def test_a_task_of_another_connection_is_not_resumed_by_what_this_one_s_se
     workflow_id = api.run()
     trigger = WorkflowStatusTrigger(workflow_id, "workflows_production", webhooks=True)
     task = database.task(trigger, workflow_id)
-    before = facts(task)
+    before = stored_state(task)
     assert await api.tell(workflow_id) == 204
-    assert facts(task) == before
+    assert stored_state(task) == before
 
 
 async def test_a_task_that_was_resumed_is_left_alone_when_the_delivery_comes_again(
@@ -133,10 +133,10 @@ async def test_a_task_that_was_resumed_is_left_alone_when_the_delivery_comes_aga
     workflow_id = api.run()
     task = database.waiting(workflow_id)
     await api.tell(workflow_id)
-    before = facts(task)
+    before = stored_state(task)
     api.handler._ended.clear()
     await api.tell(workflow_id)
-    assert facts(task) == before
+    assert stored_state(task) == before
 
 
 async def test_a_task_that_was_deferred_a_moment_ago_is_resumed_as_soon_as_it_may_be(
