@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, SLOW_DEFINITION, Sandbox
 from development.local_airflow import LocalAirflow, RunningAirflow
-from tests.unit.airflow.test_notifier import TOKEN, Receiver
+from tests.unit.notifications.test_workflows import TOKEN, Receiver
 
 from .conftest import DAGS
 

@@ -23,7 +23,7 @@ from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.hooks import workflows
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.airflow.conftest import TaskInstance, TaskStateStore
+from tests.unit.conftest import TaskInstance, TaskStateStore
 
 from .submitting import Rows
 

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.airflow.conftest import TaskStateStore
+from tests.unit.conftest import TaskStateStore
 
 from .conftest import (
     CASE_CALL,
