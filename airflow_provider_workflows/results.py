@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class ResultHandle(TypedDict):
     """Where a workflow's result is, and what tells that it is that one, but nothing out of it. Fit for an XCom.
 
-    ``uri`` of the file as ``output`` spells it, ``workflow_id``, ``case_id`` where the result names it, the
-    workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal. With ``hash_personal_numbers`` also
-    ``personal_number_hash``, None where the result has no personal number.
+    ``uri`` of the file as ``output_path`` spells it, ``workflow_id``, ``case_id`` where the result names it, the
+    workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal. With
+    ``hash_personal_numbers`` also ``personal_number_hash``, None where the result has no personal number.
     """
 
     uri: str
@@ -42,14 +42,14 @@ def as_json(result: Mapping[str, Any]) -> bytes:
     return json.dumps(result, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def result_path(output: object, workflow_id: str) -> ObjectStoragePath:
-    """Return the file for a result: ``output`` itself when it ends in ``.json``, else a file in that folder.
+def result_path(output_path: object, workflow_id: str) -> ObjectStoragePath:
+    """Return the file for a result: ``output_path`` itself when it ends in ``.json``, else a file in that folder.
 
-    :param output: URI, absolute path or ``ObjectStoragePath``
+    :param output_path: URI, absolute path or ``ObjectStoragePath``
     :param workflow_id: which names the file in a folder
     :raises InvalidInput: when it is no such place
     """
-    path = storage_path("output", output)
+    path = storage_path("output_path", output_path)
     return path if path.suffix == ".json" else path / f"{workflow_id}.json"
 
 
@@ -80,7 +80,7 @@ def write_result(
 def read_result(handle: Mapping[str, Any], *, select: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the result that a handle stands for, when the file is still the one that was written.
 
-    :param handle: what ``GetWorkflowResultOperator`` returned with ``output``
+    :param handle: what ``GetWorkflowResultOperator`` returned with ``output_path``
     :param select: JMESPath expressions: only what they find, by expression
     :raises InvalidInput: when it is no handle, or the file has another size or digest
     :raises FileNotFoundError: when the file is gone
@@ -89,7 +89,7 @@ def read_result(handle: Mapping[str, Any], *, select: Sequence[str] | None = Non
         isinstance(handle.get(name), kind) for name, kind in _TYPES.items()
     ):
         raise InvalidInput(
-            "read_result takes the handle that GetWorkflowResultOperator returns when it is given an output"
+            "read_result takes the handle that GetWorkflowResultOperator returns when it is given an output_path"
         )
     path = storage_path("uri", handle["uri"])
     size: int = handle["size"]

@@ -31,7 +31,7 @@ with DAG(
         task_id="run_batch",
         workflow_definition_id="3b2d8a4f-579f-4e2e-a51c-f859e532fe8c",
         items="{{ params.cases }}",
-        output="{{ params.output }}/{{ run_id }}",
+        output_path="{{ params.output }}/{{ run_id }}",
         columns={"customer_no": "key", "PESEL": "personal_number", "note": None},
         on_bad_row="skip",
         outlets=[RESULTS],

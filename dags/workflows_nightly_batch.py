@@ -37,12 +37,12 @@ with DAG(
     batch = RunWorkflowBatchOperator.partial(
         task_id="run_batch",
         items="{{ params.cases }}",
-        output="{{ params.output }}/{{ run_id }}",
+        output_path="{{ params.output }}/{{ run_id }}",
         columns={"customer_no": "key", "PESEL": "personal_number", "note": None},
         on_bad_row="skip",
         # A rate is wanted of a definition whose runs all fail, too. Where only whole results will do, leave this
         # out; with 0.05 it succeeds as long as at most 5 % of the rows fail.
-        on_failure="succeed",
+        max_failed_share=1.0,
         # What DAGs are scheduled on that work on the results: see workflows_downstream.
         outlets=[Asset("workflows_nightly_results")],
         retries=3,

@@ -39,7 +39,7 @@ with DAG(
     result = GetWorkflowResultOperator(
         task_id="get_result",
         workflow_id="{{ dag_run.partition_key }}",
-        output="{{ params.output }}",
+        output_path="{{ params.output }}",
     )
 
     @task

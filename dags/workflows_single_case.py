@@ -74,7 +74,7 @@ with DAG(
         retry_delay=timedelta(seconds=10),
     )
     result = GetWorkflowResultOperator(
-        task_id="get_result", workflow_id=run.output, output="{{ params.output }}"
+        task_id="get_result", workflow_id=run.output, output_path="{{ params.output }}"
     )
 
     @task

@@ -91,7 +91,8 @@ def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: f
     status = response.status
     if 300 <= status < 400:
         raise errors.UnexpectedResponse(
-            f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not followed. "
+            f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not "
+            "followed. "
             "Check the connection's host: it must be the Workflows API itself.",
             status=status,
         )

@@ -103,8 +103,8 @@ class Settings:
         """
         if not self.hash_secret:
             raise InvalidInput(
-                "hash_personal_numbers needs a secret to key the hashes with: give the connection the extra 'hash_secret' of "
-                f"at least {SHORTEST_HASH_SECRET} characters, the same wherever hashes are to agree"
+                "hash_personal_numbers needs a secret to key the hashes with: give the connection the extra "
+                f"'hash_secret' of at least {SHORTEST_HASH_SECRET} characters, the same wherever hashes are to agree"
             )
         return self.hash_secret
 

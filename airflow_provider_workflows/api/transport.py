@@ -1,4 +1,4 @@
-"""What the two clients' libraries are taught: to tell a request that was not sent, and to end an endless response."""
+"""Adapters for requests and aiohttp: they tell "never sent" from "possibly sent", and bound a response."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class Batch:
 
         :raises InvalidInput: when it cannot be written
         """
-        require_writable("output", self._folder)
+        require_writable("output_path", self._folder)
 
     def check_input(self, items: Items) -> dict[str, Any]:
         """Check the whole input, and return the manifest as JSON.

@@ -28,25 +28,61 @@ class BatchFailed(WorkflowsError):
 
 @dataclass(frozen=True)
 class FailurePolicy:
-    """When a batch has failed, and what a retry is to do then.
+    """When a batch has failed, and what a retry of its task submits again.
 
-    :param on_failure: ``"fail"``, ``"succeed"``, or the share of rows up to which the batch succeeds
+    :param max_failed_share: the share of rows that may fail, from 0.0 to 1.0; at 1.0 a batch never fails
     :param resubmit_failed: whether a retry submits rows again whose run has failed
-    :param resubmit: whether it submits those again of which nobody knows whether they were submitted
-    :raises InvalidInput: when ``on_failure`` is none of these
+    :param resubmit_unknown: whether a retry submits rows again that may have been submitted before
+    :raises InvalidInput: when ``max_failed_share`` is not a number from 0 to 1
     """
 
-    on_failure: str | float
+    max_failed_share: float
     resubmit_failed: bool
-    resubmit: bool
+    resubmit_unknown: bool
 
     def __post_init__(self) -> None:
-        share = self.on_failure
-        is_share = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share < 1
-        if not is_share and share not in ("fail", "succeed"):
-            raise InvalidInput(
-                f"on_failure must be 'fail', 'succeed' or a share of the rows from 0 up to 1, not {share!r}"
-            )
+        share: object = self.max_failed_share
+        if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1:
+            raise InvalidInput(f"max_failed_share must be a number from 0 to 1, not {share!r}")
+
+    def evaluate(self, summary: Mapping[str, Any]) -> BatchFailed | None:
+        """Return the error of a batch that has failed, or None for one that has succeeded.
+
+        :param summary: what ``summarize`` returned
+        """
+        outcomes: Mapping[str, int] = summary["outcomes"]
+        skipped = outcomes.get(RowOutcome.SKIPPED.value, 0)
+        submitted = summary["rows"] - skipped
+        failed = {
+            name: count
+            for name, count in outcomes.items()
+            if name not in (RowOutcome.SUCCEEDED.value, RowOutcome.SKIPPED.value)
+        }
+        failed_rows = sum(failed.values())
+        if failed_rows <= self.max_failed_share * submitted:
+            return None
+        retried_rows = sum(failed.get(outcome.value, 0) for outcome in self._retried_outcomes)
+        counts = ", ".join(f"{name} {count:,}" for name, count in failed.items())
+        bad = f" Besides, {skipped:,} bad rows were skipped." if skipped else ""
+        retry = (
+            f"A retry goes on with {retried_rows:,} of them."
+            if retried_rows
+            else "A retry would change nothing."
+        )
+        return BatchFailed(
+            f"{failed_rows:,} of {submitted:,} rows did not succeed ({counts}).{bad} Each row is in "
+            f"{summary['output']}, with its outcome, error code and error. {retry}",
+            transient=bool(retried_rows),
+        )
+
+    @property
+    def _retried_outcomes(self) -> list[RowOutcome]:
+        outcomes = list(_SAFE_TO_RETRY)
+        if self.resubmit_failed:
+            outcomes.append(RowOutcome.FAILED)
+        if self.resubmit_unknown:
+            outcomes.append(RowOutcome.UNKNOWN)
+        return outcomes
 
 
 def summarize(
@@ -61,37 +97,3 @@ def summarize(
         "statuses": dict(sorted(collection.statuses.items())),
         "seconds": round(seconds, 3),
     }
-
-
-def evaluate(summary: Mapping[str, Any], failing: FailurePolicy) -> BatchFailed | None:
-    """Return what to fail with, or None when the batch has succeeded well enough."""
-    outcomes: Mapping[str, int] = summary["outcomes"]
-    skipped = outcomes.get(RowOutcome.SKIPPED.value, 0)
-    sent = summary["rows"] - skipped
-    missed = {
-        name: number
-        for name, number in outcomes.items()
-        if name not in (RowOutcome.SUCCEEDED.value, RowOutcome.SKIPPED.value)
-    }
-    number = sum(missed.values())
-    if number == 0 or failing.on_failure == "succeed":
-        return None
-    if isinstance(failing.on_failure, (int, float)) and number <= failing.on_failure * sent:
-        return None
-    retried = [outcome.value for outcome in _SAFE_TO_RETRY]
-    retried += [RowOutcome.FAILED.value] * failing.resubmit_failed + [
-        RowOutcome.UNKNOWN.value
-    ] * failing.resubmit
-    worth_a_retry = sum(missed.get(name, 0) for name in retried)
-    counts = ", ".join(f"{name} {count:,}" for name, count in missed.items())
-    bad = f" Besides, {skipped:,} bad rows were skipped." if skipped else ""
-    retry = (
-        f"A retry goes on with {worth_a_retry:,} of them."
-        if worth_a_retry
-        else "A retry would change nothing."
-    )
-    return BatchFailed(
-        f"{number:,} of {sent:,} rows did not succeed ({counts}).{bad} Each row is in {summary['output']}, with "
-        f"its outcome, error code and error. {retry}",
-        transient=bool(worth_a_retry),
-    )

@@ -144,8 +144,8 @@ FIELDS: Mapping[str, ExtraField] = {
     ),
     "hash_secret": ExtraField(
         "Hash secret",
-        "At least 32 characters that hashes of personal numbers are keyed with (hash_personal_numbers). Whoever has it can "
-        "find the numbers.",
+        "At least 32 characters that hashes of personal numbers are keyed with (hash_personal_numbers). "
+        "Whoever has it can find the numbers.",
         {"type": ["string", "null"], "format": "password"},
         _text,
     ),

@@ -198,8 +198,8 @@ def _known_of(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
 def _in_triggerer() -> bool:
     """Return whether a deadline's callback may ask for tasks and XComs.
 
-    In Airflow 3.3 an executor's process for callbacks gets no response at all to such a question, and would wait for
-    it for ever.
+    In Airflow 3.3 an executor's process for callbacks gets no response at all to such a question, and would wait
+    for it for ever.
     """
     from airflow.sdk.execution_time import task_runner  # noqa: PLC0415  (not while parsing)
 

@@ -19,7 +19,7 @@ from airflow_provider_workflows.api.polling import (
     PollSchedule,
 )
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
-from airflow_provider_workflows.batch.failure_policy import FailurePolicy, evaluate, summarize
+from airflow_provider_workflows.batch.failure_policy import FailurePolicy, summarize
 from airflow_provider_workflows.batch.inbox import INBOX_KEY, add_completions
 from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
@@ -56,15 +56,16 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
     :param items: the rows: a list of dicts, or the URI of a ``.jsonl``, ``.csv`` or ``.parquet`` file, or what
         ``shard`` gives (templated, but not what is in a list). A row has fields of a case or a ``case_id``, and may
         have ``parameters`` and a ``key``, the row's own identifier (by default its number)
-    :param output: URI of the folder for ``results.jsonl`` or ``results.parquet`` (templated), in storage that
+    :param output_path: URI of the folder for ``results.jsonl`` or ``results.parquet`` (templated), in storage that
         workers and triggerers share. A mapped task writes into a folder of its own in it, named by its map index
     :param parameters: JSON values by name for all rows that have none of their own (templated)
     :param columns: what columns of other names mean: ``{"PESEL": "personal_number", "note": None}``; None leaves
         a column out
     :param on_bad_row: ``"fail"`` before anything is sent, or ``"skip"``: bad rows are left out, and listed in the
         output
-    :param on_failure: ``"fail"`` when any row that was not skipped does not succeed, ``"succeed"`` whatever
-        happens, or the share of such rows up to which the task succeeds: 0.05. The output is written in each case
+    :param max_failed_share: the share of rows that may fail before the task fails, from 0.0 (any row that does not
+        succeed fails the task) to 1.0 (the task never fails for its rows); skipped rows do not count. The output is
+        written in each case
     :param resubmit_failed: have a retry submit those rows again whose run has failed, which is billed again.
         A retry in any case goes on with rows that have no run, no end or no result yet
     :param on_unknown_outcome: what a retry does about rows of which nobody knows whether they were submitted:
@@ -77,8 +78,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         the run's age
     :param max_poll_interval: seconds between two polls a run at most
     :param max_outage: seconds for which the service may be out of reach, while submitting, waiting, or fetching
-    :param hash_personal_numbers: give each row of the output ``personal_number_hash``, the keyed hash of its personal number or
-        of the one in its result, for joins without the number; the key is the connection's ``hash_secret``
+    :param hash_personal_numbers: give each row of the output ``personal_number_hash``, the keyed hash of its
+        personal number or of the one in its result, for joins without the number; the key is the connection's ``hash_secret``
     :param partition_key: the partition that the asset events are of, such as ``"{{ ds }}"`` (templated); without it
         they are of none. Airflow starts DAGs on either the one kind or the other
     :param workflows_conn_id: id of the connection
@@ -103,11 +104,11 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         *,
         workflow_definition_id: Text,
         items: Items | XComArg,
-        output: Text | ObjectStoragePath,
+        output_path: Text | ObjectStoragePath,
         parameters: Mapping[str, Any] | XComArg | None = None,
         columns: Mapping[str, str | None] | None = None,
         on_bad_row: Literal["fail", "skip"] = "fail",
-        on_failure: Literal["fail", "succeed"] | float = "fail",
+        max_failed_share: float = 0.0,
         resubmit_failed: bool = False,
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         output_format: Literal["jsonl", "parquet"] = "jsonl",
@@ -126,7 +127,9 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         _one_of("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
         _one_of("output_format", output_format, OUTPUT_FORMATS)
         self.failure_policy = FailurePolicy(
-            on_failure, resubmit_failed=resubmit_failed, resubmit=on_unknown_outcome == "resubmit"
+            max_failed_share,
+            resubmit_failed=resubmit_failed,
+            resubmit_unknown=on_unknown_outcome == "resubmit",
         )
         if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= 1000:
             raise InvalidInput("max_concurrency must be a whole number from 1 to 1,000")
@@ -135,8 +138,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self.workflow_definition_id = cast("str", workflow_definition_id)
         # Rows are no templates, and personal: nothing of a list is shown or stored with the DAG.
         self.items: Any = Redacted(items) if isinstance(items, (list, tuple)) else items
-        # ``BaseOperator.output`` is what the task returns.
-        self.output_path = output
+        self.output_path = output_path
         self.parameters: Any = parameters
         self.columns = columns
         self.on_bad_row = on_bad_row
@@ -184,7 +186,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             batch = self._taken_up(known)
             batch.take_up(
                 failed_too=known["phase"] == FAILED and self.failure_policy.resubmit_failed,
-                resubmit=self.failure_policy.resubmit,
+                resubmit=self.failure_policy.resubmit_unknown,
             )
             known = record.write(known, phase=SUBMITTING)
         self._state_folder = known["state"]
@@ -237,7 +239,9 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
     def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
         """Return what to fail with: an error that is retried where a retry is to submit again."""
         return (
-            AirflowException(str(error)) if self.failure_policy.resubmit else super().unknown_outcome(error)
+            AirflowException(str(error))
+            if self.failure_policy.resubmit_unknown
+            else super().unknown_outcome(error)
         )
 
     def on_kill(self) -> None:
@@ -276,7 +280,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             seconds=time.time() - known["begun"],
         )
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
-        failure = evaluate(summary, self.failure_policy)
+        failure = self.failure_policy.evaluate(summary)
         if failure is None:
             record.write(known, phase=DONE, summary=summary)
             batch.remove_state()
@@ -333,7 +337,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         return cast("Items", items)
 
     def _folder(self, context: Context) -> ObjectStoragePath:
-        folder = storage_path("output", self.output_path)
+        folder = storage_path("output_path", self.output_path)
         map_index = context["ti"].map_index
         return folder if map_index is None or map_index < 0 else folder / f"{map_index:05}"
 

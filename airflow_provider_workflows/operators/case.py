@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.api import WorkflowsClient
 
-#: The attribute that holds each field. ``email`` is whom Airflow alerts when a task fails: never a case's person.
-_ATTRIBUTES = {name: "case_email" if name == "email" else name for name in CASE_FIELDS}
-_PERSONAL = ("case", *_ATTRIBUTES.values())
+#: The argument that holds each field. ``email`` is Airflow's: whom it alerts when a task fails.
+_ARGUMENTS = {name: "email_address" if name == "email" else name for name in CASE_FIELDS}
+_PERSONAL = ("case", *_ARGUMENTS.values())
 
 
 class CreateCaseOperator(WorkflowsOperator):
@@ -31,7 +31,7 @@ class CreateCaseOperator(WorkflowsOperator):
     :param first_name: first name
     :param last_name: last name
     :param personal_number: personal number, text or a whole number
-    :param email: e-mail address of the person; the ``email`` of a DAG's ``default_args`` stays Airflow's own
+    :param email_address: e-mail address of the person
     :param phone: ``{"country_code": "48", "number": "666666666"}``
     :param company_name: name of the company
     :param company_number: number of the company, text or a whole number
@@ -54,7 +54,7 @@ class CreateCaseOperator(WorkflowsOperator):
         first_name: Text | None = None,
         last_name: Text | None = None,
         personal_number: Text | int | None = None,
-        email: Text | None = None,
+        email_address: Text | None = None,
         phone: Mapping[str, str] | Text | None = None,
         company_name: Text | None = None,
         company_number: Text | int | None = None,
@@ -64,14 +64,11 @@ class CreateCaseOperator(WorkflowsOperator):
         case_id: Text | None = None,
         **kwargs: Any,
     ) -> None:
-        if email is not None and email == (kwargs.get("default_args") or {}).get("email"):
-            # From the DAG's default_args, where it means whom Airflow alerts.
-            kwargs["email"], email = email, None
         super().__init__(**kwargs)
         self.first_name = first_name
         self.last_name = last_name
         self.personal_number = personal_number
-        self.case_email = email
+        self.email_address = email_address
         self.phone = phone
         self.company_name = company_name
         self.company_number = company_number
@@ -91,7 +88,7 @@ class CreateCaseOperator(WorkflowsOperator):
         return case_id
 
     def _details(self) -> dict[str, Any]:
-        one_by_one = {name: unwrap(getattr(self, attribute)) for name, attribute in _ATTRIBUTES.items()}
+        one_by_one = {name: unwrap(getattr(self, argument)) for name, argument in _ARGUMENTS.items()}
         together = unwrap(self.case) or {}
         if not isinstance(together, dict):
             raise InvalidInput(f"case must be a dict of the case's fields, not {type(together).__name__}")

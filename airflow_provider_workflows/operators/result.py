@@ -35,24 +35,24 @@ RESULT_MAX_XCOM_BYTES = 48 * 1024
 class GetWorkflowResultOperator(WorkflowsOperator):
     """Fetch the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
-    The result holds the case's personal data. Without ``output`` all of it travels as an XCom: see the README on
-    who can read it. With ``output`` it is written there, and the XCom is a handle, without any of it, which
+    The result holds the case's personal data. Without ``output_path`` all of it travels as an XCom: see the README on
+    who can read it. With ``output_path`` it is written there, and the XCom is a handle, without any of it, which
     ``read_result`` reads the file by.
 
     :param workflow_id: id of the workflow (templated)
-    :param output: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or of a
+    :param output_path: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or of a
         folder for a file named by the workflow's id. Its readers must reach it
     :param workflow_definition_id: id of the workflow's definition, for the asset event and the lineage
         (templated), since the API does not tell it; by default that of the ``RunWorkflowOperator`` whose ``output``
         is the ``workflow_id``
     :param select: JMESPath expressions, such as ``["decision", "checks[0].status"]`` (templated): only what they
         find is returned or written, by expression, None where one finds nothing
-    :param hash_personal_numbers: add ``personal_number_hash``, the keyed hash of the personal number in the result, to what is
-        returned, for joins without the number; the key is the connection's ``hash_secret``
-    :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output``
+    :param hash_personal_numbers: add ``personal_number_hash``, the keyed hash of the personal number in the result,
+        to what is returned, for joins without the number; the key is the connection's ``hash_secret``
+    :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output_path``
     :param workflows_conn_id: id of the connection
-    :return: the result under the API's names, unknown fields included; with ``output`` a ``ResultHandle``
-    :raises InvalidInput: when ``output`` is no such place, or the result is too large without one
+    :return: the result under the API's names, unknown fields included; with ``output_path`` a ``ResultHandle``
+    :raises InvalidInput: when ``output_path`` is no such place, or the result is too large without one
     :raises WorkflowNotCompleted: naming the status; ``WorkflowFailed`` where it is a failure status
     :raises NotFound: when there is no workflow of that id
     """
@@ -69,7 +69,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         self,
         *,
         workflow_id: Text,
-        output: Text | ObjectStoragePath | None = None,
+        output_path: Text | ObjectStoragePath | None = None,
         workflow_definition_id: Text | None = None,
         select: Sequence[str] | XComArg | None = None,
         hash_personal_numbers: bool = False,
@@ -81,14 +81,13 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
             raise InvalidInput("result_max_xcom_bytes must be a whole number of at least 1")
         self.workflow_id = cast("str", workflow_id)
-        # ``BaseOperator.output`` is what the task returns.
-        self.output_path = output
+        self.output_path = output_path
         upstream = getattr(workflow_id, "operator", None)
         self.workflow_definition_id = cast(
             "str | None", workflow_definition_id or getattr(upstream, "workflow_definition_id", None)
         )
         self.result_max_xcom_bytes = number
-        self._with_output = output is not None
+        self._with_output = output_path is not None
         self.select: Any = select
         self.hash_personal_numbers = hash_personal_numbers
         # A template says only later what it is.
@@ -142,6 +141,6 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         if size > self.result_max_xcom_bytes:
             raise InvalidInput(
                 f"The result of workflow {self.workflow_id} has {size:,} bytes, and an XCom takes "
-                f"{self.result_max_xcom_bytes:,} (result_max_xcom_bytes). Give the task an output, such as "
-                "output='s3://bucket/results', and read it with read_result"
+                f"{self.result_max_xcom_bytes:,} (result_max_xcom_bytes). Give the task an output_path, such as "
+                "output_path='s3://bucket/results', and read it with read_result"
             )

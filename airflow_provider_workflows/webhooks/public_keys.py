@@ -38,7 +38,8 @@ class PublicKeyCache:
     """Public keys by their ids.
 
     Anybody can invent an id, so requests for keys that are not known are few, however many deliveries name
-    them: ``UNKNOWN_KEY_BURST`` and one more in ``UNKNOWN_KEY_REFILL_SECONDS``, and as many more of ids that come again.
+    them: ``UNKNOWN_KEY_BURST`` and one more in ``UNKNOWN_KEY_REFILL_SECONDS``, and as many more of ids that come
+    again.
 
     :param clock: monotonic seconds
     """

@@ -19,5 +19,5 @@ with DAG(
         task_id="batch",
         workflow_definition_id="{{ params.definition }}",
         items="{{ params['items'] }}",
-        output="{{ params.output }}",
+        output_path="{{ params.output }}",
     )

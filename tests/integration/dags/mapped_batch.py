@@ -17,6 +17,6 @@ with DAG(
     run = RunWorkflowBatchOperator.partial(
         task_id="run",
         workflow_definition_id="{{ params.definition }}",
-        output="{{ params.output }}",
+        output_path="{{ params.output }}",
     ).expand(items=shards)
     merge(run.output, "{{ params.output }}", shards=shards)

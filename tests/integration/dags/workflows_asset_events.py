@@ -53,7 +53,7 @@ for name, arguments in MODES.items():
             GetWorkflowResultOperator(
                 task_id="result",
                 workflow_id=run.output,
-                output="{{ params.output }}/{{ dag.dag_id }}",
+                output_path="{{ params.output }}/{{ dag.dag_id }}",
                 outlets=[Asset(f"result_{name}")],
                 retries=2,
                 retry_delay=timedelta(seconds=1),
@@ -64,7 +64,7 @@ for name, arguments in MODES.items():
                 "task_id": "batch",
                 "workflow_definition_id": DEFINITION,
                 "items": "{{ params.cases }}",
-                "output": "{{ params.output }}/{{ dag.dag_id }}/batch",
+                "output_path": "{{ params.output }}/{{ dag.dag_id }}/batch",
                 "outlets": [Asset(f"batch_{name}")],
                 **OFTEN,
                 **arguments,

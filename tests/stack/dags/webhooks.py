@@ -47,7 +47,7 @@ with DAG(
         workflow_definition_id="{{ params.definition }}",
         workflows_conn_id="{{ params.connection }}",
         items="{{ params.cases }}",
-        output="{{ params.output }}",
+        output_path="{{ params.output }}",
         max_poll_interval=MAX_POLL_INTERVAL_SECONDS,
         retries=0,
     )

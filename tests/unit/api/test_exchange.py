@@ -9,13 +9,13 @@ import pytest
 
 from airflow_provider_workflows.api import Settings, endpoints, errors, exchange
 from airflow_provider_workflows.api.effects import (
+    Effect,
     Exclusive,
     Flow,
     NoResponse,
     Response,
     SendRequest,
     Sleep,
-    Step,
 )
 from airflow_provider_workflows.api.exchange import Exchange, pause_before
 from airflow_provider_workflows.api.responses import retry_after
@@ -56,7 +56,7 @@ class Wire:
         reply: Response | NoResponse | None = None
         while True:
             try:
-                step: Step = steps.send(reply)
+                step: Effect = steps.send(reply)
             except StopIteration as finished:
                 return finished.value
             reply = None
@@ -67,7 +67,7 @@ class Wire:
                 self.slept.append(step.seconds)
                 self.clock.moment += step.seconds
             else:
-                self.run(step.steps)
+                self.run(step.flow)
 
     @property
     def paths(self) -> list[str]:
@@ -238,7 +238,7 @@ class TestTokens:
 
         for renewal in renewals:
             assert isinstance(renewal, Exclusive)
-            wire.run(renewal.steps)
+            wire.run(renewal.flow)
 
         assert wire.paths.count("/auth/refresh") == 1
         replays = [steps.send(None) for steps in (first, second)]

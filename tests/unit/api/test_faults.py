@@ -11,7 +11,7 @@ from airflow_provider_workflows.sandbox import DEFINITION, FORBIDDEN_DEFINITION,
 
 from .conftest import Driver
 
-TRIES = Settings(key="key", secret="secret").tries
+TRIES = Settings(key="key", secret="secret").max_attempts
 
 STATUS_CALL = "GET /workflows/{workflowId}"
 RUN_CALL = "POST /workflows/run"

@@ -70,7 +70,7 @@ class BatchTask:
         given = {
             "task_id": "batch",
             "workflow_definition_id": self.definition_id,
-            "output": str(self.folder),
+            "output_path": str(self.folder),
             "poll_interval": 0.02,
             "max_poll_interval": 0.02,
         }

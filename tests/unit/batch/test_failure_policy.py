@@ -8,54 +8,56 @@ import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.failure_policy import BatchFailed, FailurePolicy, evaluate
+from airflow_provider_workflows.batch.failure_policy import BatchFailed, FailurePolicy
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 
 def failure(
     outcomes: dict[str, int],
-    on_failure: Any = "fail",
+    max_failed_share: float = 0.0,
     *,
     resubmit_failed: bool = False,
-    resubmit: bool = False,
+    resubmit_unknown: bool = False,
 ) -> BatchFailed | None:
     summary = {"output": "s3://bucket/results.jsonl", "rows": sum(outcomes.values()), "outcomes": outcomes}
-    return evaluate(summary, FailurePolicy(on_failure, resubmit_failed=resubmit_failed, resubmit=resubmit))
+    return FailurePolicy(
+        max_failed_share, resubmit_failed=resubmit_failed, resubmit_unknown=resubmit_unknown
+    ).evaluate(summary)
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "on_failure", "fails"),
+    ("outcomes", "max_failed_share", "fails"),
     [
-        ({"succeeded": 100}, "fail", False),
-        ({"succeeded": 99, "failed": 1}, "fail", True),
-        ({"succeeded": 99, "failed": 1}, "succeed", False),
-        ({"failed": 100}, "succeed", False),
+        ({"succeeded": 100}, 0.0, False),
+        ({"succeeded": 99, "failed": 1}, 0.0, True),
+        ({"succeeded": 99, "failed": 1}, 1.0, False),
+        ({"failed": 100}, 1.0, False),
         ({"succeeded": 95, "failed": 5}, 0.05, False),
         ({"succeeded": 94, "failed": 6}, 0.05, True),
         ({"succeeded": 99, "failed": 1}, 0, True),
         ({"succeeded": 100}, 0.0, False),
         # Rows that were skipped are neither missed nor part of the whole.
-        ({"skipped": 100}, "fail", False),
-        ({"succeeded": 99, "skipped": 1}, "fail", False),
+        ({"skipped": 100}, 0.0, False),
+        ({"succeeded": 99, "skipped": 1}, 0.0, False),
         ({"succeeded": 9, "failed": 1, "skipped": 90}, 0.05, True),
         ({"succeeded": 9, "failed": 1, "skipped": 90}, 0.1, False),
         *(
-            ({"succeeded": 99, outcome: 1}, "fail", True)
+            ({"succeeded": 99, outcome: 1}, 0.0, True)
             for outcome in ("running", "result_missing", "not_submitted", "unknown")
         ),
         ({"succeeded": 96, "failed": 2, "unknown": 2}, 0.03, True),
     ],
 )
 def test_rows_that_did_not_succeed_fail_the_batch_beyond_what_is_borne(
-    outcomes: dict[str, int], on_failure: Any, fails: bool
+    outcomes: dict[str, int], max_failed_share: Any, fails: bool
 ) -> None:
-    assert (failure(outcomes, on_failure) is not None) is fails
+    assert (failure(outcomes, max_failed_share) is not None) is fails
 
 
-@pytest.mark.parametrize("on_failure", ["ignore", "", 1, 1.0, -0.1, 5, True, None, float("nan"), "0.5"])
-def test_what_is_no_choice_is_refused(on_failure: Any) -> None:
-    with pytest.raises(InvalidInput, match="on_failure"):
-        FailurePolicy(on_failure, resubmit_failed=False, resubmit=False)
+@pytest.mark.parametrize("max_failed_share", ["fail", "", 1.01, -0.1, 5, True, None, float("nan"), "0.5"])
+def test_what_is_no_choice_is_refused(max_failed_share: Any) -> None:
+    with pytest.raises(InvalidInput, match="max_failed_share"):
+        FailurePolicy(max_failed_share, resubmit_failed=False, resubmit_unknown=False)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +68,10 @@ def test_what_is_no_choice_is_refused(on_failure: Any) -> None:
         ("not_submitted", {}, True),
         ("failed", {}, False),
         ("failed", {"resubmit_failed": True}, True),
-        ("failed", {"resubmit": True}, False),
+        ("failed", {"resubmit_unknown": True}, False),
         ("unknown", {}, False),
         ("unknown", {"resubmit_failed": True}, False),
-        ("unknown", {"resubmit": True}, True),
+        ("unknown", {"resubmit_unknown": True}, True),
     ],
 )
 def test_the_task_is_retried_only_when_a_retry_has_something_to_do(

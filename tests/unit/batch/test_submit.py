@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.api import errors, exchange
-from airflow_provider_workflows.batch import submission as submission_module
+from airflow_provider_workflows.batch import submit as submit_module
 from airflow_provider_workflows.batch.flow_control import LOST_RESPONSES_BEFORE_OPEN
 from airflow_provider_workflows.batch.journal import Journal, entries, states
 from airflow_provider_workflows.batch.submit import FIRST_ROWS
@@ -141,7 +141,7 @@ class TestFirstRows:
     async def test_a_rejected_key_ends_the_batch_before_a_row_is_sent(
         self, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(submission_module, "FIRST_MAX_OUTAGE_SECONDS", 0.0)
+        monkeypatch.setattr(submit_module, "FIRST_MAX_OUTAGE_SECONDS", 0.0)
         async with sandbox.async_client(secret="wrong", max_attempts=1) as client:
             with pytest.raises(errors.AuthenticationFailed):
                 await Rows(client, tmp_path, sandbox.define()).submit(cases(50))
@@ -156,7 +156,7 @@ class TestFirstRows:
         parameters: dict[str, Any] | None,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        monkeypatch.setattr(submission_module, "FIRST_MAX_OUTAGE_SECONDS", 0.1)
+        monkeypatch.setattr(submit_module, "FIRST_MAX_OUTAGE_SECONDS", 0.1)
         sandbox.fault("server_error", status=503)
 
         with pytest.raises(errors.ServiceUnavailable):

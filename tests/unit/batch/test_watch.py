@@ -18,11 +18,11 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import Statuses
 from airflow_provider_workflows.api.polling import PollSchedule
+from airflow_provider_workflows.batch import watch as watch_module
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.triggers import batch_watch as watch_module
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 
 from .conftest import STATUS_CALL

@@ -16,8 +16,7 @@ from airflow_provider_workflows.lineage.events import partition_key_of
 from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import Sandbox
-
-from .test_run_modes import OFTEN, drive
+from tests.unit.operators.test_run_modes import OFTEN, drive
 
 PERSON = {"first_name": "Zdzisława", "personal_number": "84121201234"}
 RESULTS = Asset("results")
@@ -141,7 +140,7 @@ def test_a_result_in_a_file_is_an_event_with_its_uri(
     before = len(events_of(context)[definition(definition_id, sandbox.url).uri])
 
     handle = GetWorkflowResultOperator(
-        task_id="result", workflow_id=workflow_id, output=str(tmp_path), outlets=[RESULTS]
+        task_id="result", workflow_id=workflow_id, output_path=str(tmp_path), outlets=[RESULTS]
     ).execute(context)
 
     assert events_of(context)["results"] == [

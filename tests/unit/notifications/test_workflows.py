@@ -33,8 +33,7 @@ from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
-
-from .conftest import TaskStateStore
+from tests.unit.conftest import TaskStateStore
 
 TOKEN = "T0SECRET/B0SECRET/hXq9SECRET"
 PERSON = "Brunhilde Kowalska"
@@ -97,7 +96,7 @@ class Receiver:
 
 
 @pytest.fixture
-def webhooks_app() -> Any:
+def receiver() -> Any:
     with Receiver() as running:
         yield running
 
@@ -227,7 +226,7 @@ class TestMessageOfATask:
             task_id="run",
             workflow_definition_id=FAILING_DEFINITION,
             items=[{"last_name": PERSON}, {"last_name": PERSON}],
-            output=str(tmp_path),
+            output_path=str(tmp_path),
             deferrable=False,
             **OFTEN,
         )

@@ -13,11 +13,10 @@ from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch import submission as submission_module
+from airflow_provider_workflows.batch import submit as submit_module
 from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.sandbox import Sandbox
-
-from .conftest import (
+from tests.unit.batch.conftest import (
     AUTHORIZE_CALL,
     CASE_CALL,
     PARAMETERS_CALL,
@@ -84,7 +83,7 @@ class TestSuccess:
     def test_the_folder_may_have_any_name(self, batch: BatchTask, connected: Sandbox, name: str) -> None:
         batch.folder = batch.folder / name
 
-        batch.run(cases(3), output=f"file://{batch.folder}")
+        batch.run(cases(3), output_path=f"file://{batch.folder}")
 
         assert batch.outcomes == ["succeeded"] * 3
         assert max(connected.counts.runs_per_case.values()) == 1
@@ -111,8 +110,8 @@ class TestBeforeTheFirstCall:
         [
             ([{"email": 3}], {}, "row 1"),
             ([], {}, "no rows"),
-            ([{"first_name": "Ada"}], {"output": "relative/folder"}, "output"),
-            ([{"first_name": "Ada"}], {"output": "/dev/null/folder"}, "output"),
+            ([{"first_name": "Ada"}], {"output_path": "relative/folder"}, "output"),
+            ([{"first_name": "Ada"}], {"output_path": "/dev/null/folder"}, "output"),
             ([{"first_name": "Ada"}], {"workflow_definition_id": " "}, "workflow_definition_id"),
             ("/does/not/exist.csv", {}, "items"),
         ],
@@ -129,7 +128,7 @@ class TestBeforeTheFirstCall:
         ("argument", "value"),
         [
             ("on_bad_row", "ignore"),
-            ("on_failure", 5),
+            ("max_failed_share", 5),
             ("on_unknown_outcome", "retry"),
             ("output_format", "csv"),
             ("max_concurrency", 0),
@@ -148,11 +147,16 @@ class TestBeforeTheFirstCall:
 
 
 class TestFailure:
-    @pytest.mark.parametrize("on_failure", ["succeed", 0.5])
-    def test_is_borne_as_far_as_asked(self, batch: BatchTask, sandbox: Sandbox, on_failure: Any) -> None:
+    @pytest.mark.parametrize("max_failed_share", [1.0, 0.5])
+    def test_is_borne_as_far_as_asked(
+        self, batch: BatchTask, sandbox: Sandbox, max_failed_share: float
+    ) -> None:
         sandbox.fault("cut_after", path="/workflows/run", times=1)
 
-        assert batch.run(cases(3), on_failure=on_failure)["outcomes"] == {"succeeded": 2, "unknown": 1}
+        assert batch.run(cases(3), max_failed_share=max_failed_share)["outcomes"] == {
+            "succeeded": 2,
+            "unknown": 1,
+        }
 
     def test_is_raised_once_the_output_is_written(
         self, batch: BatchTask, tried: Callable[..., BatchFailed]
@@ -166,7 +170,7 @@ class TestFailure:
     def test_of_the_first_row_is_raised_as_it_is(
         self, batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(submission_module, "FIRST_MAX_OUTAGE_SECONDS", 0.0)
+        monkeypatch.setattr(submit_module, "FIRST_MAX_OUTAGE_SECONDS", 0.0)
         sandbox.stop()
 
         with pytest.raises(errors.ServiceUnreachable):

@@ -13,8 +13,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.lineage.assets import definition
 from airflow_provider_workflows.sandbox import Sandbox
-
-from .conftest import BatchTask, cases
+from tests.unit.batch.conftest import BatchTask, cases
 
 
 def asset_events(batch: BatchTask) -> dict[str, list[tuple[Any, Any]]]:

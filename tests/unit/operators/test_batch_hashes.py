@@ -9,8 +9,7 @@ import pytest
 from airflow_provider_workflows.api.redaction import personal_number_hash
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.sandbox import Sandbox
-
-from .conftest import BatchTask
+from tests.unit.batch.conftest import BatchTask
 
 SECRET = "a secret of more than thirty-two characters"
 NUMBER = "02211012345"
@@ -48,7 +47,7 @@ def test_each_row_has_the_hash_of_its_number_or_of_its_result(
 def test_a_row_whose_run_fails_has_its_hash(batch: BatchTask, sandbox: Sandbox) -> None:
     sandbox.define(batch.definition_id, seconds=0.0, status="FAILED")
 
-    batch.run([{"personal_number": NUMBER}], hash_personal_numbers=True, on_failure="succeed")
+    batch.run([{"personal_number": NUMBER}], hash_personal_numbers=True, max_failed_share=1.0)
 
     assert batch.outcomes == ["failed"]
     assert batch.output[0]["personal_number_hash"] == personal_number_hash(NUMBER, SECRET)

@@ -17,8 +17,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.sandbox import Sandbox
-
-from .conftest import BatchTask, event_of
+from tests.unit.batch.conftest import BatchTask, event_of
 
 ROW: dict[str, Any] = {
     "first_name": "Qzxanna",

@@ -12,9 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.conftest import TaskStateStore
-
-from .conftest import (
+from tests.unit.batch.conftest import (
     CASE_CALL,
     RESULT_CALL,
     RUN_CALL,
@@ -23,6 +21,7 @@ from .conftest import (
     Service,
     cases,
 )
+from tests.unit.conftest import TaskStateStore
 
 RETRY_FAILED, RESUBMIT = {"resubmit_failed": True}, {"on_unknown_outcome": "resubmit"}
 ANEW = {RUN_CALL: 3, STATUS_CALL: 3, RESULT_CALL: 3}

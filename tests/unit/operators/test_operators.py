@@ -21,8 +21,7 @@ from airflow_provider_workflows.operators.result import RESULT_MAX_XCOM_BYTES, G
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.results import as_json, read_result
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
-
-from .conftest import TaskInstance, TaskStateStore
+from tests.unit.conftest import TaskInstance, TaskStateStore
 
 PERSON = {
     "first_name": "Jo",
@@ -35,6 +34,10 @@ PERSON = {
     "company_address": "Long Street 1",
     "documents": [{"resource_id": "r-1", "resource_name": "passport of jo"}],
 }
+
+
+#: The same person as the operator's arguments: ``email`` is Airflow's own.
+ARGUMENTS = {"email_address" if name == "email" else name: value for name, value in PERSON.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +67,7 @@ class TestCreateCase:
     @pytest.mark.parametrize(
         "arguments",
         [
-            PERSON,
+            ARGUMENTS,
             {"case": PERSON},
             {"case": {"firstName": "Jo", "companyNumber": "12345678"}, "last_name": "Brunhilde-Kowalska"},
             {},
@@ -79,7 +82,7 @@ class TestCreateCase:
         assert sandbox.counts.requests == {"POST /auth/authorize": 1, "POST /cases": 1}
 
     def test_sends_what_was_given(self, sandbox: Sandbox) -> None:
-        case_id = run(CreateCaseOperator(task_id="case", **PERSON))
+        case_id = run(CreateCaseOperator(task_id="case", **ARGUMENTS))
 
         with sandbox.client() as client:
             party = client.read_case(case_id).party_details
@@ -132,7 +135,10 @@ class TestCreateCase:
             ({"first_name": 7}, "first_name must be text, not int"),
             ({"case": {"nickname": "Brunhilde"}}, "case.nickname is not a field of the API"),
             ({"case": "Brunhilde"}, "case must be a dict"),
-            ({"case": {"email": "a@b.c"}, "email": "d@e.f"}, "given both on its own and in case: email"),
+            (
+                {"case": {"email": "a@b.c"}, "email_address": "d@e.f"},
+                "given both on its own and in case: email",
+            ),
             ({"case_id": "00211012345"}, "case_id has 11 characters"),
         ],
     )
@@ -147,7 +153,7 @@ class TestCreateCase:
         assert "00211012345" not in str(raised.value)
 
     def test_never_makes_the_person_the_one_whom_airflow_alerts(self) -> None:
-        operator = CreateCaseOperator(task_id="case", email="jo@example.org")
+        operator = CreateCaseOperator(task_id="case", email_address="jo@example.org")
 
         operator.render_template_fields({})  # type: ignore[arg-type]
 
@@ -172,7 +178,7 @@ class TestCreateCase:
 
 
 class TestMasking:
-    @pytest.mark.parametrize("arguments", [PERSON, {"case": PERSON}], ids=["one by one", "as one dict"])
+    @pytest.mark.parametrize("arguments", [ARGUMENTS, {"case": PERSON}], ids=["one by one", "as one dict"])
     def test_rendered_templates_show_no_personal_value(self, arguments: dict[str, Any]) -> None:
         operator = CreateCaseOperator(task_id="case", **arguments)
 
@@ -200,7 +206,7 @@ class TestMasking:
     def test_values_are_handed_to_airflow_s_masker(self, monkeypatch: pytest.MonkeyPatch) -> None:
         masked: list[str] = []
         monkeypatch.setattr("airflow_provider_workflows.operators.redacted.mask_secret", masked.extend)
-        operator = CreateCaseOperator(task_id="case", **(PERSON | {"first_name": "{{ params.name }}"}))
+        operator = CreateCaseOperator(task_id="case", **(ARGUMENTS | {"first_name": "{{ params.name }}"}))
 
         operator.render_template_fields({"params": {"name": "Adelheid"}})  # type: ignore[typeddict-item]
 
@@ -387,7 +393,7 @@ class TestResultByReference:
     ) -> None:
         workflow_id = completed(sandbox, decision="PASS", text="żółw")
 
-        handle = fetch(workflow_id, output=str(tmp_path / "results" / "one.json"))
+        handle = fetch(workflow_id, output_path=str(tmp_path / "results" / "one.json"))
 
         content = (tmp_path / "results" / "one.json").read_bytes()
         case_id = json.loads(content)["caseId"]
@@ -404,30 +410,32 @@ class TestResultByReference:
 
     def test_is_what_the_task_returns_without_an_output(self, sandbox: Sandbox, tmp_path: Path) -> None:
         workflow_id = completed(sandbox, deep={"list": [1, None]})
-        assert read_result(fetch(workflow_id, output=str(tmp_path))) == fetch(workflow_id)
+        assert read_result(fetch(workflow_id, output_path=str(tmp_path))) == fetch(workflow_id)
 
     def test_goes_into_a_file_of_its_own_in_a_folder(self, sandbox: Sandbox, tmp_path: Path) -> None:
         workflow_ids = [completed(sandbox) for _ in range(2)]
         for workflow_id in workflow_ids:
-            fetch(workflow_id, output=str(tmp_path))
+            fetch(workflow_id, output_path=str(tmp_path))
         assert {path.name for path in tmp_path.iterdir()} == {f"{each}.json" for each in workflow_ids}
 
     def test_takes_the_place_of_what_an_earlier_try_wrote(self, sandbox: Sandbox, tmp_path: Path) -> None:
         workflow_id = completed(sandbox)
-        first = fetch(workflow_id, output=str(tmp_path))
-        assert fetch(workflow_id, output=str(tmp_path)) == first
+        first = fetch(workflow_id, output_path=str(tmp_path))
+        assert fetch(workflow_id, output_path=str(tmp_path)) == first
         assert len(list(tmp_path.iterdir())) == 1
 
     @pytest.mark.parametrize(
-        ("output", "problem"),
+        ("output_path", "problem"),
         [(None, "output"), ("", "empty"), ("results", "output"), ("{{ x }}", "empty")],
     )
     def test_an_output_that_is_no_place_is_refused_before_anything_is_sent(
-        self, sandbox: Sandbox, output: str | None, problem: str
+        self, sandbox: Sandbox, output_path: str | None, problem: str
     ) -> None:
         workflow_id = completed(sandbox)
-        operator = GetWorkflowResultOperator(task_id="result", workflow_id=workflow_id, output="/tmp/given")
-        operator.result_output = output
+        operator = GetWorkflowResultOperator(
+            task_id="result", workflow_id=workflow_id, output_path="/tmp/given"
+        )
+        operator.output_path = output_path
         sandbox.counts.reset()
         with pytest.raises(errors.InvalidInput, match=problem):
             run(operator)
@@ -435,7 +443,7 @@ class TestResultByReference:
 
     def test_a_large_one_without_an_output_is_refused_with_what_to_do(self, sandbox: Sandbox) -> None:
         workflow_id = completed(sandbox, text="x" * RESULT_MAX_XCOM_BYTES)
-        with pytest.raises(errors.InvalidInput, match=r"an XCom takes 49,152 .*output="):
+        with pytest.raises(errors.InvalidInput, match=r"an XCom takes 49,152 .*output_path="):
             fetch(workflow_id)
 
     def test_one_of_exactly_the_limit_is_returned(self, sandbox: Sandbox) -> None:
@@ -459,7 +467,7 @@ class TestResultByReference:
         self, sandbox: Sandbox, tmp_path: Path, change: Callable[[bytes], bytes]
     ) -> None:
         file = tmp_path / "one.json"
-        handle = fetch(completed(sandbox), output=str(file))
+        handle = fetch(completed(sandbox), output_path=str(file))
         file.write_bytes(change(file.read_bytes()))
         with pytest.raises(errors.InvalidInput, match="it was changed"):
             read_result(handle)

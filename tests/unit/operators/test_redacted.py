@@ -20,8 +20,7 @@ from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
 from airflow_provider_workflows.operators.redacted import unwrap
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
-
-from .conftest import TaskInstance, TaskStateStore
+from tests.unit.conftest import TaskInstance, TaskStateStore
 
 SECRET = "qzx-secret-of-more-than-32-characters"
 NUMBER = "44051401359"
@@ -54,7 +53,11 @@ def parameters(given: Any, **arguments: Any) -> CreateParametersOperator:
 
 def batch(items: Any, **arguments: Any) -> RunWorkflowBatchOperator:
     return RunWorkflowBatchOperator(
-        task_id="batch", workflow_definition_id=DEFINITION, items=items, output="/tmp/output", **arguments
+        task_id="batch",
+        workflow_definition_id=DEFINITION,
+        items=items,
+        output_path="/tmp/output",
+        **arguments,
     )
 
 
@@ -202,7 +205,7 @@ def test_the_state_of_a_batch_has_hashes_and_neither_numbers_nor_the_secret(
         task_id="batch",
         workflow_definition_id=sandbox.define(seconds=0.0, status="FAILED"),
         items=[ROW],
-        output=str(tmp_path),
+        output_path=str(tmp_path),
         deferrable=False,
         poll_interval=0.02,
         max_poll_interval=0.02,

@@ -60,7 +60,7 @@ class TestSelect:
         }
 
     def test_is_all_that_is_written(self, workflow_id: str, tmp_path: Path) -> None:
-        handle = fetch(workflow_id, select=["decision"], output=str(tmp_path))
+        handle = fetch(workflow_id, select=["decision"], output_path=str(tmp_path))
 
         assert json.loads(Path(handle["uri"]).read_bytes()) == {"decision": "PASS"}
         assert handle["case_id"]
@@ -69,7 +69,7 @@ class TestSelect:
         assert fetch(workflow_id, select=["decision"], result_max_xcom_bytes=30) == {"decision": "PASS"}
 
     def test_may_be_of_what_is_read(self, workflow_id: str, tmp_path: Path) -> None:
-        handle = fetch(workflow_id, output=str(tmp_path))
+        handle = fetch(workflow_id, output_path=str(tmp_path))
 
         assert read_result(handle, select=["checks[0].status"]) == {"checks[0].status": "OK"}
 
@@ -117,7 +117,7 @@ class TestHashKeys:
         assert found == {"decision": "PASS", "personal_number_hash": personal_number_hash(NUMBER, SECRET)}
 
     def test_is_in_the_handle_and_not_in_the_file(self, workflow_id: str, tmp_path: Path) -> None:
-        handle = fetch(workflow_id, hash_personal_numbers=True, output=str(tmp_path))
+        handle = fetch(workflow_id, hash_personal_numbers=True, output_path=str(tmp_path))
 
         assert handle["personal_number_hash"] == personal_number_hash(NUMBER, SECRET)
         assert "personal_number_hash" not in read_result(handle)
@@ -182,7 +182,7 @@ class TestPersonalFields:
             workflows_conn_id="missing",
             workflow_definition_id=DEFINITION,
             items=[],
-            output="/tmp/x",
+            output_path="/tmp/x",
             parameters={"limit": 5, "a": {"b": "c"}},
         )
 
@@ -211,7 +211,7 @@ def batch_operator(
         task_id="batch",
         workflow_definition_id=sandbox.define(seconds=0.0),
         items=items,
-        output=str(folder),
+        output_path=str(folder),
         deferrable=False,
         poll_interval=0.02,
         max_poll_interval=0.02,

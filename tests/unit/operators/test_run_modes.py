@@ -31,9 +31,8 @@ from airflow_provider_workflows.triggers.workflow_status import (
     WorkflowStatusTrigger,
     earliest_event,
 )
-
-from .conftest import TaskInstance, TaskStateStore
-from .test_sensor import event_of, rescheduled
+from tests.unit.conftest import TaskInstance, TaskStateStore
+from tests.unit.sensors.test_workflow_status import event_of, rescheduled
 
 STATUS_CALL = "GET /workflows/{workflowId}"
 RUN_CALL = "POST /workflows/run"

@@ -75,7 +75,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def webhooks_app() -> AsyncIterator[Receiver]:
+async def receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     application = web.Application()
     application.router.add_post("/hook", receiver.take)
@@ -83,7 +83,7 @@ async def webhooks_app() -> AsyncIterator[Receiver]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    yield webhooks_app
+    yield receiver
     await runner.cleanup()
 
 

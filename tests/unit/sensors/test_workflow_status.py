@@ -24,8 +24,7 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
-
-from .conftest import TaskInstance, TaskStateStore
+from tests.unit.conftest import TaskInstance, TaskStateStore
 
 STATUS_CALL = "GET /workflows/{workflowId}"
 

@@ -293,7 +293,7 @@ async def test_deliveries_in_any_order_are_an_event_each(api: Api, database: Dat
 async def test_few_workflows_that_have_ended_are_remembered(
     api: Api, database: Database, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handler, "REMEMBERED", 3)
+    monkeypatch.setattr(handler, "MAX_CACHED_COMPLETIONS", 3)
     for _ in range(6):
         await api.tell(api.run())
     assert len(api.handler._ended) == 3

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_workflows.batch import inbox
 from airflow_provider_workflows.batch.inbox import INBOX_KEY, new_completions
-from airflow_provider_workflows.triggers import inbox
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.webhooks.payload import Completion
 from airflow_provider_workflows.webhooks.writer import CompletionWriter

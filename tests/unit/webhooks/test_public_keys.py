@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, sign
-from airflow_provider_workflows.webhooks import endpoints, keys
+from airflow_provider_workflows.webhooks import public_keys, registry
 from airflow_provider_workflows.webhooks.public_keys import (
     FAILED_FETCH_PAUSE_SECONDS,
     KEY_CACHE_SECONDS,
@@ -306,8 +306,8 @@ async def test_a_hundred_deliveries_cost_one_key_request(api: Api) -> None:
 async def test_keys_outlast_a_change_of_the_connection(
     api: Api, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "CONNECTION_CACHE_SECONDS", 0.0)
-    monkeypatch.setattr(endpoints, "NOT_FOUND_CACHE_SECONDS", 0.0)
+    monkeypatch.setattr(registry, "CONNECTION_CACHE_SECONDS", 0.0)
+    monkeypatch.setattr(registry, "NOT_FOUND_CACHE_SECONDS", 0.0)
     for extra in (
         {"webhooks": True},
         {"webhooks": True, "max_attempts": 2},
@@ -359,7 +359,7 @@ async def test_a_rotated_key_is_taken_and_one_withdrawn_refused(
 async def test_where_the_key_cannot_be_had_the_delivery_is_not_taken_and_the_next_is(
     api: Api, monkeypatch: pytest.MonkeyPatch, fault: dict[str, object], status: int
 ) -> None:
-    monkeypatch.setattr(keys, "FAILED_FETCH_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(public_keys, "FAILED_FETCH_PAUSE_SECONDS", 0.0)
     api.sandbox.fault(**fault, path=KEY_PATH, times=1)
     assert (await api.post(b"{}")).status_code == status
     assert (await api.post(b"{}")).status_code == 204

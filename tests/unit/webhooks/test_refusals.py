@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from airflow_provider_workflows.api.webhook_signature import key_id, sign
-from airflow_provider_workflows.webhooks import endpoints
+from airflow_provider_workflows.webhooks import registry
 from airflow_provider_workflows.webhooks.app import MAX_BODY_BYTES
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database
 
@@ -75,7 +75,7 @@ async def test_other_methods_tell_nothing_of_connections(api: Api, method: str) 
 
 
 async def test_connections_that_are_invented_are_forgotten(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "REMEMBERED", 5)
+    monkeypatch.setattr(registry, "MAX_CACHED_CONNECTIONS", 5)
     await api.post(BODY, None)
     for number in range(20):
         await api.post(BODY, None, conn_id=f"invented_{number}")
@@ -86,8 +86,8 @@ async def test_connections_that_are_invented_are_forgotten(api: Api, monkeypatch
 async def test_a_connection_that_is_turned_off_or_on_is_noticed(
     api: Api, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "CONNECTION_CACHE_SECONDS", 0.0)
-    monkeypatch.setattr(endpoints, "NOT_FOUND_CACHE_SECONDS", 0.0)
+    monkeypatch.setattr(registry, "CONNECTION_CACHE_SECONDS", 0.0)
+    monkeypatch.setattr(registry, "NOT_FOUND_CACHE_SECONDS", 0.0)
     responses = []
     for webhooks in (True, False, True):
         connect(webhooks=webhooks)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.webhooks import app, endpoints, handler, keys
+from airflow_provider_workflows.webhooks import app, handler, public_keys, registry
 from tests.unit.webhooks.conftest import CONN_ID, KEY_PATH, STATUS_PATH, Api, Database, until
 
 
@@ -30,14 +30,14 @@ class Commits:
     """Lets commits fail, or wait, on demand."""
 
     def __init__(self) -> None:
-        self.failure_policy = False
+        self.failing = False
         self.seconds = 0.0
         self.begun = self.number = 0
 
     def __call__(self, session: Session) -> None:
         self.begun += 1
         time.sleep(self.seconds)
-        if self.failure_policy:
+        if self.failing:
             raise OperationalError("COMMIT", None, Exception("database is locked"))
         self.number += 1
 
@@ -133,7 +133,7 @@ async def test_a_service_that_is_slow_is_not_waited_for(
 ) -> None:
     workflow_id = api.run()
     monkeypatch.setattr(handler, "CALL_TIMEOUT_SECONDS", 0.2)
-    monkeypatch.setattr(keys, "FAILED_FETCH_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(public_keys, "FAILED_FETCH_PAUSE_SECONDS", 0.0)
     api.sandbox.fault("latency", seconds=3.0, path=path)
     started = time.monotonic()
     assert await api.tell(workflow_id) == 503
@@ -157,7 +157,7 @@ async def test_a_connection_that_takes_webhooks_is_not_kept_out_by_ids_that_are_
 ) -> None:
     assert (await api.post(b"{}")).status_code == 204
     api._registry._known[CONN_ID].until = 0.0
-    monkeypatch.setattr(endpoints, "MAX_QUEUED_LOOKUPS", 0)
+    monkeypatch.setattr(registry, "MAX_QUEUED_LOOKUPS", 0)
     assert (await api.post(b"{}", conn_id="invented")).status_code == 503
     assert (await api.post(b"{}")).status_code == 204
 
@@ -293,7 +293,7 @@ async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_t
 ) -> None:
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
     database.connection(CONN_ID, api.sandbox.connection, webhooks=True)
-    monkeypatch.setattr(endpoints, "NOT_FOUND_CACHE_SECONDS", 0.1)
+    monkeypatch.setattr(registry, "NOT_FOUND_CACHE_SECONDS", 0.1)
 
     def fail(_: Any) -> None:
         raise OperationalError("SELECT", None, Exception("database is away"))
@@ -308,4 +308,4 @@ async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_t
 
 
 def test_a_connection_is_looked_up_again_within_the_services_tries() -> None:
-    assert endpoints.NOT_FOUND_CACHE_SECONDS <= 10
+    assert registry.NOT_FOUND_CACHE_SECONDS <= 10

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_workflows.batch.input.items import read_items
 
-from .test_items_bad_rows import SECRET, bad_rows, refusal
+from .test_rows import SECRET, bad_rows, refusal
 
 HEADER = b"first_name,email\n"
 ROW = f"{SECRET},{SECRET}\n".encode()

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import read_items
 
-from .test_items_bad_rows import GOOD, SECRET, bad_rows, refusal
+from .test_rows import GOOD, SECRET, bad_rows, refusal
 
 
 class TestParquet:
