@@ -104,7 +104,7 @@ class Settings:
         if not self.hash_secret:
             raise InvalidInput(
                 "hash_personal_numbers needs a secret to key the hashes with: give the connection the extra "
-                f"'hash_secret' of at least {SHORTEST_HASH_SECRET} characters, the same wherever hashes are to agree"
+                f"'hash_secret' of at least {SHORTEST_HASH_SECRET} characters, the same wherever hashes must agree"
             )
         return self.hash_secret
 

@@ -79,7 +79,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
     :param max_poll_interval: seconds between two polls a run at most
     :param max_outage: seconds for which the service may be out of reach, while submitting, waiting, or fetching
     :param hash_personal_numbers: give each row of the output ``personal_number_hash``, the keyed hash of its
-        personal number or of the one in its result, for joins without the number; the key is the connection's ``hash_secret``
+        personal number or of the one in its result, for joins without the number; the key is the
+        connection's ``hash_secret``
     :param partition_key: the partition that the asset events are of, such as ``"{{ ds }}"`` (templated); without it
         they are of none. Airflow starts DAGs on either the one kind or the other
     :param workflows_conn_id: id of the connection

@@ -35,13 +35,13 @@ RESULT_MAX_XCOM_BYTES = 48 * 1024
 class GetWorkflowResultOperator(WorkflowsOperator):
     """Fetch the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
-    The result holds the case's personal data. Without ``output_path`` all of it travels as an XCom: see the README on
-    who can read it. With ``output_path`` it is written there, and the XCom is a handle, without any of it, which
+    The result holds the case's personal data. Without ``output_path`` all of it travels as an XCom: see the README
+    on who can read it. With ``output_path`` it is written there, and the XCom is a handle, without any of it, which
     ``read_result`` reads the file by.
 
     :param workflow_id: id of the workflow (templated)
-    :param output_path: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or of a
-        folder for a file named by the workflow's id. Its readers must reach it
+    :param output_path: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or
+        of a folder for a file named by the workflow's id. Its readers must reach it
     :param workflow_definition_id: id of the workflow's definition, for the asset event and the lineage
         (templated), since the API does not tell it; by default that of the ``RunWorkflowOperator`` whose ``output``
         is the ``workflow_id``
