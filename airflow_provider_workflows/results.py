@@ -1,4 +1,4 @@
-"""Results by reference: a result as a file, and a small handle that travels in its place."""
+"""Results by reference: a result as a file, a small handle in its place, and a selection of its fields."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import jmespath  # type: ignore[import-untyped]
+from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
 from typing_extensions import NotRequired, TypedDict
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.selection import require_selection, selected
+from airflow_provider_workflows.arguments import refuse
 from airflow_provider_workflows.storage import shown, storage_path, write_whole
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ResultHandle(TypedDict):
-    """Where a workflow's result is, and what tells that it is that one, but nothing out of it. Fit for an XCom.
+    """Where a workflow's result is, and what identifies it, but nothing out of it. Fit for an XCom.
 
     ``uri`` of the file as ``output_path`` spells it, ``workflow_id``, ``case_id`` where the result names it, the
     workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal. With
@@ -34,7 +36,7 @@ class ResultHandle(TypedDict):
     personal_number_hash: NotRequired[str | None]
 
 
-_TYPES: Mapping[str, type] = {"uri": str, "size": int, "sha256": str}
+_HANDLE_TYPES: Mapping[str, type] = {"uri": str, "size": int, "sha256": str}
 
 
 def as_json(result: Mapping[str, Any]) -> bytes:
@@ -43,11 +45,11 @@ def as_json(result: Mapping[str, Any]) -> bytes:
 
 
 def result_path(output_path: object, workflow_id: str) -> ObjectStoragePath:
-    """Return the file for a result: ``output_path`` itself when it ends in ``.json``, else a file in that folder.
+    """Return the file for a result: ``output_path`` itself if it ends in ``.json``, else a file in that folder.
 
     :param output_path: URI, absolute path or ``ObjectStoragePath``
-    :param workflow_id: which names the file in a folder
-    :raises InvalidInput: when it is no such place
+    :param workflow_id: id of the workflow, which names the file in a folder
+    :raises InvalidInput: if ``output_path`` is not such a place
     """
     path = storage_path("output_path", output_path)
     return path if path.suffix == ".json" else path / f"{workflow_id}.json"
@@ -61,9 +63,14 @@ def write_result(
     case_id: str | None,
     status: str,
 ) -> ResultHandle:
-    """Write a result as JSON, whole or not at all, and return its handle. What was there is replaced.
+    """Write a result as JSON, whole or not at all, and return its handle; a file that is there is replaced.
 
-    :raises OSError: when it could not be written
+    :param path: what ``result_path`` returned
+    :param result: the result
+    :param workflow_id: id of its workflow
+    :param case_id: id of the workflow's case, where the result names it
+    :param status: the workflow's status
+    :raises OSError: if the file cannot be written
     """
     content = as_json(result)
     write_whole(path, content)
@@ -78,15 +85,15 @@ def write_result(
 
 
 def read_result(handle: Mapping[str, Any], *, select: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the result that a handle stands for, when the file is still the one that was written.
+    """Return the result that a handle stands for, if the file is still the one that was written.
 
     :param handle: what ``GetWorkflowResultOperator`` returned with ``output_path``
-    :param select: JMESPath expressions: only what they find, by expression
-    :raises InvalidInput: when it is no handle, or the file has another size or digest
-    :raises FileNotFoundError: when the file is gone
+    :param select: JMESPath expressions: only what they find is returned, by expression
+    :raises InvalidInput: if it is not a handle, or the file has another size or digest
+    :raises FileNotFoundError: if the file is gone
     """
     if not isinstance(handle, Mapping) or not all(
-        isinstance(handle.get(name), kind) for name, kind in _TYPES.items()
+        isinstance(handle.get(name), kind) for name, kind in _HANDLE_TYPES.items()
     ):
         raise InvalidInput(
             "read_result takes the handle that GetWorkflowResultOperator returns when it is given an output_path"
@@ -94,7 +101,7 @@ def read_result(handle: Mapping[str, Any], *, select: Sequence[str] | None = Non
     path = storage_path("uri", handle["uri"])
     size: int = handle["size"]
     with path.open("rb") as file:  # type: ignore[no-untyped-call]
-        # One byte more shows that there is more, and a file of any length is no burden.
+        # One byte more shows that the file is longer, and a file of any length costs no more memory.
         content: bytes = file.read(size + 1)
     if len(content) != size:
         found = f"more than {size:,}" if len(content) > size else f"{len(content):,}"
@@ -102,4 +109,47 @@ def read_result(handle: Mapping[str, Any], *, select: Sequence[str] | None = Non
     if hashlib.sha256(content).hexdigest() != handle["sha256"]:
         raise InvalidInput(f"{shown(path)} does not have the digest that the handle says: it was changed")
     result: dict[str, Any] = json.loads(content)
-    return result if select is None else selected(result, require_selection(select))
+    return result if select is None else select_fields(result, require_selection(select))
+
+
+def require_selection(select: object) -> Sequence[str]:
+    """Check expressions that select fields of a result.
+
+    :param select: a list of expressions in JMESPath, the query language for JSON
+        (https://jmespath.org/specification.html), such as ``["decision", "checks[0].status"]``
+    :raises InvalidInput: naming the expression that JMESPath does not know
+    """
+    if isinstance(select, str) or not isinstance(select, Sequence):
+        refuse("select", "a list of expressions such as ['decision', 'checks[0].status']", select)
+    if not select:
+        raise InvalidInput("select must be a list of expressions such as ['decision'], and it is empty")
+    for expression in select:
+        if not isinstance(expression, str):
+            raise InvalidInput(f"select has an expression that is not text but {type(expression).__name__}")
+        try:
+            jmespath.compile(expression)
+        except JMESPathError as error:
+            raise InvalidInput(
+                f"select has {expression!r}, which is not a JMESPath expression: {str(error).splitlines()[0]}"
+            ) from None
+        except RecursionError:
+            raise InvalidInput("select has an expression that is nested too deeply") from None
+    return select
+
+
+def select_fields(result: Mapping[str, Any], select: Sequence[str]) -> dict[str, Any]:
+    """Return what each expression finds in a result, by the expression; None where it finds nothing.
+
+    :param result: the result
+    :param select: what ``require_selection`` returned
+    :raises InvalidInput: naming an expression that does not fit what is there, such as a sum of texts
+    """
+    found = {}
+    for expression in select:
+        try:
+            found[expression] = jmespath.search(expression, result)
+        except (JMESPathError, TypeError, ValueError):  # noqa: PERF203  (a few)
+            # The library's message repeats the value that it found there, which may be personal. Some of its
+            # functions raise Python's own errors.
+            raise InvalidInput(f"select has {expression!r}, which does not fit the result") from None
+    return found

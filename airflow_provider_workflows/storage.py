@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, TypeVar, cast
 from urllib.parse import urlsplit
 
 from airflow.sdk import ObjectStoragePath
@@ -19,7 +19,11 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.arguments import is_resolved_later, refuse
 
+PathArgument = TypeVar("PathArgument")
+
+_PATH = "a URI, an absolute path or an ObjectStoragePath"
 _LOCAL = frozenset({"", "file", "local"})
 #: Where one put makes the whole object or nothing, and folders need not be made. (Making one could make a bucket.)
 _OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl"})
@@ -38,9 +42,7 @@ def storage_path(argument: str, value: object) -> ObjectStoragePath:
     :raises InvalidInput: when it is no such place, or nothing here can reach it
     """
     if not isinstance(value, (str, ObjectStoragePath)):
-        raise InvalidInput(
-            f"{argument} must be a URI, an absolute path or an ObjectStoragePath, not {type(value).__name__}"
-        )
+        refuse(argument, _PATH, value)
     text = str(value).strip()
     if problem := _problem(text):
         raise InvalidInput(f"{argument} {problem}")
@@ -56,6 +58,18 @@ def storage_path(argument: str, value: object) -> ObjectStoragePath:
             "such as apache-airflow-providers-amazon[s3fs] for s3://"
         ) from None
     return path
+
+
+def templated_path(argument: str, value: PathArgument) -> PathArgument:
+    """Return a templated path; whether it can be reached is checked when the task runs.
+
+    :param argument: the argument's name, for the error
+    :param value: what was given when the DAG was parsed
+    :raises InvalidInput: if it is neither a path nor resolved later
+    """
+    if not isinstance(value, (str, ObjectStoragePath)) and not is_resolved_later(value):
+        refuse(argument, _PATH, value)
+    return value
 
 
 def _problem(text: str) -> str | None:

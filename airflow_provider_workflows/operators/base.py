@@ -7,11 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jinja2
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, conf
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.api.redaction import ALL_FIELDS, PersonalFields
+from airflow_provider_workflows.arguments import templated_text, true_or_false
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
 
 #: An argument that may come from another task: ``case_id=create_case.output``.
 Text: TypeAlias = "str | XComArg"
+
+
+def is_deferrable(deferrable: object) -> bool:
+    """Return whether a task that waits for one run does so in the triggerer.
+
+    :param deferrable: the operator's argument; None for what ``[operators] default_deferrable`` says
+    :raises InvalidInput: if it is neither a bool nor None
+    """
+    if deferrable is None:
+        default: bool = conf.getboolean("operators", "default_deferrable", fallback=False)
+        return default
+    return true_or_false("deferrable", deferrable)
+
 
 _SINGLE_EXPRESSION = re.compile(r"\s*\{\{[-+]?((?:(?!\{\{|\}\}).)*?)[-+]?\}\}\s*", re.DOTALL)
 
@@ -43,7 +57,7 @@ class WorkflowsOperator(BaseOperator):
         # A mapped task hands on None where the DAG has set nothing.
         kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
         super().__init__(**kwargs)
-        self.workflows_conn_id = workflows_conn_id
+        self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
         #: What the task has read and brought about, as far as it has come.
         self.lineage: TaskLineage | None = None
 

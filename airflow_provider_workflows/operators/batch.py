@@ -18,10 +18,20 @@ from airflow_provider_workflows.api.polling import (
     POLL_INTERVAL_SECONDS,
     PollSchedule,
 )
+from airflow_provider_workflows.arguments import (
+    choice,
+    number_above_zero,
+    seconds,
+    templated_dict,
+    templated_text,
+    true_or_false,
+    whole_number,
+)
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy, summarize
 from airflow_provider_workflows.batch.inbox import INBOX_KEY, add_completions
-from airflow_provider_workflows.batch.input.items import source_of
+from airflow_provider_workflows.batch.input.columns import fields_of
+from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
 from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.hooks.workflows import shared_tokens
@@ -30,13 +40,14 @@ from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
 from airflow_provider_workflows.operators.redacted import Redacted, redact_parameters, unwrap
-from airflow_provider_workflows.storage import shown, storage_path
+from airflow_provider_workflows.storage import shown, storage_path, templated_path
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
 from airflow_provider_workflows.triggers.workflow_status import earliest_event
 from airflow_provider_workflows.webhooks.resume import can_resume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
 
@@ -116,41 +127,47 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         max_concurrency: int = 32,
         requests_per_second: float | None = None,
         deferrable: bool = True,
-        poll_interval: float = POLL_INTERVAL_SECONDS,
-        max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
-        max_outage: float = MAX_OUTAGE_SECONDS,
+        poll_interval: float | timedelta = POLL_INTERVAL_SECONDS,
+        max_poll_interval: float | timedelta = MAX_POLL_INTERVAL_SECONDS,
+        max_outage: float | timedelta = MAX_OUTAGE_SECONDS,
         hash_personal_numbers: bool = False,
         partition_key: Text | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _one_of("on_bad_row", on_bad_row, ("fail", "skip"))
-        _one_of("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
-        _one_of("output_format", output_format, OUTPUT_FORMATS)
-        self.failure_policy = FailurePolicy(
+        self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
+        require_items_or_template(items)
+        # Rows are not templates, and they are personal: nothing of a list is shown or stored with the DAG.
+        self.items: Any = Redacted(items) if isinstance(items, (list, tuple)) else items
+        self.output_path = templated_path("output_path", output_path)
+        self.parameters: Any = (
+            None if parameters is None else templated_dict("parameters", parameters, "JSON values")
+        )
+        fields_of(columns)
+        self.columns = columns
+        self.on_bad_row = choice("on_bad_row", on_bad_row, ("fail", "skip"))
+        self.max_failed_share = max_failed_share
+        self.resubmit_failed = true_or_false("resubmit_failed", resubmit_failed)
+        self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
+        self.output_format = choice("output_format", output_format, OUTPUT_FORMATS)
+        self.max_concurrency = whole_number("max_concurrency", max_concurrency, at_least=1, at_most=1000)
+        self.requests_per_second = (
+            None
+            if requests_per_second is None
+            else number_above_zero("requests_per_second", requests_per_second)
+        )
+        self.deferrable = true_or_false("deferrable", deferrable)
+        self.poll_interval = seconds("poll_interval", poll_interval)
+        self.max_poll_interval = seconds("max_poll_interval", max_poll_interval)
+        self.max_outage = seconds("max_outage", max_outage)
+        self.hash_personal_numbers = true_or_false("hash_personal_numbers", hash_personal_numbers)
+        self.partition_key = None if partition_key is None else templated_text("partition_key", partition_key)
+        self._failure_policy = FailurePolicy(
             max_failed_share,
             resubmit_failed=resubmit_failed,
             resubmit_unknown=on_unknown_outcome == "resubmit",
         )
-        if not isinstance(max_concurrency, int) or not 1 <= max_concurrency <= 1000:
-            raise InvalidInput("max_concurrency must be a whole number from 1 to 1,000")
-        if requests_per_second is not None and not 0 < requests_per_second < float("inf"):
-            raise InvalidInput("requests_per_second must be a number above 0")
-        self.workflow_definition_id = cast("str", workflow_definition_id)
-        # Rows are no templates, and personal: nothing of a list is shown or stored with the DAG.
-        self.items: Any = Redacted(items) if isinstance(items, (list, tuple)) else items
-        self.output_path = output_path
-        self.parameters: Any = parameters
-        self.columns = columns
-        self.on_bad_row = on_bad_row
-        self.output_format = output_format
-        self.max_concurrency = max_concurrency
-        self.requests_per_second = requests_per_second
-        self.deferrable = deferrable
-        self.schedule = PollSchedule(poll_interval, max_poll_interval)
-        self.max_outage = max_outage
-        self.hash_personal_numbers = hash_personal_numbers
-        self.partition_key = cast("str | None", partition_key)
+        self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         self._with_partition_key = partition_key is not None
         self._state_folder = ""
 
@@ -186,8 +203,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             self.log.info("Going on with the batch of an earlier try, whose state is in %s.", known["state"])
             batch = self._taken_up(known)
             batch.take_up(
-                failed_too=known["phase"] == FAILED and self.failure_policy.resubmit_failed,
-                resubmit=self.failure_policy.resubmit_unknown,
+                failed_too=known["phase"] == FAILED and self._failure_policy.resubmit_failed,
+                resubmit=self._failure_policy.resubmit_unknown,
             )
             known = record.write(known, phase=SUBMITTING)
         self._state_folder = known["state"]
@@ -214,8 +231,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
                 counts=batch.others,
                 deadline=deadline,
                 not_before=earliest_event(time.time()),
-                poll_interval=self.schedule.poll_interval,
-                max_poll_interval=self.schedule.max_poll_interval,
+                poll_interval=self.poll_interval,
+                max_poll_interval=self.max_poll_interval,
                 max_outage=self.max_outage,
                 webhooks=webhooks,
             ),
@@ -241,7 +258,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         """Return what to fail with: an error that is retried where a retry is to submit again."""
         return (
             AirflowException(str(error))
-            if self.failure_policy.resubmit_unknown
+            if self._failure_policy.resubmit_unknown
             else super().unknown_outcome(error)
         )
 
@@ -260,7 +277,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             self.workflows_conn_id,
             counts=batch.others,
             deadline=deadline,
-            schedule=self.schedule,
+            schedule=self._schedule,
             max_outage=self.max_outage,
             publish=self._publisher(context),
             log=self.log,
@@ -281,7 +298,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             seconds=time.time() - known["begun"],
         )
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
-        failure = self.failure_policy.evaluate(summary)
+        failure = self._failure_policy.evaluate(summary)
         if failure is None:
             record.write(known, phase=DONE, summary=summary)
             batch.remove_state()
@@ -355,8 +372,3 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             self.items = Redacted(self.items)
         if self.parameters is not None:
             self.parameters = redact_parameters(self.parameters, self.personal_fields, rendered=rendered)
-
-
-def _one_of(argument: str, value: object, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise InvalidInput(f"{argument} must be {' or '.join(map(repr, allowed))}, not {value!r}")

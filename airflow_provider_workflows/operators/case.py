@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import CaseDetails, validated
 from airflow_provider_workflows.api.redaction import CASE_FIELDS, leaves
+from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redacted import mask_in_logs, redact, unwrap
 
@@ -74,8 +75,8 @@ class CreateCaseOperator(WorkflowsOperator):
         self.company_number = company_number
         self.company_address = company_address
         self.documents = documents
-        self.case = case
-        self.case_id = cast("str | None", case_id)
+        self.case = None if case is None else templated_dict("case", case, "the case's fields")
+        self.case_id = None if case_id is None else templated_text("case_id", case_id)
 
     def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
         """Return the id of the case."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redacted import redact_parameters, unwrap
 
@@ -34,8 +35,8 @@ class CreateParametersOperator(WorkflowsOperator):
         self, *, workflow_definition_id: Text, parameters: Mapping[str, Any] | Text, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.workflow_definition_id = cast("str", workflow_definition_id)
-        self.parameters: Any = parameters
+        self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
+        self.parameters: Any = templated_dict("parameters", parameters, "JSON values")
 
     def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
         """Return the id of the parameters."""

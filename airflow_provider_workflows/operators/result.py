@@ -12,13 +12,24 @@ from airflow_provider_workflows.api.redaction import (
     personal_number_in,
     personal_values,
 )
+from airflow_provider_workflows.arguments import (
+    is_resolved_later,
+    templated_text,
+    true_or_false,
+    whole_number,
+)
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redacted import mask_in_logs
-from airflow_provider_workflows.results import as_json, result_path, write_result
-from airflow_provider_workflows.selection import require_selection, selected
-from airflow_provider_workflows.storage import shown
+from airflow_provider_workflows.results import (
+    as_json,
+    require_selection,
+    result_path,
+    select_fields,
+    write_result,
+)
+from airflow_provider_workflows.storage import shown, templated_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +47,12 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     """Fetch the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
     The result holds the case's personal data. Without ``output_path`` all of it travels as an XCom: see the README
-    on who can read it. With ``output_path`` it is written there, and the XCom is a handle, without any of it, which
-    ``read_result`` reads the file by.
+    on who can read it. With ``output_path`` it is written there, and the XCom is a handle without any of it, which
+    ``read_result`` takes.
 
     :param workflow_id: id of the workflow (templated)
     :param output_path: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or
-        of a folder for a file named by the workflow's id. Its readers must reach it
+        of a folder for a file named by the workflow's id. The tasks that read it must reach it
     :param workflow_definition_id: id of the workflow's definition, for the asset event and the lineage
         (templated), since the API does not tell it; by default that of the ``RunWorkflowOperator`` whose ``output``
         is the ``workflow_id``
@@ -50,11 +61,11 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     :param hash_personal_numbers: add ``personal_number_hash``, the keyed hash of the personal number in the result,
         to what is returned, for joins without the number; the key is the connection's ``hash_secret``
     :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output_path``
-    :param workflows_conn_id: id of the connection
+    :param workflows_conn_id: id of the connection (templated)
     :return: the result under the API's names, unknown fields included; with ``output_path`` a ``ResultHandle``
-    :raises InvalidInput: when ``output_path`` is no such place, or the result is too large without one
+    :raises InvalidInput: if an argument cannot be right, or the result is too large without an ``output_path``
     :raises WorkflowNotCompleted: naming the status; ``WorkflowFailed`` where it is a failure status
-    :raises NotFound: when there is no workflow of that id
+    :raises NotFound: if there is no workflow of that id
     """
 
     template_fields: Sequence[str] = (
@@ -77,40 +88,37 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        number = result_max_xcom_bytes
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise InvalidInput("result_max_xcom_bytes must be a whole number of at least 1")
-        self.workflow_id = cast("str", workflow_id)
-        self.output_path = output_path
+        self.workflow_id = templated_text("workflow_id", workflow_id)
+        self.output_path = None if output_path is None else templated_path("output_path", output_path)
         upstream = getattr(workflow_id, "operator", None)
-        self.workflow_definition_id = cast(
-            "str | None", workflow_definition_id or getattr(upstream, "workflow_definition_id", None)
+        definition_id = workflow_definition_id or getattr(upstream, "workflow_definition_id", None)
+        self.workflow_definition_id = (
+            None if definition_id is None else templated_text("workflow_definition_id", definition_id)
         )
-        self.result_max_xcom_bytes = number
-        self._with_output = output_path is not None
-        self.select: Any = select
-        self.hash_personal_numbers = hash_personal_numbers
-        # A template says only later what it is.
-        if isinstance(select, (list, tuple)) and not any("{" in str(expression) for expression in select):
+        if select is not None and not _holds_template(select):
             require_selection(select)
+        self.select: Any = select
+        self.hash_personal_numbers = true_or_false("hash_personal_numbers", hash_personal_numbers)
+        self.result_max_xcom_bytes = whole_number("result_max_xcom_bytes", result_max_xcom_bytes, at_least=1)
+        # An output_path that was given and turned out to be None must not put the result into an XCom.
+        self._with_output = output_path is not None
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any] | ResultHandle:
         """Return the result, or its handle once it is written."""
         workflow_id = identifier("workflow_id", self.workflow_id)
         if self.workflow_definition_id is not None:
             identifier("workflow_definition_id", self.workflow_definition_id)
-        # One that was given and turned out to be None is no leave to put the result into an XCom.
         path = result_path(self.output_path, workflow_id) if self._with_output else None
         select = None if self.select is None else require_selection(self.select)
         secret = client.settings.require_hash_secret() if self.hash_personal_numbers else None
         result = client.read_result(workflow_id).json_object()
         mask_in_logs(personal_values(result, client.settings.personal))
         case_id = result.get("caseId")
-        hashed: dict[str, Any] = {}
+        hashes: dict[str, Any] = {}
         if secret is not None:
-            hashed["personal_number_hash"] = personal_number_hash(personal_number_in(result), secret)
+            hashes["personal_number_hash"] = personal_number_hash(personal_number_in(result), secret)
         if select is not None:
-            result = selected(result, select)
+            result = select_fields(result, select)
         self.lineage = TaskLineage(
             client.settings.host,
             workflow_definition_id=self.workflow_definition_id,
@@ -120,20 +128,19 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         if path is None:
             self._require_small(result)
             if self.outlets or self.workflow_definition_id is not None:
-                self._emit(context, client.read_workflow(workflow_id).status)
+                self._emit(context, self.lineage, client.read_workflow(workflow_id).status)
             self.log.info("Fetched the result of workflow %s.", workflow_id)
-            return {**result, **hashed}
+            return {**result, **hashes}
         status = client.read_workflow(workflow_id).status
         handle = write_result(path, result, workflow_id=workflow_id, case_id=case_id, status=status)
-        self._emit(context, status, shown(path))
+        self._emit(context, self.lineage, status, shown(path))
         self.log.info(
             "The result of workflow %s is in %s, %s bytes.", workflow_id, shown(path), f"{handle['size']:,}"
         )
-        return cast("ResultHandle", {**handle, **hashed})
+        return cast("ResultHandle", {**handle, **hashes})
 
-    def _emit(self, context: Context, status: str, output: str | None = None) -> None:
-        assert self.lineage is not None  # noqa: S101  (set by call)
-        self.lineage = dataclasses.replace(self.lineage, status=status, output=output)
+    def _emit(self, context: Context, lineage: TaskLineage, status: str, output: str | None = None) -> None:
+        self.lineage = dataclasses.replace(lineage, status=status, output=output)
         emit(self, context, self.lineage)
 
     def _require_small(self, result: dict[str, Any]) -> None:
@@ -144,3 +151,9 @@ class GetWorkflowResultOperator(WorkflowsOperator):
                 f"{self.result_max_xcom_bytes:,} (result_max_xcom_bytes). Give the task an output_path, such as "
                 "output_path='s3://bucket/results', and read it with read_result"
             )
+
+
+def _holds_template(select: object) -> bool:
+    if isinstance(select, (list, tuple)):
+        return any(map(is_resolved_later, select))
+    return is_resolved_later(select)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_workflows.api import Outcome
@@ -24,10 +23,11 @@ from airflow_provider_workflows.api.polling import (
     poll_until_done,
     success,
 )
+from airflow_provider_workflows.arguments import choice, seconds, templated_text, true_or_false
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import WorkflowLink, set_link
-from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
+from airflow_provider_workflows.operators.base import Text, WorkflowsOperator, is_deferrable
 from airflow_provider_workflows.operators.run_record import Decision, RunRecord
 from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
 from airflow_provider_workflows.webhooks.resume import can_resume
@@ -91,28 +91,23 @@ class RunWorkflowOperator(WorkflowsOperator):
         deferrable: bool | None = None,
         durable: bool = True,
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
-        poll_interval: float = POLL_INTERVAL_SECONDS,
-        max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
-        max_outage: float = MAX_OUTAGE_SECONDS,
+        poll_interval: float | timedelta = POLL_INTERVAL_SECONDS,
+        max_poll_interval: float | timedelta = MAX_POLL_INTERVAL_SECONDS,
+        max_outage: float | timedelta = MAX_OUTAGE_SECONDS,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if on_unknown_outcome not in ("fail", "resubmit"):
-            raise InvalidInput(f"on_unknown_outcome must be 'fail' or 'resubmit', not {on_unknown_outcome!r}")
-        # By the time that they are used, Airflow has put the values of other tasks in their places.
-        self.workflow_definition_id = cast("str", workflow_definition_id)
-        self.case_id = cast("str", case_id)
-        self.parameters_id = cast("str | None", parameters_id)
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False)
-            if deferrable is None
-            else deferrable
-        )
-        self.durable = durable
-        self.on_unknown_outcome = on_unknown_outcome
-        self.schedule = PollSchedule(poll_interval, max_poll_interval)
-        self.max_outage = max_outage
+        self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
+        self.case_id = templated_text("case_id", case_id)
+        self.parameters_id = None if parameters_id is None else templated_text("parameters_id", parameters_id)
+        self.wait_for_completion = true_or_false("wait_for_completion", wait_for_completion)
+        self.deferrable = is_deferrable(deferrable)
+        self.durable = true_or_false("durable", durable)
+        self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
+        self.poll_interval = seconds("poll_interval", poll_interval)
+        self.max_poll_interval = seconds("max_poll_interval", max_poll_interval)
+        self.max_outage = seconds("max_outage", max_outage)
+        self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         self._with_parameters = parameters_id is not None
         self._workflow_id: str | None = None
         self._submitting = False
@@ -129,7 +124,7 @@ class RunWorkflowOperator(WorkflowsOperator):
             return workflow_id
         timeout: timedelta | None = self.execution_timeout
         deadline = None if timeout is None else begun + timeout.total_seconds()
-        wait = Wait(workflow_id, started, deadline, self.schedule, self.max_outage)
+        wait = Wait(workflow_id, started, deadline, self._schedule, self.max_outage)
         set_link(self, context, self.hook, workflow_id)
         webhooks = self.deferrable and client.settings.webhooks and can_resume()
         event = None
@@ -189,11 +184,11 @@ class RunWorkflowOperator(WorkflowsOperator):
                 record.not_submitted()
             raise
         started = time.time()
-        for seconds in _STORE_PAUSES_SECONDS:
+        for pause in _STORE_PAUSES_SECONDS:
             with self._best_effort():
                 record.submitted(workflow_id, started)
                 return workflow_id, started
-            time.sleep(seconds)
+            time.sleep(pause)
         raise AirflowFailException(
             f"Workflow {workflow_id} was started for case {self.case_id}, and Airflow could not store its id. No "
             "retry submits another: wait for it with a WorkflowStatusSensor, or clear the task for a new run."

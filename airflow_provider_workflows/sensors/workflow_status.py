@@ -5,10 +5,9 @@ from __future__ import annotations
 import functools
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowSensorTimeout,
@@ -27,8 +26,10 @@ from airflow_provider_workflows.api.polling import (
     Wait,
     success,
 )
+from airflow_provider_workflows.arguments import seconds, templated_text
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
+from airflow_provider_workflows.operators.base import is_deferrable
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
 from airflow_provider_workflows.webhooks.resume import can_resume
@@ -83,31 +84,32 @@ class WorkflowStatusSensor(BaseSensorOperator):
         workflow_id: Text,
         workflows_conn_id: str = WorkflowsHook.default_conn_name,
         deferrable: bool | None = None,
-        poll_interval: float | None = None,
-        max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS,
-        poke_interval: timedelta | float | None = None,
-        max_outage: float = MAX_OUTAGE_SECONDS,
+        poll_interval: float | timedelta | None = None,
+        max_poll_interval: float | timedelta = MAX_POLL_INTERVAL_SECONDS,
+        poke_interval: float | timedelta | None = None,
+        max_outage: float | timedelta = MAX_OUTAGE_SECONDS,
         **kwargs: Any,
     ) -> None:
         # A mapped task hands on None where the DAG has set nothing.
         kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
         if poke_interval is not None:
-            kwargs["poke_interval"] = poke_interval
+            kwargs["poke_interval"] = seconds("poke_interval", poke_interval)
         super().__init__(**kwargs)
-        self.workflow_id = cast("str", workflow_id)
-        self.workflows_conn_id = workflows_conn_id
-        self.deferrable = (
-            conf.getboolean("operators", "default_deferrable", fallback=False)
-            if deferrable is None
-            else deferrable
-        )
+        self.workflow_id = templated_text("workflow_id", workflow_id)
+        self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
+        self.deferrable = is_deferrable(deferrable)
+        self.max_poll_interval = seconds("max_poll_interval", max_poll_interval)
         if poke_interval is not None:
-            poll_interval = max_poll_interval = max(self.poke_interval, _SHORTEST_INTERVAL_SECONDS)
+            self.poll_interval = max(self.poke_interval, _SHORTEST_INTERVAL_SECONDS)
+            self.max_poll_interval = self.poll_interval
         elif poll_interval is None:
             often = self.deferrable or not self.reschedule
-            poll_interval = POLL_INTERVAL_SECONDS if often else RESCHEDULE_INTERVAL_SECONDS
-        self.schedule = PollSchedule(poll_interval, max(poll_interval, max_poll_interval))
-        self.max_outage = max_outage
+            self.poll_interval = POLL_INTERVAL_SECONDS if often else RESCHEDULE_INTERVAL_SECONDS
+        else:
+            self.poll_interval = seconds("poll_interval", poll_interval)
+        self.max_poll_interval = max(self.poll_interval, self.max_poll_interval)
+        self.max_outage = seconds("max_outage", max_outage)
+        self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         self._wait: Wait | None = None
 
     @functools.cached_property
@@ -162,7 +164,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
             workflow_id,
             started,
             started + min(self.timeout, self._execution_seconds),
-            self.schedule,
+            self._schedule,
             self.max_outage,
         )
         set_link(self, context, self.hook, self.workflow_id)
@@ -186,7 +188,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         """Return since when polls have failed, over the processes of a rescheduled sensor."""
         since, attempt = now, context["ti"].try_number
         # A look that succeeds leaves the record alone: it speaks of this outage if the look before wrote it.
-        interval = self.schedule.interval(now - wait.started, float("inf"), 0.0)
+        interval = self._schedule.interval(now - wait.started, float("inf"), 0.0)
         try:
             record: Any = context["task_state_store"].get(FAILING_KEY)
             if (

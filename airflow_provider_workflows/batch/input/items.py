@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeAlias
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.arguments import is_resolved_later, refuse
 from airflow_provider_workflows.batch.input.columns import Fields, check_header, fields_of
 from airflow_provider_workflows.batch.input.files import file_path, read_file, suffix
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
@@ -43,6 +44,17 @@ def read_items(items: Items, columns: Mapping[str, str | None] | None = None) ->
     path = file_path(items)
     cells = read_file(path, first_row - 1, lambda header: check_header(header, fields, columns))
     return _read(cells, fields, flat=suffix(path) in (".csv", ".parquet"), first_row=first_row, rows=rows)
+
+
+def require_items_or_template(items: object) -> None:
+    """Check the type of a batch's items when the DAG is parsed; the items are read when the task runs.
+
+    :param items: as ``read_items`` takes them, or what is resolved later
+    :raises InvalidInput: if it is neither
+    """
+    is_items = isinstance(items, (str, ObjectStoragePath, Sequence, Mapping)) and not isinstance(items, bytes)
+    if not is_items and not is_resolved_later(items):
+        refuse("items", "a list of rows, the URI of a file, or a shard's reference", items)
 
 
 def source_of(items: object) -> str | None:

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import PersonalFields, personal_number_hash, personal_number_in
 from airflow_provider_workflows.api.settings import Settings
-from airflow_provider_workflows.selection import require_selection, selected
+from airflow_provider_workflows.results import require_selection, select_fields
 
 SECRET = "k" * 32
 
@@ -65,7 +65,7 @@ def test_a_personal_field_without_a_letter_is_refused() -> None:
 @pytest.mark.parametrize("expression", ["contains(name, `1`)", "abs(name)", "unknown(name)"])
 def test_an_expression_that_does_not_fit_is_invalid_input_without_the_value(expression: str) -> None:
     with pytest.raises(InvalidInput, match="does not fit the result") as raised:
-        selected({"name": "Zdzisława"}, [expression])
+        select_fields({"name": "Zdzisława"}, [expression])
 
     assert "Zdzisława" not in str(raised.value)
 

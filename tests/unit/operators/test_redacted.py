@@ -131,7 +131,9 @@ class TestRenderedTemplates:
             2,
         ]
 
-    @pytest.mark.parametrize("template", ['{"first_name": "{{ name }}"} ', "{{ text }}", '["Qzxa"]'])
+    @pytest.mark.parametrize(
+        "template", ['{"first_name": "{{ name }}"} ', "{{ text }}", '["Qzxa"] {{ name }}']
+    )
     def test_of_parameters_that_are_text_nothing_shows(self, template: str) -> None:
         operator = parameters(template)
 

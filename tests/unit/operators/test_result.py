@@ -83,9 +83,9 @@ class TestSelect:
     @pytest.mark.parametrize(
         ("select", "problem"),
         [
-            (["decision", "checks[0"], r"'checks\[0', which is no JMESPath"),
-            ([""], "no JMESPath"),
-            ([5], "no text but int"),
+            (["decision", "checks[0"], r"'checks\[0', which is not a JMESPath"),
+            ([""], "not a JMESPath"),
+            ([5], "not text but int"),
             ("decision", "must be a list"),
             ([], "must be a list"),
         ],

@@ -1,0 +1,284 @@
+"""Arguments that cannot be right are refused when the DAG is parsed, by their names and without their values."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pendulum
+import pytest
+from airflow.sdk import DAG, BaseOperator, ObjectStoragePath, task, task_group
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
+from airflow_provider_workflows.operators.case import CreateCaseOperator
+from airflow_provider_workflows.operators.parameters import CreateParametersOperator
+from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
+from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
+
+#: What each operator needs at least.
+NEEDED: dict[type[BaseOperator], dict[str, Any]] = {
+    CreateCaseOperator: {},
+    CreateParametersOperator: {"workflow_definition_id": "d", "parameters": {}},
+    RunWorkflowOperator: {"workflow_definition_id": "d", "case_id": "c"},
+    GetWorkflowResultOperator: {"workflow_id": "w"},
+    RunWorkflowBatchOperator: {"workflow_definition_id": "d", "items": [], "output_path": "/out"},
+    WorkflowStatusSensor: {"workflow_id": "w"},
+}
+
+DURATION = "must be a number of seconds or a timedelta"
+ID = "must be an id as text"
+BOOL = "must be True or False"
+FAIL_OR_RESUBMIT = "must be 'fail' or 'resubmit'"
+PATH = "must be a URI, an absolute path or an ObjectStoragePath"
+ITEMS = "must be a list of rows, the URI of a file, or a shard's reference"
+CONCURRENCY = "must be a whole number from 1 to 1,000"
+
+#: Each argument, values of a wrong type, and what it must be.
+WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
+    CreateCaseOperator: [
+        ("case_id", [7, b"x"], ID),
+        ("case", [7, ["x"], "x"], "must be a dict of the case's fields"),
+        ("workflows_conn_id", [7, None], ID),
+    ],
+    CreateParametersOperator: [
+        ("workflow_definition_id", [7, None], ID),
+        ("parameters", [7, None, ["x"], "x"], "must be a dict of JSON values"),
+        ("workflows_conn_id", [7], ID),
+    ],
+    RunWorkflowOperator: [
+        ("workflow_definition_id", [7, None], ID),
+        ("case_id", [7, None, ["x"]], ID),
+        ("parameters_id", [7], ID),
+        ("wait_for_completion", ["yes", 1, None], BOOL),
+        ("deferrable", ["yes", 1], BOOL),
+        ("durable", ["no", 0, None], BOOL),
+        ("on_unknown_outcome", [7, None, ["fail"]], FAIL_OR_RESUBMIT),
+        ("poll_interval", ["5", None, True, Decimal(5), "{{ x }}"], DURATION),
+        ("max_poll_interval", ["5", None, True], DURATION),
+        ("max_outage", ["5", None, True], DURATION),
+        ("workflows_conn_id", [7], ID),
+    ],
+    GetWorkflowResultOperator: [
+        ("workflow_id", [123, None], ID),
+        ("workflow_definition_id", [7], ID),
+        ("output_path", [7, ["x"]], PATH),
+        ("select", [7, "decision", {"a": "b"}], "must be a list of expressions"),
+        ("hash_personal_numbers", ["yes", 1, None], BOOL),
+        ("result_max_xcom_bytes", ["48", 1.5, True, None], "must be a whole number of at least 1"),
+        ("workflows_conn_id", [7], ID),
+    ],
+    RunWorkflowBatchOperator: [
+        ("workflow_definition_id", [7, None], ID),
+        ("items", [3, None, {"x"}, b"x"], ITEMS),
+        ("output_path", [7, None], PATH),
+        ("parameters", [7, "x", ["x"]], "must be a dict of JSON values"),
+        ("columns", [7, "x", ["x"]], "must be a dict of column and field"),
+        ("on_bad_row", [7, None], "must be 'fail' or 'skip'"),
+        ("max_failed_share", ["0.5", None, True], "must be a number from 0 to 1"),
+        ("resubmit_failed", ["yes", 1, None], BOOL),
+        ("on_unknown_outcome", [7, None], FAIL_OR_RESUBMIT),
+        ("output_format", [7, None], "must be 'jsonl' or 'parquet'"),
+        ("max_concurrency", ["8", 1.5, True, None], CONCURRENCY),
+        ("requests_per_second", ["8", True], "must be a number above 0"),
+        ("deferrable", ["yes", 1, None], BOOL),
+        ("poll_interval", ["5", None, True], DURATION),
+        ("max_poll_interval", ["5", None, True], DURATION),
+        ("max_outage", ["5", None, True], DURATION),
+        ("hash_personal_numbers", ["yes", 1, None], BOOL),
+        ("partition_key", [7], "must be text"),
+        ("workflows_conn_id", [7], ID),
+    ],
+    WorkflowStatusSensor: [
+        ("workflow_id", [123, None], ID),
+        ("workflows_conn_id", [7, None], ID),
+        ("deferrable", ["yes", 1], BOOL),
+        ("poll_interval", ["5", True], DURATION),
+        ("max_poll_interval", ["5", None, True], DURATION),
+        ("poke_interval", ["5", True], DURATION),
+        ("max_outage", ["5", None, True], DURATION),
+    ],
+}
+
+#: Values of the right type that cannot be right either.
+WRONG_VALUES: list[tuple[type[BaseOperator], str, Any, str]] = [
+    (RunWorkflowOperator, "poll_interval", -1, "poll_interval must be 0 seconds or more"),
+    (RunWorkflowOperator, "poll_interval", timedelta(seconds=-1), "poll_interval must be 0 seconds or more"),
+    (RunWorkflowOperator, "poll_interval", 0, r"poll_interval \(0.0\) must be above 0 seconds"),
+    (RunWorkflowOperator, "poll_interval", 301, "max_poll_interval"),
+    (RunWorkflowOperator, "max_outage", float("inf"), "max_outage must be 0 seconds or more, and finite"),
+    (RunWorkflowOperator, "max_outage", float("nan"), "max_outage must be 0 seconds or more, and finite"),
+    (RunWorkflowOperator, "on_unknown_outcome", "perhaps", FAIL_OR_RESUBMIT),
+    (GetWorkflowResultOperator, "result_max_xcom_bytes", 0, "of at least 1, not 0"),
+    (GetWorkflowResultOperator, "select", [], "select must be a list of expressions"),
+    (GetWorkflowResultOperator, "select", ["a["], "select has 'a\\['"),
+    (RunWorkflowBatchOperator, "columns", {"PESEL": "shoe_size"}, "columns maps 'PESEL'"),
+    (RunWorkflowBatchOperator, "max_failed_share", 1.1, "max_failed_share must be a number from 0 to 1"),
+    (RunWorkflowBatchOperator, "max_concurrency", 0, f"max_concurrency {CONCURRENCY}, not 0"),
+    (RunWorkflowBatchOperator, "max_concurrency", 1001, f"max_concurrency {CONCURRENCY}, not 1001"),
+    (RunWorkflowBatchOperator, "requests_per_second", 0, "requests_per_second must be a number above 0"),
+    (WorkflowStatusSensor, "poke_interval", -1, "poke_interval must be 0 seconds or more"),
+]
+
+
+def make(operator: type[BaseOperator], **arguments: Any) -> Any:
+    return operator(task_id="t", **(NEEDED[operator] | arguments))
+
+
+def wrong_types() -> Iterator[Any]:
+    for operator, arguments in WRONG_TYPES.items():
+        for argument, values, requirement in arguments:
+            for value in values:
+                name = f"{operator.__name__}-{argument}-{value!r}"
+                yield pytest.param(operator, argument, value, requirement, id=name)
+
+
+def arguments_of(operator: type[BaseOperator]) -> set[str]:
+    """Return the names of an operator's own arguments."""
+    own = (operator, WorkflowsOperator) if issubclass(operator, WorkflowsOperator) else (operator,)
+    names = {name for cls in own for name in inspect.signature(cls.__init__).parameters}
+    return names - {"self", "kwargs"}
+
+
+@pytest.mark.parametrize(("operator", "argument", "value", "requirement"), wrong_types())
+def test_a_value_of_a_wrong_type_is_refused_by_the_names_of_argument_and_type(
+    operator: type[BaseOperator], argument: str, value: Any, requirement: str
+) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        make(operator, **{argument: value})
+
+    message = str(raised.value)
+    assert message.startswith(f"{argument} {requirement}")
+    assert type(value).__name__ in message or argument == "max_failed_share"
+
+
+@pytest.mark.parametrize(("operator", "argument", "value", "message"), WRONG_VALUES)
+def test_a_value_that_is_out_of_bounds_is_refused(
+    operator: type[BaseOperator], argument: str, value: Any, message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        make(operator, **{argument: value})
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_each_argument_is_checked(operator: type[BaseOperator]) -> None:
+    # The fields of a case are checked against the API's model, together, when they are sent.
+    fields_of_case = arguments_of(CreateCaseOperator) - {"case", "case_id", "workflows_conn_id"}
+
+    unchecked = arguments_of(operator) - {argument for argument, _, _ in WRONG_TYPES[operator]}
+
+    assert unchecked <= (fields_of_case if operator is CreateCaseOperator else set())
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_template_fields_and_attributes_have_their_arguments_names(operator: type[BaseOperator]) -> None:
+    made = make(operator)
+
+    assert set(operator.template_fields) <= arguments_of(operator)
+    assert {name for name in arguments_of(operator) if not hasattr(made, name)} == set()
+
+
+@pytest.mark.parametrize("operator", [RunWorkflowOperator, RunWorkflowBatchOperator, WorkflowStatusSensor])
+@pytest.mark.parametrize(
+    ("duration", "in_seconds"),
+    [(7, 7.0), (7.5, 7.5), (timedelta(minutes=2), 120.0), (pendulum.duration(minutes=3), 180.0)],
+    ids=["int", "float", "timedelta", "pendulum"],
+)
+def test_a_duration_is_given_in_seconds_or_as_a_timedelta(
+    operator: type[BaseOperator], duration: Any, in_seconds: float
+) -> None:
+    made = make(operator, poll_interval=duration, max_poll_interval=duration, max_outage=duration)
+
+    assert (made.poll_interval, made.max_poll_interval, made.max_outage) == (in_seconds,) * 3
+
+
+@pytest.mark.parametrize(
+    ("operator", "argument", "value"),
+    [
+        (operator, argument, value)
+        for operator in NEEDED
+        for argument in operator.template_fields
+        for value in ("{{ params.x }}", "{% if x %}y{% endif %}")
+    ],
+)
+def test_a_template_passes(operator: type[BaseOperator], argument: str, value: str) -> None:
+    assert getattr(make(operator, **{argument: value}), argument) == value
+
+
+@pytest.mark.parametrize("operator", NEEDED)
+def test_the_output_of_another_task_passes(operator: type[BaseOperator]) -> None:
+    @task
+    def upstream() -> str:
+        return "x"
+
+    with DAG("dag"):
+        output = upstream()
+        made = make(operator, **dict.fromkeys(operator.template_fields, output))
+
+    assert all(getattr(made, name) is output for name in operator.template_fields)
+
+
+def test_the_argument_of_a_mapped_task_group_passes() -> None:
+    @task_group
+    def group(case_id: Any, output_path: Any) -> None:
+        RunWorkflowOperator(task_id="run", workflow_definition_id="d", case_id=case_id)
+        GetWorkflowResultOperator(task_id="result", workflow_id=case_id, output_path=output_path)
+        RunWorkflowBatchOperator(
+            task_id="batch", workflow_definition_id="d", items=case_id, output_path=output_path
+        )
+
+    with DAG("dag") as dag:
+        group.expand(case_id=["a", "b"], output_path=["/a", "/b"])
+
+    assert set(dag.task_ids) == {"group.run", "group.result", "group.batch"}
+
+
+def test_a_value_that_a_mapped_task_gets_is_checked_as_well() -> None:
+    with DAG("dag"):
+        mapped = RunWorkflowOperator.partial(
+            task_id="run", workflow_definition_id="d", wait_for_completion=True
+        ).expand(case_id=["c"])
+
+    assert mapped.unmap({"case_id": "c"}).case_id == "c"
+    with pytest.raises(InvalidInput, match="case_id must be an id as text, not int"):
+        mapped.unmap({"case_id": 7})
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("items", ["x"]), ("items", {"items": "/x.csv", "first_row": 1, "rows": 1}), ("items", "/x.csv")],
+)
+def test_each_kind_of_items_passes(argument: str, value: Any) -> None:
+    assert make(RunWorkflowBatchOperator, **{argument: value})
+
+
+def test_a_path_of_airflow_s_passes(tmp_path: Path) -> None:
+    path = ObjectStoragePath(str(tmp_path))
+
+    assert make(RunWorkflowBatchOperator, items=path, output_path=path).output_path == path
+    assert make(GetWorkflowResultOperator, output_path=path).output_path == path
+
+
+class TestDeferrable:
+    @pytest.mark.parametrize("operator", [RunWorkflowOperator, WorkflowStatusSensor])
+    @pytest.mark.parametrize("setting", ["True", "False"])
+    def test_follows_airflow_s_setting_where_the_dag_says_nothing(
+        self, operator: type[BaseOperator], setting: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", setting)
+
+        assert make(operator).deferrable is (setting == "True")
+
+    @pytest.mark.parametrize("setting", ["True", "False"])
+    def test_is_the_batch_s_default_whatever_airflow_s_setting(
+        self, setting: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", setting)
+
+        assert make(RunWorkflowBatchOperator).deferrable is True
