@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_workflows.api import models
-from airflow_provider_workflows.api.models import identifier
+from airflow_provider_workflows.api.ids import require_id
+from airflow_provider_workflows.api.strict_json import require_json_object
 
 ResponseModel = TypeVar("ResponseModel", bound=models.ResponseBody)
 _NO_IDS: Mapping[str, str] = {}
@@ -67,7 +68,7 @@ def create_case(details: Mapping[str, Any]) -> Endpoint[models.Case]:
     :param details: fields of the case, in Python's or the wire's spelling; none is required
     :raises InvalidInput: naming the fields that are wrong, never a value
     """
-    case = models.validated(models.CaseDetails, details)
+    case = models.require_case_details(details)
     return Endpoint("POST", "/cases", models.Case, idempotent=False, body=case.body(), sensitive=True)
 
 
@@ -76,7 +77,7 @@ def read_case(case_id: str) -> Endpoint[models.Case]:
 
     :raises InvalidInput: when the id is none
     """
-    return Endpoint("GET", f"/cases/{identifier('case_id', case_id)}", models.Case, idempotent=True)
+    return Endpoint("GET", f"/cases/{require_id('case_id', case_id)}", models.Case, idempotent=True)
 
 
 def create_parameters(
@@ -87,9 +88,9 @@ def create_parameters(
     :param parameters: JSON values by name
     :raises InvalidInput: when the id is none, or a value is no JSON
     """
-    definition = identifier("workflow_definition_id", workflow_definition_id)
+    definition = require_id("workflow_definition_id", workflow_definition_id)
     details = models.ParametersDetails(
-        workflow_definition_id=definition, parameters=models.json_object("parameters", parameters)
+        workflow_definition_id=definition, parameters=require_json_object("parameters", parameters)
     )
     return Endpoint(
         "POST",
@@ -110,9 +111,9 @@ def run_workflow(
     :raises InvalidInput: when one of the ids is none
     """
     details = models.RunDetails(
-        case_id=identifier("case_id", case_id),
-        workflow_definition_id=identifier("workflow_definition_id", workflow_definition_id),
-        parameters_id=None if parameters_id is None else identifier("parameters_id", parameters_id),
+        case_id=require_id("case_id", case_id),
+        workflow_definition_id=require_id("workflow_definition_id", workflow_definition_id),
+        parameters_id=None if parameters_id is None else require_id("parameters_id", parameters_id),
     )
     return Endpoint(
         "POST",
@@ -130,7 +131,7 @@ def read_workflow(workflow_id: str) -> Endpoint[models.Workflow]:
     :raises InvalidInput: when the id is none
     """
     return Endpoint(
-        "GET", f"/workflows/{identifier('workflow_id', workflow_id)}", models.Workflow, idempotent=True
+        "GET", f"/workflows/{require_id('workflow_id', workflow_id)}", models.Workflow, idempotent=True
     )
 
 
@@ -141,7 +142,7 @@ def read_result(workflow_id: str) -> Endpoint[models.WorkflowResult]:
     """
     return Endpoint(
         "GET",
-        f"/workflows/{identifier('workflow_id', workflow_id)}/result",
+        f"/workflows/{require_id('workflow_id', workflow_id)}/result",
         models.WorkflowResult,
         idempotent=True,
     )
@@ -154,7 +155,7 @@ def read_webhook_key(key_id: str) -> Endpoint[models.PlainText]:
     """
     return Endpoint(
         "GET",
-        f"/auth/webhooks/key/{identifier('kid', key_id)}?pem=true",
+        f"/auth/webhooks/key/{require_id('kid', key_id)}?pem=true",
         models.PlainText,
         idempotent=True,
         authenticated=False,

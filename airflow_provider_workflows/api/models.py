@@ -6,18 +6,13 @@ wire's are camelCase, and both are accepted on input.
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_workflows.api.errors import InvalidInput
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def _text_from_number(value: Any) -> Any:
@@ -198,9 +193,7 @@ class ErrorBody(ResponseBody):
     errors: list[ServiceError] = Field(default_factory=list)
 
 
-RequestModel = TypeVar("RequestModel", bound=RequestBody)
-
-_PROBLEMS = {
+_REASONS = {
     "extra_forbidden": "is not a field of the API",
     "missing": "is missing",
     "string_type": "must be text",
@@ -211,27 +204,27 @@ _PROBLEMS = {
 }
 
 
-def validated(model: type[RequestModel], values: Mapping[str, Any], *, argument: str = "") -> RequestModel:
-    """Return ``values`` as a ``model``.
+def require_case_details(fields: Mapping[str, Any], *, argument: str = "") -> CaseDetails:
+    """Return the fields of a case as the body of ``POST /cases``.
 
-    :param model: what to make of the values
-    :param values: under Python's or the wire's names
-    :param argument: where the values come from, put before the field's name in an error
+    :param fields: values by name, in Python's or the API's spelling
+    :param argument: the argument that the fields come from, put before each name in an error
     :raises InvalidInput: naming each field that is wrong and why, never its value
     """
     try:
-        return model.model_validate(dict(values))
+        return CaseDetails.model_validate(dict(fields))
     except ValidationError as error:
-        shown = [
-            ".".join([argument] * bool(argument) + [*path]) + f" {reason}" for path, reason in problems(error)
+        reasons = [
+            ".".join([argument] * bool(argument) + [*path]) + f" {reason}"
+            for path, reason in invalid_fields(error)
         ]
-    raise InvalidInput("; ".join(dict.fromkeys(shown)))
+    raise InvalidInput("; ".join(dict.fromkeys(reasons)))
 
 
-def problems(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield where each problem is, as a path in Python's spelling, and what it is, never the value."""
+def invalid_fields(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each field that is wrong, as a path in Python's spelling, and the reason, never the value."""
     for entry in error.errors(include_url=False, include_context=False):
-        reason = _PROBLEMS.get(entry["type"], "is not valid")
+        reason = _REASONS.get(entry["type"], "is not valid")
         if reason.startswith("must be"):
             reason += f", not {type(entry['input']).__name__}"
         yield tuple(_snake(str(part)) for part in entry["loc"]), reason
@@ -239,72 +232,3 @@ def problems(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
-
-
-def identifier(argument: str, value: object) -> str:
-    """Return ``value`` as the id that it is.
-
-    :param argument: the argument's name, for the error
-    :param value: what was given; white space around it is dropped
-    :raises InvalidInput: when it is no id, in words that do not repeat the value (it may be a personal
-        number in the wrong place)
-    """
-    if not isinstance(value, str):
-        raise InvalidInput(f"{argument} must be an id as text, not {type(value).__name__}")
-    text = value.strip()
-    if not text:
-        problem = "is empty"
-    elif text == "None":
-        problem = "is the text 'None', so a template found nothing to put there"
-    elif "{{" in text or "{%" in text:
-        problem = "still holds a template"
-    elif _UUID.fullmatch(text):
-        return text
-    else:
-        problem = f"has {len(text)} characters that are not of the form of an id"
-    raise InvalidInput(f"{argument} {problem}; an id looks like 3b2d8a4f-579f-4e2e-a51c-f859e532fe8c")
-
-
-def json_object(argument: str, value: object) -> dict[str, Any]:
-    """Return ``value`` if it is a JSON object all the way down.
-
-    :param argument: the argument's name, for the error
-    :param value: a dict of JSON values (RFC 8259: no NaN, no infinity, names are text)
-    :raises InvalidInput: naming the path of the first value that is no JSON, and its type, never the value
-    """
-    if not isinstance(value, Mapping):
-        raise InvalidInput(f"{argument} must be a dict of JSON values, not {type(value).__name__}")
-    try:
-        plain: dict[str, Any] = _json_value(argument, value, ())
-        json.dumps(plain, ensure_ascii=False).encode()
-    except InvalidInput:
-        raise
-    except RecursionError:
-        raise InvalidInput(f"{argument} is nested too deeply") from None
-    except ValueError:
-        # A number of thousands of digits, or text with half a character in it.
-        raise InvalidInput(f"{argument} holds a value that cannot be written as JSON") from None
-    return plain
-
-
-def _json_value(path: str, value: object, parents: tuple[int, ...]) -> Any:
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        raise InvalidInput(f"{path} is {value}, which JSON cannot express")
-    if id(value) in parents:
-        raise InvalidInput(f"{path} contains itself, which JSON cannot express")
-    within = (*parents, id(value))
-    if isinstance(value, Mapping):
-        for name in value:
-            if not isinstance(name, str):
-                raise InvalidInput(f"{path} has a name that is {type(name).__name__}, not text")
-        return {name: _json_value(f"{path}.{name}", item, within) for name, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return [_json_value(f"{path}[{index}]", item, within) for index, item in enumerate(value)]
-    raise InvalidInput(
-        f"{path} is {type(value).__name__}, which is no JSON value; "
-        "use text, a number, true, false, null, a list or a dict"
-    )

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import hmac
 import html
 import json
-import math
-import numbers
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
-
-from airflow_provider_workflows.api.errors import InvalidInput
 
 REDACTED = "***"
 
@@ -45,10 +39,10 @@ class PersonalFields:
     """
 
     def __init__(self, further: Iterable[str] = ()) -> None:
-        self._names = frozenset(map(_plain, (*CASE_FIELDS, *PARTY_FIELDS, *further)))
+        self._names = frozenset(map(normalized_name, (*CASE_FIELDS, *PARTY_FIELDS, *further)))
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _plain(name) in self._names
+        return isinstance(name, str) and normalized_name(name) in self._names
 
 
 class _AllFields(PersonalFields):
@@ -57,64 +51,14 @@ class _AllFields(PersonalFields):
 
 
 @functools.lru_cache(maxsize=4096)
-def _plain(name: str) -> str:
+def normalized_name(name: str) -> str:
+    """Return a field's name without what differs between spellings: case, white space and punctuation."""
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name)).casefold()
 
 
-_PARTY = frozenset(map(_plain, PARTY_FIELDS))
 STANDARD_FIELDS = PersonalFields()
 #: For where it cannot be told what is personal.
 ALL_FIELDS: PersonalFields = _AllFields()
-
-
-def personal_number_hash(number: object, secret: str) -> str | None:
-    """Return the keyed hash of a personal number: the same number and secret give the same, for joins without it.
-
-    It is the HMAC-SHA256, in hexadecimal, of the number as text in UTF-8, without the white space around it; a
-    number of JSON is the text of its digits. Leading zeros count.
-
-    :param number: text or a whole number; None, NaN (a table's missing value), a truth value and blank text have
-        no hash
-    :param secret: the connection's ``hash_secret``
-    :raises InvalidInput: for what is neither, such as a float, whose text is not the number's
-    """
-    if number is None or isinstance(number, bool) or (isinstance(number, float) and math.isnan(number)):
-        return None
-    if not isinstance(number, (str, numbers.Integral)):
-        raise InvalidInput(f"a personal number is text or a whole number, not {type(number).__name__}")
-    text = str(number).strip()
-    # JSON can express half a pair of surrogates, which UTF-8 cannot.
-    content = text.encode(errors="surrogatepass")
-    return hmac.new(secret.strip().encode(), content, hashlib.sha256).hexdigest() if text else None
-
-
-def personal_number_in(value: Any) -> str | int | None:
-    """Return the personal number of whom a case or a result is about, None where it tells none.
-
-    In a result that has ``partyDetails`` it is the first one there, outer ones before inner ones: elsewhere there
-    may be those of others. Without them it is the first one anywhere.
-
-    :param value: JSON of any shape
-    """
-    fields = value.items() if isinstance(value, Mapping) else ()
-    party = [item for name, item in fields if _plain(str(name)) in _PARTY]
-    level: list[Any] = party or [value]
-    while level:
-        for item in level:
-            for name, found in item.items() if isinstance(item, Mapping) else ():
-                if _plain(str(name)) == "personalnumber" and _is_number(found):
-                    return cast("str | int", found)
-        level = [
-            inner
-            for item in level
-            if isinstance(item, (Mapping, list, tuple))
-            for inner in (item.values() if isinstance(item, Mapping) else item)
-        ]
-    return None
-
-
-def _is_number(found: object) -> bool:
-    return bool(found.strip()) if isinstance(found, str) else type(found) is int
 
 
 _SHOWN_IN_EXCERPTS = frozenset({"status", "code", "fingerprint"})
@@ -125,24 +69,24 @@ EXCERPT_BYTES = 16384
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-def personal_values(value: Any, fields: PersonalFields = STANDARD_FIELDS) -> Iterator[str]:
+def values_of_personal_fields(value: Any, fields: PersonalFields = STANDARD_FIELDS) -> Iterator[str]:
     """Yield every text and number that stands under a personal name in ``value``, at any depth."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from leaves(item) if name in fields else personal_values(item, fields)
+            yield from all_values(item) if name in fields else values_of_personal_fields(item, fields)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from personal_values(item, fields)
+            yield from values_of_personal_fields(item, fields)
 
 
-def leaves(value: Any) -> Iterator[str]:
+def all_values(value: Any) -> Iterator[str]:
     """Yield every text and number in ``value``, as text."""
     if isinstance(value, Mapping):
         for item in value.values():
-            yield from leaves(item)
+            yield from all_values(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from leaves(item)
+            yield from all_values(item)
     elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
         yield str(value)
 
@@ -154,7 +98,7 @@ def redact_values(text: str, values: Mapping[str, Any] | None, keep: frozenset[s
     :param values: what was sent, whose texts and longer numbers must not come back in a message
     :param keep: values that may
     """
-    secret = {leaf.strip() for leaf in leaves(values or {})} - keep
+    secret = {leaf.strip() for leaf in all_values(values or {})} - keep
     for leaf in sorted(secret, key=len, reverse=True):
         if len(leaf) < 2 or (leaf.isdigit() and len(leaf) < 4):
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import json
+import binascii
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,10 @@ import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.ids import is_id
+from airflow_provider_workflows.api.strict_json import parse_json
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -23,7 +27,6 @@ LONGEST_PUBLIC_KEY = 8192
 SHORTEST_KEY_BITS = 2048
 
 _DETACHED = re.compile(r"([A-Za-z0-9_-]+)\.\.([A-Za-z0-9_-]+)")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PEM = re.compile(r"-----BEGIN ((?:RSA )?PUBLIC KEY)-----([A-Za-z0-9+/=\s]+)-----END \1-----")
 _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 
@@ -103,19 +106,21 @@ def _protected_header(signature: str) -> dict[str, Any]:
     if parts is None:
         raise SignatureInvalid("the signature is not of the form <protected header>..<signature>")
     try:
-        header = json.loads(_decoded(parts[1]).decode(), object_pairs_hook=_without_duplicates)
+        protected = _decoded(parts[1])
         _decoded(parts[2])
-    except SignatureInvalid:
-        raise
-    except (ValueError, RecursionError):
+    except binascii.Error:
         raise SignatureInvalid("the protected header or the signature cannot be decoded") from None
+    try:
+        header = parse_json(protected)
+    except InvalidInput as reason:
+        raise SignatureInvalid(f"the protected header cannot be decoded: it {reason}") from None
     if not isinstance(header, dict):
-        raise SignatureInvalid("the protected header is no JSON object")
+        raise SignatureInvalid("the protected header is not a JSON object")
     if header.get("alg") != ALGORITHM:
         raise SignatureInvalid(f"the algorithm is not {ALGORITHM}")
     kid = header.get("kid")
     # Checked before anything else is done with it: it goes into a URL.
-    if not isinstance(kid, str) or not _UUID.fullmatch(kid):
+    if not isinstance(kid, str) or not is_id(kid):
         raise SignatureInvalid("the key id is no UUID")
     # RFC 7797, section 6: who changes what b64 means must say that it is critical.
     if ("b64" in header or "crit" in header) and not (
@@ -123,13 +128,6 @@ def _protected_header(signature: str) -> dict[str, Any]:
     ):
         raise SignatureInvalid("crit is not exactly b64, or is missing beside it")
     return header
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise SignatureInvalid("the protected header has a name twice")
-    return found
 
 
 def _decoded(segment: str) -> bytes:

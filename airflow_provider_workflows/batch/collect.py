@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
-from airflow_provider_workflows.api.redaction import personal_number_hash, personal_number_in
+from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
@@ -89,7 +89,7 @@ class Collection:
                     row, state, RowOutcome.RESULT_MISSING, *_code_and_error(error_fields(error))
                 )
             if self._hash_secret is not None and row.personal_number_hash is None:
-                hashed = personal_number_hash(personal_number_in(result), self._hash_secret)
+                hashed = personal_number_hash(find_personal_number(result), self._hash_secret)
                 row = dataclasses.replace(row, personal_number_hash=hashed)
             return _output_row(row, state, outcome, result=result)
         return _output_row(row, state, outcome, *_code_and_error(state.error or _WITHOUT_ERROR[outcome]))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_workflows.api.redaction import personal_number_hash, personal_number_in
+from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.storage import replacing
@@ -115,7 +115,7 @@ def read_manifest(folder: ObjectStoragePath, manifest: Manifest) -> Iterator[Man
 
 
 def _hash(row: Row, secret: str) -> str | None:
-    return personal_number_hash(personal_number_in(row.case), secret)
+    return personal_number_hash(find_personal_number(row.case), secret)
 
 
 class _Check:

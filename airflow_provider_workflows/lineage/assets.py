@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from airflow.sdk import Asset
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import identifier
+from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def definition(workflow_definition_id: str, host: str = DEFAULT_HOST) -> Asset:
 
     :raises InvalidInput: when the id is none
     """
-    return Asset(definition_uri(host, identifier("workflow_definition_id", workflow_definition_id)))
+    return Asset(definition_uri(host, require_id("workflow_definition_id", workflow_definition_id)))
 
 
 def create_asset(*, host: str, workflow_definition_id: str, extra: dict[str, Any] | None = None) -> Asset:
@@ -61,7 +61,7 @@ def create_asset(*, host: str, workflow_definition_id: str, extra: dict[str, Any
     :raises InvalidInput: when the id is none
     """
     base_url = host if "://" in host else f"https://{host}"
-    uri = definition_uri(base_url, identifier("workflow_definition_id", workflow_definition_id))
+    uri = definition_uri(base_url, require_id("workflow_definition_id", workflow_definition_id))
     return Asset(uri, extra=extra or {})
 
 
@@ -82,6 +82,6 @@ def normalized_uri(parts: SplitResult) -> SplitResult:
 
 def _definition_id(value: str) -> str:
     try:
-        return identifier("workflow_definition_id", value).lower()
+        return require_id("workflow_definition_id", value).lower()
     except InvalidInput as error:
         raise ValueError(str(error)) from None

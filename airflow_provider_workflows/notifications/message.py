@@ -12,7 +12,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.execution_time.xcom import XCom
 
 from airflow_provider_workflows.api.errors import InvalidInput, WorkflowsError
-from airflow_provider_workflows.api.models import identifier
+from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.links import XCOM_KEY as LINK_KEY
 from airflow_provider_workflows.operators.base import WorkflowsOperator
@@ -170,7 +170,7 @@ def _is_ours(kind: type) -> bool:
 def _id(value: object) -> str | None:
     """Return an id that is one; what stands in its place by mistake may be personal."""
     try:
-        return identifier("id", value)
+        return require_id("id", value)
     except InvalidInput:
         return None
 

@@ -11,13 +11,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
-from airflow_provider_workflows.api.models import identifier, json_object
+from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     PollSchedule,
 )
+from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import (
     choice,
     number_above_zero,
@@ -39,7 +40,7 @@ from airflow_provider_workflows.lineage.events import emit, partition_key_of
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
-from airflow_provider_workflows.operators.redacted import Redacted, redact_parameters, unwrap
+from airflow_provider_workflows.operators.redaction import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.storage import shown, storage_path, templated_path
 from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
 from airflow_provider_workflows.triggers.workflow_status import earliest_event
@@ -334,8 +335,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
     def _options(self) -> BatchOptions:
         parameters = unwrap(self.parameters)
         return BatchOptions(
-            workflow_definition_id=identifier("workflow_definition_id", self.workflow_definition_id),
-            parameters=None if parameters is None else json_object("parameters", parameters),
+            workflow_definition_id=require_id("workflow_definition_id", self.workflow_definition_id),
+            parameters=None if parameters is None else require_json_object("parameters", parameters),
             columns=self.columns,
             skip_bad_rows=self.on_bad_row == "skip",
             output_format=self.output_format,

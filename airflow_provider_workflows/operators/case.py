@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import CaseDetails, validated
-from airflow_provider_workflows.api.redaction import CASE_FIELDS, leaves
+from airflow_provider_workflows.api.models import require_case_details
+from airflow_provider_workflows.api.redaction import CASE_FIELDS, all_values
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.redacted import mask_in_logs, redact, unwrap
+from airflow_provider_workflows.operators.redaction import mask_in_logs, redact, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,7 +93,7 @@ class CreateCaseOperator(WorkflowsOperator):
         together = unwrap(self.case) or {}
         if not isinstance(together, dict):
             raise InvalidInput(f"case must be a dict of the case's fields, not {type(together).__name__}")
-        details = validated(CaseDetails, _given(together), argument="case").model_dump(exclude_none=True)
+        details = require_case_details(_given(together), argument="case").model_dump(exclude_none=True)
         given = _given(one_by_one)
         if twice := sorted(details.keys() & given.keys()):
             raise InvalidInput(f"given both on its own and in case: {', '.join(twice)}")
@@ -101,7 +101,7 @@ class CreateCaseOperator(WorkflowsOperator):
 
     def redact_arguments(self, *, rendered: bool) -> None:
         """Cover all fields of the case."""
-        mask_in_logs(leaves(unwrap([getattr(self, name) for name in _PERSONAL])))
+        mask_in_logs(all_values(unwrap([getattr(self, name) for name in _PERSONAL])))
         for name in _PERSONAL:
             setattr(self, name, redact(getattr(self, name), rendered=rendered))
 

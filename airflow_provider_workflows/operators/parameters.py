@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.redacted import redact_parameters, unwrap
+from airflow_provider_workflows.operators.redaction import redact_parameters, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

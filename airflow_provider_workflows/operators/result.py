@@ -6,12 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import identifier
-from airflow_provider_workflows.api.redaction import (
-    personal_number_hash,
-    personal_number_in,
-    personal_values,
-)
+from airflow_provider_workflows.api.ids import require_id
+from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
+from airflow_provider_workflows.api.redaction import values_of_personal_fields
 from airflow_provider_workflows.arguments import (
     is_resolved_later,
     templated_text,
@@ -21,7 +18,7 @@ from airflow_provider_workflows.arguments import (
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.redacted import mask_in_logs
+from airflow_provider_workflows.operators.redaction import mask_in_logs
 from airflow_provider_workflows.results import (
     as_json,
     require_selection,
@@ -105,18 +102,18 @@ class GetWorkflowResultOperator(WorkflowsOperator):
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any] | ResultHandle:
         """Return the result, or its handle once it is written."""
-        workflow_id = identifier("workflow_id", self.workflow_id)
+        workflow_id = require_id("workflow_id", self.workflow_id)
         if self.workflow_definition_id is not None:
-            identifier("workflow_definition_id", self.workflow_definition_id)
+            require_id("workflow_definition_id", self.workflow_definition_id)
         path = result_path(self.output_path, workflow_id) if self._with_output else None
         select = None if self.select is None else require_selection(self.select)
         secret = client.settings.require_hash_secret() if self.hash_personal_numbers else None
         result = client.read_result(workflow_id).json_object()
-        mask_in_logs(personal_values(result, client.settings.personal))
+        mask_in_logs(values_of_personal_fields(result, client.settings.personal))
         case_id = result.get("caseId")
         hashes: dict[str, Any] = {}
         if secret is not None:
-            hashes["personal_number_hash"] = personal_number_hash(personal_number_in(result), secret)
+            hashes["personal_number_hash"] = personal_number_hash(find_personal_number(result), secret)
         if select is not None:
             result = select_fields(result, select)
         self.lineage = TaskLineage(

@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowFailed, WorkflowsError
-from airflow_provider_workflows.api.models import identifier
+from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
@@ -216,8 +216,8 @@ class RunWorkflowOperator(WorkflowsOperator):
         return workflow.id
 
     def _check(self) -> None:
-        identifier("workflow_definition_id", self.workflow_definition_id)
-        identifier("case_id", self.case_id)
+        require_id("workflow_definition_id", self.workflow_definition_id)
+        require_id("case_id", self.case_id)
         if not self._with_parameters:
             return
         if self.parameters_id is None:
@@ -225,7 +225,7 @@ class RunWorkflowOperator(WorkflowsOperator):
                 "parameters_id was given but turned out to be None: the task or template that it comes from "
                 "brought nothing. Leave it away to run without parameters"
             )
-        identifier("parameters_id", self.parameters_id)
+        require_id("parameters_id", self.parameters_id)
 
     def _has_failed(self, client: WorkflowsClient, workflow_id: str) -> bool:
         if not self.wait_for_completion:

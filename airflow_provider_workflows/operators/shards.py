@@ -14,7 +14,7 @@ from airflow.sdk.bases.decorator import task_decorator_factory
 from airflow.sdk.configuration import conf
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import json_object
+from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.batch.input.items import (
     DUPLICATE_KEY,
     DUPLICATE_NUMBER,
@@ -25,7 +25,7 @@ from airflow_provider_workflows.batch.input.items import (
 )
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.output import read_output
-from airflow_provider_workflows.operators.redacted import Redacted, unwrap
+from airflow_provider_workflows.operators.redaction import Redacted, unwrap
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.storage import (
     replacing,
@@ -171,7 +171,7 @@ def _line(row: object, columns: Columns) -> bytes:
     if isinstance(row, Mapping):
         kept = {name: value for name, value in row.items() if columns.get(name, "") is not None}
     try:
-        plain: object = json_object("row", kept)
+        plain: object = require_json_object("row", kept)
     except InvalidInput:
         # A bad row, which must stay one: null is no row either.
         plain = None

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_provider_workflows.api.errors import WorkflowFailed, WorkflowsError
-from airflow_provider_workflows.api.models import identifier
+from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
@@ -156,7 +156,7 @@ class WorkflowStatusSensor(BaseSensorOperator):
         self.log.warning("Workflow %s goes on: the API has no call that cancels it.", self.workflow_id)
 
     def _begin(self, context: Context) -> Wait:
-        workflow_id = identifier("workflow_id", self.workflow_id)
+        workflow_id = require_id("workflow_id", self.workflow_id)
         started = time.time()
         if self.reschedule and (first := context["ti"].get_first_reschedule_date(context)) is not None:
             started = first.timestamp()

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import identifier
+from airflow_provider_workflows.api.ids import require_id
 
 #: A body is polled down to so many levels.
 LEVELS = 3
@@ -87,6 +87,6 @@ def _objects(content: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _ids(objects: list[tuple[str, Mapping[str, Any]]], name: str) -> Iterator[str]:
     for _, content in objects:
         try:
-            yield identifier(name, content[name]).lower()
+            yield require_id(name, content[name]).lower()
         except (KeyError, InvalidInput):  # noqa: PERF203  (most have one)
             continue

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.strict_json import parse_json
 from airflow_provider_workflows.batch.input.columns import CheckHeader
 from airflow_provider_workflows.batch.input.csv_rows import NOT_UTF_8, UNDECODED, csv_rows
 from airflow_provider_workflows.batch.input.rows import (
@@ -17,7 +18,6 @@ from airflow_provider_workflows.batch.input.rows import (
     ROW_TOO_LONG,
     Cells,
     Unreadable,
-    from_json,
 )
 from airflow_provider_workflows.storage import shown, storage_path
 
@@ -118,7 +118,7 @@ def _json_cells(line: bytes) -> Cells:
     if not text.isascii() and UNDECODED.search(text):
         return Unreadable(NOT_UTF_8)
     try:
-        cells = from_json(text)
+        cells = parse_json(text)
     except InvalidInput as problem:
         return Unreadable(str(problem))
     return cells if isinstance(cells, dict) else Unreadable("is no JSON object")

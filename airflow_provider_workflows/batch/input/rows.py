@@ -6,20 +6,20 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.models import (
     CaseDetails,
     Document,
     Phone,
-    identifier,
-    json_object,
-    problems,
+    invalid_fields,
 )
 from airflow_provider_workflows.api.redaction import one_line
+from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
 from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, named
 
 CELL_CHARACTERS = 100_000
@@ -113,35 +113,6 @@ def checked(number: int, cells: object, fields: Fields, *, flat: bool = False) -
     return BadRow(number, key, tuple(wrong)) if wrong else Row(number, key, case_id, case, parameters)
 
 
-def from_json(text: str) -> Any:
-    """Return what ``text`` says as JSON (RFC 8259: no NaN; no name twice in an object).
-
-    :raises InvalidInput: with the reason only
-    """
-    try:
-        return _DECODER.decode(text)
-    except InvalidInput:
-        raise
-    except RecursionError:
-        raise InvalidInput("is JSON nested too deeply") from None
-    except ValueError:
-        raise InvalidInput("is not valid JSON, or ends in the middle of it") from None
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise InvalidInput("holds NaN or Infinity, which JSON cannot express")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        raise InvalidInput("holds an object with the same name twice")
-    return values
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_object)
-
-
 def _columns(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """Return the column of each field, and what is wrong with the names of the columns."""
     columns: dict[str, str] = {}
@@ -182,11 +153,11 @@ def _read(name: str, value: Any, flat: bool) -> Any:
         if len(value) > CELL_CHARACTERS:
             raise InvalidInput(_TOO_LONG)
         if flat and name in _JSON_FIELDS:
-            value = from_json(value)
+            value = parse_json(value)
     if name == "case_id":
-        return identifier(name, value)
+        return require_id(name, value)
     if name == "parameters":
-        return json_object(name, value)
+        return require_json_object(name, value)
     return _key(value) if name == "key" else value
 
 
@@ -213,7 +184,7 @@ def _case(values: dict[str, Any], columns: Mapping[str, str]) -> tuple[dict[str,
     try:
         return CaseDetails.model_validate(values).body(), []
     except ValidationError as error:
-        return {}, [_shown(path, reason, columns) for path, reason in problems(error)]
+        return {}, [_shown(path, reason, columns) for path, reason in invalid_fields(error)]
 
 
 def _shown(path: tuple[str, ...], reason: str, columns: Mapping[str, str]) -> tuple[str, str]:

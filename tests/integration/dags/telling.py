@@ -11,7 +11,7 @@ from airflow.sdk import DAG, BaseOperator
 
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.case import CreateCaseOperator
-from airflow_provider_workflows.operators.redacted import unwrap
+from airflow_provider_workflows.operators.redaction import unwrap
 
 
 class TellingOperator(CreateCaseOperator):

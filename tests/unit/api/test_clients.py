@@ -360,7 +360,7 @@ class TestBadInput:
             (
                 "create_parameters",
                 {"workflow_definition_id": DEFINITION, "parameters": {"a": {"b": [1, {2}]}}},
-                r"parameters\.a\.b\[1\] is set, which is no JSON value",
+                r"parameters\.a\.b\[1\] is set, which is not a JSON value",
             ),
             (
                 "create_parameters",

@@ -9,14 +9,13 @@ import pytest
 
 from airflow_provider_workflows.api import Outcome, Settings, Statuses, status
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.api.redaction import (
     ALL_FIELDS,
     PersonalFields,
     excerpt,
-    personal_number_hash,
-    personal_number_in,
-    personal_values,
     redact_values,
+    values_of_personal_fields,
 )
 
 UNRECOGNISED = "ON_THE_MOON"
@@ -112,17 +111,17 @@ class TestPersonal:
             "checks": [{"personal_number": "02211012345", "passed": True}],
         }
 
-        assert set(personal_values(result)) == {"Jo", "6", "02211012345"}
+        assert set(values_of_personal_fields(result)) == {"Jo", "6", "02211012345"}
 
     @pytest.mark.parametrize("name", ["motherMaidenName", "mother_maiden_name", "Mother maiden-name"])
     def test_a_connection_adds_names_however_they_are_spelled(self, name: str) -> None:
         fields = PersonalFields(["mother_maiden_name"])
 
-        assert list(personal_values({"a": [{name: "Kowalska"}], "b": "c"}, fields)) == ["Kowalska"]
-        assert not list(personal_values({name: "Kowalska"}))
+        assert list(values_of_personal_fields({"a": [{name: "Kowalska"}], "b": "c"}, fields)) == ["Kowalska"]
+        assert not list(values_of_personal_fields({name: "Kowalska"}))
 
     def test_where_it_cannot_be_told_everything_is_personal(self) -> None:
-        assert set(personal_values({"limit": 5, "a": {"b": "c"}}, ALL_FIELDS)) == {"5", "c"}
+        assert set(values_of_personal_fields({"limit": 5, "a": {"b": "c"}}, ALL_FIELDS)) == {"5", "c"}
 
     @pytest.mark.parametrize("number", ["02211012345", " 02211012345\n"])
     def test_the_hash_of_a_personal_number_is_the_same_however_it_is_written(self, number: str) -> None:
@@ -148,7 +147,7 @@ class TestPersonal:
         ],
     )
     def test_the_outermost_personal_number_is_found(self, value: object, found: object) -> None:
-        assert personal_number_in(value) == found
+        assert find_personal_number(value) == found
 
     @pytest.mark.parametrize(
         ("body", "shown"),

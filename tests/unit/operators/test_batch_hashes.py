@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from airflow_provider_workflows.api.redaction import personal_number_hash
+from airflow_provider_workflows.api.pseudonyms import personal_number_hash
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch.conftest import BatchTask

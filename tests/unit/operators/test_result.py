@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.redaction import personal_number_hash
+from airflow_provider_workflows.api.pseudonyms import personal_number_hash
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
 from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
@@ -194,7 +194,7 @@ class TestPersonalFields:
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         masked: list[str] = []
-        monkeypatch.setattr("airflow_provider_workflows.operators.redacted.mask_secret", masked.extend)
+        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask_secret", masked.extend)
         definition_id = sandbox.define(seconds=0.0, result={"found": [{"PESEL": "77"}], "decision": "PASS"})
         with sandbox.client() as client:
             workflow_id = client.run_workflow(definition_id, client.create_case().case_id).id

@@ -18,7 +18,7 @@ from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
-from airflow_provider_workflows.operators.redacted import unwrap
+from airflow_provider_workflows.operators.redaction import unwrap
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from tests.unit.conftest import TaskInstance, TaskStateStore
 
@@ -175,7 +175,7 @@ class TestRenderedTemplates:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         masked: list[str] = []
-        monkeypatch.setattr("airflow_provider_workflows.operators.redacted.mask_secret", masked.extend)
+        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask_secret", masked.extend)
 
         rendered(batch([ROW], parameters={"PESEL": "55051401359", "limit": 5}))
 

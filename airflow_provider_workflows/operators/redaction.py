@@ -12,8 +12,8 @@ from airflow_provider_workflows.api.redaction import (
     REDACTED,
     STANDARD_FIELDS,
     PersonalFields,
-    leaves,
-    personal_values,
+    all_values,
+    values_of_personal_fields,
 )
 
 
@@ -79,9 +79,9 @@ def redact_parameters(parameters: Any, fields: PersonalFields, *, rendered: bool
     """
     given = unwrap(parameters)
     if isinstance(given, Mapping):
-        mask_in_logs(personal_values(given, fields))
+        mask_in_logs(values_of_personal_fields(given, fields))
         return redact_personal_fields(parameters, fields, rendered=rendered)
-    mask_in_logs(leaves(given))
+    mask_in_logs(all_values(given))
     return redact(parameters, rendered=rendered)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.redaction import PersonalFields, personal_number_hash, personal_number_in
+from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
+from airflow_provider_workflows.api.redaction import PersonalFields
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.results import require_selection, select_fields
 
@@ -25,7 +26,7 @@ SECRET = "k" * 32
     ],
 )
 def test_the_number_is_that_of_whom_the_result_is_about(result: Any, found: object) -> None:
-    assert personal_number_in(result) == found
+    assert find_personal_number(result) == found
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), "", " \n"])
