@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.execution_time.xcom import XCom
+
+from airflow_provider_workflows.airflow_internals import xcom
+from airflow_provider_workflows.xcom_keys import WORKFLOW_LINK_KEY
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
 
     from airflow_provider_workflows.hooks.workflows import WorkflowsHook
-
-XCOM_KEY = "workflow_link"
 
 
 class WorkflowLink(BaseOperatorLink):
@@ -31,16 +31,16 @@ class WorkflowLink(BaseOperatorLink):
     @property
     def xcom_key(self) -> str:
         """The XCom that holds the link."""
-        return XCOM_KEY
+        return WORKFLOW_LINK_KEY
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link that the task set, or the one that is stored already."""
-        link = getattr(operator, XCOM_KEY, None)
-        return str(link or XCom.get_value(ti_key=ti_key, key=XCOM_KEY) or "")
+        link = getattr(operator, WORKFLOW_LINK_KEY, None)
+        return str(link or xcom.value_of(ti_key, WORKFLOW_LINK_KEY) or "")
 
 
 def set_link(operator: BaseOperator, context: Context, hook: WorkflowsHook, workflow_id: str) -> None:
     """Set the task's link now, so that it is there while the task waits."""
     link = hook.workflow_url(workflow_id)
-    setattr(operator, XCOM_KEY, link)
-    context["ti"].xcom_push(key=XCOM_KEY, value=link)
+    setattr(operator, WORKFLOW_LINK_KEY, link)
+    context["ti"].xcom_push(key=WORKFLOW_LINK_KEY, value=link)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: The XCom that holds the inbox: ``{"number": last, "ended": [[number, workflow id, status], ...]}``.
-INBOX_KEY = "workflow_completions"
 #: So many of the latest are kept. What a batch misses, it sees when it looks for itself.
 MAX_INBOX_COMPLETIONS = 1000
 

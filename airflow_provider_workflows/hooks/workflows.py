@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_provider_workflows.airflow_internals import supervisor
 from airflow_provider_workflows.api import (
     AsyncWorkflowsClient,
     Settings,
@@ -64,7 +65,7 @@ class WorkflowsHook(BaseHook):
         try:
             connection = await self.aget_connection(self.workflows_conn_id)
         except AirflowNotFoundException:
-            if _can_read_connections_asynchronously():
+            if supervisor.is_asynchronous():
                 raise
             connection = self.get_connection(self.workflows_conn_id)
         return self._settings(connection, await connection.aextra_dejson())
@@ -164,13 +165,6 @@ def _host(connection: Connection) -> str:
         return host
     parts = urlsplit(host)
     return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{connection.port}"))
-
-
-def _can_read_connections_asynchronously() -> bool:
-    # ``dag.test()`` runs triggers without the asynchronous half of the supervisor's channel.
-    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415
-
-    return hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "asend")
 
 
 def _is_json(text: str) -> bool:

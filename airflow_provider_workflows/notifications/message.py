@@ -8,17 +8,15 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow.sdk.configuration import conf
-from airflow.sdk.execution_time.xcom import XCom
+from airflow.sdk import conf
 
+from airflow_provider_workflows.airflow_internals import supervisor, xcom
 from airflow_provider_workflows.api.errors import InvalidInput, WorkflowsError
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import one_line
-from airflow_provider_workflows.links import XCOM_KEY as LINK_KEY
 from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
-from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY
-from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY
+from airflow_provider_workflows.xcom_keys import PROGRESS_KEY, WORKFLOW_ID_KEY, WORKFLOW_LINK_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -138,7 +136,7 @@ def _of_deadline(context: Mapping[str, Any]) -> Iterator[str]:
     since = _time((context.get("deadline") or {}).get("deadline_time"))
     yield f"DAG {dag_id} is late, run {run_id}: it was due by {since}, and its state was {run.get('state')}."
     yield f"Queued at {_time(run.get('queued_at'))}, started at {_time(run.get('start_date'))}."
-    states = list(_states(dag_id, run_id, _UNDER_WAY | _FAILED).items()) if _in_triggerer() else []
+    states = list(_states(dag_id, run_id, _UNDER_WAY | _FAILED).items()) if supervisor.is_triggerer() else []
     for key, state in states[:LISTED_TASKS]:
         known = ""
         if state in _UNDER_WAY:
@@ -187,7 +185,7 @@ def _link(task: Any, workflow_id: str) -> str | None:
 def _known_of(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     """Return what a task has left in XComs of its workflow or batch, to follow its name."""
     place = (dag_id, run_id, task_id, map_index)
-    if isinstance(link := _left(LINK_KEY, *place), str) and link:
+    if isinstance(link := _left(WORKFLOW_LINK_KEY, *place), str) and link:
         workflow_id = _id(_left(WORKFLOW_ID_KEY, *place))
         return f", workflow {workflow_id}, {link}" if workflow_id else f", workflow {link}"
     progress = _left(PROGRESS_KEY, *place)
@@ -195,22 +193,11 @@ def _known_of(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     return f", batch with {_counted(outcomes)}" if isinstance(outcomes, dict) else ""
 
 
-def _in_triggerer() -> bool:
-    """Return whether a deadline's callback may ask for tasks and XComs.
-
-    In Airflow 3.3 an executor's process for callbacks gets no response at all to such a question, and would wait
-    for it for ever.
-    """
-    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415  (not while parsing)
-
-    return hasattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "start_reader")
-
-
 def _left(key: str, dag_id: str, run_id: str, task_id: str, map_index: int | None) -> Any:
     """Return the XCom of a task, or None where there is none or it cannot be asked for."""
     index = map_index if map_index is not None and map_index >= 0 else None
     try:
-        return XCom.get_one(key=key, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=index)
+        return xcom.read(key, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=index)
     except Exception as error:  # noqa: BLE001  (a message that says less is better than none)
         log.debug("The XCom %s of task %s could not be read: %s", key, task_id, type(error).__name__)
         return None
@@ -218,15 +205,12 @@ def _left(key: str, dag_id: str, run_id: str, task_id: str, map_index: int | Non
 
 def _states(dag_id: str, run_id: str, wanted: Iterable[str]) -> dict[str, str]:
     """Return the state of each task of a run that is in one that is wanted; ``task_3`` is task's map index 3."""
-    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance  # noqa: PLC0415  (not while parsing)
-
     try:
-        states = RuntimeTaskInstance.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
+        states = supervisor.task_states(dag_id, run_id)
     except Exception as error:  # noqa: BLE001  (a message that says less is better than none)
         log.debug("The states of the tasks could not be read: %s", type(error).__name__)
         return {}
-    found = {key: str(getattr(state, "value", state)) for key, state in sorted(states.items())}
-    return {key: state for key, state in found.items() if state in wanted}
+    return {key: state for key, state in states.items() if state in wanted}
 
 
 def _instance(key: str, tasks: Mapping[str, object]) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import jinja2
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_workflows.airflow_internals.rendering import RedactsArguments
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.api.redaction import ALL_FIELDS, PersonalFields
 from airflow_provider_workflows.arguments import templated_text, true_or_false
@@ -17,7 +18,7 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, XComArg
@@ -44,19 +45,22 @@ def is_deferrable(deferrable: object) -> bool:
 _SINGLE_EXPRESSION = re.compile(r"\s*\{\{[-+]?((?:(?!\{\{|\}\}).)*?)[-+]?\}\}\s*", re.DOTALL)
 
 
-class WorkflowsOperator(BaseOperator):
+class WorkflowsOperator(RedactsArguments, BaseOperator):
     """An operator that makes calls of the Workflows API.
 
     :param workflows_conn_id: id of the connection (templated)
     """
 
     template_fields: Sequence[str] = ("workflows_conn_id",)
+    #: The connection says what is personal.
+    fields_rendered_first: Sequence[str] = (WorkflowsHook.conn_name_attr,)
     ui_color = "#e3edf7"
 
     def __init__(self, *, workflows_conn_id: str = WorkflowsHook.default_conn_name, **kwargs: Any) -> None:
         # A mapped task hands on None where the DAG has set nothing.
         kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
         super().__init__(**kwargs)
+        self.require_redaction()
         self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
         #: What the task has read and brought about, as far as it has come.
         self.lineage: TaskLineage | None = None
@@ -73,27 +77,6 @@ class WorkflowsOperator(BaseOperator):
             return self.hook.settings.personal
         except Exception:  # noqa: BLE001  (the task's first call says what is wrong with it)
             return ALL_FIELDS
-
-    def redact_arguments(self, *, rendered: bool) -> None:
-        """Keep what is personal among the arguments from showing.
-
-        :param rendered: whether their templates were rendered; before, it is what stands beside them
-        """
-
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
-    ) -> None:
-        # The seam that Airflow names for this; render_template_fields is not called on a mapped task.
-        if parent is not self:
-            super()._do_render_template_fields(parent, template_fields, *args, **kwargs)
-            return
-        # The connection says what is personal. Airflow logs the field that a template fails in, so that what is
-        # personal in it is covered by then.
-        names, first = list(template_fields), WorkflowsHook.conn_name_attr
-        super()._do_render_template_fields(parent, [name for name in names if name == first], *args, **kwargs)
-        self.redact_arguments(rendered=False)
-        super()._do_render_template_fields(parent, [name for name in names if name != first], *args, **kwargs)
-        self.redact_arguments(rendered=True)
 
     def execute(self, context: Context) -> Any:
         """Make the operator's calls, and return what they bring.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
+from airflow_provider_workflows.airflow_internals.deferral import can_resume, earliest_event
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
 from airflow_provider_workflows.api.ids import require_id
@@ -30,7 +31,7 @@ from airflow_provider_workflows.arguments import (
 )
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy, summarize
-from airflow_provider_workflows.batch.inbox import INBOX_KEY, add_completions
+from airflow_provider_workflows.batch.inbox import add_completions
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
@@ -42,9 +43,8 @@ from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
 from airflow_provider_workflows.operators.redaction import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.storage import shown, storage_path, templated_path
-from airflow_provider_workflows.triggers.batch_status import PROGRESS_KEY, BatchStatusTrigger, unreadable
-from airflow_provider_workflows.triggers.workflow_status import earliest_event
-from airflow_provider_workflows.webhooks.resume import can_resume
+from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger, unreadable
+from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

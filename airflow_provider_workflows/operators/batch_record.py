@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
+from airflow_provider_workflows.airflow_internals.task_state import generation, never_expire, task_state_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +28,9 @@ class BatchRecord:
     """
 
     def __init__(self, context: Context) -> None:
-        self._store = context["task_state_store"]
+        self._store = task_state_store(context)
         ti = context["ti"]
-        # Constant over retries, and raised by a clear.
-        self._generation = ti.max_tries
+        self._generation = generation(context)
         map_index = -1 if ti.map_index is None else ti.map_index
         identity = (ti.dag_id, ti.run_id, ti.task_id, map_index, self._generation)
         self.name = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
@@ -46,5 +45,5 @@ class BatchRecord:
     def write(self, known: Mapping[str, Any], **fields: Any) -> dict[str, Any]:
         """Write what is known with ``fields`` added, and return it."""
         record = {**known, **fields, "generation": self._generation}
-        self._store.set(KEY, record, retention=NEVER_EXPIRE)
+        self._store.set(KEY, record, retention=never_expire())
         return record

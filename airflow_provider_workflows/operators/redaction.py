@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_workflows.airflow_internals.rendering import ShowsAs
 from airflow_provider_workflows.api.redaction import (
     REDACTED,
     STANDARD_FIELDS,
@@ -18,7 +19,7 @@ from airflow_provider_workflows.api.redaction import (
 
 
 @dataclass(frozen=True, repr=False)
-class Redacted:
+class Redacted(ShowsAs):
     """A value that shows as ``***`` wherever it is printed or stored.
 
     Airflow's own masker leaves values of five characters and less alone; a first name is often one.
@@ -26,8 +27,8 @@ class Redacted:
 
     value: Any
 
-    def serialize(self) -> str:
-        """Return what Airflow stores in the view of rendered templates."""
+    def shown(self) -> str:
+        """Return what shows in place of the value."""
         return REDACTED
 
     def __repr__(self) -> str:

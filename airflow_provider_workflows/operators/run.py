@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowTaskTimeout
 
+from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.ids import require_id
@@ -29,8 +30,8 @@ from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator, is_deferrable
 from airflow_provider_workflows.operators.run_record import Decision, RunRecord
-from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
-from airflow_provider_workflows.webhooks.resume import can_resume
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

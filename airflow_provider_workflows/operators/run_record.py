@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
+from airflow_provider_workflows.airflow_internals.task_state import generation, never_expire, task_state_store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,9 +44,8 @@ class RunRecord:
     """
 
     def __init__(self, context: Context) -> None:
-        self._store = context["task_state_store"]
-        # Constant over retries, and raised by a clear.
-        self._generation = context["ti"].max_tries
+        self._store = task_state_store(context)
+        self._generation = generation(context)
 
     def read(self) -> tuple[Decision, Mapping[str, Any]]:
         """Return what to do, and what is stored."""
@@ -78,5 +77,7 @@ class RunRecord:
             **fields,
         }
         self._store.set(
-            KEY, {name: value for name, value in record.items() if value is not None}, retention=NEVER_EXPIRE
+            KEY,
+            {name: value for name, value in record.items() if value is not None},
+            retention=never_expire(),
         )

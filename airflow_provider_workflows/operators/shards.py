@@ -8,11 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
-from airflow.sdk import ObjectStoragePath
-from airflow.sdk.bases.decorator import task_decorator_factory
-from airflow.sdk.configuration import conf
+from airflow.sdk import ObjectStoragePath, conf
 
+from airflow_provider_workflows.airflow_internals.rendering import redacting_task
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.batch.input.items import (
@@ -44,25 +42,13 @@ _ITEMS_NAME, _INDEX_NAME, _INDEX_VERSION = "items.jsonl", "index.json", 1
 _SUMMARY = {"output": str, "first_row": int, "rows": int, "outcomes": Mapping, "statuses": Mapping}
 
 
-class _ShardsOperator(_PythonDecoratedOperator):
-    """Covers rows that come as an argument, which Airflow would store in the view of rendered templates."""
-
-    def _do_render_template_fields(self, parent: Any, *args: Any, **kwargs: Any) -> None:
-        super()._do_render_template_fields(parent, *args, **kwargs)
-        if parent is self:
-            self.op_args = [_redacted(value) for value in self.op_args]
-            self.op_kwargs = {name: _redacted(value) for name, value in self.op_kwargs.items()}
-
-
 def _redacted(value: Any) -> Any:
     return Redacted(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def _task() -> TaskDecorator:
-    # One for each: a decorator keeps the id of its first task.
-    return task_decorator_factory(
-        multiple_outputs=False, decorated_operator_class=_ShardsOperator, retry_policy=WorkflowsRetryPolicy()
-    )
+    # Rows that come as an argument would be stored in the view of rendered templates.
+    return redacting_task(_redacted, multiple_outputs=False, retry_policy=WorkflowsRetryPolicy())
 
 
 @_task()

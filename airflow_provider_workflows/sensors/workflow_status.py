@@ -15,6 +15,12 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
+from airflow_provider_workflows.airflow_internals.deferral import (
+    OwnPokeInterval,
+    can_resume,
+    first_reschedule,
+)
+from airflow_provider_workflows.airflow_internals.task_state import task_state_store
 from airflow_provider_workflows.api.errors import WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
@@ -31,12 +37,11 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import is_deferrable
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
-from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
-from airflow_provider_workflows.webhooks.resume import can_resume
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
@@ -52,7 +57,7 @@ FAILING_KEY = "workflow_status_failing"
 _SHORTEST_INTERVAL_SECONDS = 0.05
 
 
-class WorkflowStatusSensor(BaseSensorOperator):
+class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
     """Wait until a workflow has succeeded (``GET /workflows/{workflowId}``), and return its final status.
 
     A failure status fails the task at once and without a retry, since looking again would not change it (with
@@ -158,8 +163,8 @@ class WorkflowStatusSensor(BaseSensorOperator):
     def _begin(self, context: Context) -> Wait:
         workflow_id = require_id("workflow_id", self.workflow_id)
         started = time.time()
-        if self.reschedule and (first := context["ti"].get_first_reschedule_date(context)) is not None:
-            started = first.timestamp()
+        if self.reschedule and (first := first_reschedule(context)) is not None:
+            started = first
         wait = Wait(
             workflow_id,
             started,
@@ -190,14 +195,15 @@ class WorkflowStatusSensor(BaseSensorOperator):
         # A look that succeeds leaves the record alone: it speaks of this outage if the look before wrote it.
         interval = self._schedule.interval(now - wait.started, float("inf"), 0.0)
         try:
-            record: Any = context["task_state_store"].get(FAILING_KEY)
+            store = task_state_store(context)
+            record: Any = store.get(FAILING_KEY)
             if (
                 record
                 and record["try"] == attempt
                 and now - record["last"] <= interval + RESCHEDULE_LAG_SECONDS
             ):
                 since = record["since"]
-            context["task_state_store"].set(FAILING_KEY, {"since": since, "last": now, "try": attempt})
+            store.set(FAILING_KEY, {"since": since, "last": now, "try": attempt})
         except Exception:
             self.log.exception("Airflow's task state store could not be used.")
         return since
@@ -217,11 +223,6 @@ class WorkflowStatusSensor(BaseSensorOperator):
         timeout: timedelta | None = self.execution_timeout
         return float("inf") if timeout is None else timeout.total_seconds()
 
-    def _get_next_poke_interval(
-        self, started_at: dt.datetime | float, run_duration: Callable[[], float], poke_count: int
-    ) -> float:
-        # What the base class asks for the pause until the next poll, in both of its modes.
-        if self.exponential_backoff or self._wait is None:
-            interval: float = super()._get_next_poke_interval(started_at, run_duration, poke_count)
-            return interval
-        return self._wait.pause(time.time())
+    def seconds_until_next_poke(self) -> float | None:
+        """Return the seconds until the next poll, by the run's age."""
+        return None if self._wait is None else self._wait.pause(time.time())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import ObjectStoragePath
-from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_workflows.airflow_internals import xcom
+from airflow_provider_workflows.airflow_internals.deferral import hold_back_until
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
@@ -17,15 +17,12 @@ from airflow_provider_workflows.api.polling import (
     POLL_INTERVAL_SECONDS,
     PollSchedule,
 )
-from airflow_provider_workflows.batch.inbox import INBOX_KEY
 from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-
-#: The XCom that tells how far a batch has come, written every ten seconds.
-PROGRESS_KEY = "progress"
 
 
 class BatchStatusTrigger(BaseTrigger):
@@ -108,26 +105,16 @@ class BatchStatusTrigger(BaseTrigger):
             self.log.exception("The wait for the batch has failed.")
             event = {"error": unreadable(self.folder, error).to_json()}
         # Under ``dag.test()`` there is no task instance, and no scheduler that could be too slow.
-        if self.task_instance is not None and self.not_before is not None:
-            await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        if self.task_instance is not None:
+            await hold_back_until(self.not_before)
         yield TriggerEvent(event)  # type: ignore[no-untyped-call]
 
     async def _publish(self, progress: dict[str, Any]) -> None:
         if self.task_instance is not None:
-            await XCom.aset(PROGRESS_KEY, progress, **self._of_task())
+            await xcom.write_in_trigger(PROGRESS_KEY, progress, self.task_instance)
 
     async def _inbox(self) -> object:
-        return await XCom.aget_one(key=INBOX_KEY, **self._of_task())
-
-    def _of_task(self) -> dict[str, Any]:
-        task = self.task_instance
-        assert task is not None  # noqa: S101  (there is one but under ``dag.test()``)
-        return {
-            "dag_id": task.dag_id,
-            "task_id": task.task_id,
-            "run_id": task.run_id,
-            "map_index": -1 if task.map_index is None else task.map_index,
-        }
+        return await xcom.read_in_trigger(INBOX_KEY, self.task_instance)
 
     async def on_kill(self) -> None:
         """Say in the task's log what becomes of the runs; Airflow calls this not only when a task is killed."""

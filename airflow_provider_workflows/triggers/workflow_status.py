@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.configuration import conf
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_workflows.airflow_internals.deferral import earliest_event, hold_back_until
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
@@ -21,30 +20,6 @@ from airflow_provider_workflows.triggers.poller import Poller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-#: An event is held back until the task has been deferred for this many of the worker's heartbeats.
-#:
-#: Airflow 3.3.2 marks a deferred task failed when its trigger fires before the scheduler has read that the
-#: deferring process ended, which half of the workers notice a heartbeat late (apache/airflow issues 71580 and
-#: 72716). With the default heartbeat of 5 seconds, 38 of 300 tasks failed whose trigger fired at once, 4 of 43
-#: after 3 seconds, none after 10; with a heartbeat of 1 second none of 44 after 3.
-HEARTBEATS_BEFORE_EVENT = 2
-_HEARTBEAT_SECONDS = 5
-
-
-#: The XCom that holds the workflow's id from before the wait begins: webhooks find the task by it.
-WORKFLOW_ID_KEY = "workflow_id"
-
-
-def seconds_before_event() -> int:
-    """Return for how many seconds after a task has deferred no event may resume it."""
-    heartbeat: int = conf.getint("workers", "min_heartbeat_interval", fallback=_HEARTBEAT_SECONDS)
-    return HEARTBEATS_BEFORE_EVENT * max(1, heartbeat)
-
-
-def earliest_event(now: float) -> float:
-    """Return when a trigger may fire for a task that defers at ``now``, both in seconds since the epoch."""
-    return now + seconds_before_event()
 
 
 class WorkflowStatusTrigger(BaseTrigger):
@@ -135,8 +110,8 @@ class WorkflowStatusTrigger(BaseTrigger):
         )
         event = await Poller.of(self.workflows_conn_id).wait(wait)
         # Under ``dag.test()`` there is no scheduler that could be too slow.
-        if self.task_instance is not None and self.not_before is not None:
-            await asyncio.sleep(max(0.0, self.not_before - time.time()))
+        if self.task_instance is not None:
+            await hold_back_until(self.not_before)
         yield TriggerEvent({"workflow_id": self.workflow_id, **event})  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:

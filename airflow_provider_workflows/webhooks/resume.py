@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.batch.inbox import INBOX_KEY, add_completions
-from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, seconds_before_event
+from airflow_provider_workflows.airflow_internals.deferral import seconds_before_event
+from airflow_provider_workflows.batch.inbox import add_completions
+from airflow_provider_workflows.xcom_keys import INBOX_KEY, WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -20,17 +20,14 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
+from airflow_provider_workflows.airflow_internals.deferral import HEARTBEATS_BEFORE_EVENT, earliest_event
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.run_record import KEY, Decision, decide
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
-from airflow_provider_workflows.triggers.workflow_status import (
-    HEARTBEATS_BEFORE_EVENT,
-    WorkflowStatusTrigger,
-    earliest_event,
-)
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from tests.unit.conftest import TaskInstance, TaskStateStore
 from tests.unit.sensors.test_workflow_status import event_of, rescheduled
 

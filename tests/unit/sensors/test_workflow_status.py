@@ -23,7 +23,8 @@ from airflow.sdk.module_loading import import_string
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
-from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 from tests.unit.conftest import TaskInstance, TaskStateStore
 
 STATUS_CALL = "GET /workflows/{workflowId}"

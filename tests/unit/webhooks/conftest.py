@@ -28,11 +28,12 @@ from sqlalchemy import delete, func, insert, select
 
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.service import READY_CASES
-from airflow_provider_workflows.triggers.workflow_status import WORKFLOW_ID_KEY, WorkflowStatusTrigger
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.webhooks import app, handler
 from airflow_provider_workflows.webhooks.handler import WebhookHandler
 from airflow_provider_workflows.webhooks.plugin import WorkflowsPlugin
 from airflow_provider_workflows.webhooks.registry import HandlerRegistry
+from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 CONN_ID = "workflows_default"
 KEY_CALL = "GET /auth/webhooks/key/{kid}"

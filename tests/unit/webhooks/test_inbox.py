@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.batch import inbox
-from airflow_provider_workflows.batch.inbox import INBOX_KEY, new_completions
+from airflow_provider_workflows.batch.inbox import new_completions
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.webhooks.payload import Completion
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
+from airflow_provider_workflows.xcom_keys import INBOX_KEY
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from airflow.models import trigger as airflow_trigger
 
+from airflow_provider_workflows.airflow_internals import deferral
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.triggers import workflow_status
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.webhooks import resume
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task, until
@@ -21,8 +21,8 @@ from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task, until
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> float:
     """Let tasks be resumed so many seconds after they were deferred."""
-    monkeypatch.setattr(workflow_status, "HEARTBEATS_BEFORE_EVENT", 0.2)
-    return workflow_status.seconds_before_event()
+    monkeypatch.setattr(deferral, "HEARTBEATS_BEFORE_EVENT", 0.2)
+    return deferral.seconds_before_event()
 
 
 def stored_state(task: Task) -> dict[str, Any]:

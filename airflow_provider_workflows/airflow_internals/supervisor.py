@@ -1,0 +1,78 @@
+"""The channel between a task or trigger and its supervisor: what may be asked through it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from airflow_provider_workflows.airflow_internals.feature import (
+    Feature,
+    FeatureChangedError,
+    require_parameters,
+)
+
+
+def _find_task_runner() -> ModuleType:
+    from airflow.sdk.execution_time import task_runner  # noqa: PLC0415  (not while parsing)
+
+    # It is declared, and set when a process has a supervisor.
+    if "SUPERVISOR_COMMS" not in getattr(task_runner, "__annotations__", {}):
+        raise FeatureChangedError("airflow.sdk.execution_time.task_runner declares no SUPERVISOR_COMMS")
+    return task_runner
+
+
+SUPERVISOR = Feature(
+    "airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS, with asend and, in a triggerer, start_reader",
+    purpose="tell what kind of process a hook or a callback runs in",
+    without="Connections are read as in the triggerer, and messages about deadlines name no tasks",
+    find=_find_task_runner,
+)
+
+
+def is_asynchronous() -> bool:
+    """Return whether this process can ask its supervisor without blocking the event loop.
+
+    ``airflow dags test`` runs triggers without the asynchronous half of the channel. True where it cannot be told,
+    since it is so in every real triggerer.
+    """
+    runner = SUPERVISOR.get()
+    return runner is None or hasattr(getattr(runner, "SUPERVISOR_COMMS", None), "asend")
+
+
+def is_triggerer() -> bool:
+    """Return whether this process is a triggerer's, whose supervisor answers a callback's questions.
+
+    In Airflow 3.3 an executor's process for callbacks gets no response at all to a question about tasks or XComs,
+    and would wait for it for ever. So False where it cannot be told.
+    """
+    runner = SUPERVISOR.get()
+    return runner is not None and hasattr(getattr(runner, "SUPERVISOR_COMMS", None), "start_reader")
+
+
+def _find_task_states() -> Any:
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance  # noqa: PLC0415  (not while parsing)
+
+    require_parameters(RuntimeTaskInstance.get_task_states, "dag_id", "run_ids")
+    return RuntimeTaskInstance.get_task_states
+
+
+TASK_STATES = Feature(
+    "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states(dag_id, run_ids)",
+    purpose="list the states of a run's tasks",
+    without="Messages about DAG runs name no tasks",
+    find=_find_task_states,
+)
+
+
+def task_states(dag_id: str, run_id: str) -> dict[str, str]:
+    """Return the state of each task of a run; empty where Airflow cannot tell.
+
+    A mapped task's key is ``task_3`` for map index 3.
+
+    :raises Exception: when the supervisor cannot be asked
+    """
+    get_task_states = TASK_STATES.get()
+    if get_task_states is None:
+        return {}
+    states = get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
+    return {key: str(getattr(state, "value", state)) for key, state in sorted(states.items())}

@@ -1,0 +1,80 @@
+"""What Airflow keeps of a task over its tries: the task state store, and the number that a clear raises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_workflows.airflow_internals.feature import (
+    Feature,
+    require_attributes,
+    require_parameters,
+)
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from airflow.sdk import Context
+
+
+class TaskStateStore(Protocol):
+    """Values of one task instance, by key; they outlast its tries, and a clear."""
+
+    def get(self, key: str) -> Any:
+        """Return a value, or None where there is none."""
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        """Write a value, which must be JSON; it is stored once this returns."""
+
+    def delete(self, key: str) -> None:
+        """Remove a value."""
+
+
+def _find_store() -> Any:
+    from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # noqa: PLC0415
+    from airflow.sdk.execution_time.context import TaskStateStoreAccessor  # noqa: PLC0415
+
+    require_attributes(TaskStateStoreAccessor, "get", "set", "delete")
+    require_parameters(TaskStateStoreAccessor.set, "key", "value", "retention")
+    return NEVER_EXPIRE
+
+
+TASK_STATE_STORE = Feature(
+    'context["task_state_store"] with get, set(key, value, retention=NEVER_EXPIRE) and delete',
+    purpose="store what a task has submitted",
+    without="Tasks that must remember what they submitted fail before they submit anything",
+    find=_find_store,
+)
+
+
+def task_state_store(context: Context) -> TaskStateStore:
+    """Return the store of a task.
+
+    :param context: the task's context
+    :raises AirflowFailException: if Airflow has no such store: without it a retry would submit, and bill, again
+    """
+    store = cast("dict[str, Any]", context).get("task_state_store")
+    if store is None or not TASK_STATE_STORE.is_available():
+        raise AirflowFailException(
+            "This Airflow gives the task no task state store, so what it submits would not be remembered, and a "
+            "retry would submit it again. Nothing was submitted. Use Airflow 3.3 or newer, or durable=False for "
+            "single runs."
+        )
+    return cast("TaskStateStore", store)
+
+
+def never_expire() -> Any:
+    """Return the retention of values that are kept for as long as the DAG run."""
+    return TASK_STATE_STORE.get()
+
+
+def generation(context: Context) -> int:
+    """Return a number that stays the same over the retries of a task, and that a clear raises.
+
+    It is ``ti.max_tries``: a clear adds the tries that the task has had. Airflow documents the attribute, but not
+    this.
+
+    :param context: the task's context
+    """
+    return int(context["ti"].max_tries)

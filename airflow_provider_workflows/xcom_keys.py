@@ -1,0 +1,12 @@
+"""The keys of all XComs that tasks of this package write, beside their return value."""
+
+from __future__ import annotations
+
+#: The id of the run that a task waits for, from before the wait begins: webhooks find the task by it.
+WORKFLOW_ID_KEY = "workflow_id"
+#: The address of the run's page.
+WORKFLOW_LINK_KEY = "workflow_link"
+#: How far a batch has come: rows by outcome, written every ten seconds.
+PROGRESS_KEY = "progress"
+#: The completions that webhooks have brought for a batch that waits (``batch/inbox.py`` has the format).
+INBOX_KEY = "workflow_completions"
