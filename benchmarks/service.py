@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import cast
 
-from airflow_provider_workflows.sandbox.certificate import Certificate
+from airflow_provider_workflows.sandbox.sockets import Certificate
 from benchmarks.counters import Counters
 from benchmarks.plan import NEVER, pin
 

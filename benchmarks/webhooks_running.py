@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import psutil  # type: ignore[import-untyped, unused-ignore]  # comes with Airflow
 
 from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.sandbox.connection import ENVIRONMENT_VARIABLE
+from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
 from benchmarks.batch_running import working_folder
 from benchmarks.running import MeasurementFailed
 from development.stack import Stack

@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM.
 
     :param arguments: of the command line; None for those of this process
-    :returns: the exit code: 0, or 2 when it could not start
+    :returns: the exit code: 0, or 2 if the sandbox could not start
     """
     options = _parser().parse_args(arguments)
     ended = threading.Event()
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         if not options.quiet:
-            _log_calls()
+            _log_requests()
         sys.stdout.write(_greeting(sandbox))
         sys.stdout.flush()
         ended.wait()
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="TransactionLink's Workflows API for demos and tests, kept in memory only.",
+        description="TransactionLink's Workflows API for trials and tests; what it stores, it keeps in memory.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
@@ -65,10 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tls", action="store_true", help="serve https with a self-signed certificate")
     parser.add_argument(
-        "--token-seconds", type=float, default=3600.0, help="life of access tokens (default: %(default)g)"
+        "--token-seconds",
+        type=float,
+        default=3600.0,
+        help="life of access tokens, in seconds (default: %(default)g)",
     )
     parser.add_argument("--webhook-url", help="send a signed webhook to this URL when a workflow ends")
-    parser.add_argument("--quiet", action="store_true", help="do not log a line per call")
+    parser.add_argument("--quiet", action="store_true", help="do not log a line for each request")
     return parser
 
 
@@ -96,7 +99,7 @@ def _greeting(sandbox: Sandbox) -> str:
         *(f"  {export}" for export in exports),
         "",
         f"OpenAPI document: {sandbox.url}{OPENAPI_PATH}",
-        "Control calls:",
+        "Control endpoints:",
         f"  GET, POST, DELETE  {sandbox.url}{CONTROL_PREFIX}faults",
         f"  GET, DELETE        {sandbox.url}{CONTROL_PREFIX}counts",
         f"  GET, POST          {sandbox.url}{CONTROL_PREFIX}definitions",
@@ -110,7 +113,7 @@ def _greeting(sandbox: Sandbox) -> str:
     return "\n".join(lines)
 
 
-def _log_calls() -> None:
+def _log_requests() -> None:
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("airflow_provider_workflows.sandbox").setLevel(logging.DEBUG)
 

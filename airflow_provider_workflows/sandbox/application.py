@@ -1,4 +1,4 @@
-"""The API on aiohttp: one dispatch for every call, which counts, lets faults happen, checks and responses."""
+"""The API on aiohttp: one dispatch, which counts each request, applies faults, checks it and responds."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_P
 from airflow_provider_workflows.sandbox.counts import UNKNOWN_ROUTE, Counts
 from airflow_provider_workflows.sandbox.fault_responses import faulty_response
 from airflow_provider_workflows.sandbox.faults import Faults
-from airflow_provider_workflows.sandbox.request_parsing import MAXIMUM_BODY_BYTES, checked, read_json
-from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, response_of
+from airflow_provider_workflows.sandbox.request_parsing import MAX_BODY_BYTES, parse_model, read_json
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, http_response
 from airflow_provider_workflows.sandbox.routes import ROUTES, Route
 from airflow_provider_workflows.sandbox.service import Service
 
@@ -27,10 +27,10 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Api:
-    """The calls of the API on the wire.
+    """The API over HTTP.
 
-    :param service: what carries them out
-    :param faults: what may go wrong with them
+    :param service: what carries requests out
+    :param faults: what goes wrong with them
     :param counts: where they are counted
     """
 
@@ -40,9 +40,9 @@ class Api:
         self.counts = counts
 
     def application(self) -> web.Application:
-        """Return a fresh application; each serves once."""
+        """Return a new application, which can serve once."""
         application = web.Application(
-            client_max_size=MAXIMUM_BODY_BYTES, middlewares=[self._refuse_unknown_routes]
+            client_max_size=MAX_BODY_BYTES, middlewares=[self._refuse_unknown_routes]
         )
         for route in ROUTES:
             application.router.add_route(route.method, route.path, functools.partial(self._dispatch, route))
@@ -52,14 +52,14 @@ class Api:
 
     async def _dispatch(self, route: Route, request: web.Request) -> web.StreamResponse:
         self.counts.request_arrived(route.name, request.transport)
-        late, fault = self.faults.draw_for(route)
-        if late:
-            await asyncio.sleep(late)
+        delay, fault = self.faults.draw(route)
+        if delay:
+            await asyncio.sleep(delay)
         if fault is None:
-            response: web.StreamResponse = response_of(await self._reply(route, request))
+            response: web.StreamResponse = http_response(await self._reply(route, request))
         else:
             response = await faulty_response(fault, request, lambda: self._reply(route, request))
-        self._note(request, response, route)
+        self._record(request, response, route)
         return response
 
     async def _reply(self, route: Route, request: web.Request) -> Reply:
@@ -75,7 +75,7 @@ class Api:
 
     async def _carry_out(self, route: Route, request: web.Request) -> JsonObject | str:
         if route.request is not None:
-            return route.operation(self.service, checked(route.request, await read_json(request)))
+            return route.operation(self.service, parse_model(route.request, await read_json(request)))
         (identifier,) = request.match_info.values()
         return route.operation(self.service, identifier, *(request.query.get(name) for name in route.flags))
 
@@ -86,13 +86,13 @@ class Api:
         except web.HTTPException as error:
             headers = {name: error.headers[name] for name in ("Allow",) if name in error.headers}
             refusal = Refusal(error.status, error.reason.upper().replace(" ", "_"), f"{error.reason}.")
-        response = response_of(refusal.reply, headers)
+        response = http_response(refusal.reply, headers)
         if not request.path.startswith((CONTROL_PREFIX, OPENAPI_PATH)):
             self.counts.request_arrived(UNKNOWN_ROUTE, request.transport)
-            self._note(request, response, None)
+            self._record(request, response, None)
         return response
 
-    def _note(self, request: web.Request, response: web.StreamResponse, route: Route | None) -> None:
+    def _record(self, request: web.Request, response: web.StreamResponse, route: Route | None) -> None:
         cut = request.transport is None or request.transport.is_closing()
         status = None if cut else response.status
         self.counts.response_sent(request.method, request.path, status, request.headers)
@@ -103,6 +103,6 @@ class Api:
 def _loggable_path(request: web.Request, route: Route | None) -> str:
     if route is None:
         return "(unknown path)"
-    # Whatever stands where an id should be may be personal; an id is not.
+    # A value in the place of an id may be personal; an id is not.
     is_id = all(_ID.fullmatch(value) for value in request.match_info.values())
     return request.path if is_id else route.path

@@ -1,4 +1,4 @@
-"""The calls that steer the sandbox itself, under ``/_sandbox``, and its OpenAPI document."""
+"""The endpoints that control the sandbox itself, under ``/_sandbox``."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from aiohttp import web
 
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import Definition
-from airflow_provider_workflows.sandbox.faults import Fault, Faults
-from airflow_provider_workflows.sandbox.openapi import openapi_document
-from airflow_provider_workflows.sandbox.request_parsing import ControlBody, checked, read_json
-from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, response_of
-from airflow_provider_workflows.sandbox.routes import ROUTES
+from airflow_provider_workflows.sandbox.faults import Fault, Faults, WebhookFault
+from airflow_provider_workflows.sandbox.request_parsing import ControlBody, parse_model, read_json
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, http_response
+from airflow_provider_workflows.sandbox.routes import ROUTES, openapi_document
 from airflow_provider_workflows.sandbox.service import Service
-from airflow_provider_workflows.sandbox.webhook_faults import Destination, WebhookFault
+from airflow_provider_workflows.sandbox.webhooks import Destination
 
 CONTROL_PREFIX = "/_sandbox/"
 OPENAPI_PATH = "/openapi.json"
 
-Call = Callable[[web.Request], Awaitable[Reply]]
+Operation = Callable[[web.Request], Awaitable[Reply]]
 
 
 class Expiry(ControlBody):
@@ -36,9 +35,9 @@ class Rotation(ControlBody):
 
 
 class Control:
-    """The control calls. They need no token, and nothing ever goes wrong with them.
+    """The control endpoints. They need no token, and no fault applies to them.
 
-    :param service: the service that they steer
+    :param service: the service that they control
     :param faults: its faults
     :param counts: its counts
     """
@@ -49,8 +48,8 @@ class Control:
         self._counts = counts
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Register the calls."""
-        calls: tuple[tuple[str, str, Call], ...] = (
+        """Register the endpoints."""
+        endpoints: tuple[tuple[str, str, Operation], ...] = (
             ("GET", OPENAPI_PATH, self.openapi),
             ("GET", f"{CONTROL_PREFIX}faults", self.list_faults),
             ("POST", f"{CONTROL_PREFIX}faults", self.add_fault),
@@ -65,8 +64,8 @@ class Control:
             ("POST", f"{CONTROL_PREFIX}webhooks/faults", self.add_webhook_fault),
             ("POST", f"{CONTROL_PREFIX}webhooks/key", self.rotate_key),
         )
-        for method, path, call in calls:
-            router.add_route(method, path, _as_handler(call))
+        for method, path, operation in endpoints:
+            router.add_route(method, path, _as_handler(operation))
 
     async def openapi(self, _: web.Request) -> Reply:
         """Return the OpenAPI document of the API."""
@@ -74,16 +73,16 @@ class Control:
 
     async def list_faults(self, _: web.Request) -> Reply:
         """Return the faults in force."""
-        return Reply(200, {"faults": [_shown(fault) for fault in self._faults]})
+        return Reply(200, {"faults": [_as_json(fault) for fault in self._faults]})
 
     async def add_fault(self, request: web.Request) -> Reply:
         """Add a fault with the fields of ``Fault``."""
-        fault = checked(Fault, await read_json(request))
+        fault = parse_model(Fault, await read_json(request))
         self._faults.add(fault)
-        return Reply(201, _shown(fault))
+        return Reply(201, _as_json(fault))
 
     async def clear_faults(self, _: web.Request) -> Reply:
-        """Drop all faults, those of webhooks too."""
+        """Clear all faults, those of webhooks too."""
         self._faults.clear()
         self._service.webhooks.faults.clear()
         return Reply(200, {"faults": []})
@@ -100,54 +99,54 @@ class Control:
     async def list_definitions(self, _: web.Request) -> Reply:
         """Return the workflow definitions."""
         definitions = self._service.definitions.copy().values()
-        return Reply(200, {"definitions": [_shown(definition) for definition in definitions]})
+        return Reply(200, {"definitions": [_as_json(definition) for definition in definitions]})
 
     async def define(self, request: web.Request) -> Reply:
         """Add a workflow definition with the fields of ``Definition``."""
-        definition = checked(Definition, await read_json(request))
+        definition = parse_model(Definition, await read_json(request))
         self._service.definitions[definition.id] = definition
-        return Reply(201, _shown(definition))
+        return Reply(201, _as_json(definition))
 
     async def expire_tokens(self, request: web.Request) -> Reply:
-        """End all access tokens, and refresh tokens where the body says so; the body may be left out."""
-        expiry = checked(Expiry, await read_json(request)) if request.can_read_body else Expiry()
+        """End all access tokens, and the refresh tokens too if the body says so; it may be left out."""
+        expiry = parse_model(Expiry, await read_json(request)) if request.can_read_body else Expiry()
         self._service.tokens.expire(refresh=expiry.refresh)
         return Reply(200, expiry.model_dump())
 
     async def read_webhooks(self, _: web.Request) -> Reply:
-        """Return where webhooks go, and their faults in force."""
+        """Return where webhooks go, with their faults in force."""
         webhooks = self._service.webhooks
-        faults = [_shown(fault) for fault in webhooks.faults]
-        return Reply(200, {**_shown(webhooks.destination), "faults": faults})
+        faults = [_as_json(fault) for fault in webhooks.faults]
+        return Reply(200, {**_as_json(webhooks.destination), "faults": faults})
 
     async def send_webhooks(self, request: web.Request) -> Reply:
-        """Send webhooks with the fields of ``Destination``; without a URL, none."""
-        destination = checked(Destination, await read_json(request))
+        """Send webhooks with the fields of ``Destination``; without a URL, send none."""
+        destination = parse_model(Destination, await read_json(request))
         self._service.webhooks.destination = destination
-        return Reply(200, _shown(destination))
+        return Reply(200, _as_json(destination))
 
     async def add_webhook_fault(self, request: web.Request) -> Reply:
-        """Add a fault of webhooks with the fields of ``WebhookFault``."""
-        fault = checked(WebhookFault, await read_json(request))
+        """Add a webhook fault with the fields of ``WebhookFault``."""
+        fault = parse_model(WebhookFault, await read_json(request))
         self._service.webhooks.faults.add(fault)
-        return Reply(201, _shown(fault))
+        return Reply(201, _as_json(fault))
 
     async def rotate_key(self, request: web.Request) -> Reply:
         """Sign webhooks with a new key; the body may be left out."""
-        rotation = checked(Rotation, await read_json(request)) if request.can_read_body else Rotation()
+        rotation = parse_model(Rotation, await read_json(request)) if request.can_read_body else Rotation()
         kid = await asyncio.to_thread(self._service.webhooks.keys.rotate, keep_old=rotation.keep_old)
         return Reply(201, {"kid": kid})
 
 
-def _as_handler(call: Call) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _as_handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         try:
-            return response_of(await call(request))
+            return http_response(await operation(request))
         except Refusal as refusal:
-            return response_of(refusal.reply)
+            return http_response(refusal.reply)
 
     return handle
 
 
-def _shown(body: ControlBody) -> JsonObject:
+def _as_json(body: ControlBody) -> JsonObject:
     return body.model_dump(mode="json", exclude_none=True)

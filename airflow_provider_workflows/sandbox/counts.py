@@ -1,4 +1,4 @@
-"""What the service's side of the wire has seen, for tests and benchmarks to assert on."""
+"""What the sandbox has seen, for tests and benchmarks to assert on."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 from airflow_provider_workflows.sandbox.responses import JsonObject
 
-SEEN_AT_MOST = 10_000
+MAX_SEEN_REQUESTS = 10_000
 UNKNOWN_ROUTE = "(unknown)"
 NO_RESPONSE = "(none)"
 
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """A request that was dealt with.
+    """A request that the sandbox has responded to.
 
     :param method: the HTTP method
-    :param path: the path as it came
-    :param status: the status answered, or None when the connection was cut instead
+    :param path: the path as it arrived
+    :param status: the status of the response, or None if the connection was cut instead
     :param headers: the request's headers, names in lower case; of ``authorization`` only the scheme
         (``Bearer``, or ``tot_`` for an organization token)
     """
@@ -35,10 +35,10 @@ class SeenRequest:
 
 
 class Counts:
-    """Counters of requests, connections, cases and runs; may be read from any thread.
+    """Counters of requests, connections, cases, runs and deliveries; may be read from any thread.
 
-    Routes are named ``METHOD /path/{template}``; what matches none counts as ``(unknown)``. Control calls
-    and the OpenAPI document are not counted.
+    Routes are named ``METHOD /path/{template}``; a request that matches none of them counts as ``(unknown)``.
+    Requests to control endpoints and for the OpenAPI document are not counted.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Counts:
         self.reset()
 
     def reset(self) -> None:
-        """Begin at zero. A connection that is open counts again at its next call."""
+        """Set all counters to zero. An open connection counts again at its next request."""
         with self._lock:
             self._requests: Counter[str] = Counter()
             self._connections: dict[str, set[int]] = {}
@@ -56,11 +56,11 @@ class Counts:
             self._cases = 0
             self._deliveries: Counter[str] = Counter()
             self._delivery_responses: dict[str, Counter[str]] = {}
-            self._seen: deque[SeenRequest] = deque(maxlen=SEEN_AT_MOST)
+            self._seen: deque[SeenRequest] = deque(maxlen=MAX_SEEN_REQUESTS)
 
     @property
     def requests(self) -> Counter[str]:
-        """Number of requests of each route, from their arrival on."""
+        """Number of requests of each route, each counted when it arrives."""
         with self._lock:
             return Counter(self._requests)
 
@@ -84,27 +84,27 @@ class Counts:
 
     @property
     def runs_per_case(self) -> Counter[str]:
-        """Number of runs that were really created, by the id of their case."""
+        """Number of runs that were created, by the id of their case."""
         with self._lock:
             return Counter(self._runs_per_case)
 
     @property
     def cases(self) -> int:
-        """Number of cases that were really created."""
+        """Number of cases that were created."""
         with self._lock:
             return self._cases
 
     @property
     def deliveries(self) -> Counter[str]:
-        """Number of tries to deliver a webhook, by the id of its workflow."""
+        """Number of deliveries of webhooks, repetitions included, by the id of the workflow."""
         with self._lock:
             return Counter(self._deliveries)
 
     @property
     def delivery_responses(self) -> dict[str, Counter[str]]:
-        """Number of those tries that were answered by status, and of those that were not, by workflow.
+        """Number of deliveries by the status of their response, by the id of the workflow.
 
-        Such as ``{workflow_id: {"200": 1, "(none)": 2}}``.
+        Such as ``{workflow_id: {"200": 1, "(none)": 2}}``, where two deliveries had no response.
         """
         with self._lock:
             return {
@@ -113,7 +113,7 @@ class Counts:
 
     @property
     def seen(self) -> list[SeenRequest]:
-        """The last requests that were dealt with, 10,000 at most, oldest first."""
+        """The last requests that were responded to, 10,000 at most, oldest first."""
         with self._lock:
             return list(self._seen)
 
@@ -131,10 +131,10 @@ class Counts:
         }
 
     def request_arrived(self, route: str, connection: BaseTransport | None) -> None:
-        """Count a request and the connection that it came on."""
+        """Count a request and the connection that it arrived on."""
         with self._lock:
             self._requests[route] += 1
-            # None is a connection that broke before its request was polled.
+            # None is a connection that broke before its request was read.
             if connection is not None:
                 number = self._connection_numbers.get(connection)
                 if number is None:
@@ -142,7 +142,10 @@ class Counts:
                 self._connections.setdefault(route, set()).add(number)
 
     def response_sent(self, method: str, path: str, status: int | None, headers: Mapping[str, str]) -> None:
-        """Remember a request and what became of it; of its token, only the scheme."""
+        """Keep a request with the status of its response; of its token, keep only the scheme.
+
+        :param status: None if the connection was cut instead
+        """
         kept = {name.lower(): value for name, value in headers.items()}
         if "authorization" in kept:
             kept["authorization"] = _scheme(kept["authorization"])
@@ -159,13 +162,16 @@ class Counts:
         with self._lock:
             self._runs_per_case[case_id] += 1
 
-    def delivery_attempted(self, workflow_id: str) -> None:
-        """Count a try to deliver a webhook of a workflow."""
+    def delivery_began(self, workflow_id: str) -> None:
+        """Count a delivery of a workflow's webhook."""
         with self._lock:
             self._deliveries[workflow_id] += 1
 
-    def delivery_responded(self, workflow_id: str, status: int | None) -> None:
-        """Count what became of such a try; None is no response."""
+    def delivery_ended(self, workflow_id: str, status: int | None) -> None:
+        """Count the response to a delivery.
+
+        :param status: the status, or None if there was no response
+        """
         with self._lock:
             responses = self._delivery_responses.setdefault(workflow_id, Counter())
             responses[NO_RESPONSE if status is None else str(status)] += 1

@@ -1,4 +1,4 @@
-"""Workflow definitions: how long a run takes, how it ends and what it finds out."""
+"""Workflow definitions: how long a run takes, how it ends and what its result is."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Definition(ControlBody):
     """A workflow definition.
 
-    :param id: its id; a new one when not given
-    :param seconds: how long a run takes, or the bounds (low, high) between which each run takes its own time
-    :param status: the status that a run has afterwards
-    :param result: fields of the result, which win over the documented ones. A run that ends in any other
-        status than ``COMPLETED`` has a result only if this is given.
+    :param id: its id; by default a new one
+    :param seconds: how long a run takes, or bounds (low, high) between which each run's time is drawn
+    :param status: the status in which a run ends
+    :param result: fields of the result, which replace documented ones of the same name. A run that ends in
+        another status than ``COMPLETED`` has a result only if this is given.
     :param may_run: whether the key has the permission ``can_run``
     :param needs_parameters: whether a run without parameters is refused
     :param summary: what it is for, in a few words
@@ -57,7 +57,7 @@ class Definition(ControlBody):
 
     @property
     def findings(self) -> JsonObject | None:
-        """What the result holds beside the documented fields, or None where there is no result."""
+        """The result's fields beside the documented ones, or None if there is no result."""
         if self.result is None and self.status in SUCCESS_STATUSES:
             return {}
         return self.result
@@ -75,6 +75,6 @@ READY_DEFINITIONS = (
     Definition(
         id=UNKNOWN_STATUS_DEFINITION,
         status="ON_HOLD",
-        summary="has the undocumented status ON_HOLD after 2 seconds, for ever",
+        summary="stays in the undocumented status ON_HOLD after 2 seconds",
     ),
 )

@@ -1,4 +1,4 @@
-"""What each fault looks like on the wire."""
+"""How the response to a request looks that a fault applies to."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from airflow_provider_workflows.sandbox.faults import Fault, Name
+from airflow_provider_workflows.sandbox.faults import Fault, FaultName
 from airflow_provider_workflows.sandbox.responses import (
     JsonObject,
     Refusal,
     Reply,
     html_response,
-    response_of,
+    http_response,
 )
 
 NEW_STATUS = "SOMETHING_NEW"
 
 
 async def faulty_response(
-    fault: Fault, request: web.Request, work: Callable[[], Awaitable[Reply]]
+    fault: Fault, request: web.Request, carry_out: Callable[[], Awaitable[Reply]]
 ) -> web.StreamResponse:
-    """Response ``request`` in the way of ``fault``.
+    """Return the response to ``request`` as ``fault`` makes it.
 
-    :param fault: any but latency
+    :param fault: any fault but latency
     :param request: the request, whose connection may be cut
-    :param work: what carries out the call and returns its proper response
+    :param carry_out: carries out the request and returns its proper reply
     """
-    reply = await work() if fault.carries_out else None
+    reply = await carry_out() if fault.carries_out else None
     if fault.name in ("cut_before", "cut_after"):
         return _abort(request)
     if reply is None or fault.name == "server_error":
-        return _INSTEAD[fault.name](fault)
+        return _REPLACED[fault.name](fault)
     if fault.name == "cut_during":
         return await _close_midway(request, reply)
     return _SPOILED[fault.name](reply)
@@ -45,7 +45,7 @@ def _server_error(fault: Fault) -> web.Response:
         return html_response(fault.status, title)
     if fault.form == "empty":
         return web.Response(status=fault.status)
-    return response_of(Refusal(fault.status, title.upper().replace(" ", "_"), f"{title}.").reply)
+    return http_response(Refusal(fault.status, title.upper().replace(" ", "_"), f"{title}.").reply)
 
 
 def _phrase(status: int) -> str:
@@ -58,24 +58,24 @@ def _phrase(status: int) -> str:
 def _rate_limited(fault: Fault) -> web.Response:
     wait = fault.retry_after
     headers = {} if wait is None else {"Retry-After": wait if isinstance(wait, str) else f"{wait:g}"}
-    return response_of(Refusal(429, "TOO_MANY_REQUESTS", "Too many requests.").reply, headers)
+    return http_response(Refusal(429, "TOO_MANY_REQUESTS", "Too many requests.").reply, headers)
 
 
-def _cut_in_half(reply: Reply) -> web.Response:
+def _truncated(reply: Reply) -> web.Response:
     half = reply.content[: len(reply.content) // 2]
     content_type = "application/json" if reply.text is None else "text/plain"
     return web.Response(status=reply.status, body=half, content_type=content_type)
 
 
 def _with_fields(fields: Callable[[JsonObject], JsonObject], reply: Reply) -> web.Response:
-    # A call that was refused has no fields and no status to spoil.
-    return response_of(reply if reply.status >= 400 else Reply(reply.status, fields(reply.body)))
+    # A refusal has no fields and no workflow status to spoil.
+    return http_response(reply if reply.status >= 400 else Reply(reply.status, fields(reply.body)))
 
 
 def _abort(request: web.Request) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
-    # Never sent: the connection is gone, but aiohttp wants a response.
+    # Never sent, for the connection is gone; aiohttp wants a response all the same.
     return web.Response()
 
 
@@ -90,17 +90,17 @@ async def _close_midway(request: web.Request, reply: Reply) -> web.StreamRespons
     return response
 
 
-_INSTEAD: Mapping[Name, Callable[[Fault], web.Response]] = {
-    "unauthorized": lambda _: response_of(Refusal(401, "UNAUTHORIZED", "The token has expired.").reply),
-    "forbidden": lambda _: response_of(Refusal(403, "FORBIDDEN", "A permission is missing.").reply),
+_REPLACED: Mapping[FaultName, Callable[[Fault], web.Response]] = {
+    "unauthorized": lambda _: http_response(Refusal(401, "UNAUTHORIZED", "The token has expired.").reply),
+    "forbidden": lambda _: http_response(Refusal(403, "FORBIDDEN", "A permission is missing.").reply),
     "rate_limited": _rate_limited,
     "server_error": _server_error,
     "html_ok": lambda _: html_response(200, "Maintenance"),
     "redirect": lambda fault: web.Response(status=302, headers={"Location": fault.location}),
 }
 
-_SPOILED: Mapping[Name, Callable[[Reply], web.Response]] = {
-    "truncated_json": _cut_in_half,
+_SPOILED: Mapping[FaultName, Callable[[Reply], web.Response]] = {
+    "truncated_json": _truncated,
     "missing_fields": partial(_with_fields, lambda _: {}),
     "unknown_status": partial(_with_fields, lambda body: {**body, "status": NEW_STATUS}),
 }

@@ -1,18 +1,23 @@
-"""What can be made to go wrong, and which calls it befalls."""
+"""What can be made to go wrong, with requests and with webhooks, and when it does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
 from pydantic import Field, model_validator
 
-from airflow_provider_workflows.sandbox.fault_schedule import FaultSchedule, Share, Times, check_schedule
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody
 from airflow_provider_workflows.sandbox.routes import ROUTES, STATUS_PATH, Route
 
-Name = Literal[
+Times = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+FaultName = Literal[
     "latency",
     "unauthorized",
     "forbidden",
@@ -27,14 +32,18 @@ Name = Literal[
     "unknown_status",
     "redirect",
 ]
+WebhookFaultName = Literal[
+    "doubled", "late", "lost", "early", "reordered", "unsigned", "wrong_key", "alg_none", "hs256"
+]
+Aspect = Literal["number", "sending", "moment", "signature"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a fault of one name does.
+    """What the faults of one name do.
 
-    :param summary: what the caller sees
-    :param work_done: whether the call is carried out all the same
+    :param summary: what the client sees
+    :param work_done: whether the request is carried out all the same
     :param options: the fields of ``Fault`` that are for this name alone
     """
 
@@ -43,7 +52,21 @@ class Kind:
     options: frozenset[str] = frozenset()
 
 
-KINDS: Mapping[Name, Kind] = {
+@dataclass(frozen=True)
+class WebhookKind:
+    """What the webhook faults of one name do.
+
+    :param summary: what arrives where the webhook is sent
+    :param aspect: what it changes; of the faults of one aspect, only one applies to a webhook
+    :param options: the fields of ``WebhookFault`` that are for this name alone
+    """
+
+    summary: str
+    aspect: Aspect
+    options: frozenset[str] = frozenset()
+
+
+KINDS: Mapping[FaultName, Kind] = {
     "latency": Kind("served as usual, `seconds` later", True, frozenset({"seconds"})),
     "unauthorized": Kind("401, as for an expired token"),
     "forbidden": Kind("403, as for a missing permission"),
@@ -51,40 +74,55 @@ KINDS: Mapping[Name, Kind] = {
     "server_error": Kind(
         "`status` 5xx with a body in `form`", options=frozenset({"status", "form", "work_done"})
     ),
-    "cut_before": Kind("connection aborted, nothing done"),
+    "cut_before": Kind("connection aborted, nothing carried out"),
     "cut_during": Kind("connection closed in the middle of the response", True),
-    "cut_after": Kind("connection aborted once all is done", True),
-    "truncated_json": Kind("a response well framed whose JSON ends in the middle", True),
+    "cut_after": Kind("connection aborted once the request is carried out", True),
+    "truncated_json": Kind("a complete response whose JSON ends in the middle", True),
     "html_ok": Kind("200 with an HTML page"),
     "missing_fields": Kind("a success whose JSON is an empty object", True),
     "unknown_status": Kind("a workflow in the status SOMETHING_NEW", True),
     "redirect": Kind("302 to `location`", options=frozenset({"location"})),
 }
-_OPTIONS = frozenset[str]().union(*(kind.options for kind in KINDS.values()))
+
+WEBHOOK_KINDS: Mapping[WebhookFaultName, WebhookKind] = {
+    "doubled": WebhookKind("sent `copies` times at once", "number", frozenset({"copies"})),
+    "lost": WebhookKind("never sent", "sending"),
+    "late": WebhookKind("sent `seconds` after the end", "moment", frozenset({"seconds"})),
+    "early": WebhookKind(
+        "sent while the workflow is RUNNING and not at its end: at once, or `seconds` before the end",
+        "moment",
+        frozenset({"seconds"}),
+    ),
+    "reordered": WebhookKind("sent after the webhook that is due next", "moment"),
+    "unsigned": WebhookKind("without the header", "signature"),
+    "wrong_key": WebhookKind("signed with another key than its `kid` names", "signature"),
+    "alg_none": WebhookKind("`alg` is none, and the signature empty", "signature"),
+    "hs256": WebhookKind("HS256 with the public key's PEM as the secret", "signature"),
+}
 
 
 class Fault(ControlBody):
-    """Something that goes wrong. Without ``times`` and ``share``, with every matching call until cleared.
+    """A fault of requests. Without ``times`` and ``share``, it applies to every matching request until cleared.
 
     :param name: one of ``KINDS``
-    :param path: template of the path that it befalls, such as ``/workflows/{workflowId}``; None for all
-    :param method: HTTP method that it befalls; None for all
-    :param times: the next so many matching calls
-    :param share: each matching call with this probability, above 0 up to 1
+    :param path: template of the path that it applies to, such as ``/workflows/{workflowId}``; None for all
+    :param method: HTTP method that it applies to; None for all
+    :param times: how many matching requests it applies to
+    :param share: the probability with which it applies to each matching request, above 0 up to 1
     :param seconds: of latency; latencies add up, and go before any other fault
     :param status: of server_error, 500 to 599
     :param form: of server_error's body
-    :param retry_after: of rate_limited: seconds, or the header as it is (an HTTP date, or garbage)
-    :param work_done: of server_error: whether the call is carried out before the error is answered
+    :param retry_after: of rate_limited: seconds, or the header's text (an HTTP date, or garbage)
+    :param work_done: of server_error: whether the request is carried out before the error is sent
     :param location: of redirect
     """
 
-    name: Name
+    name: FaultName
     path: str | None = None
     method: str | None = None
     times: Times | None = None
     share: Share | None = None
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    seconds: Seconds | None = None
     status: Annotated[int, Field(ge=500, le=599)] = 503
     form: Literal["json", "html", "empty"] = "json"
     retry_after: Annotated[float, Field(ge=0, allow_inf_nan=False)] | str | None = None
@@ -93,45 +131,170 @@ class Fault(ControlBody):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Fault:
-        check_schedule(self)
-        foreign = (self.model_fields_set & _OPTIONS) - KINDS[self.name].options
-        if foreign:
-            raise ValueError(f"{self.name} takes no {', '.join(sorted(foreign))}")
+        _check_schedule(self)
+        _check_options(self.name, self.model_fields_set, KINDS)
         if self.name == "latency" and self.seconds is None:
             raise ValueError("latency needs seconds")
         for header in (self.location, self.retry_after):
             if isinstance(header, str) and not header.isprintable():
                 raise ValueError("a header's value must be printable")
         if not any(self.matches(route) for route in ROUTES):
-            raise ValueError(f"{self.name} matches no call: path must be a template such as {STATUS_PATH}")
+            raise ValueError(
+                f"{self.name} matches no endpoint: path must be a template such as {STATUS_PATH}"
+            )
         return self
 
     @property
     def carries_out(self) -> bool:
-        """Whether the call is carried out all the same."""
+        """Whether the request is carried out all the same."""
         return self.work_done or KINDS[self.name].work_done
 
     def matches(self, route: Route) -> bool:
-        """Whether calls of ``route`` are of those that it may befall."""
+        """Return whether the fault may apply to requests of ``route``."""
         if self.name == "unknown_status" and route.path != STATUS_PATH:
             return False
         return self.path in (None, route.path) and self.method in (None, route.method)
 
 
-class Faults(FaultSchedule[Fault]):
-    """The faults in force."""
+class WebhookFault(ControlBody):
+    """A fault of the webhooks of workflows that are run from then on.
 
-    def draw_for(self, route: Route) -> tuple[float, Fault | None]:
-        """Return what goes wrong with the call of ``route`` that is here now.
+    Without ``times`` and ``share``, it applies to each webhook until cleared.
 
-        :returns: the seconds that it is late, and the first other fault that befalls it. Later ones are
-            left for later calls.
+    :param name: one of ``WEBHOOK_KINDS``
+    :param times: how many webhooks it applies to
+    :param share: the probability with which it applies to each webhook, above 0 up to 1
+    :param seconds: of late and early
+    :param copies: of doubled: how often the webhook is sent in all
+    """
+
+    name: WebhookFaultName
+    times: Times | None = None
+    share: Share | None = None
+    seconds: Seconds | None = None
+    copies: Annotated[int, Field(ge=2, le=100)] = 2
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> WebhookFault:
+        _check_schedule(self)
+        _check_options(self.name, self.model_fields_set, WEBHOOK_KINDS)
+        if self.name == "late" and self.seconds is None:
+            raise ValueError("late needs seconds")
+        return self
+
+    @property
+    def aspect(self) -> Aspect:
+        """What it changes."""
+        return WEBHOOK_KINDS[self.name].aspect
+
+
+class _Schedulable(Protocol):
+    @property
+    def times(self) -> int | None: ...
+
+    @property
+    def share(self) -> float | None: ...
+
+
+class _WithOptions(Protocol):
+    @property
+    def options(self) -> frozenset[str]: ...
+
+
+AnyFault = TypeVar("AnyFault", bound=_Schedulable)
+AnyName = TypeVar("AnyName", bound=str)
+
+
+def _check_schedule(fault: _Schedulable) -> None:
+    if fault.times is not None and fault.share is not None:
+        raise ValueError("give times or share, not both")
+
+
+def _check_options(name: AnyName, given: set[str], kinds: Mapping[AnyName, _WithOptions]) -> None:
+    options = frozenset[str]().union(*(kind.options for kind in kinds.values()))
+    foreign = (given & options) - kinds[name].options
+    if foreign:
+        raise ValueError(f"{name} takes no {', '.join(sorted(foreign))}")
+
+
+@dataclass
+class _Scheduled(Generic[AnyFault]):
+    fault: AnyFault
+    times_left: int | None
+
+
+class FaultSchedule(Generic[AnyFault]):
+    """The faults in force, oldest first; may be changed from any thread.
+
+    :param seed: of the random numbers that ``share`` is decided by
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._lock = threading.Lock()
+        # No secret depends on these numbers, and a seed makes a test repeatable.
+        self._random = random.Random(seed)  # noqa: S311
+        self._scheduled: list[_Scheduled[AnyFault]] = []
+
+    def __iter__(self) -> Iterator[AnyFault]:
+        with self._lock:
+            return iter([scheduled.fault for scheduled in self._scheduled])
+
+    def add(self, fault: AnyFault) -> None:
+        """Put ``fault`` behind those in force."""
+        with self._lock:
+            self._scheduled.append(_Scheduled(fault, fault.times))
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        with self._lock:
+            self._scheduled.clear()
+
+    def _draw(self, applies: Callable[[AnyFault, Sequence[AnyFault]], bool]) -> list[AnyFault]:
+        """Return the faults that apply now, and count them off.
+
+        :param applies: receives a fault and the faults drawn before it, and returns whether it may be drawn.
+            A fault that may not is left for later.
         """
-        drawn = self.draw(
+        drawn: list[AnyFault] = []
+        if not self._scheduled:
+            return drawn
+        with self._lock:
+            for scheduled in self._scheduled:
+                fault = scheduled.fault
+                if not applies(fault, drawn):
+                    continue
+                if fault.share is not None and self._random.random() >= fault.share:
+                    continue
+                if scheduled.times_left is not None:
+                    scheduled.times_left -= 1
+                drawn.append(fault)
+            self._scheduled = [scheduled for scheduled in self._scheduled if scheduled.times_left != 0]
+        return drawn
+
+
+class Faults(FaultSchedule[Fault]):
+    """The faults of requests in force."""
+
+    def draw(self, route: Route) -> tuple[float, Fault | None]:
+        """Return what goes wrong with the request of ``route`` that has arrived.
+
+        :returns: the seconds by which it is delayed, and the first other fault that applies. The faults
+            behind that one are left for later requests.
+        """
+        drawn = self._draw(
             lambda fault, before: (
                 fault.matches(route)
                 and (fault.seconds is not None or all(each.seconds is not None for each in before))
             )
         )
-        late = sum(fault.seconds for fault in drawn if fault.seconds is not None)
-        return late, next((fault for fault in drawn if fault.seconds is None), None)
+        delay = sum(fault.seconds for fault in drawn if fault.seconds is not None)
+        return delay, next((fault for fault in drawn if fault.seconds is None), None)
+
+
+class WebhookFaults(FaultSchedule[WebhookFault]):
+    """The faults of webhooks in force."""
+
+    def draw(self) -> dict[Aspect, WebhookFault]:
+        """Return what goes wrong with the webhook of the workflow that is run now, by aspect."""
+        drawn = self._draw(lambda fault, before: fault.aspect not in {each.aspect for each in before})
+        return {fault.aspect: fault for fault in drawn}

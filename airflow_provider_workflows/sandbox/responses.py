@@ -1,4 +1,4 @@
-"""How a response of the sandbox is made: as a value first, as bytes on the wire last."""
+"""How a response of the sandbox is made: first as a value, then as bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HTML_PAGE = "<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A status and the JSON object, or the plain text, that goes with it."""
+    """A status with the JSON object, or the plain text, that goes with it."""
 
     status: int
     body: JsonObject
@@ -24,18 +24,18 @@ class Reply:
 
     @property
     def content(self) -> bytes:
-        """The body as it goes over the wire."""
+        """The body as it is sent."""
         if self.text is not None:
             return self.text.encode()
         return json.dumps(self.body, separators=(",", ":"), allow_nan=False).encode()
 
 
 class Refusal(Exception):
-    """The service's no.
+    """A request that is not carried out.
 
     :param status: the HTTP status, 400 to 599
     :param code: the service's error code, such as ``CASE_NOT_FOUND``
-    :param message: what is wrong; never a value that the caller sent, which may be personal
+    :param message: what is wrong; never a value that the client sent, which may be personal
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -46,13 +46,13 @@ class Refusal(Exception):
 
     @property
     def reply(self) -> Reply:
-        """The refusal in the form of the API's errors, under a fingerprint of its own."""
+        """The refusal in the form of the API's errors, with a fingerprint of its own."""
         errors = [{"code": self.code, "message": self.message}]
         return Reply(self.status, {"fingerprint": uuid.uuid4().hex, "errors": errors})
 
 
-def response_of(reply: Reply, headers: dict[str, str] | None = None) -> web.Response:
-    """Return ``reply`` as a response, with further ``headers``."""
+def http_response(reply: Reply, headers: dict[str, str] | None = None) -> web.Response:
+    """Return ``reply`` as an HTTP response with further ``headers``."""
     content_type = "application/json" if reply.text is None else "text/plain"
     return web.Response(
         status=reply.status,
@@ -62,5 +62,5 @@ def response_of(reply: Reply, headers: dict[str, str] | None = None) -> web.Resp
 
 
 def html_response(status: int, title: str) -> web.Response:
-    """Return a page such as a proxy in front of the service makes."""
+    """Return a page as a proxy in front of the service makes it."""
     return web.Response(status=status, text=HTML_PAGE.format(title=title), content_type="text/html")

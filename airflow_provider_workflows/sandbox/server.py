@@ -1,27 +1,29 @@
-"""The sandbox as a thing to start, steer, look into and stop."""
+"""The sandbox as an object: start it, control it, read its counts, stop it."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import json
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from airflow_provider_workflows.api.settings import Settings, is_loopback
 from airflow_provider_workflows.sandbox.application import Api
-from airflow_provider_workflows.sandbox.certificate import Certificate
-from airflow_provider_workflows.sandbox.connection import (
-    ENVIRONMENT_VARIABLE,
-    airflow_connection,
-    connection_uri,
-)
 from airflow_provider_workflows.sandbox.counts import Counts, SeenRequest
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
 from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.service import Service
-from airflow_provider_workflows.sandbox.sockets import listen, network_location, reachable
-from airflow_provider_workflows.sandbox.thread import ServerThread
+from airflow_provider_workflows.sandbox.sockets import (
+    Certificate,
+    ServerThread,
+    listen,
+    network_location,
+    reachable,
+)
 from airflow_provider_workflows.sandbox.tokens import Tokens
 from airflow_provider_workflows.sandbox.webhooks import Webhooks
 
@@ -33,22 +35,26 @@ if TYPE_CHECKING:
 KEY = "sandbox-key"
 SECRET = "sandbox-secret-that-opens-nothing-else"  # noqa: S105  (public, and worth nothing elsewhere)
 ORGANIZATION_TOKEN = "tot_sandbox-organization-token"  # noqa: S105  (likewise)
+CONNECTION_TYPE = "workflows"
+ENVIRONMENT_VARIABLE = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"
 
 
 class Sandbox:
     """The Workflows API on a free port of this machine, as a sync or async context manager.
 
-    It runs on a thread of its own. What it was told stays in memory until the object is gone, so it can be
-    stopped and started again, on the same port, as a service that was away for a while.
+    It runs on a thread of its own. Cases, runs, faults and counts stay in memory as long as the object does:
+    it can be stopped and started again, on the same port, as a service that had an outage.
 
     :param host: address to listen on
     :param port: port to listen on; 0 for a free one
-    :param tls: https with a self-signed certificate, which ``ca_file`` holds
-    :param token_seconds: life of access tokens
+    :param tls: serve https with a self-signed certificate, which is in ``ca_file``
+    :param token_seconds: life of access tokens, in seconds
     :param seed: of the random numbers behind ``fault(share=...)`` and ``define(seconds=(low, high))``
-    :param allow_remote: permit a ``host`` that others can reach
+    :param allow_remote: permit a ``host`` that other machines can reach
     :param webhook_url: where to send webhooks, see ``webhooks``; None for nowhere
-    :raises ValueError: when a setting cannot be right
+    :param clock: returns the monotonic seconds by which runs end and tokens expire, so that a test need not
+        wait for them; pauses and delays pass in real time
+    :raises ValueError: saying which setting is wrong and why
     """
 
     def __init__(
@@ -61,29 +67,30 @@ class Sandbox:
         seed: int = 0,
         allow_remote: bool = False,
         webhook_url: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not (is_loopback(host) or allow_remote):
             raise ValueError(
-                f"{host} can be reached from elsewhere; say allow_remote (--allow-remote) if that is meant"
+                f"{host} can be reached from elsewhere; set allow_remote (--allow-remote) to permit that"
             )
         self._host = host
         self._port = port
         self._tls = tls
         self.counts = Counts()
-        self._tokens = Tokens(KEY, SECRET, ORGANIZATION_TOKEN, 0.0)
+        self._tokens = Tokens(KEY, SECRET, ORGANIZATION_TOKEN, 0.0, clock)
         self.token_seconds = token_seconds
-        #: Where webhooks go, and what goes wrong with them: ``send_to``, ``fault``, ``rotate_key``.
-        self.webhooks = Webhooks(self.counts, seed, webhook_url)
-        self._service = Service(self._tokens, self.counts, seed, self.webhooks)
+        #: Where webhooks go, and what goes wrong with them: ``send_to``, ``fault``, ``rotate_key``, ``pending``.
+        self.webhooks = Webhooks(self.counts, seed, webhook_url, clock)
+        self._service = Service(self._tokens, self.counts, seed, self.webhooks, clock)
         self._faults = Faults(seed)
         self._certificate: Certificate | None = None
         self._thread: ServerThread | None = None
 
     def start(self) -> None:
-        """Begin to response.
+        """Return once requests are served.
 
-        :raises OSError: when the port is taken
-        :raises RuntimeError: when it has been started already
+        :raises OSError: if the port is taken
+        :raises RuntimeError: if the sandbox has been started already
         """
         if self._thread is not None:
             raise RuntimeError(f"the sandbox has been started already, on {self.url}")
@@ -103,7 +110,7 @@ class Sandbox:
         self._thread = thread
 
     def stop(self) -> None:
-        """Close all connections and end; does nothing when it is not running."""
+        """Close all connections and end; do nothing if the sandbox is not running."""
         thread, self._thread = self._thread, None
         try:
             if thread is not None:
@@ -144,12 +151,12 @@ class Sandbox:
 
     @property
     def organization_token(self) -> str:
-        """The organization token that is accepted, in place of key and secret."""
+        """The organization token that is accepted in place of key and secret."""
         return self._tokens.organization_token
 
     @property
     def ca_file(self) -> str | None:
-        """Path of the certificate to verify with while it runs with TLS, else None."""
+        """Path of the certificate to verify with while the sandbox runs with TLS, else None."""
         return str(self._certificate.ca_file) if self._certificate else None
 
     @property
@@ -187,7 +194,13 @@ class Sandbox:
         extra: JsonObject = {"verify": self.ca_file} if self.ca_file else {}
         if self._needs_allow_http:
             extra["allow_http"] = True
-        return airflow_connection(self.url, self.key, self.secret, extra)
+        return {
+            "conn_type": CONNECTION_TYPE,
+            "host": self.url,
+            "login": self.key,
+            "password": self.secret,
+            "extra": extra,
+        }
 
     @property
     def connection_json(self) -> str:
@@ -196,8 +209,12 @@ class Sandbox:
 
     @property
     def connection_uri(self) -> str:
-        """The Airflow connection as a URI."""
-        return connection_uri(self.connection)
+        """The Airflow connection as a URI whose host Airflow reads as the full URL."""
+        host, key, secret = (quote(value, safe="") for value in (self.url, self.key, self.secret))
+        extra = self.connection["extra"]
+        # Airflow keeps JSON types only in __extra__; it reads other parameters of the query as text.
+        query = f"?{urlencode({'__extra__': json.dumps(extra)})}" if extra else ""
+        return f"{CONNECTION_TYPE}://{key}:{secret}@{host}/{query}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -206,7 +223,7 @@ class Sandbox:
 
     @property
     def token_seconds(self) -> float:
-        """Life in seconds of the access tokens to come; may be set at any time."""
+        """Life of the access tokens to come, in seconds; may be set at any time."""
         return self._tokens.token_seconds
 
     @token_seconds.setter
@@ -216,7 +233,7 @@ class Sandbox:
         self._tokens.token_seconds = seconds
 
     def expire_tokens(self, *, refresh: bool = False) -> None:
-        """End all access tokens now, and with ``refresh`` the refresh tokens as well."""
+        """End all access tokens now, and with ``refresh`` the refresh tokens too."""
         self._tokens.expire(refresh=refresh)
 
     @property
@@ -227,18 +244,18 @@ class Sandbox:
     def define(self, id: str | None = None, **fields: Any) -> str:  # noqa: A002  (the API's own word)
         """Add a workflow definition, or replace the one with this id for the runs to come.
 
-        :param id: its id, a new one when not given
+        :param id: its id; by default a new one
         :param fields: further fields of ``Definition``: ``seconds``, ``status``, ``result``, ``may_run``,
             ``needs_parameters``, ``summary``, ``name``
         :returns: its id
-        :raises ValueError: saying what is wrong with a field
+        :raises ValueError: saying which field is wrong and why
         """
         definition = Definition.of(**fields, **({} if id is None else {"id": id}))
         self._service.definitions[definition.id] = definition
         return definition.id
 
     def fault(self, name: str, **fields: Any) -> Fault:
-        """Make something go wrong from now on.
+        """Add a fault for the requests from now on.
 
         :param name: one of ``faults.KINDS``
         :param fields: further fields of ``Fault``: ``path``, ``method``, ``times``, ``share``, and those of
@@ -250,7 +267,7 @@ class Sandbox:
         return fault
 
     def clear_faults(self) -> None:
-        """Let everything go well again, with webhooks too."""
+        """Clear all faults, those of webhooks too."""
         self._faults.clear()
         self.webhooks.faults.clear()
 

@@ -1,19 +1,23 @@
-"""The service behind the API: cases, parameters and workflows, kept in memory until the sandbox is gone."""
+"""The service behind the API: cases, parameters and workflows, in memory for the life of the sandbox."""
 
 from __future__ import annotations
 
 import random
-import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import READY_DEFINITIONS, Definition
 from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal
 from airflow_provider_workflows.sandbox.tokens import Tokens
-from airflow_provider_workflows.sandbox.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    # For types alone: webhooks import the faults, and these the routes, which name the service's methods.
+    from airflow_provider_workflows.sandbox.webhooks import Webhooks
 
 RUNNING = "RUNNING"
 PERSONAL_FIELDS = ("firstName", "lastName", "personalNumber", "email", "phone")
@@ -23,7 +27,7 @@ READY_CASES = {
     "7c1f2a90-3d5e-4b86-9a17-0e4c8b52d6f1": models.CaseDetails(first_name="Jana", last_name="Returning"),
     "e58b0d43-96f2-4c7a-8d31-b27f5a09c3e8": models.CaseDetails(company_name="Returning Limited"),
 }
-"""The cases of returning users, which are there from the start, by id."""
+"""The cases of returning users, which exist from the start, by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,31 +45,34 @@ class _Workflow:
     created_date: str
     ends_at: float
 
-    @property
-    def status(self) -> str:
-        return RUNNING if time.monotonic() < self.ends_at else self.definition.status
+    def status(self, now: float) -> str:
+        return RUNNING if now < self.ends_at else self.definition.status
 
-    def response(self) -> JsonObject:
-        return {"id": self.id, "caseId": self.case["caseId"], "status": self.status}
+    def response(self, now: float) -> JsonObject:
+        return {"id": self.id, "caseId": self.case["caseId"], "status": self.status(now)}
 
 
 class Service:
-    """What the calls of the API do, once a call is known to be permitted and well-formed.
+    """Carry out requests that are permitted and well-formed.
 
-    Calls come from the server's thread alone; definitions may be added from any thread.
+    Requests come from the server's thread alone; definitions may be added from any thread.
 
-    :param tokens: who may call
+    :param tokens: what requests are authenticated with
     :param counts: where created cases and runs are counted
     :param seed: of the random numbers that decide how long runs take
-    :param webhooks: what tells of their ends
+    :param webhooks: what sends a webhook when a run ends
+    :param clock: returns monotonic seconds
     """
 
-    def __init__(self, tokens: Tokens, counts: Counts, seed: int, webhooks: Webhooks) -> None:
+    def __init__(
+        self, tokens: Tokens, counts: Counts, seed: int, webhooks: Webhooks, clock: Callable[[], float]
+    ) -> None:
         self.tokens = tokens
         self.webhooks = webhooks
         self.definitions = {definition.id: definition for definition in READY_DEFINITIONS}
         self._counts = counts
-        # Nothing secret hangs on these numbers, and a seed makes a test repeatable.
+        self._clock = clock
+        # No secret depends on these numbers, and a seed makes a test repeatable.
         self._random = random.Random(seed)  # noqa: S311
         self._cases = {case_id: _case(case_id, details) for case_id, details in READY_CASES.items()}
         self._parameters: dict[str, _Parameters] = {}
@@ -81,7 +88,7 @@ class Service:
     def read_case(self, case_id: str) -> JsonObject:
         """Return the case.
 
-        :raises Refusal: 404 when there is none of this id
+        :raises Refusal: 404 if there is no such case
         """
         try:
             return self._cases[case_id]
@@ -91,7 +98,7 @@ class Service:
     def create_parameters(self, details: models.ParametersDetails) -> JsonObject:
         """Keep a set of parameters for a definition.
 
-        :raises Refusal: 404 when there is no such definition
+        :raises Refusal: 404 if there is no such definition
         """
         definition = self._definition(details.workflow_definition_id)
         parameters_id = str(uuid.uuid4())
@@ -101,8 +108,8 @@ class Service:
     def run(self, details: models.RunDetails) -> JsonObject:
         """Start a workflow.
 
-        :raises Refusal: 404 for an unknown case, definition or parameters; 403 when the definition may not be
-            run; 400 when it needs other parameters than were given
+        :raises Refusal: 404 for an unknown case, definition or parameters; 403 if the definition may not be
+            run; 400 if it needs parameters and has none, or another definition's
         """
         case = self.read_case(details.case_id)
         definition = self._definition(details.workflow_definition_id)
@@ -115,7 +122,7 @@ class Service:
             definition=definition,
             parameters=parameters,
             created_date=_now(),
-            ends_at=time.monotonic() + self._random.uniform(*definition.bounds),
+            ends_at=self._clock() + self._random.uniform(*definition.bounds),
         )
         self._workflows[workflow.id] = workflow
         self._counts.run_created(case["caseId"])
@@ -126,22 +133,22 @@ class Service:
             status=definition.status,
             ends_at=workflow.ends_at,
         )
-        return workflow.response()
+        return workflow.response(self._clock())
 
     def read_workflow(self, workflow_id: str) -> JsonObject:
-        """Return how the workflow stands.
+        """Return the workflow with its status.
 
-        :raises Refusal: 404 when there is none of this id
+        :raises Refusal: 404 if there is no such workflow
         """
-        return self._workflow(workflow_id).response()
+        return self._workflow(workflow_id).response(self._clock())
 
     def read_result(self, workflow_id: str) -> JsonObject:
-        """Return what a completed workflow found out.
+        """Return the result of a workflow that has ended.
 
-        :raises Refusal: 404 when there is no such workflow, or no result of it (yet)
+        :raises Refusal: 404 if there is no such workflow, or no result of it (yet)
         """
         workflow = self._workflow(workflow_id)
-        findings = None if workflow.status == RUNNING else workflow.definition.findings
+        findings = None if workflow.status(self._clock()) == RUNNING else workflow.definition.findings
         if findings is None:
             raise Refusal(404, "RESULT_NOT_AVAILABLE", "There is no result: the workflow has not completed.")
         return {
@@ -166,7 +173,7 @@ class Service:
         if parameters is None:
             raise Refusal(404, "PARAMETERS_NOT_FOUND", "There are no such parameters.")
         if parameters.definition_id != definition.id:
-            raise Refusal(400, "PARAMETERS_MISMATCH", "The parameters are another workflow definition's.")
+            raise Refusal(400, "PARAMETERS_MISMATCH", "The parameters belong to another workflow definition.")
         return parameters.values
 
     def _workflow(self, workflow_id: str) -> _Workflow:

@@ -1,4 +1,4 @@
-"""The keys that webhooks are signed with, and the signatures that a forger would try."""
+"""The keys that webhooks are signed with, and the signatures that an attacker would forge."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from airflow_provider_workflows.sandbox.responses import Refusal
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-PEM_CHOICES = {"true": True, "false": False, None: False}
+_IS_PEM = {"true": True, "false": False, None: False}
 
 
-class Keys:
-    """RSA keys by their ids, each made when it is first needed; for use from any thread."""
+class SigningKeys:
+    """RSA keys by their ids, each made when it is first needed; may be used from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,10 +31,10 @@ class Keys:
 
         :param kid: its id
         :param pem: ``true`` for PEM, ``false`` or None for the base64 of the DER alone
-        :raises Refusal: 404 when there is none; 400 when the id is no UUID or ``pem`` is neither
+        :raises Refusal: 404 if there is no such key; 400 if ``kid`` is not a UUID or ``pem`` is neither
         """
         try:
-            key_id, as_pem = str(uuid.UUID(kid)), PEM_CHOICES[pem]
+            key_id, as_pem = str(uuid.UUID(kid)), _IS_PEM[pem]
         except (ValueError, KeyError):
             raise Refusal(400, "VALIDATION_FAILED", "kid must be a UUID, and pem true or false.") from None
         key = self._valid.get(key_id)
@@ -51,7 +51,7 @@ class Keys:
         return webhook_signature.sign(body, key, kid)
 
     def forge(self, name: str, body: bytes) -> str | None:
-        """Return the signature of ``body`` that the fault of this name makes, None for no header at all."""
+        """Return the signature of ``body`` that the webhook fault ``name`` makes, or None for no header."""
         from airflow_provider_workflows.api import webhook_signature  # noqa: PLC0415
 
         kid, key = self._current()
@@ -66,7 +66,7 @@ class Keys:
     def rotate(self, *, keep_old: bool = True) -> str:
         """Sign with a new key from now on, and return its id.
 
-        :param keep_old: whether the keys before it can still be read
+        :param keep_old: whether earlier keys can still be read
         """
         kid, key = str(uuid.uuid4()), _new_key()
         with self._lock:
@@ -89,7 +89,7 @@ class Keys:
             return self._wrong
 
 
-# cryptography and PyJWT are imported where they are needed: a sandbox that sends no webhooks starts without.
+# cryptography and PyJWT are imported where they are needed: a sandbox that sends no webhooks never loads them.
 
 
 def _new_key() -> RSAPrivateKey:
@@ -109,5 +109,5 @@ def _detached(algorithm: str, kid: str, body: bytes, secret: bytes | None) -> st
 
     protected = base64url_encode(json.dumps({"alg": algorithm, "kid": kid, "typ": "JWT"}).encode())
     signed = protected + b"." + base64url_encode(body)
-    made = b"" if secret is None else base64url_encode(hmac.digest(secret, signed, hashlib.sha256))
-    return (protected + b".." + made).decode()
+    signature = b"" if secret is None else base64url_encode(hmac.digest(secret, signed, hashlib.sha256))
+    return (protected + b".." + signature).decode()

@@ -1,27 +1,66 @@
-"""Webhooks as the service sends them: at the end of a workflow, signed, and tried again when refused."""
+"""Webhooks as the service sends them: at the end of a workflow, signed, repeated while they are refused."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
+import yarl
 from aiohttp import web
+from pydantic import model_validator
 
 from airflow_provider_workflows.sandbox.counts import Counts
-from airflow_provider_workflows.sandbox.signing import Keys
-from airflow_provider_workflows.sandbox.webhook_faults import Destination, WebhookFault, WebhookFaults
+from airflow_provider_workflows.sandbox.faults import Seconds, WebhookFault, WebhookFaults
+from airflow_provider_workflows.sandbox.request_parsing import ControlBody
+from airflow_provider_workflows.sandbox.responses import JsonObject
+from airflow_provider_workflows.sandbox.signing import SigningKeys
 
-TRIES = 5
-SENT_AT_ONCE = 500
-#: Shorter than receivers commonly keep an idle connection, so that none breaks under a delivery.
+#: How often a webhook is sent before it is given up.
+MAX_DELIVERIES = 5
+MAX_CONCURRENT_DELIVERIES = 500
+#: Shorter than servers commonly keep an idle connection, so that none breaks during a delivery.
 KEEPALIVE_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
+
+
+class Destination(ControlBody):
+    """Where webhooks go, and what they look like there.
+
+    :param url: where they are sent; None for nowhere
+    :param nested: whether the fields are one level down, under ``data``
+    :param identifier: the name of the field that holds the workflow's id
+    :param pause_seconds: pause before a delivery is repeated, in seconds
+    :param timeout_seconds: how long one delivery may take, in seconds
+    """
+
+    url: str | None = None
+    nested: bool = False
+    identifier: Literal["workflowId", "id"] = "workflowId"
+    pause_seconds: Seconds = 5.0
+    timeout_seconds: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def _check_url(self) -> Destination:
+        if self.url is None:
+            return self
+        try:
+            url = yarl.URL(self.url)
+        except ValueError:
+            url = yarl.URL()
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError("the URL of webhooks must begin with http:// or https:// and name a host")
+        return self
+
+    def body(self, workflow_id: str, case_id: str, status: str, name: str) -> bytes:
+        """Return the body of a webhook."""
+        fields: JsonObject = {self.identifier: workflow_id, "caseId": case_id, "status": status, "name": name}
+        return json.dumps({"data": fields} if self.nested else fields, separators=(",", ":")).encode()
 
 
 @dataclass(eq=False, slots=True)
@@ -37,22 +76,24 @@ class _Webhook:
 
 
 class Webhooks:
-    """Sends webhooks while its sandbox runs; what was not delivered when that stops waits for its next start.
+    """Send webhooks while the sandbox runs. When it stops, those that remain wait for its next start.
 
     :param counts: where deliveries are counted
     :param seed: of the random numbers behind ``fault(share=...)``
     :param url: where to send them; None for nowhere
-    :raises ValueError: when the URL cannot be right
+    :param clock: returns monotonic seconds
+    :raises ValueError: if ``url`` is not an http or https URL with a host
     """
 
-    def __init__(self, counts: Counts, seed: int, url: str | None) -> None:
-        self.keys = Keys()
+    def __init__(self, counts: Counts, seed: int, url: str | None, clock: Callable[[], float]) -> None:
+        self.keys = SigningKeys()
         self.faults = WebhookFaults(seed)
         self.destination = Destination.of(url=url)
         self._counts = counts
+        self._clock = clock
         self._pending: dict[_Webhook, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held: _Webhook | None = None
+        self._waiting_for_next: _Webhook | None = None
         self._loop: asyncio.AbstractEventLoop
         self._session: aiohttp.ClientSession
         self._slots: asyncio.Semaphore
@@ -63,15 +104,15 @@ class Webhooks:
         :param url: where to send them; None for nowhere
         :param fields: further fields of ``Destination``: ``nested``, ``identifier``, ``pause_seconds``,
             ``timeout_seconds``
-        :raises ValueError: saying what is wrong with a field
+        :raises ValueError: saying which field is wrong and why
         """
         self.destination = Destination.of(url=url, **fields)
         return self.destination
 
     def fault(self, name: str, **fields: Any) -> WebhookFault:
-        """Make something go wrong with the webhooks of the workflows that are run from now on.
+        """Add a fault for the webhooks of the workflows that are run from now on.
 
-        :param name: one of ``WEBHOOK_KINDS``
+        :param name: one of ``faults.WEBHOOK_KINDS``
         :param fields: further fields of ``WebhookFault``: ``times``, ``share``, and those of its name
         :raises ValueError: saying what is wrong with the name, a field or their combination
         """
@@ -82,14 +123,19 @@ class Webhooks:
     def rotate_key(self, *, keep_old: bool = True) -> str:
         """Sign with a new key from now on, and return its id.
 
-        :param keep_old: whether the keys before it can still be read
+        :param keep_old: whether earlier keys can still be read
         """
         return self.keys.rotate(keep_old=keep_old)
+
+    @property
+    def pending(self) -> int:
+        """Number of webhooks that are still to be sent, or are being delivered."""
+        return len(self._pending)
 
     def workflow_started(
         self, workflow_id: str, case_id: str, *, name: str, status: str, ends_at: float
     ) -> None:
-        """Send its webhook when the workflow ends. To be called in the sandbox's own thread.
+        """Send the workflow's webhook when it ends. To be called in the sandbox's own thread.
 
         :param name: the workflow's reference name
         :param status: the status that it ends in
@@ -97,7 +143,7 @@ class Webhooks:
         """
         if self.destination.url is None:
             return
-        faults = self.faults.draw_for()
+        faults = self.faults.draw()
         if "sending" in faults:
             return
         moment, number, forgery = (faults.get(aspect) for aspect in ("moment", "number", "signature"))
@@ -116,7 +162,7 @@ class Webhooks:
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Send while the application runs, as one of its cleanup contexts."""
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(SENT_AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_DELIVERIES)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS)
         async with aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar()
@@ -126,24 +172,24 @@ class Webhooks:
             yield
             for timer in self._pending.values():
                 timer.cancel()
-            self._held = None
+            self._waiting_for_next = None
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _schedule(self, webhook: _Webhook) -> None:
         # One timer each in the loop's own heap: thousands of them cost neither a thread nor a task.
-        delay = max(0.0, webhook.due - time.monotonic())
-        self._pending[webhook] = self._loop.call_later(delay, self._begin, webhook)
+        delay = max(0.0, webhook.due - self._clock())
+        self._pending[webhook] = self._loop.call_later(delay, self._start, webhook)
 
-    def _begin(self, webhook: _Webhook) -> None:
-        if webhook.reordered and self._held is None:
-            self._held = webhook
-            # It is not kept back for ever where none comes after it.
+    def _start(self, webhook: _Webhook) -> None:
+        if webhook.reordered and self._waiting_for_next is None:
+            self._waiting_for_next = webhook
+            # It is sent after a pause all the same, for there may be none after it.
             pause = self.destination.pause_seconds
-            self._pending[webhook] = self._loop.call_later(pause, self._begin, webhook)
+            self._pending[webhook] = self._loop.call_later(pause, self._start, webhook)
             return
-        overtaken, self._held = self._held, None
+        overtaken, self._waiting_for_next = self._waiting_for_next, None
         if overtaken is webhook:
             overtaken = None
         elif overtaken is not None:
@@ -157,7 +203,7 @@ class Webhooks:
 
     async def _deliver(self, webhook: _Webhook, overtaken: _Webhook | None) -> None:
         body = self.destination.body(webhook.workflow_id, webhook.case_id, webhook.status, webhook.name)
-        # In a thread, for the first signature takes a while: it makes the key.
+        # In a thread, for the first signature makes the key, which takes a while.
         headers = await asyncio.to_thread(self._headers, webhook.forgery, body)
 
         async def send() -> bool:
@@ -176,7 +222,7 @@ class Webhooks:
         return {"Content-Type": "application/json"} | ({} if signature is None else {HEADER: signature})
 
     async def _repeat(self, send: Callable[[], Awaitable[bool]]) -> None:
-        for _ in range(TRIES - 1):
+        for _ in range(MAX_DELIVERIES - 1):
             await asyncio.sleep(self.destination.pause_seconds)
             if await send():
                 return
@@ -186,9 +232,9 @@ class Webhooks:
             destination = self.destination
             if destination.url is None:
                 return True
-            self._counts.delivery_attempted(workflow_id)
+            self._counts.delivery_began(workflow_id)
             status = await self._post(destination, body, headers)
-        self._counts.delivery_responded(workflow_id, status)
+        self._counts.delivery_ended(workflow_id, status)
         log.debug("webhook of workflow %s: %s", workflow_id, status or "no response")
         return status is not None and 200 <= status < 300
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.sandbox.connection import ENVIRONMENT_VARIABLE
+from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
 from development.stack import Stack, settings
 from development.stack.components import Topology
 

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.sandbox.connection import ENVIRONMENT_VARIABLE
+from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
 from development.running_airflow import TaskInstance
 from development.stack import Stack
 

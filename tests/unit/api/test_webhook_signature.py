@@ -31,7 +31,7 @@ from airflow_provider_workflows.api.webhook_signature import (
     sign,
     verify,
 )
-from airflow_provider_workflows.sandbox.certificate import Certificate
+from airflow_provider_workflows.sandbox.sockets import Certificate
 
 jws = pytest.importorskip("joserfc.jws", reason="joserfc needs Python 3.11")
 RSAKey = pytest.importorskip("joserfc.jwk").RSAKey

@@ -223,9 +223,9 @@ def test_a_fault_keeps_to_its_path_and_method(sandbox: Sandbox, call: Caller) ->
         ({"name": "server_error", "form": "xml"}, "form"),
         ({"name": "cut_after", "work_done": True}, "cut_after takes no work_done"),
         ({"name": "rate_limited", "retry_after": "1\r\nX: y"}, "must be printable"),
-        ({"name": "unknown_status", "path": RUN}, "matches no call"),
-        ({"name": "forbidden", "path": "/workflows/1"}, "matches no call"),
-        ({"name": "forbidden", "path": "/cases", "method": "PUT"}, "matches no call"),
+        ({"name": "unknown_status", "path": RUN}, "matches no endpoint"),
+        ({"name": "forbidden", "path": "/workflows/1"}, "matches no endpoint"),
+        ({"name": "forbidden", "path": "/cases", "method": "PUT"}, "matches no endpoint"),
         ({"name": "forbidden", "paths": "/cases"}, "unknown field; known fields: name, path"),
     ],
 )
