@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH, Control
 from airflow_provider_workflows.sandbox.counts import UNKNOWN_ROUTE, Counts
 from airflow_provider_workflows.sandbox.fault_responses import faulty_response
@@ -22,8 +22,6 @@ from airflow_provider_workflows.sandbox.service import Service
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Api:
@@ -104,5 +102,4 @@ def _loggable_path(request: web.Request, route: Route | None) -> str:
     if route is None:
         return "(unknown path)"
     # A value in the place of an id may be personal; an id is not.
-    is_id = all(_ID.fullmatch(value) for value in request.match_info.values())
-    return request.path if is_id else route.path
+    return request.path if all(map(is_id, request.match_info.values())) else route.path

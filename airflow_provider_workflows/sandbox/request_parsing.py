@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.strict_json import parse_json
 from airflow_provider_workflows.sandbox.responses import Refusal
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 MAX_BODY_BYTES = 1_000_000
-MAX_JSON_DEPTH = 100
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -41,7 +40,7 @@ async def read_json(request: web.Request) -> Any:
     """Return the JSON value in the body of ``request``.
 
     :raises Refusal: 415 if the body is not plain ``application/json``, 413 if it is too large, 400 if it is
-        not JSON
+        not strict JSON (see ``api.strict_json``)
     """
     if request.content_type != "application/json":
         raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "The body must be application/json.")
@@ -53,21 +52,10 @@ async def read_json(request: web.Request) -> Any:
         raise Refusal(413, "BODY_TOO_LARGE", f"The body has more than {MAX_BODY_BYTES} bytes.") from None
     except (web.RequestPayloadError, ConnectionError):
         raise Refusal(400, "MALFORMED_BODY", "The body is malformed or ends too early.") from None
-    return parse_json(raw)
-
-
-def parse_json(raw: bytes) -> Any:
-    """Return the JSON value that ``raw`` holds (RFC 8259: UTF-8, no NaN, no infinity).
-
-    :raises Refusal: 400 if ``raw`` is not JSON or is nested more than ``MAX_JSON_DEPTH`` deep
-    """
     try:
-        value = json.loads(raw.decode(), parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "MALFORMED_BODY", "The body is not JSON.") from None
-    if _is_deeper_than(MAX_JSON_DEPTH, value):
-        raise Refusal(400, "MALFORMED_BODY", f"The body is nested more than {MAX_JSON_DEPTH} deep.")
-    return value
+        return parse_json(raw)
+    except InvalidInput as error:
+        raise Refusal(400, "MALFORMED_BODY", f"The body {error}.") from None
 
 
 def parse_model(model: type[Model], value: object) -> Model:
@@ -97,28 +85,3 @@ def _describe_entry(location: tuple[int | str, ...], kind: str, message: str) ->
     message = message.removeprefix("Value error, ")
     path = ".".join(str(part) for part in location)
     return f"{path}: {message}" if path else message
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("the number is too large")
-    return number
-
-
-def _is_deeper_than(limit: int, value: object) -> bool:
-    level: list[object] = [value]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, (dict, list))
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True

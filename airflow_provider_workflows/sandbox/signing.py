@@ -9,6 +9,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING
 
+from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.sandbox.responses import Refusal
 
 if TYPE_CHECKING:
@@ -33,15 +34,13 @@ class SigningKeys:
         :param pem: ``true`` for PEM, ``false`` or None for the base64 of the DER alone
         :raises Refusal: 404 if there is no such key; 400 if ``kid`` is not a UUID or ``pem`` is neither
         """
-        try:
-            key_id, as_pem = str(uuid.UUID(kid)), _IS_PEM[pem]
-        except (ValueError, KeyError):
-            raise Refusal(400, "VALIDATION_FAILED", "kid must be a UUID, and pem true or false.") from None
-        key = self._valid.get(key_id)
+        if not is_id(kid) or pem not in _IS_PEM:
+            raise Refusal(400, "VALIDATION_FAILED", "kid must be a UUID, and pem true or false.")
+        key = self._valid.get(kid.lower())
         if key is None:
             raise Refusal(404, "KEY_NOT_FOUND", "There is no such key.")
         text = _pem(key)
-        return text if as_pem else "".join(text.splitlines()[1:-1])
+        return text if _IS_PEM[pem] else "".join(text.splitlines()[1:-1])
 
     def sign(self, body: bytes) -> str:
         """Return the signature of ``body`` as the service makes it."""

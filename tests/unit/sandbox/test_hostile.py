@@ -22,6 +22,7 @@ BODIES = {
     "infinite": b'{"workflowDefinitionId": "x", "parameters": {"a": 1e999}}',
     "many digits": b'{"personalNumber": ' + b"9" * 6000 + b"}",
     "half a character": b'{"key": "\\ud800", "secret": "\\ud800", "firstName": "\\ud800"}',
+    "a name twice": b'{"firstName": "x", "firstName": "y"}',
     "deep": b"[" * 100_000,
     "deep and whole": b'{"a":' * 150 + b"1" + b"}" * 150,
     "wrong types": b'{"key": [], "caseId": {}, "parameters": 1, "refreshToken": false, "phone": "x"}',
