@@ -21,6 +21,18 @@ from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
 
+__all__ = [
+    "ObjectStoragePath",
+    "is_local",
+    "remove_folder",
+    "replacing",
+    "require_writable",
+    "shown",
+    "storage_path",
+    "templated_path",
+    "write_whole",
+]
+
 PathArgument = TypeVar("PathArgument")
 
 _PATH = "a URI, an absolute path or an ObjectStoragePath"

@@ -7,12 +7,10 @@ import contextlib
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
-
-from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
 from airflow_provider_workflows.batch.collect import Collection
@@ -21,17 +19,15 @@ from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.manifest import Manifest, read_manifest, recheck, write_manifest
 from airflow_provider_workflows.batch.output import output_path, writer
-from airflow_provider_workflows.batch.progress import BatchProgress, Counts
+from airflow_provider_workflows.batch.progress import BatchProgress, Counts, Publish
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
-from airflow_provider_workflows.storage import is_local, remove_folder, require_writable
+from airflow_provider_workflows.storage import ObjectStoragePath, is_local, remove_folder, require_writable
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import Settings
     from airflow_provider_workflows.api.tokens import TokenStore
     from airflow_provider_workflows.batch.input.items import Items
-
-Publish = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -171,11 +167,7 @@ class Batch:
         :raises InvalidInput: when the input is not the one that was checked
         :raises WorkflowsError: when the first rows show that none can be submitted
         """
-        due = (
-            self._manifest.rows
-            - self._manifest.skipped
-            - sum(1 for state in self._rows() if not _is_due(state))
-        )
+        due = self._manifest.rows - self._manifest.skipped - sum(not state.is_due for state in self._rows())
         if not due:
             return
         if self.states:
@@ -269,7 +261,3 @@ class Batch:
         ]
         outcomes = Counter(state.outcome(self._settings.statuses) for state in dealt_with)
         return Counts(len(dealt_with), outcomes, {})
-
-
-def _is_due(state: RowState) -> bool:
-    return state.workflow_id is None and state.begun is None

@@ -10,9 +10,8 @@ from airflow_provider_workflows.api.errors import InvalidInput, WorkflowsError
 from airflow_provider_workflows.batch.row_state import RowOutcome
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
-
     from airflow_provider_workflows.batch.collect import Collection
+    from airflow_provider_workflows.storage import ObjectStoragePath
 
 #: What a retry can go on with, and nothing is run twice.
 _SAFE_TO_RETRY = (RowOutcome.NOT_SUBMITTED, RowOutcome.RUNNING, RowOutcome.RESULT_MISSING)

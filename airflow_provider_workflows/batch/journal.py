@@ -1,11 +1,12 @@
-"""What a batch has done, written down before and after each call, so that a kill at any moment loses nothing.
+"""The journal of a batch: what has happened to each row, written before and after each call.
 
-It is kept in files beside the output, and not in Airflow's task state store, which has one value of at most
-64 KB for a key: a hundred thousand rows take about 30 MB, and each of their three writes would be a request to
-the API server and a row in the metadata database. Appending to a file costs a tenth of a millisecond.
+A kill at any moment loses nothing. The journal is kept in files beside the output, and not in Airflow's task
+state store, which takes 64 KB for a key: a hundred thousand rows take about 30 MB, and each of their three writes
+would be a request to the API server and a row in the metadata database. Appending to a file costs a tenth of a
+millisecond.
 
-Each process writes a file of its own. A line that was cut off is one whose call was not made, or whose response
-nobody has acted on, so it is left out when read.
+Each process writes a file of its own. A line that was cut off belongs to a call that was not made, or to a response
+that nothing was done with, so it is left out when the file is read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.storage import is_local, write_whole
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+    from airflow_provider_workflows.storage import ObjectStoragePath
 
 #: An object cannot be appended to, only written anew: a larger one is left as it is, and another begun.
 LONGEST_OBJECT_BYTES = 256 * 1024
@@ -47,9 +49,10 @@ class Journal:
         self._path: ObjectStoragePath | None = None
 
     async def record(self, entry: Entry) -> None:
-        """Write an entry, and return when it is safe; all that is recorded meanwhile is written in one go.
+        """Write an entry, and return when it is safe; what is recorded meanwhile is written together.
 
-        :raises OSError: when it could not be written
+        :param entry: the row's number, and what has changed of its state
+        :raises OSError: if it cannot be written
         """
         await asyncio.shield(self.note(entry))
 
@@ -58,7 +61,8 @@ class Journal:
         self._pending.append(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
         if self._written is None:
             self._written = asyncio.get_running_loop().create_future()
-            # Whoever only notes does not look; the next who records meets the same error.
+            # A caller that only notes never retrieves the error, of which asyncio would complain; the next one that
+            # records gets the same error.
             self._written.add_done_callback(lambda written: written.exception())
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
@@ -72,7 +76,7 @@ class Journal:
                 try:
                     await loop.run_in_executor(self._thread, self._append, lines)
                 except BaseException as error:  # noqa: BLE001
-                    # Whoever recorded is told, of the end of the task's time as well: they would wait for ever.
+                    # Also for the end of the task's time, a BaseException: callers that record would wait for ever.
                     written.set_exception(error)
                 else:
                     written.set_result(None)
@@ -109,26 +113,30 @@ class Journal:
 
 
 def entries(folder: ObjectStoragePath) -> Iterator[dict[str, Any]]:
-    """Yield all that was ever recorded in a folder, in order."""
+    """Yield all entries of all processes, in order."""
     for path in _files(folder):
         with path.open("rb") as file:  # type: ignore[no-untyped-call]
             # A line without an end was cut off by a kill, and is its file's last.
             yield from (json.loads(line) for line in file if line.endswith(b"\n"))
 
 
-def states(folder: ObjectStoragePath) -> dict[int, RowState]:
-    """Return what is known of each row of which anything is."""
-    known: dict[int, RowState] = {}
+def states(folder: ObjectStoragePath, *, fields: AbstractSet[str] | None = None) -> dict[int, RowState]:
+    """Return what the journal says of each row, by its number; a row without an entry is left out.
+
+    :param folder: where the batch keeps its state
+    :param fields: the fields of a row's state that are needed, which saves the memory of the others; None for all
+    """
+    rows: dict[int, RowState] = {}
     for entry in entries(folder):
-        state = known.get(entry["row"])
+        state = rows.get(entry["row"])
         if state is None:
-            state = known[entry["row"]] = RowState()
-        state.change(entry)
-    return known
+            state = rows[entry["row"]] = RowState()
+        state.change(entry, fields)
+    return rows
 
 
 def _files(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
-    # Another process has written there, of which a file system that remembers its listings does not know.
+    # Another process has written there, which a file system that caches its listings does not see.
     folder.fs.invalidate_cache(folder.path)
     names = (path.rstrip("/").rpartition("/")[2] for path in folder.fs.ls(folder.path, detail=False))
     return [folder / name for name in sorted(names) if name.startswith("journal-")]

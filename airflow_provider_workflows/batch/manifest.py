@@ -16,7 +16,7 @@ from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.storage import replacing
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+    from airflow_provider_workflows.storage import ObjectStoragePath
 
 _NAME = "manifest.jsonl"
 

@@ -14,7 +14,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.storage import replacing, shown, storage_path
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+    from airflow_provider_workflows.storage import ObjectStoragePath
 
 OUTPUT_FORMATS = ("jsonl", "parquet")
 

@@ -1,28 +1,26 @@
-"""How far a batch has come: a line in the task's log now and then, counts for a page, a bar at a terminal."""
+"""How far a batch has come: a line in the task's log now and then, and counts for a page."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
 from airflow_provider_workflows.batch.row_state import RowOutcome
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-#: The log gets one line in so many seconds at most.
+#: The log gets one line in this many seconds.
 LINE_SECONDS = 10.0
-_BAR_SECONDS = 0.2
+
+#: What takes the progress that a page shows.
+Publish = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 @dataclass
@@ -40,11 +38,11 @@ class Counts:
 
 
 class BatchProgress:
-    """Tells how far one phase of a batch has come, for as long as its ``async with`` block runs.
+    """Reports how far one phase of a batch has come, for as long as its ``async with`` block runs.
 
     :param phase: ``"Submitting"``, ``"Waiting"`` or ``"Fetching results"``
     :param rows: number of rows that the phase deals with
-    :param count: tells where they stand
+    :param count: returns where they stand
     :param publish: takes what a page shows; when it fails, the batch goes on
     :param log: the task's log
     """
@@ -54,7 +52,7 @@ class BatchProgress:
         phase: str,
         rows: int,
         count: Callable[[], Counts],
-        publish: Callable[[dict[str, Any]], Awaitable[None]],
+        publish: Publish,
         log: logging.Logger | Any,
     ) -> None:
         self._phase = phase
@@ -68,7 +66,7 @@ class BatchProgress:
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Begin to tell."""
+        """Begin to report."""
         self._started = time.monotonic()
         self._done_before = self._count().done
         self._ticking = asyncio.create_task(self._tick())
@@ -82,20 +80,14 @@ class BatchProgress:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticking
         if error is None:
-            await self._tell(f" took {time.monotonic() - self._started:,.1f} s")
+            await self._report(f" took {time.monotonic() - self._started:,.1f} s")
 
     async def _tick(self) -> None:
-        with _bar(self._phase, self._rows) as show:
-            next_line = self._started + LINE_SECONDS
-            while True:
-                await asyncio.sleep(LINE_SECONDS if show is None else _BAR_SECONDS)
-                if show is not None:
-                    show(self._count().done)
-                if time.monotonic() >= next_line:
-                    next_line += LINE_SECONDS
-                    await self._tell()
+        while True:
+            await asyncio.sleep(LINE_SECONDS)
+            await self._report()
 
-    async def _tell(self, ended: str = "") -> None:
+    async def _report(self, ended: str = "") -> None:
         counts = self._count()
         seconds = max(time.monotonic() - self._started, 0.001)
         rate = (counts.done - self._done_before) / seconds
@@ -133,15 +125,3 @@ class BatchProgress:
             if self._published:
                 self._log.warning("The batch's progress could not be published: %s", type(error).__name__)
             self._published = False
-
-
-@contextlib.contextmanager
-def _bar(phase: str, rows: int) -> Any:
-    """Yield what moves a bar on the terminal, or None where there is none."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        bar: TaskID = progress.add_task(phase, total=rows)
-        yield lambda done: progress.update(bar, completed=done)

@@ -1,9 +1,10 @@
-"""What is known of each row of a batch, and what that makes of it."""
+"""The state of each row of a batch, as its journal says, and the row's outcome."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ class RowOutcome(str, enum.Enum):
     NOT_SUBMITTED = "not_submitted"
     """There is no run: the service refused it, or could not be reached."""
     UNKNOWN = "unknown"
-    """A call was cut off or its response lost, so nobody here knows whether there is a run."""
+    """A call was cut off or its response lost, so nobody knows whether there is a run."""
     SKIPPED = "skipped"
     """The row was bad, and nothing was sent for it."""
 
@@ -45,10 +46,10 @@ class RowState:
     :param parameters_id: id of the row's own parameters
     :param workflow_id: id of its run
     :param submitted_at: when the run was started, in seconds since the epoch
-    :param begun: the call that is under way, or of which nobody knows what became
+    :param begun: the call that is under way, or whose outcome is unknown: ``"case"``, ``"parameters"`` or ``"run"``
     :param status: the workflow's status that ended the wait for it
     :param ended_at: when that was seen, in seconds since the epoch
-    :param error: the fields of what went wrong
+    :param error: the fields of the error that the row met
     """
 
     case_id: str | None = None
@@ -60,24 +61,43 @@ class RowState:
     ended_at: float | None = None
     error: Mapping[str, Any] | None = None
 
-    def change(self, fields: Mapping[str, Any]) -> None:
-        """Take in an entry of the journal; what it says nothing of stays as it was."""
-        for name, value in fields.items():
-            if name != "row":
+    def change(self, entry: Mapping[str, Any], fields: AbstractSet[str] | None = None) -> None:
+        """Apply an entry of the journal; fields that it does not name stay as they are.
+
+        :param entry: values by the names of fields
+        :param fields: the fields that are needed; None for all
+        """
+        for name, value in entry.items():
+            if name != "row" and (fields is None or name in fields):
                 setattr(self, name, value)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the row has no run and may be submitted: no call for it may have been lost."""
+        return self.workflow_id is None and self.begun is None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the row has a run that was not seen to end."""
+        return self.workflow_id is not None and self.ended_at is None
+
     def outcome(self, statuses: Statuses) -> RowOutcome:
-        """Return what became of the row, as far as the journal knows."""
+        """Return what became of the row, as far as the journal says.
+
+        :param statuses: which status means what, as the connection says
+        """
+        if self.is_due:
+            return RowOutcome.NOT_SUBMITTED
         if self.workflow_id is None:
-            return RowOutcome.NOT_SUBMITTED if self.begun is None else RowOutcome.UNKNOWN
-        if self.ended_at is None:
+            return RowOutcome.UNKNOWN
+        if self.is_running:
             return RowOutcome.RUNNING
         if self.error is not None or self.status is None:
             return RowOutcome.FAILED
         return OUTCOMES[statuses.outcome(self.status)]
 
 
-#: An entry that has a row submitted again: with the case and the parameters that it has.
+#: An entry that makes a row due again; it keeps its case and its parameters.
 SUBMIT_AGAIN: Mapping[str, None] = dict.fromkeys(
     ("workflow_id", "submitted_at", "begun", "status", "ended_at", "error")
 )

@@ -80,7 +80,7 @@ class Submission:
 
     def _is_due(self, row: Row) -> bool:
         state = self._states.get(row.number)
-        return state is None or (state.workflow_id is None and state.begun is None)
+        return state is None or state.is_due
 
     async def _create_parameters(self, parameters: Mapping[str, Any]) -> None:
         if self._state(WHOLE_BATCH).begun is not None:

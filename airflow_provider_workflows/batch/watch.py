@@ -1,4 +1,4 @@
-"""Waiting for all runs of a batch: on the shared poller, with what has ended written to the batch's journal."""
+"""Wait for all runs of a batch, and write down in the batch's journal what has ended."""
 
 from __future__ import annotations
 
@@ -6,27 +6,60 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api import Statuses, errors
 from airflow_provider_workflows.api.polling import PollSchedule, Wait, is_retryable
 from airflow_provider_workflows.batch.inbox import new_completions
-from airflow_provider_workflows.batch.journal import Entry, Journal, entries
-from airflow_provider_workflows.batch.progress import BatchProgress, Counts
-from airflow_provider_workflows.batch.row_state import OUTCOMES, RowOutcome
+from airflow_provider_workflows.batch.journal import Entry, Journal, states
+from airflow_provider_workflows.batch.progress import BatchProgress, Counts, Publish
+from airflow_provider_workflows.batch.row_state import OUTCOMES, RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import error_fields
-from airflow_provider_workflows.triggers.poller import Event, Poller, Waiter
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+    from airflow_provider_workflows.storage import ObjectStoragePath
 
-#: What has ended is written down once in so many seconds: a triggerer that is killed looks at those again.
+#: Runs that have ended are written down once in this many seconds: those that a killed process had not yet written
+#: are polled again.
 WRITE_SECONDS = 5.0
-#: What webhooks have told is read once in so many seconds.
+#: The inbox is read once in this many seconds.
 INBOX_READ_SECONDS = 2.0
-#: So many waits begin before others on the event loop have their turn.
-_BEGIN_AT_ONCE = 200
+#: This many waits begin before others on the event loop have their turn.
+_WAITS_BEGUN_AT_ONCE = 200
+#: What the wait needs of a row's state. The ids of cases alone would take 9 MB for a hundred thousand rows.
+_FIELDS = frozenset({"workflow_id", "submitted_at", "status", "ended_at", "error"})
+
+Event = dict[str, object]
+
+
+class Waiter(Protocol):
+    """One run that a poller polls."""
+
+    @property
+    def wait(self) -> Wait:
+        """The wait that the poller was given."""
+
+
+WaiterT = TypeVar("WaiterT", bound=Waiter)
+
+
+class RunPoller(Protocol[WaiterT]):
+    """What polls runs: the process's one poller for a connection, which many batches share."""
+
+    @property
+    def statuses(self) -> Statuses:
+        """Which statuses end a wait, as the connection says."""
+
+    def kept(self) -> AbstractContextManager[object]:
+        """Keep the poller open, also while nothing is polled."""
+
+    def watch(self, wait: Wait, on_end: Callable[[Wait, Event], None]) -> WaiterT:
+        """Poll the run of ``wait`` until the wait ends, then call ``on_end`` with it and its event."""
+
+    def forget(self, waiter: WaiterT) -> None:
+        """End a wait without an event."""
 
 
 @dataclass(slots=True)
@@ -34,50 +67,46 @@ class _RowWait(Wait):
     row: int = 0
 
 
-def _slow(schedule: PollSchedule) -> PollSchedule:
-    return PollSchedule(schedule.max_poll_interval, schedule.max_poll_interval)
-
-
-class BatchWatch:
+class BatchWatch(Generic[WaiterT]):
     """Waits until every run of a batch has ended, or the deadline is reached.
 
     :param folder: where the batch keeps its state
-    :param workflows_conn_id: id of the connection
-    :param counts: rows by outcome that there is nothing to wait for
+    :param poller: polls the runs
+    :param counts: rows by outcome, for those rows that have no run to wait for
     :param deadline: when to stop, in seconds since the epoch; None for never
     :param schedule: when each run is polled
-    :param max_outage: seconds for which failing polls a run are borne
+    :param max_outage: seconds for which polls of a run may fail before the wait for it ends
     :param publish: takes what a page shows
     :param log: the task's log
-    :param inbox: reads what webhooks have told of the batch, where there are any: then each run is polled once,
-        and after that every ``max_poll_interval``, in case a webhook is lost
+    :param inbox: returns the batch's inbox, where webhooks are used: then each run is polled once, and after that
+        every ``max_poll_interval``, in case a webhook is lost
     """
 
     def __init__(
         self,
         folder: ObjectStoragePath,
-        workflows_conn_id: str,
+        poller: RunPoller[WaiterT],
         *,
         counts: Mapping[str, int],
         deadline: float | None,
         schedule: PollSchedule,
         max_outage: float,
-        publish: Callable[[dict[str, Any]], Awaitable[None]],
+        publish: Publish,
         log: Any,
         inbox: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self._folder = folder
-        self._workflows_conn_id = workflows_conn_id
+        self._poller = poller
         self._others = Counter({RowOutcome(name): number for name, number in counts.items()})
         self._statuses: Counter[str] = Counter()
         self._errors: Counter[RowOutcome] = Counter()
         self._deadline = deadline
-        self._schedule_of_polls = schedule if inbox is None else _slow(schedule)
+        self._schedule = schedule if inbox is None else _slowest(schedule)
         self._inbox = inbox
-        self._error_budget = max_outage
+        self._max_outage = max_outage
         self._publish = publish
         self._log = log
-        self._waiters: dict[str, Waiter] = {}
+        self._waiters: dict[str, WaiterT] = {}
         self._begun = False
         self._over = asyncio.Event()
         self._unwritten: list[Entry] = []
@@ -86,13 +115,13 @@ class BatchWatch:
     async def run(self) -> Event:
         """Return the event that ends the wait: how many runs have ended, and how many go on.
 
-        :raises OSError: when the batch's state could not be read or written
+        :raises OSError: if the batch's state cannot be read or written
         """
-        with Poller.of(self._workflows_conn_id).kept() as self._poller:
+        with self._poller.kept():
             return await self._run()
 
     async def _run(self) -> Event:
-        running = await asyncio.to_thread(self._running)
+        running = await asyncio.to_thread(self._read_running)
         rows = len(running) + self._done
         writing = asyncio.create_task(self._write_now_and_then())
         reading = asyncio.create_task(self._read_inbox())
@@ -109,52 +138,45 @@ class BatchWatch:
             await asyncio.to_thread(self._journal.close)
         return {"ended": self._done, "running": len(self._waiters), "timed_out": timed_out}
 
-    def _running(self) -> dict[int, tuple[str, float]]:
-        """Return the id and the start of each run that goes on, by row, and count those that ended before."""
-        running: dict[int, tuple[str, float]] = {}
-        ended: dict[int, str | None] = {}
-        for entry in entries(self._folder):
-            row = entry["row"]
-            if (workflow_id := entry.get("workflow_id")) is not None:
-                running[row] = (workflow_id, entry["submitted_at"])
-                ended.pop(row, None)
-            elif entry.get("ended_at") is not None:
-                running.pop(row, None)
-                ended[row] = entry["status"]
-            elif "workflow_id" in entry:
-                running.pop(row, None)
-                ended.pop(row, None)
-        self._statuses.update(status for status in ended.values() if status is not None)
-        # The service did not know the run, or refused to tell.
-        self._errors[RowOutcome.FAILED] = sum(1 for status in ended.values() if status is None)
-        return running
+    def _read_running(self) -> dict[int, RowState]:
+        """Return the state of each row whose run goes on, and count those that ended before."""
+        rows = states(self._folder, fields=_FIELDS)
+        for state in rows.values():
+            if state.ended_at is not None and state.status is not None:
+                self._statuses[state.status] += 1
+            elif state.ended_at is not None:
+                # The service did not know the run, or refused access to it.
+                self._errors[RowOutcome.FAILED] += 1
+        for number in [number for number, state in rows.items() if not state.is_running]:
+            del rows[number]
+        return rows
 
-    async def _begin(self, running: dict[int, tuple[str, float]]) -> None:
-        number = 0
+    async def _begin(self, running: dict[int, RowState]) -> None:
+        begun = 0
         while running:
-            row, (workflow_id, submitted_at) = running.popitem()
-            wait = _RowWait(
-                workflow_id, submitted_at, None, self._schedule_of_polls, self._error_budget, row=row
-            )
+            row, state = running.popitem()
+            workflow_id, submitted_at = cast("str", state.workflow_id), cast("float", state.submitted_at)
+            wait = _RowWait(workflow_id, submitted_at, None, self._schedule, self._max_outage, row=row)
             self._waiters[workflow_id] = self._poller.watch(wait, self._ended)
-            number += 1
-            if number % _BEGIN_AT_ONCE == 0:
+            begun += 1
+            if begun % _WAITS_BEGUN_AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._begun = True
         self._see_whether_over()
 
     def _ended(self, wait: Wait, event: Event) -> None:
-        assert isinstance(wait, _RowWait)  # noqa: S101  (what was given to the poller)
-        del self._waiters[wait.workflow_id]
-        entry: dict[str, Any] = {"row": wait.row, "status": event.get("status"), "error": None}
-        if isinstance(told := event.get("error"), Mapping):
-            error = errors.error_from_json(told)
+        row_wait = cast("_RowWait", wait)
+        del self._waiters[row_wait.workflow_id]
+        entry: dict[str, Any] = {"row": row_wait.row, "status": event.get("status"), "error": None}
+        goes_on = False
+        if "error" in event:
+            error = errors.error_from_json(cast("Mapping[str, Any]", event["error"]))
+            goes_on = is_retryable(error)
             entry["error"] = error_fields(error)
-        if told is None:
-            self._statuses[wait.status] += 1
+            self._errors[RowOutcome.RUNNING if goes_on else RowOutcome.FAILED] += 1
         else:
-            self._errors[RowOutcome.RUNNING if is_retryable(error) else RowOutcome.FAILED] += 1
-        if told is None or not is_retryable(error):
+            self._statuses[row_wait.status] += 1
+        if not goes_on:
             entry["ended_at"] = time.time()
         self._unwritten.append(entry)
         self._see_whether_over()
@@ -164,7 +186,7 @@ class BatchWatch:
             self._over.set()
 
     async def _until_over(self, writing: asyncio.Task[None]) -> bool:
-        """Return whether all has ended before the deadline."""
+        """Return whether all runs have ended before the deadline."""
         over = asyncio.create_task(self._over.wait())
         seconds = None if self._deadline is None else max(0.0, self._deadline - time.time())
         try:
@@ -186,9 +208,13 @@ class BatchWatch:
             await asyncio.sleep(INBOX_READ_SECONDS)
             try:
                 inbox = await self._inbox()
-            except Exception as error:  # noqa: BLE001  (what webhooks would have told, looks will)
+            except Exception as error:  # noqa: BLE001  (polls find what webhooks would have brought)
                 if not failed:
-                    self._log.warning("What webhooks tell could not be read: %s", type(error).__name__)
+                    self._log.warning(
+                        "The completions that webhooks have brought could not be read from the task's XCom: %s. "
+                        "The batch polls its runs instead.",
+                        type(error).__name__,
+                    )
                 failed = True
                 continue
             for number, workflow_id, status in new_completions(inbox, latest):
@@ -217,3 +243,7 @@ class BatchWatch:
         for status, number in self._statuses.items():
             outcomes[OUTCOMES[statuses.outcome(status)]] += number
         return Counts(self._done, outcomes, self._statuses)
+
+
+def _slowest(schedule: PollSchedule) -> PollSchedule:
+    return PollSchedule(schedule.max_poll_interval, schedule.max_poll_interval)

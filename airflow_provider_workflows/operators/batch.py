@@ -44,6 +44,7 @@ from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBM
 from airflow_provider_workflows.operators.redaction import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.storage import shown, storage_path, templated_path
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger, unreadable
+from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
 
 if TYPE_CHECKING:
@@ -273,18 +274,20 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
             )
 
     def _wait(self, context: Context, batch: Batch, known: Mapping[str, Any], deadline: float | None) -> Any:
-        watch = BatchWatch(
-            batch.state_folder,
-            self.workflows_conn_id,
-            counts=batch.others,
-            deadline=deadline,
-            schedule=self._schedule,
-            max_outage=self.max_outage,
-            publish=self._publisher(context),
-            log=self.log,
-        )
+        async def wait() -> dict[str, object]:
+            return await BatchWatch(
+                batch.state_folder,
+                Poller.of(self.workflows_conn_id),
+                counts=batch.others,
+                deadline=deadline,
+                schedule=self._schedule,
+                max_outage=self.max_outage,
+                publish=self._publisher(context),
+                log=self.log,
+            ).run()
+
         try:
-            return asyncio.run(watch.run())
+            return asyncio.run(wait())
         except OSError as error:
             raise unreadable(known["state"], error) from error
 

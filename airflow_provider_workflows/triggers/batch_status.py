@@ -19,6 +19,7 @@ from airflow_provider_workflows.api.polling import (
 )
 from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class BatchStatusTrigger(BaseTrigger):
             folder = await asyncio.to_thread(ObjectStoragePath, self.folder)
             watch = BatchWatch(
                 folder,
-                self.workflows_conn_id,
+                Poller.of(self.workflows_conn_id),
                 counts=self.counts,
                 deadline=self.deadline,
                 schedule=PollSchedule(self.poll_interval, self.max_poll_interval),

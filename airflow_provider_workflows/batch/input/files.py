@@ -22,7 +22,7 @@ from airflow_provider_workflows.batch.input.rows import (
 from airflow_provider_workflows.storage import shown, storage_path
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
+    from airflow_provider_workflows.storage import ObjectStoragePath
 
 _CHUNK_BYTES = 1 << 18
 _PARQUET_ROWS = 1000

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NoReturn, TypeAlias
 
-from airflow.sdk import ObjectStoragePath
-
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
 from airflow_provider_workflows.batch.input.columns import Fields, check_header, fields_of
 from airflow_provider_workflows.batch.input.files import file_path, read_file, suffix
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
+from airflow_provider_workflows.storage import ObjectStoragePath
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"
 """A list of rows, a file of them, or a shard's reference: ``{"items": file, "first_row": 5001, "rows": 5000}``."""

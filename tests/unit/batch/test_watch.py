@@ -24,6 +24,7 @@ from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome,
 from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
+from airflow_provider_workflows.triggers.poller import Poller
 
 from .conftest import STATUS_CALL
 
@@ -78,7 +79,7 @@ class Runs:
 
         await BatchWatch(
             ObjectStoragePath(str(self.folder)),
-            "workflows_default",
+            Poller.of("workflows_default"),
             counts={},
             deadline=None,
             schedule=PollSchedule(0.02, 0.02),
@@ -311,4 +312,4 @@ async def test_others_have_their_turn_while_many_waits_begin(runs: Runs) -> None
     counting.cancel()
 
     assert event["timed_out"]
-    assert turns >= 20_000 / watch_module._BEGIN_AT_ONCE
+    assert turns >= 20_000 / watch_module._WAITS_BEGUN_AT_ONCE
