@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import aiohttp
 import pytest
 import requests
 
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sandbox.__main__ import main
+from tests.unit.sandbox.conftest import CASE, LIMIT_SECONDS, Destination
 
 PROGRAM = [sys.executable, "-m", "airflow_provider_workflows.sandbox"]
 
@@ -39,7 +43,7 @@ def started(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_says_how_to_reach_it_serves_and_ends_at_a_signal(number: signal.Signals) -> None:
+def test_it_prints_its_connection_serves_and_ends_at_a_signal(number: signal.Signals) -> None:
     with started() as (process, greeting):
         (export,) = re.findall(r"export AIRFLOW_CONN_WORKFLOWS_DEFAULT=(.*)", greeting)
         connection = json.loads(*shlex.split(export))
@@ -47,11 +51,13 @@ def test_it_says_how_to_reach_it_serves_and_ends_at_a_signal(number: signal.Sign
         credentials = {"key": connection["login"], "secret": connection["password"]}
         with requests.Session() as session:
             session.trust_env = False
-            response = session.post(f"{connection['host']}/auth/authorize", json=credentials, timeout=5)
-            session.get(f"{connection['host']}/cases/85010112345", timeout=5)
+            response = session.post(
+                f"{connection['host']}/auth/authorize", json=credentials, timeout=LIMIT_SECONDS
+            )
+            session.get(f"{connection['host']}/cases/85010112345", timeout=LIMIT_SECONDS)
         assert response.status_code == 200
         process.send_signal(number)
-        output, errors = process.communicate(timeout=5)
+        output, errors = process.communicate(timeout=LIMIT_SECONDS)
     assert (process.returncode, errors) == (0, "")
     assert re.findall(r"\d\d:\d\d:\d\d (.*)", output) == [
         "POST /auth/authorize 200",
@@ -59,20 +65,20 @@ def test_it_says_how_to_reach_it_serves_and_ends_at_a_signal(number: signal.Sign
     ]
 
 
-def test_it_is_quiet_when_told_so() -> None:
+def test_it_is_quiet_if_asked() -> None:
     with started("--quiet", "--token-seconds", "7") as (process, greeting):
         (url,) = re.findall(r"listens on (\S+)", greeting)
         credentials = dict(re.findall(r"^  (key|secret) +(\S+)$", greeting, re.MULTILINE))
         with requests.Session() as session:
             session.trust_env = False
-            response = session.post(f"{url}/auth/authorize", json=credentials, timeout=5)
+            response = session.post(f"{url}/auth/authorize", json=credentials, timeout=LIMIT_SECONDS)
         assert response.json()["expiryDuration"] == 7
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=5)
+        output, _ = process.communicate(timeout=LIMIT_SECONDS)
     assert output.strip() == ""
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(
+def test_a_port_that_is_taken_is_reported_in_one_line(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], restored_signals: None
 ) -> None:
     port = sandbox.url.rpartition(":")[2]
@@ -89,7 +95,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(
         (["--token-seconds", "0"], "token_seconds must be a number of seconds above 0"),
     ],
 )
-def test_a_setting_that_cannot_be_right_is_told_in_one_line(
+def test_a_setting_that_cannot_be_right_is_reported_in_one_line(
     arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str], restored_signals: None
 ) -> None:
     assert main([*arguments, "--port", "0"]) == 2
@@ -103,6 +109,25 @@ def test_a_port_is_a_number(port: str, capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit, match="2"):
         main(["--port", port])
     assert "--port" in capsys.readouterr().err
+
+
+async def test_the_url_of_webhooks_is_an_option(destination: Destination) -> None:
+    program = [*PROGRAM, "--port", "0", "--webhook-url", destination.url]
+    process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout
+    try:
+        (url,) = re.findall(r"listens on (\S+)", (await process.stdout.readline()).decode())
+        definition = {"id": str(uuid.uuid4()), "seconds": 0}
+        body = {"caseId": CASE, "workflowDefinitionId": definition["id"]}
+        headers = {"Authorization": Sandbox().organization_token}
+        async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as session:
+            await session.post(f"{url}/_sandbox/definitions", json=definition)
+            await session.post(f"{url}/workflows/run", json=body)
+            await destination.get(1)
+    finally:
+        process.terminate()
+        output, _ = await process.communicate()
+    assert re.search(r"webhook of workflow \S+: 204$", output.decode(), re.MULTILINE)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
-"""Steering over the wire does what steering in code does."""
+"""Controlling the sandbox over HTTP does what controlling it in code does."""
 
 from __future__ import annotations
 
 import pytest
 
+from airflow_provider_workflows.api.webhook_signature import key_id
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from tests.unit.sandbox.conftest import Caller, error_code
 
@@ -44,13 +45,44 @@ def test_tokens_are_expired(call: Caller, body: dict[str, bool] | None, refresh:
     assert response.status_code == refresh
 
 
+def test_webhooks_are_controlled(sandbox: Sandbox, call: Caller) -> None:
+    body = {"url": "http://destination/", "nested": True}
+    assert call("POST", "/_sandbox/webhooks", body).status_code == 200
+    assert call("POST", "/_sandbox/webhooks/faults", {"name": "lost", "times": 2}).status_code == 201
+    listed = call("GET", "/_sandbox/webhooks").json()
+    assert body.items() <= listed.items()
+    assert [(fault["name"], fault["times"]) for fault in listed["faults"]] == [("lost", 2)]
+    assert call("DELETE", "/_sandbox/faults").status_code == 200
+    assert call("GET", "/_sandbox/webhooks").json()["faults"] == []
+    assert call("POST", "/_sandbox/webhooks", {}).json().get("url") is None
+    assert sandbox.webhooks.destination.url is None
+
+
+@pytest.mark.parametrize(("body", "status"), [(None, 200), ({"keep_old": False}, 404)])
+def test_the_key_of_webhooks_is_rotated(
+    sandbox: Sandbox, call: Caller, body: dict[str, bool] | None, status: int
+) -> None:
+    old = key_id(sandbox.sign(b""))
+    new = call("POST", "/_sandbox/webhooks/key", body).json()["kid"]
+    assert key_id(sandbox.sign(b"")) == new != old
+    assert call("GET", f"/auth/webhooks/key/{old}").status_code == status
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
         ("definitions", {"second": 1}),
         ("definitions", {"seconds": "1"}),
         ("tokens/expire", {"refresh": "yes"}),
+        ("webhooks", {"url": "ftp://destination/"}),
+        ("webhooks", {"url": "destination"}),
+        ("webhooks", {"url": "http://"}),
+        ("webhooks", {"url": "http://[::"}),
+        ("webhooks", {"url": "http://destination/", "identifier": "caseId"}),
+        ("webhooks", {"url": "http://destination/", "pause_seconds": 0}),
+        ("webhooks/faults", {"name": "late"}),
+        ("webhooks/key", {"keep_old": "no"}),
     ],
 )
-def test_a_control_call_that_cannot_be_right_is_refused(call: Caller, path: str, body: object) -> None:
+def test_a_body_that_cannot_be_right_is_refused(call: Caller, path: str, body: object) -> None:
     assert error_code(call("POST", f"/_sandbox/{path}", body)) == "VALIDATION_FAILED"

@@ -1,4 +1,4 @@
-"""What the sandbox counts, as seen from the service's side of the wire."""
+"""What the sandbox counts of the requests that it receives."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_connections_are_counted_by_route(sandbox: Sandbox, call: Caller) -> Non
     assert sandbox.counts.total_connections == 3
 
 
-def test_a_refused_and_a_faulty_call_count_as_requests(sandbox: Sandbox, call: Caller) -> None:
+def test_refused_and_faulty_requests_are_counted(sandbox: Sandbox, call: Caller) -> None:
     sandbox.fault("server_error", times=1)
     call("POST", "/cases", {})
     call("POST", "/cases", [])
@@ -50,7 +50,7 @@ def test_runs_are_counted_by_case(sandbox: Sandbox, call: Caller) -> None:
     assert sandbox.counts.cases == 2
 
 
-def test_reset_begins_at_zero(sandbox: Sandbox, call: Caller) -> None:
+def test_reset_sets_all_counters_to_zero(sandbox: Sandbox, call: Caller) -> None:
     call.run()
     sandbox.counts.reset()
     assert not any(sandbox.counts.json_object().values())
@@ -62,12 +62,12 @@ def test_reset_begins_at_zero(sandbox: Sandbox, call: Caller) -> None:
 @pytest.mark.parametrize(
     "path", ["/openapi.json", "/_sandbox/counts", "/_sandbox/faults", "/_sandbox/nowhere"]
 )
-def test_control_calls_are_not_counted(sandbox: Sandbox, call: Caller, path: str) -> None:
+def test_requests_to_control_endpoints_are_not_counted(sandbox: Sandbox, call: Caller, path: str) -> None:
     call("GET", path)
     assert sandbox.counts.total_requests == sandbox.counts.total_connections == 0
 
 
-def test_requests_are_remembered_without_their_tokens(sandbox: Sandbox, call: Caller) -> None:
+def test_requests_are_kept_without_their_tokens(sandbox: Sandbox, call: Caller) -> None:
     call.case()
     token = call.authorize()["accessToken"]
     call("GET", "/cases/x")

@@ -25,7 +25,7 @@ def test_a_definition_has_the_id_that_it_is_given(sandbox: Sandbox, call: Caller
     assert status_of(call, "mine") == "DONE"
 
 
-def test_a_definition_replaced_leaves_its_runs_alone(sandbox: Sandbox, call: Caller) -> None:
+def test_replacing_a_definition_does_not_change_its_runs(sandbox: Sandbox, call: Caller) -> None:
     definition = sandbox.define(seconds=0, status="FIRST")
     workflow_id = call.run(definition)
     sandbox.define(definition, seconds=0, status="SECOND")
@@ -33,7 +33,7 @@ def test_a_definition_replaced_leaves_its_runs_alone(sandbox: Sandbox, call: Cal
     assert status_of(call, definition) == "SECOND"
 
 
-def test_any_end_has_a_result_that_is_given(sandbox: Sandbox, call: Caller) -> None:
+def test_a_run_in_any_status_has_the_result_that_is_given(sandbox: Sandbox, call: Caller) -> None:
     workflow_id = call.run(sandbox.define(seconds=0, status="DONE", result={"caseId": None}))
     assert call("GET", f"/workflows/{workflow_id}/result").json()["caseId"] is None
 

@@ -1,13 +1,11 @@
-"""Who may call, and for how long."""
+"""Which tokens are accepted, and for how long."""
 
 from __future__ import annotations
-
-import time
 
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.sandbox.conftest import Caller, error_code
+from tests.unit.sandbox.conftest import Caller, Clock, error_code
 
 SOME_CASE = "/cases/9c5d2f0a-63be-4f21-8a47-1be0c94d7a35"
 
@@ -20,29 +18,34 @@ def refresh(call: Caller, token: str) -> int:
     "authorization",
     ["", "Bearer", "Bearer x", "Basic eDp5", "tot_another", "Bearer tot_sandbox-organization-token"],
 )
-def test_a_call_without_a_token_in_force_is_refused(call: Caller, authorization: str) -> None:
+def test_a_request_without_a_valid_token_is_refused(call: Caller, authorization: str) -> None:
     call.token = authorization
     response = call("GET", SOME_CASE)
     assert (response.status_code, error_code(response)) == (401, "UNAUTHORIZED")
 
 
-def test_an_access_token_opens(call: Caller) -> None:
+def test_an_access_token_is_accepted(call: Caller) -> None:
     call.authorize()
     assert call("GET", SOME_CASE).status_code == 404
 
 
-def test_an_organization_token_opens_as_it_is(sandbox: Sandbox, call: Caller) -> None:
+def test_an_organization_token_is_accepted_without_a_scheme(sandbox: Sandbox, call: Caller) -> None:
     assert sandbox.organization_token.startswith("tot_")
     call.token = sandbox.organization_token
     assert call("GET", SOME_CASE).status_code == 404
 
 
-def test_a_token_expires_by_itself(sandbox: Sandbox, call: Caller) -> None:
-    sandbox.token_seconds = 0.2
-    assert call.authorize()["expiryDuration"] == 0.2
-    assert call("GET", SOME_CASE).status_code == 404
-    time.sleep(0.25)
-    assert call("GET", SOME_CASE).status_code == 401
+def test_a_token_expires_by_itself() -> None:
+    clock = Clock()
+    with Sandbox(clock=clock) as sandbox:
+        sandbox.token_seconds = 7
+        call = Caller(sandbox)
+        with call.session:
+            assert call.authorize()["expiryDuration"] == 7
+            clock.now += 6.9
+            assert call("GET", SOME_CASE).status_code == 404
+            clock.now += 0.1
+            assert call("GET", SOME_CASE).status_code == 401
 
 
 def test_expired_access_tokens_can_be_refreshed(sandbox: Sandbox, call: Caller) -> None:

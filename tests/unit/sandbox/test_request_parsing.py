@@ -1,4 +1,4 @@
-"""Whatever a caller sends, the response is a refusal, and the log keeps quiet about it."""
+"""Whatever a client sends, the response is a refusal, and neither it nor the log repeats what was sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.routes import ROUTES
-from tests.unit.sandbox.conftest import Caller
+from tests.unit.sandbox.conftest import Caller, error_code
 
 BODIES = {
     "empty": b"",
@@ -37,11 +37,11 @@ def test_a_garbage_body_is_a_bad_request(call: Caller, path: str, body: bytes) -
     assert call("POST", path, data=body, headers=headers).status_code == 400
 
 
-def test_a_body_beyond_the_bound_is_refused(call: Caller) -> None:
+def test_a_body_that_is_too_large_is_refused(call: Caller) -> None:
     assert call("POST", "/cases", {"firstName": "x" * 1_000_001}).status_code == 413
 
 
-def test_a_large_body_within_the_bound_is_served(call: Caller) -> None:
+def test_a_large_body_is_served(call: Caller) -> None:
     assert call("POST", "/cases", {"firstName": "x" * 990_000}).status_code == 201
 
 
@@ -73,7 +73,7 @@ def test_a_garbage_path_is_not_found(call: Caller, path: str) -> None:
         REFRESH + b"Content-Length: 100\r\n\r\n85010112345",
     ],
 )
-def test_garbage_on_the_socket_is_no_error_of_the_server(
+def test_garbage_on_the_socket_is_not_an_error_of_the_server(
     sandbox: Sandbox, call: Caller, raw: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = urlsplit(sandbox.url)
@@ -88,3 +88,33 @@ def test_garbage_on_the_socket_is_no_error_of_the_server(
     assert not response or b" 400 " in response.splitlines()[0]
     assert "85010112345" not in caplog.text
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("path", ["/auth/authorize", "/auth/refresh", "/cases", "/workflows/run"])
+@pytest.mark.parametrize(
+    "headers",
+    [{"Content-Type": "text/plain"}, {"Content-Type": "application/json", "Content-Encoding": "gzip"}],
+)
+def test_only_plain_json_is_read(call: Caller, path: str, headers: dict[str, str]) -> None:
+    response = call("POST", path, data=b"{}", headers={"Authorization": call.token, **headers})
+    assert (response.status_code, error_code(response)) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"personalNumber": {"is": "85010112345"}},
+        {"85010112345": "x"},
+        {"phone": {"countryCode": "48", "85010112345": 1}},
+        {"documents": [{"resourceId": ["85010112345"]}]},
+    ],
+)
+def test_an_error_repeats_nothing_that_was_sent(call: Caller, body: dict[str, object]) -> None:
+    response = call("POST", "/cases", body)
+    assert response.status_code == 400
+    assert "85010112345" not in response.text
+
+
+def test_an_error_names_the_field_that_is_wrong(call: Caller) -> None:
+    message = call("POST", "/cases", {"documents": [{"resourceName": 1}]}).json()["errors"][0]["message"]
+    assert message == "documents.0.resourceName: Input should be a valid string"

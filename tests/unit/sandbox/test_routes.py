@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, and tells what the server does."""
+"""The OpenAPI document is valid, and describes what the sandbox does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_document_is_valid(call: Caller) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-def test_the_document_tells_of_the_route_what_the_server_does(call: Caller, route: Route) -> None:
+def test_the_document_describes_what_the_endpoint_does(call: Caller, route: Route) -> None:
     document = call("GET", "/openapi.json").json()
     operation = document["paths"][route.path][route.method.lower()]
     call.token = ""
