@@ -69,7 +69,7 @@ def _submit(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wait(arguments: dict[str, Any]) -> dict[str, Any]:
-    trigger = BatchStatusTrigger(arguments["known"]["state"], counts=arguments["others"])
+    trigger = BatchStatusTrigger(folder=arguments["known"]["state"], counts=arguments["others"])
 
     async def event() -> Any:
         return (await anext(trigger.run())).payload

@@ -69,7 +69,7 @@ def ours(ends: list[int], interval: float, _port: int) -> Waits:
     fixed = max(interval, _SHORTEST_INTERVAL)
     schedule: dict[str, Any] = {} if interval < 0 else {"poll_interval": fixed, "max_poll_interval": fixed}
     for ordinal, end in enumerate(ends):
-        yield _until_event(WorkflowStatusTrigger(workflow_id(ordinal, end), **schedule))
+        yield _until_event(WorkflowStatusTrigger(workflow_id=workflow_id(ordinal, end), **schedule))
 
 
 def apart(ends: list[int], interval: float, port: int) -> Waits:

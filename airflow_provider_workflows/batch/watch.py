@@ -247,3 +247,15 @@ class BatchWatch(Generic[WaiterT]):
 
 def _slowest(schedule: PollSchedule) -> PollSchedule:
     return PollSchedule(schedule.max_poll_interval, schedule.max_poll_interval)
+
+
+def unreadable_state(folder: str, error: Exception) -> errors.WorkflowsError:
+    """Return the error of a batch whose state could not be read or written while its runs were waited for.
+
+    :param folder: where the batch keeps its state
+    :param error: what was raised, of which only the type is named
+    """
+    return errors.WorkflowsError(
+        f"The batch's state in {folder} could not be read or written: {type(error).__name__}. "
+        "The output must be in storage that workers and triggerers share. A retry goes on from there."
+    )

@@ -35,7 +35,7 @@ from airflow_provider_workflows.batch.inbox import add_completions
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
-from airflow_provider_workflows.batch.watch import BatchWatch
+from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.lineage.events import emit, partition_key_of
 from airflow_provider_workflows.lineage.task import TaskLineage
@@ -43,7 +43,7 @@ from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.batch_record import DONE, FAILED, SUBMITTING, WAITING, BatchRecord
 from airflow_provider_workflows.operators.redaction import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.storage import shown, storage_path, templated_path
-from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger, unreadable
+from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
 
@@ -228,8 +228,8 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         self.log.info("Waiting for %s runs in the triggerer.", f"{batch.running:,}")
         self.defer(
             trigger=BatchStatusTrigger(
-                known["state"],
-                self.workflows_conn_id,
+                folder=known["state"],
+                workflows_conn_id=self.workflows_conn_id,
                 counts=batch.others,
                 deadline=deadline,
                 not_before=earliest_event(time.time()),
@@ -289,7 +289,7 @@ class RunWorkflowBatchOperator(WorkflowsOperator):
         try:
             return asyncio.run(wait())
         except OSError as error:
-            raise unreadable(known["state"], error) from error
+            raise unreadable_state(known["state"], error) from error
 
     def _finish(
         self, context: Context, batch: Batch, record: BatchRecord, known: dict[str, Any], *, timed_out: bool

@@ -63,7 +63,7 @@ class Runs:
 
     def trigger(self, **arguments: Any) -> BatchStatusTrigger:
         often = {"poll_interval": 0.02, "max_poll_interval": 0.02}
-        return BatchStatusTrigger(str(self.folder), **often | arguments)
+        return BatchStatusTrigger(folder=str(self.folder), **often | arguments)
 
     async def event(self, **arguments: Any) -> dict[str, Any]:
         event = await anext(self.trigger(**arguments).run())

@@ -428,6 +428,6 @@ class TestKill:
         assert f"A run for case {operator.case_id}" in capsys.readouterr().out
 
     async def test_of_a_deferred_task_says_so_too(self, capsys: pytest.CaptureFixture[str]) -> None:
-        await WorkflowStatusTrigger("63131229-edc5-49d0-888b-7724e65d7d2d").on_kill()
+        await WorkflowStatusTrigger(workflow_id="63131229-edc5-49d0-888b-7724e65d7d2d").on_kill()
 
         assert "goes on" in capsys.readouterr().out

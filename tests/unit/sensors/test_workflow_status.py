@@ -209,7 +209,9 @@ class TestWebhooks:
 
 class TestTrigger:
     def test_stores_ids_and_numbers_only(self) -> None:
-        path, fields = WorkflowStatusTrigger(DEFINITION, "conn", deadline=1.5).serialize()
+        path, fields = WorkflowStatusTrigger(
+            workflow_id=DEFINITION, workflows_conn_id="conn", deadline=1.5
+        ).serialize()
 
         assert import_string(path) is WorkflowStatusTrigger
         assert {type(value) for value in fields.values()} <= {str, float, bool, type(None)}
@@ -223,7 +225,7 @@ class TestTrigger:
         workflow_id = started(sandbox, seconds=1.0)
 
         event = await anext(
-            WorkflowStatusTrigger(workflow_id, poll_interval=0.05, max_poll_interval=0.05).run()
+            WorkflowStatusTrigger(workflow_id=workflow_id, poll_interval=0.05, max_poll_interval=0.05).run()
         )
 
         assert event.payload == {"workflow_id": workflow_id, "status": "COMPLETED"}
@@ -231,6 +233,10 @@ class TestTrigger:
         assert sandbox.counts.total_connections == 1
 
     async def test_reports_a_missing_connection(self) -> None:
-        event = await anext(WorkflowStatusTrigger(DEFINITION, "no_such_connection", max_outage=0.1).run())
+        event = await anext(
+            WorkflowStatusTrigger(
+                workflow_id=DEFINITION, workflows_conn_id="no_such_connection", max_outage=0.1
+            ).run()
+        )
 
         assert "no_such_connection" in event.payload["error"]["message"]

@@ -136,7 +136,11 @@ class Database:
 
     def waiting(self, workflow_id: str, **changes: Any) -> Task:
         """Add a task that waits for one workflow, as ``task`` does."""
-        return self.task(WorkflowStatusTrigger(workflow_id, CONN_ID, webhooks=True), workflow_id, **changes)
+        return self.task(
+            WorkflowStatusTrigger(workflow_id=workflow_id, workflows_conn_id=CONN_ID, webhooks=True),
+            workflow_id,
+            **changes,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task
 
 
 def batch(database: Database, conn_id: str = CONN_ID, webhooks: bool = True, **changes: Any) -> Task:
-    trigger = BatchStatusTrigger("memory://batch", conn_id, webhooks=webhooks)
+    trigger = BatchStatusTrigger(folder="memory://batch", workflows_conn_id=conn_id, webhooks=webhooks)
     return database.task(trigger, **changes)
 
 

@@ -59,7 +59,7 @@ async def test_a_task_whose_trigger_waits_for_another_workflow_is_left_alone(
     api: Api, database: Database
 ) -> None:
     workflow_id = api.run()
-    trigger = WorkflowStatusTrigger(str(uuid.uuid4()), CONN_ID, webhooks=True)
+    trigger = WorkflowStatusTrigger(workflow_id=str(uuid.uuid4()), workflows_conn_id=CONN_ID, webhooks=True)
     task = database.task(trigger, workflow_id)
     await api.tell(workflow_id)
     assert task.row.state == "deferred"
@@ -120,7 +120,9 @@ async def test_a_task_of_another_connection_is_not_resumed_by_what_this_one_s_se
     api: Api, database: Database
 ) -> None:
     workflow_id = api.run()
-    trigger = WorkflowStatusTrigger(workflow_id, "workflows_production", webhooks=True)
+    trigger = WorkflowStatusTrigger(
+        workflow_id=workflow_id, workflows_conn_id="workflows_production", webhooks=True
+    )
     task = database.task(trigger, workflow_id)
     before = stored_state(task)
     assert await api.tell(workflow_id) == 204
