@@ -1,4 +1,4 @@
-"""How the response to a request looks that a fault applies to."""
+"""The response to a request that a fault applies to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Listening: the socket, the certificate for https, and the thread that serves."""
+"""The socket that the sandbox listens on, its certificate for https, and the thread that serves it."""
 
 from __future__ import annotations
 

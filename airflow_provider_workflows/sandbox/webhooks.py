@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Destination(ControlBody):
-    """Where webhooks go, and what they look like there.
+    """Where webhooks go, and in what form.
 
     :param url: where they are sent; None for nowhere
     :param nested: whether the fields are one level down, under ``data``

@@ -77,7 +77,7 @@ def error_code(response: requests.Response) -> str:
 
 
 class Clock:
-    """Monotonic seconds that pass only when told to."""
+    """Monotonic seconds that pass only when a test adds to ``now``."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""How the response to a request with a fault looks, and whether the request is carried out."""
+"""The response to a request with a fault, and whether the request is carried out."""
 
 from __future__ import annotations
 

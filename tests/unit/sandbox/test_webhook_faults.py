@@ -1,4 +1,4 @@
-"""Each fault of webhooks, as it looks where they are sent."""
+"""Each fault of webhooks, as it arrives where they are sent."""
 
 from __future__ import annotations
 

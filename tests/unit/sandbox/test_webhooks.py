@@ -1,4 +1,4 @@
-"""Webhooks: where they are sent, when, how they look, and how often they are repeated."""
+"""Webhooks: where they are sent, when, in what form, and how often they are repeated."""
 
 from __future__ import annotations
 
