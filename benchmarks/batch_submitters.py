@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import requests
 
-from airflow_provider_workflows.api import WorkflowsClient, endpoints, models
+from airflow_provider_workflows.api import WorkflowsClient, endpoints
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from benchmarks.batch_measured import CONCURRENCY, peak_bytes
 from benchmarks.batch_service import CASE, RUN
@@ -38,9 +38,7 @@ class _Target:
     def __init__(self, definition_id: str) -> None:
         settings = WorkflowsHook().settings
         with WorkflowsClient(settings) as client:
-            token = client.perform(
-                endpoints.authorize(models.ApiKey(key=settings.key, secret=settings.secret))
-            ).access_token
+            token = client.perform(endpoints.authorize(settings.key, settings.secret)).access_token
         self.headers = {"Authorization": f"Bearer {token}"}
         self.case_url, self.run_url = settings.host + CASE, settings.host + RUN
         self.ca_file = settings.verify

@@ -46,9 +46,9 @@ class Endpoint(Generic[ResponseModel]):
         return f"{self.method} {self.path}" + (f" ({about})" if about else "")
 
 
-def authorize(credentials: models.ApiKey) -> Endpoint[models.Tokens]:
+def authorize(key: str, secret: str) -> Endpoint[models.Tokens]:
     """``POST /auth/authorize``: tokens for an API key."""
-    return _token_call("/auth/authorize", credentials)
+    return _token_call("/auth/authorize", models.ApiKey(key=key, secret=secret))
 
 
 def refresh(refresh_token: str) -> Endpoint[models.Tokens]:

@@ -192,4 +192,8 @@ class Exchange:
                 raise
             except errors.WorkflowsError as error:
                 log.info("The token was not refreshed, authorizing anew. %s", error)
-        return (yield from self._tried(endpoints.authorize(self._settings.api_key), max_attempts))
+        return (
+            yield from self._tried(
+                endpoints.authorize(self._settings.key, self._settings.secret), max_attempts
+            )
+        )

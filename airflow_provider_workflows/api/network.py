@@ -15,6 +15,10 @@ import requests
 from airflow_provider_workflows.api.effects import NoResponse
 from airflow_provider_workflows.api.errors import InvalidInput
 
+#: A longer response does not come from the service.
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+TOO_LONG = NoResponse("the response was longer than 64 MiB", arrived=True)
+
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -58,22 +62,6 @@ def certificate_authorities(verify: bool | str) -> bool | str:
                 )
             return named
     return requests.utils.DEFAULT_CA_BUNDLE_PATH
-
-
-def tls_context(authorities: bool | str) -> ssl.SSLContext | bool:
-    """Return what aiohttp wants to know of trust. Reads files: not for an event loop.
-
-    :raises InvalidInput: when the file holds no certificates
-    """
-    if isinstance(authorities, bool):
-        return authorities
-    folder = Path(authorities).is_dir()
-    try:
-        return ssl.create_default_context(
-            cafile=None if folder else authorities, capath=authorities if folder else None
-        )
-    except OSError as error:
-        raise InvalidInput(f"the CA file {authorities} cannot be used: {error.strerror or error}") from None
 
 
 def no_response(error: BaseException, *, arrived: bool) -> NoResponse:

@@ -10,11 +10,13 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.client import WorkflowsClient
 from airflow_provider_workflows.api.status import Outcome, Statuses
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.client import WorkflowsClient
 
 #: The next poll is due after this part of the run's age. At a fifth, with the longest interval of five minutes,
 #: a run of one hour is polled fewer than 40 times and its end is seen at most a twelfth of its length late;

@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import ApiKey
 from airflow_provider_workflows.api.redaction import PersonalFields
 from airflow_provider_workflows.api.status import Statuses
 
+#: The most connections that a client keeps open.
+POOL_SIZE = 32
 DEFAULT_HOST = "https://api.transactionlink.io"
 #: Personal numbers are few enough to try them all against a secret that can be guessed.
 SHORTEST_HASH_SECRET = 32
@@ -107,11 +108,6 @@ class Settings:
                 f"'hash_secret' of at least {SHORTEST_HASH_SECRET} characters, the same wherever hashes must agree"
             )
         return self.hash_secret
-
-    @property
-    def api_key(self) -> ApiKey:
-        """What ``POST /auth/authorize`` takes."""
-        return ApiKey(key=self.key, secret=self.secret)
 
 
 def _base_url(host: str, *, allow_http: bool) -> str:

@@ -1,32 +1,26 @@
-"""Adapters for requests and aiohttp: they tell "never sent" from "possibly sent", and bound a response."""
+"""How requests sends a request: telling "never sent" from "possibly sent", and with bounds on time and size."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import http.client
+import io
 import socket
-import threading
 import time
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
-import aiohttp
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_workflows.api.effects import NoResponse, NotSent
+from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG
 
-#: A longer response is none of the service's.
-MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 CHUNK_BYTES = 65536
 TOO_SLOW = NoResponse("the response took too long", arrived=True)
-TOO_LONG = NoResponse("the response was longer than 64 MiB", arrived=True)
 
 
 class Adapter(HTTPAdapter):
-    """Tells a request that surely was not sent from one that may have been."""
+    """An adapter of requests whose connections raise ``NotSent``, and bound the time for a response's headers."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Have the pools for direct connections make ours."""
@@ -40,50 +34,12 @@ class Adapter(HTTPAdapter):
         return manager
 
 
-class _HttpConnection(urllib3.connection.HTTPConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            raise NotSent from error
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        with _headers_within(self):
-            return super().getresponse()
-
-
-class _HttpsConnection(urllib3.connection.HTTPSConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            raise NotSent from error
-
-    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]
-        with _headers_within(self):
-            return super().getresponse()
-
-
-@contextlib.contextmanager
-def _headers_within(connection: urllib3.connection.HTTPConnection) -> Iterator[None]:
-    """End a connection whose response's headers take longer than the read timeout, however they drip in."""
-
-    def end() -> None:
-        with contextlib.suppress(OSError, AttributeError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
-
-    # A little later than the socket itself would give up on silence, which is the better thing to be told.
-    timer = threading.Timer((connection.timeout or 60.0) + 0.5, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def read_body(response: requests.Response, deadline: float) -> bytes | NoResponse:
-    """Return the body, or why it was not read to its end; ``deadline`` is in monotonic seconds."""
+    """Return the body, or why it was not read to its end.
+
+    :param response: requested with ``stream=True``
+    :param deadline: when the body must be there, in monotonic seconds
+    """
     chunks, length = [], 0
     # Whatever has come is taken at once: waiting for a whole chunk would hide that it only drips in.
     while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
@@ -96,6 +52,77 @@ def read_body(response: requests.Response, deadline: float) -> bytes | NoRespons
     return b"".join(chunks)
 
 
+class _ReaderWithDeadline(io.RawIOBase):
+    """The bytes that come over a connection. Until ``deadline`` is lifted, all reads together get the time for one.
+
+    A socket's timeout bounds the wait for the next byte only: headers that drip in could take days.
+
+    :param source: reads the socket
+    :param connection: the socket, whose timeout is the time for all reads
+    """
+
+    def __init__(self, source: io.RawIOBase, connection: socket.socket) -> None:
+        self._source = source
+        self._connection = connection
+        self._timeout = connection.gettimeout()
+        self.deadline = None if self._timeout is None else time.monotonic() + self._timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.deadline is None:
+            return self._source.readinto(buffer)
+        seconds_left = self.deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise TimeoutError("timed out")
+        self._connection.settimeout(seconds_left)
+        try:
+            return self._source.readinto(buffer)
+        finally:
+            self._connection.settimeout(self._timeout)
+
+    def fileno(self) -> int:
+        return self._source.fileno()
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """A response whose headers, interim responses included, must be there within the socket's timeout."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._reader = _ReaderWithDeadline(self.fp.detach(), sock)
+        self.fp = io.BufferedReader(self._reader)
+
+    def begin(self) -> None:
+        super().begin()
+        self._reader.deadline = None
+
+
+class _HttpConnection(urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except Exception as error:
+            raise NotSent from error
+
+
+class _HttpsConnection(urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except Exception as error:
+            raise NotSent from error
+
+
 class _HttpPool(urllib3.HTTPConnectionPool):
     ConnectionCls = _HttpConnection
 
@@ -105,49 +132,3 @@ class _HttpsPool(urllib3.HTTPSConnectionPool):
 
 
 _POOLS = {"http": _HttpPool, "https": _HttpsPool}
-
-
-class Connector(aiohttp.TCPConnector):
-    """Tells a request that surely was not sent from one that may have been."""
-
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a connection.
-
-        :raises NotSent: when none came about
-        """
-        try:
-            return await super().connect(*args, **kwargs)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
-            raise NotSent from error
-
-
-class Dropped(Exception):
-    """The connection broke after the request was sent, or while it was."""
-
-
-async def sent_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """SendRequest a request once, as a middleware of aiohttp.
-
-    :raises Dropped: when the connection broke
-    """
-    # aiohttp sends an idempotent request a second time on its own when a kept connection breaks. What is
-    # repeated, and how often, is the exchange's decision: the exceptions that it acts on must not reach it.
-    try:
-        return await handler(request)
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-        raise Dropped from error
-
-
-def proxy_and_headers(proxy: str | None) -> tuple[str | None, dict[str, str] | None]:
-    """Return the proxy without its user, and the header that names the user."""
-    if proxy is None:
-        return None, None
-    parts = urlsplit(proxy)
-    user, at, address = parts.netloc.rpartition("@")
-    if not at:
-        return proxy, None
-    name, _, password = user.partition(":")
-    credentials = aiohttp.encode_basic_auth(unquote(name), unquote(password))
-    return urlunsplit(parts._replace(netloc=address)), {"Proxy-Authorization": credentials}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
+from airflow_provider_workflows import api
+from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
@@ -25,7 +26,7 @@ from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
 from airflow_provider_workflows.storage import ObjectStoragePath, is_local, remove_folder, require_writable
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.api import Settings
+    from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings
     from airflow_provider_workflows.api.tokens import TokenStore
     from airflow_provider_workflows.batch.input.items import Items
 
@@ -239,7 +240,7 @@ class Batch:
         return self._settings.require_hash_secret() if self._options.hash_personal_numbers else None
 
     def _client(self) -> AsyncWorkflowsClient:
-        return AsyncWorkflowsClient(self._settings, self._tokens, pool_size=self._options.max_concurrency)
+        return api.AsyncWorkflowsClient(self._settings, self._tokens, pool_size=self._options.max_concurrency)
 
     def _flow_control(self) -> FlowControl:
         rate = self._options.requests_per_second or self._settings.requests_per_second

@@ -7,9 +7,9 @@ import dataclasses
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, errors
+from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
@@ -17,6 +17,9 @@ from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
 from airflow_provider_workflows.batch.progress import Counts
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import error_fields
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api import AsyncWorkflowsClient
 
 #: The error code of a row that was left out because it was bad.
 BAD_ROW = "BadRow"

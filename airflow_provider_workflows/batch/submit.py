@@ -8,14 +8,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, endpoints, errors
+from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.row_state import RowState
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api import AsyncWorkflowsClient
 
 log = logging.getLogger(__name__)
 

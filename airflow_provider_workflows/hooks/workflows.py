@@ -13,15 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_provider_workflows import api
 from airflow_provider_workflows.airflow_internals import supervisor
-from airflow_provider_workflows.api import (
-    AsyncWorkflowsClient,
-    Settings,
-    Statuses,
-    WorkflowsClient,
-    endpoints,
-    errors,
-)
+from airflow_provider_workflows.api import Settings, Statuses, endpoints, errors
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
 from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.hooks.fields import FIELDS, read_extra
@@ -30,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Connection
+
+    from airflow_provider_workflows.api import AsyncWorkflowsClient, WorkflowsClient
 
 #: How long testing a connection may wait for the service, in seconds: somebody is polling the button.
 TEST_TIMEOUT_SECONDS = 10.0
@@ -81,7 +77,7 @@ class WorkflowsHook(BaseHook):
         those belong to an event loop.
         """
         settings = await self.aget_settings()
-        return AsyncWorkflowsClient(settings, shared_tokens(settings))
+        return api.AsyncWorkflowsClient(settings, shared_tokens(settings))
 
     def workflow_url(self, workflow_id: str) -> str:
         """Return the page of a workflow: in the dashboard where the connection knows it, else in the API."""
@@ -97,7 +93,7 @@ class WorkflowsHook(BaseHook):
                 connect_timeout=min(self.settings.connect_timeout, TEST_TIMEOUT_SECONDS),
                 read_timeout=min(self.settings.read_timeout, TEST_TIMEOUT_SECONDS),
             )
-            with WorkflowsClient(settings) as client:
+            with api.WorkflowsClient(settings) as client:
                 return _tested(client)
         except (errors.WorkflowsError, AirflowNotFoundException) as error:
             return False, str(error)
@@ -132,7 +128,7 @@ class WorkflowsHook(BaseHook):
 def _shared_client(_process_id: int, settings: Settings) -> WorkflowsClient:
     # Keyed by the process, because sockets must not be shared with one that was forked, and by all that the
     # connection says, so that a changed connection gets a new client.
-    return WorkflowsClient(settings, shared_tokens(settings))
+    return api.WorkflowsClient(settings, shared_tokens(settings))
 
 
 def shared_tokens(settings: Settings) -> TokenStore:

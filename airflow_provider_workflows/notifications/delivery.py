@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING
 import aiohttp
 import yarl
 
+from airflow_provider_workflows.api.async_transport import Connector, proxy_and_headers, tls_context
 from airflow_provider_workflows.api.effects import NotSent
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.network import (
-    certificate_authorities,
-    no_response,
-    proxy_for,
-    tls_context,
-)
-from airflow_provider_workflows.api.transport import Connector, proxy_and_headers
+from airflow_provider_workflows.api.network import certificate_authorities, no_response, proxy_for
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

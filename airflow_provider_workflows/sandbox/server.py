@@ -30,7 +30,7 @@ from airflow_provider_workflows.sandbox.webhooks import Webhooks
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from airflow_provider_workflows.api.client import AsyncWorkflowsClient, WorkflowsClient
+    from airflow_provider_workflows.api import AsyncWorkflowsClient, WorkflowsClient
 
 KEY = "sandbox-key"
 SECRET = "sandbox-secret-that-opens-nothing-else"  # noqa: S105  (public, and worth nothing elsewhere)
@@ -175,7 +175,7 @@ class Sandbox:
 
         :param overrides: fields of ``Settings``
         """
-        from airflow_provider_workflows.api.client import WorkflowsClient  # noqa: PLC0415
+        from airflow_provider_workflows.api import WorkflowsClient  # noqa: PLC0415
 
         return WorkflowsClient(dataclasses.replace(self.settings, **overrides))
 
@@ -184,7 +184,7 @@ class Sandbox:
 
         :param overrides: fields of ``Settings``
         """
-        from airflow_provider_workflows.api.client import AsyncWorkflowsClient  # noqa: PLC0415
+        from airflow_provider_workflows.api import AsyncWorkflowsClient  # noqa: PLC0415
 
         return AsyncWorkflowsClient(dataclasses.replace(self.settings, **overrides))
 

@@ -15,15 +15,19 @@ import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, Statuses, endpoints, errors
-from airflow_provider_workflows.api.client import POOL_SIZE
+from airflow_provider_workflows import api
+from airflow_provider_workflows.api import Settings, Statuses, endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint
 from airflow_provider_workflows.api.exchange import pause_before
 from airflow_provider_workflows.api.models import Workflow
 from airflow_provider_workflows.api.polling import MAX_POLL_INTERVAL_SECONDS, Wait
+from airflow_provider_workflows.api.settings import POOL_SIZE
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api import AsyncWorkflowsClient
 
 log = logging.getLogger(__name__)
 
@@ -348,7 +352,7 @@ class Poller:
         self._lookup_at = self._loop.time() + CONNECTION_CACHE_SECONDS
         if self._client is not None and self._client.settings == settings:
             return
-        before, self._client = self._client, AsyncWorkflowsClient(settings, shared_tokens(settings))
+        before, self._client = self._client, api.AsyncWorkflowsClient(settings, shared_tokens(settings))
         if before is not None:
             log.info("Connection %s has changed, and is used anew.", self._hook.workflows_conn_id)
             self._in_background(self._retire(before, [task for task in self._tasks if not task.done()]))

@@ -165,6 +165,25 @@ class TestResult:
             client("read_result", DEFINITION)
 
 
+def test_the_synchronous_client_starts_no_thread(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def counted(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    with sandbox.client() as client:
+        case_id = client.create_case().case_id
+        monkeypatch.setattr(threading.Thread, "start", counted)
+
+        for _ in range(50):
+            client.read_case(case_id)
+
+    assert sandbox.counts.requests["GET /cases/{caseId}"] == 50
+    assert started == []
+
+
 class TestUnreachable:
     """The caller learns what is wrong, and that nothing was sent."""
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, errors
-from airflow_provider_workflows.api import transport as transport_module
 from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 
@@ -82,8 +81,8 @@ class TestResponseWithoutEnd:
             assert time.monotonic() - begin < 10
 
     def test_is_not_read_beyond_any_size(self, drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(transport_module, "MAX_RESPONSE_BYTES", 1024)
-        monkeypatch.setattr("airflow_provider_workflows.api.client.MAX_RESPONSE_BYTES", 1024)
+        for module in ("transport", "async_client"):
+            monkeypatch.setattr(f"airflow_provider_workflows.api.{module}.MAX_RESPONSE_BYTES", 1024)
         body = HEAD + b"Content-Length: 4096\r\n\r\n" + b" " * 4096
         with answering(body) as settings:
             client = drive(settings)

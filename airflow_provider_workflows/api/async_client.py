@@ -1,0 +1,207 @@
+"""The client for asynchronous code: a short loop that carries out the flows of the one exchange, over aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import yarl
+
+from airflow_provider_workflows.api import endpoints, models
+from airflow_provider_workflows.api.async_transport import (
+    Connector,
+    Dropped,
+    proxy_and_headers,
+    sent_once,
+    tls_context,
+)
+from airflow_provider_workflows.api.effects import (
+    Exclusive,
+    Flow,
+    NoResponse,
+    NotSent,
+    Reply,
+    Response,
+    Result,
+    SendRequest,
+    Sleep,
+)
+from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+from airflow_provider_workflows.api.exchange import Exchange
+from airflow_provider_workflows.api.network import (
+    MAX_RESPONSE_BYTES,
+    TOO_LONG,
+    certificate_authorities,
+    no_response,
+    proxy_for,
+)
+from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
+from airflow_provider_workflows.api.tokens import TokenStore
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: How long a connection that is not used is kept, in seconds.
+KEEPALIVE_SECONDS = 60.0
+
+
+@functools.lru_cache(maxsize=8192)
+def _url(text: str) -> yarl.URL:
+    # Parsing a URL is a twelfth of what a poll costs, and the same URLs are polled again and again.
+    return yarl.URL(text, encoded=True)
+
+
+class AsyncWorkflowsClient:
+    """The Workflows API for asynchronous code: one pooled session, for one event loop.
+
+    :param settings: host, credentials and bounds
+    :param tokens: tokens to share with other clients of the same key
+    :param pool_size: connections that are open at once at most
+    :raises InvalidInput: for a proxy in the environment that cannot be used
+    """
+
+    def __init__(
+        self, settings: Settings, tokens: TokenStore | None = None, *, pool_size: int = POOL_SIZE
+    ) -> None:
+        self.settings = settings
+        self._tokens = TokenStore() if tokens is None else tokens
+        self._exchange = Exchange(settings, tokens=self._tokens)
+        # Waiting for a connection is not waiting for a response, so it is done before the clock runs.
+        self._pool_size = pool_size
+        self._slots = asyncio.Semaphore(pool_size)
+        self._opening = asyncio.Lock()
+        self._closed = False
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy, self._proxy_headers = proxy_and_headers(proxy_for(settings.host))
+        self._authorities = certificate_authorities(settings.verify)
+        self._timeout = self._client_timeout(max(settings.retry_seconds, settings.read_timeout))
+
+    async def __aenter__(self) -> Self:
+        """Return the client; it is closed at the end of the block."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, for good."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
+        """Return the response to any endpoint.
+
+        :raises WorkflowsError: the one that fits
+        """
+        return await self._drive(self._exchange.perform(endpoint))
+
+    async def authorize(self) -> None:
+        """Obtain a token now (``POST /auth/authorize``); with an organization token nothing is sent."""
+        await self._drive(self._exchange.authorize())
+
+    async def create_case(self, **details: Any) -> models.Case:
+        """Create a case (``POST /cases``) of the fields in ``models.CaseDetails``, all optional."""
+        return await self.perform(endpoints.create_case(details))
+
+    async def read_case(self, case_id: str) -> models.Case:
+        """Return a case (``GET /cases/{caseId}``)."""
+        return await self.perform(endpoints.read_case(case_id))
+
+    async def create_parameters(
+        self, workflow_definition_id: str, parameters: Mapping[str, Any]
+    ) -> models.Parameters:
+        """Create a set of parameters, JSON values by name (``POST /parameters``)."""
+        return await self.perform(endpoints.create_parameters(workflow_definition_id, parameters))
+
+    async def run_workflow(
+        self, workflow_definition_id: str, case_id: str, parameters_id: str | None = None
+    ) -> models.StartedWorkflow:
+        """Start a run, which is billed (``POST /workflows/run``)."""
+        return await self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
+
+    async def read_workflow(self, workflow_id: str) -> models.Workflow:
+        """Return how a workflow stands (``GET /workflows/{workflowId}``)."""
+        return await self.perform(endpoints.read_workflow(workflow_id))
+
+    async def read_result(self, workflow_id: str) -> models.WorkflowResult:
+        """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).
+
+        :raises WorkflowNotCompleted: with the status, when there is no result
+        """
+        return await self._drive(self._exchange.result(workflow_id))
+
+    async def _drive(self, flow: Flow[Result]) -> Result:
+        reply: Reply = None
+        while True:
+            try:
+                effect = flow.send(reply)
+            except StopIteration as finished:
+                result: Result = finished.value
+                return result
+            reply = None
+            if isinstance(effect, SendRequest):
+                reply = await self._send(effect)
+            elif isinstance(effect, Sleep):
+                await asyncio.sleep(effect.seconds)
+            else:
+                await self._drive_exclusively(effect)
+
+    async def _drive_exclusively(self, effect: Exclusive) -> None:
+        async with self._tokens.loop_lock():
+            await self._drive(effect.flow)
+
+    async def _send(self, send: SendRequest) -> Response | NoResponse:
+        session = self._session or await self._open()
+        timeout = self._timeout if send.timeout == self._timeout.total else self._client_timeout(send.timeout)
+        async with self._slots:
+            try:
+                async with session.request(
+                    send.method,
+                    _url(self.settings.host + send.path),
+                    headers=send.headers,
+                    data=send.body,
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                    proxy_headers=self._proxy_headers,
+                    timeout=timeout,
+                ) as response:
+                    chunks, length = [], 0
+                    async for chunk in response.content.iter_any():
+                        chunks.append(chunk)
+                        length += len(chunk)
+                        if length > MAX_RESPONSE_BYTES:
+                            return TOO_LONG
+                    return Response(response.status, response.headers, b"".join(chunks))
+            except NotSent as error:
+                return no_response(error, arrived=False)
+            except (Dropped, aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+                return no_response(error, arrived=True)
+
+    def _client_timeout(self, timeout: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=timeout, sock_connect=self.settings.connect_timeout, sock_read=self.settings.read_timeout
+        )
+
+    async def _open(self) -> aiohttp.ClientSession:
+        async with self._opening:
+            if self._closed:
+                raise RuntimeError("the client has been closed")
+            if self._session is None:
+                # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
+                context = await asyncio.to_thread(tls_context, self._authorities)
+                self._session = aiohttp.ClientSession(
+                    connector=Connector(
+                        limit=self._pool_size, ssl=context, keepalive_timeout=KEEPALIVE_SECONDS
+                    ),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    middlewares=(sent_once,),
+                )
+            return self._session
