@@ -7,7 +7,7 @@ import asyncio
 import importlib.util
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from airflow.sdk import Context
+    from sqlalchemy.orm import Session
 
     _Sensor = BaseSensorOperator
 else:
@@ -109,6 +110,38 @@ def can_resume() -> bool:
     For workers: nothing of ``airflow.models`` is imported. Without it, tasks wait and poll as without webhooks.
     """
     return RESUME_ON_API_SERVER.is_available()
+
+
+def _find_resume() -> Callable[..., None]:
+    from airflow.models.trigger import handle_event_submit  # noqa: PLC0415  (only on the API server)
+
+    require_parameters(handle_event_submit, *sorted(_RESUME_PARAMETERS))
+    inspect.signature(TriggerEvent).bind({})
+    resume_with: Callable[..., None] = handle_event_submit
+    return resume_with
+
+
+RESUME = Feature(
+    f"airflow.models.trigger.{_RESUMES_WITH}(event, *, task_instance, session)",
+    purpose="resume tasks when a webhook arrives",
+    without="Workflows are polled as without webhooks",
+    find=_find_resume,
+)
+
+
+def resume(row: Any, event: Mapping[str, Any], session: Session) -> None:
+    """Resume a deferred task, as Airflow's own API resumes one that waited for a person; for the API server.
+
+    Nothing is resumed where Airflow cannot: tasks then poll as without webhooks.
+
+    :param row: Airflow's task instance, from the session
+    :param event: the payload of the trigger's event
+    :param session: of the metadata database; the caller commits
+    """
+    handle_event_submit = RESUME.get()
+    if handle_event_submit is not None:
+        submitted = TriggerEvent(event)  # type: ignore[no-untyped-call]
+        handle_event_submit(submitted, task_instance=row, session=session)
 
 
 def _find_poke_interval() -> bool:

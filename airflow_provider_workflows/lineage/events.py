@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import Asset, AssetAlias
 
+from airflow_provider_workflows.airflow_internals import assets
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.lineage.assets import definition_uri
 
@@ -55,10 +56,9 @@ def emit(
         asset = Asset(definition_uri(lineage.host, lineage.workflow_definition_id))
         for alias in aliases:
             events[alias].add(asset, extra=lineage.extra)
-        if all(getattr(outlet, "uri", None) != asset.uri for outlet in declared):
-            # Which definition and which host is not known before the task runs. An alias of our own would not do:
-            # Airflow then creates the asset, and fails the second of two tasks that do so at once.
-            operator.outlets = [*operator.outlets, asset]
+        # Which definition and which host is not known before the task runs.
+        is_declared = any(getattr(outlet, "uri", None) == asset.uri for outlet in declared)
+        if not is_declared and assets.add_outlet(operator, asset):
             declared.append(asset)
     for outlet in declared:
         event = events[outlet]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import attrs
-from openlineage.client.facet_v2 import RunFacet
+
+from airflow_provider_workflows.airflow_internals.openlineage import OwnRunFacet
 
 #: The name of the facet among those of a run.
 FACET = "workflows_run"
@@ -14,20 +15,21 @@ SCHEMA_URL = "urn:airflow-provider-workflows:facets:1-0-0:WorkflowsRunFacet.json
 
 
 @attrs.define(kw_only=True)
-class WorkflowsRunFacet(RunFacet):
-    """Ids, status and counts of what a task has run; nothing of it is personal.
+class WorkflowsRunFacet(OwnRunFacet):
+    """Ids, status and counts of what a task has run, and nothing personal.
 
-    Fields are those of ``TaskLineage`` in the spelling of OpenLineage, None where they are not known.
+    The fields are those of ``TaskLineage`` in OpenLineage's spelling; None: not known.
     """
 
-    _additional_skip_redact: ClassVar[list[str]] = [
+    SCHEMA: ClassVar[str] = f"{SCHEMA_URL}#/$defs/WorkflowsRunFacet"
+    OPEN_FIELDS: ClassVar[tuple[str, ...]] = (
         "host",
         "workflowDefinitionId",
         "workflowId",
         "caseId",
         "status",
         "counts",
-    ]
+    )
 
     host: str
     workflowDefinitionId: str | None = None  # noqa: N815  (OpenLineage's spelling)
@@ -35,7 +37,3 @@ class WorkflowsRunFacet(RunFacet):
     caseId: str | None = None  # noqa: N815
     status: str | None = None
     counts: dict[str, int] | None = None
-
-    @staticmethod
-    def _get_schema() -> str:
-        return f"{SCHEMA_URL}#/$defs/WorkflowsRunFacet"

@@ -43,10 +43,12 @@ def operator_lineage(
         return OperatorLineage()
     outputs = [] if lineage.output is None else [file_dataset(lineage.output)]
     if not failed:
+        from airflow_provider_workflows.airflow_internals.openlineage import dataset_of  # noqa: PLC0415
+
         assets = [outlet for outlet in outlets if isinstance(outlet, Asset)]
         if lineage.workflow_definition_id is not None:
             assets.insert(0, Asset(definition_uri(lineage.host, lineage.workflow_definition_id)))
-        outputs += [dataset for asset in assets if (dataset := _asset_dataset(asset)) is not None]
+        outputs += [dataset for asset in assets if (dataset := dataset_of(asset)) is not None]
     return OperatorLineage(
         # A task that fails for its input may have been given rows where a file was due: they are no name.
         inputs=[file_dataset(uri) for uri in lineage.inputs if _PLACE.match(uri)],
@@ -110,12 +112,6 @@ class _Other:
 
     def get_name(self) -> str:
         return self._name
-
-
-def _asset_dataset(asset: Asset) -> Dataset | None:
-    from airflow.providers.openlineage.utils.utils import translate_airflow_asset  # noqa: PLC0415
-
-    return translate_airflow_asset(asset, None)
 
 
 def _run_facets(lineage: TaskLineage) -> dict[str, Any]:

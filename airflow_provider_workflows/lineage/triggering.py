@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow_provider_workflows.airflow_internals.assets import listed_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.sdk import Asset
-
-log = logging.getLogger(__name__)
 
 #: Events of tasks that end at the same time may be written in another order than they are dated, in seconds.
 _APART = timedelta(seconds=10)
@@ -44,11 +41,7 @@ def triggering_events(asset: Asset, context: Mapping[str, Any]) -> list[Any]:
     if (started := context["dag_run"].start_date) is not None:
         # What has come later than that has started a run of its own.
         listed = listed.before(started.isoformat())
-    try:
-        since = list(listed)
-    except AirflowRuntimeError as error:
-        log.warning(
-            "The events of %s could not be listed (%s); going on with the run's own.", asset.uri, error
-        )
+    events = listed_events(asset, listed)
+    if events is None:
         return list(started_by)
-    return [event for event in since if event.partition_key is None]
+    return [event for event in events if event.partition_key is None]

@@ -163,7 +163,7 @@ class WebhookHandler:
 
     async def _record(self, completion: Completion) -> None:
         try:
-            await self._writer.record(completion)
+            await self._writer.write(completion)
         except Exception as error:
             self._warn_not_written(error=error)
             raise TryAgainLater("it could not be written down") from error

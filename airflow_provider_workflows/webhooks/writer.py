@@ -1,4 +1,4 @@
-"""Writing down what was learned: tasks woken, batches told, events added, many deliveries at a time."""
+"""Writing completions to Airflow's database, many deliveries in one transaction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from airflow_provider_workflows.webhooks import asset_events
+from airflow_provider_workflows.airflow_internals.orm import database_session
+from airflow_provider_workflows.webhooks.asset_events import add_completion_events
+from airflow_provider_workflows.webhooks.inbox import put_into_inboxes
 from airflow_provider_workflows.webhooks.resume import can_resume, resume_tasks
 
 if TYPE_CHECKING:
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_MARGIN_SECONDS = 0.1
-#: So many completions are written in one transaction at most.
+#: A task that may not be resumed yet is resumed this many seconds after it may.
+RESUME_MARGIN_SECONDS = 0.1
+#: One transaction writes this many completions at most.
 MAX_COMPLETIONS_PER_TRANSACTION = 200
 
 
@@ -38,10 +41,9 @@ class CompletionWriter:
         self._pending: list[tuple[Completion, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._resuming: set[asyncio.Task[None]] = set()
-        can_resume()
 
-    async def record(self, completion: Completion) -> None:
-        """Return when what follows from ``completion`` is safe in the database.
+    async def write(self, completion: Completion) -> None:
+        """Write a completion, and return once it is committed.
 
         :raises Exception: the one that kept it from being written
         """
@@ -52,7 +54,7 @@ class CompletionWriter:
         await asyncio.shield(written)
 
     def close(self) -> None:
-        """Stop: what was not written was not answered with success, and comes again."""
+        """Stop; the service repeats the deliveries whose completions were not written."""
         for task in self._resuming:
             task.cancel()
         self._thread.shutdown(wait=False)
@@ -61,14 +63,12 @@ class CompletionWriter:
         loop = asyncio.get_running_loop()
         try:
             while self._pending:
-                batch, self._pending = (
-                    self._pending[:MAX_COMPLETIONS_PER_TRANSACTION],
-                    self._pending[MAX_COMPLETIONS_PER_TRANSACTION:],
-                )
+                batch = self._pending[:MAX_COMPLETIONS_PER_TRANSACTION]
+                self._pending = self._pending[MAX_COMPLETIONS_PER_TRANSACTION:]
                 completions = {completion.workflow_id: completion for completion, _ in batch}
                 try:
                     too_early = await loop.run_in_executor(self._thread, self._commit, completions, True)
-                except Exception as error:  # noqa: BLE001  (whoever recorded is told)
+                except Exception as error:  # noqa: BLE001  (each caller of `write` raises it)
                     _settle(batch, error)
                 else:
                     _settle(batch, None)
@@ -77,31 +77,42 @@ class CompletionWriter:
             self._writing = None
 
     def _commit(self, completions: dict[str, Completion], with_events: bool) -> dict[str, float]:
-        from airflow.utils.session import create_session  # noqa: PLC0415
-
+        """Write completions; return those whose task may not be resumed yet, and in how many seconds it may."""
         # SQLite locks no rows.
-        with _one_at_a_time(self._conn_id), create_session() as session:
+        with _lock_of(self._conn_id), database_session() as session:
             if with_events:
-                asset_events.register(completions.values(), self._host, session)
-            return resume_tasks(completions, self._conn_id, session) if can_resume() else {}
+                add_completion_events(completions.values(), self._host, session)
+            if not can_resume():
+                return {}
+            resumption = resume_tasks(completions, self._conn_id, session)
+            others = completions.keys() - resumption.awaited
+            if others:
+                statuses = {name: each.status for name, each in completions.items() if name in others}
+                put_into_inboxes(statuses, self._conn_id, session)
+        return resumption.too_early
 
     def _resume_later(self, completions: dict[str, Completion], too_early: dict[str, float]) -> None:
-        """Wake tasks later that have only just been deferred; should this process end, they look themselves."""
+        """Resume tasks later that were deferred a moment ago; if this process ends before, they poll."""
         for workflow_id, seconds in too_early.items():
             task = asyncio.create_task(self._resume_after(seconds, {workflow_id: completions[workflow_id]}))
             self._resuming.add(task)
             task.add_done_callback(self._resuming.discard)
 
     async def _resume_after(self, seconds: float, completions: dict[str, Completion]) -> None:
-        await asyncio.sleep(seconds + _MARGIN_SECONDS)
+        await asyncio.sleep(seconds + RESUME_MARGIN_SECONDS)
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, completions, False)
         except Exception:
-            log.exception("Tasks of %s were not woken; they look for themselves.", self._conn_id)
+            log.exception(
+                "Connection %s: tasks that wait for workflow %s were not resumed, because Airflow's database could "
+                "not be written to. They end with their next poll.",
+                self._conn_id,
+                ", ".join(completions),
+            )
 
 
 @functools.cache
-def _one_at_a_time(_conn_id: str) -> threading.Lock:
+def _lock_of(_conn_id: str) -> threading.Lock:
     return threading.Lock()
 
 

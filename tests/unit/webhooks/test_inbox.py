@@ -93,16 +93,16 @@ async def test_a_batch_is_not_told_of_a_run_that_a_task_of_its_own_waits_for(
     assert task.xcom(INBOX_KEY) is None
 
 
-async def test_two_recorders_at_once_lose_no_inbox(database: Database) -> None:
+async def test_two_writers_at_once_lose_no_inbox(database: Database) -> None:
     task = batch(database)
     completions = [Completion(str(uuid.uuid4()), None, "COMPLETED", None) for _ in range(40)]
     writers = [CompletionWriter(CONN_ID, "https://example.invalid") for _ in range(2)]
 
-    async def record(writer: CompletionWriter, mine: list[Completion]) -> None:
+    async def write(writer: CompletionWriter, mine: list[Completion]) -> None:
         for completion in mine:
-            await writer.record(completion)
+            await writer.write(completion)
 
-    await asyncio.gather(record(writers[0], completions[::2]), record(writers[1], completions[1::2]))
+    await asyncio.gather(write(writers[0], completions[::2]), write(writers[1], completions[1::2]))
     for writer in writers:
         writer.close()
     assert {workflow_id for _, workflow_id, _ in told(task)} == {each.workflow_id for each in completions}

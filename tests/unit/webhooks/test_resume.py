@@ -14,7 +14,6 @@ from airflow.models import trigger as airflow_trigger
 from airflow_provider_workflows.airflow_internals import deferral
 from airflow_provider_workflows.lineage.assets import completed_uri
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
-from airflow_provider_workflows.webhooks import resume
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task, until
 
 
@@ -184,9 +183,9 @@ async def test_a_task_that_is_to_be_resumed_later_costs_nothing_when_the_receive
 def other_airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An Airflow whose internals are not as expected."""
     monkeypatch.setattr(airflow_trigger, "handle_event_submit", lambda event, task: None)
-    resume.can_resume.cache_clear()
+    deferral.RESUME.forget()
     yield
-    resume.can_resume.cache_clear()
+    deferral.RESUME.forget()
 
 
 async def test_where_airflow_is_not_as_expected_nothing_is_resumed_and_that_is_said_once(
