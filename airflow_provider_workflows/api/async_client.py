@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping
+import ssl
+import time
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -60,16 +62,22 @@ class AsyncWorkflowsClient:
 
     :param settings: host, credentials and bounds
     :param tokens: tokens to share with other clients of the same key
-    :param pool_size: connections that are open at once at most
+    :param pool_size: the most connections that are open at once
+    :param clock: monotonic seconds, for the life of tokens and the time for attempts
     :raises InvalidInput: for a proxy in the environment that cannot be used
     """
 
     def __init__(
-        self, settings: Settings, tokens: TokenStore | None = None, *, pool_size: int = POOL_SIZE
+        self,
+        settings: Settings,
+        tokens: TokenStore | None = None,
+        *,
+        pool_size: int = POOL_SIZE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self._tokens = TokenStore() if tokens is None else tokens
-        self._exchange = Exchange(settings, tokens=self._tokens)
+        self._exchange = Exchange(settings, tokens=self._tokens, clock=clock)
         # Waiting for a connection is not waiting for a response, so it is done before the clock runs.
         self._pool_size = pool_size
         self._slots = asyncio.Semaphore(pool_size)
@@ -195,8 +203,10 @@ class AsyncWorkflowsClient:
             if self._closed:
                 raise RuntimeError("the client has been closed")
             if self._session is None:
-                # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
-                context = await asyncio.to_thread(tls_context, self._authorities)
+                context: ssl.SSLContext | bool = True
+                if self._proxy is not None or self.settings.host.startswith("https:"):
+                    # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
+                    context = await asyncio.to_thread(tls_context, self._authorities)
                 self._session = aiohttp.ClientSession(
                     connector=Connector(
                         limit=self._pool_size, ssl=context, keepalive_timeout=KEEPALIVE_SECONDS

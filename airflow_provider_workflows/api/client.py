@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -40,13 +40,20 @@ class WorkflowsClient:
 
     :param settings: host, credentials and bounds
     :param tokens: tokens to share with other clients of the same key
+    :param clock: monotonic seconds, for the life of tokens and the time for attempts
     :raises InvalidInput: for a proxy in the environment that cannot be used
     """
 
-    def __init__(self, settings: Settings, tokens: TokenStore | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: TokenStore | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self._tokens = TokenStore() if tokens is None else tokens
-        self._exchange = Exchange(settings, tokens=self._tokens)
+        self._exchange = Exchange(settings, tokens=self._tokens, clock=clock)
         self._open()
 
     def _open(self) -> None:

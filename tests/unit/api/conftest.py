@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,8 +18,8 @@ from airflow_provider_workflows.sandbox import Sandbox
 class SyncDriver:
     """Calls of the synchronous client."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.client = WorkflowsClient(settings)
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        self.client = WorkflowsClient(settings, **options)
 
     def __call__(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(self.client, method)(*args, **kwargs)
@@ -32,8 +31,8 @@ class SyncDriver:
 class AsyncDriver:
     """Calls of the asynchronous client, on a loop that goes on between them, as a triggerer's does."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.client = AsyncWorkflowsClient(settings)
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        self.client = AsyncWorkflowsClient(settings, **options)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -53,12 +52,12 @@ Driver = SyncDriver | AsyncDriver
 
 
 @pytest.fixture(params=[SyncDriver, AsyncDriver], ids=["sync", "async"])
-def drive(request: pytest.FixtureRequest) -> Iterator[Callable[[Settings], Driver]]:
+def drive(request: pytest.FixtureRequest) -> Iterator[Callable[..., Driver]]:
     """Make either client; what was made is closed at the end."""
     made: list[Driver] = []
 
-    def make(settings: Settings) -> Driver:
-        made.append(request.param(settings))
+    def make(settings: Settings, **options: Any) -> Driver:
+        made.append(request.param(settings, **options))
         return made[-1]
 
     yield make
@@ -103,8 +102,12 @@ def _serve(response: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """A server that takes requests and says nothing for a while."""
-    yield from _serve(lambda connection: time.sleep(1))
+    """A server that takes requests and says nothing."""
+    ended = threading.Event()
+    servers = _serve(lambda connection: ended.wait(60) and None)
+    yield next(servers)
+    ended.set()
+    next(servers, None)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A service, a network or a machine that means ill, over both clients."""
+"""A hostile service, network or machine, over both clients."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 
 from .conftest import Driver
 
-Drive = Callable[[Settings], Driver]
+Drive = Callable[..., Driver]
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 @contextlib.contextmanager
-def answering(*pieces: bytes, pause: float = 0.05, endless: bytes = b"") -> Iterator[Settings]:
-    """A server that responses with these pieces, then with ``endless`` over and over, a pause between each."""
+def responding(*pieces: bytes, pause: float = 0.05, endless: bytes = b"") -> Iterator[Settings]:
+    """A server that sends these pieces, then ``endless`` over and over, a pause between each."""
     listener = socket.create_server(("127.0.0.1", 0))
     stopped = threading.Event()
 
@@ -71,8 +71,8 @@ class TestResponseWithoutEnd:
         ids=["dripping body", "dripping headers", "100 Continue for ever"],
     )
     def test_is_given_up(self, drive: Drive, pieces: tuple[bytes, ...], endless: bytes) -> None:
-        with answering(*pieces, endless=endless) as settings:
-            client = drive(settings)
+        with responding(*pieces, endless=endless) as settings:
+            client = drive(dataclasses.replace(settings, read_timeout=0.2, retry_seconds=0.2))
             begin = time.monotonic()
 
             with pytest.raises((errors.ServiceUnavailable, errors.GarbledResponse)):
@@ -84,7 +84,7 @@ class TestResponseWithoutEnd:
         for module in ("transport", "async_client"):
             monkeypatch.setattr(f"airflow_provider_workflows.api.{module}.MAX_RESPONSE_BYTES", 1024)
         body = HEAD + b"Content-Length: 4096\r\n\r\n" + b" " * 4096
-        with answering(body) as settings:
+        with responding(body) as settings:
             client = drive(settings)
 
             with pytest.raises(errors.ServiceUnavailable, match="longer than"):
@@ -115,7 +115,7 @@ class TestResponseWithoutEnd:
     ],
 )
 def test_whatever_comes_is_one_of_our_errors(drive: Drive, response: bytes) -> None:
-    with answering(response, pause=0.0) as settings:
+    with responding(response, pause=0.0) as settings:
         client = drive(settings)
 
         with pytest.raises(errors.WorkflowsError):
@@ -126,7 +126,7 @@ def test_whatever_comes_is_one_of_our_errors(drive: Drive, response: bytes) -> N
 def test_a_code_that_repeats_a_personal_value_is_not_quoted(drive: Drive, code: str) -> None:
     body = b'{"errors": [{"code": "%s"}], "fingerprint": "%s"}' % (code.encode(), code.encode())
     response = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with answering(response) as settings:
+    with responding(response) as settings:
         client = drive(settings)
 
         with pytest.raises(errors.RequestRejected) as raised:
@@ -148,7 +148,7 @@ def test_a_code_that_repeats_a_personal_value_is_not_quoted(drive: Drive, code: 
 )
 def test_a_page_that_repeats_a_personal_value_is_not_quoted(drive: Drive, body: bytes) -> None:
     response = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with answering(response) as settings:
+    with responding(response) as settings:
         client = drive(settings)
 
         with pytest.raises(errors.RequestRejected) as raised:
@@ -222,12 +222,13 @@ class TestTokensOfSeveralClients:
         assert sandbox.counts.requests["POST /auth/authorize"] == 1
 
     def test_that_are_valid_still_are_not_waited_for(self, drive: Drive, sandbox: Sandbox) -> None:
-        sandbox.token_seconds = 3.0
-        client = drive(dataclasses.replace(sandbox.settings, retry_seconds=60))
+        sandbox.token_seconds = 100.0
+        now = 0.0
+        client = drive(dataclasses.replace(sandbox.settings, retry_seconds=60), clock=lambda: now)
         client("authorize")
         sandbox.fault("rate_limited", retry_after=20, path="/auth/refresh")
         sandbox.fault("rate_limited", retry_after=20, path="/auth/authorize")
-        time.sleep(2.75)
+        now = 95.0
         begin = time.monotonic()
 
         client("create_case")
