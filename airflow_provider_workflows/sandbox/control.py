@@ -11,7 +11,7 @@ from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults, WebhookFault
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody, parse_model, read_json
-from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, http_response
+from airflow_provider_workflows.sandbox.responses import Refusal, Reply, http_response
 from airflow_provider_workflows.sandbox.routes import ROUTES, openapi_document
 from airflow_provider_workflows.sandbox.service import Service
 from airflow_provider_workflows.sandbox.webhooks import Destination
@@ -73,13 +73,13 @@ class Control:
 
     async def list_faults(self, _: web.Request) -> Reply:
         """Return the faults in force."""
-        return Reply(200, {"faults": [_as_json(fault) for fault in self._faults]})
+        return Reply(200, {"faults": [fault.json_object() for fault in self._faults]})
 
     async def add_fault(self, request: web.Request) -> Reply:
         """Add a fault with the fields of ``Fault``."""
         fault = parse_model(Fault, await read_json(request))
         self._faults.add(fault)
-        return Reply(201, _as_json(fault))
+        return Reply(201, fault.json_object())
 
     async def clear_faults(self, _: web.Request) -> Reply:
         """Clear all faults, those of webhooks too."""
@@ -99,13 +99,13 @@ class Control:
     async def list_definitions(self, _: web.Request) -> Reply:
         """Return the workflow definitions."""
         definitions = self._service.definitions.copy().values()
-        return Reply(200, {"definitions": [_as_json(definition) for definition in definitions]})
+        return Reply(200, {"definitions": [definition.json_object() for definition in definitions]})
 
     async def define(self, request: web.Request) -> Reply:
         """Add a workflow definition with the fields of ``Definition``."""
         definition = parse_model(Definition, await read_json(request))
         self._service.definitions[definition.id] = definition
-        return Reply(201, _as_json(definition))
+        return Reply(201, definition.json_object())
 
     async def expire_tokens(self, request: web.Request) -> Reply:
         """End all access tokens, and the refresh tokens too if the body says so; it may be left out."""
@@ -114,22 +114,23 @@ class Control:
         return Reply(200, expiry.model_dump())
 
     async def read_webhooks(self, _: web.Request) -> Reply:
-        """Return where webhooks go, with their faults in force."""
+        """Return where webhooks go, how many are pending, and their faults in force."""
         webhooks = self._service.webhooks
-        faults = [_as_json(fault) for fault in webhooks.faults]
-        return Reply(200, {**_as_json(webhooks.destination), "faults": faults})
+        faults = [fault.json_object() for fault in webhooks.faults]
+        body = {**webhooks.destination.json_object(), "pending": webhooks.pending, "faults": faults}
+        return Reply(200, body)
 
     async def send_webhooks(self, request: web.Request) -> Reply:
         """Send webhooks with the fields of ``Destination``; without a URL, send none."""
         destination = parse_model(Destination, await read_json(request))
         self._service.webhooks.destination = destination
-        return Reply(200, _as_json(destination))
+        return Reply(200, destination.json_object())
 
     async def add_webhook_fault(self, request: web.Request) -> Reply:
         """Add a webhook fault with the fields of ``WebhookFault``."""
         fault = parse_model(WebhookFault, await read_json(request))
         self._service.webhooks.faults.add(fault)
-        return Reply(201, _as_json(fault))
+        return Reply(201, fault.json_object())
 
     async def rotate_key(self, request: web.Request) -> Reply:
         """Sign webhooks with a new key; the body may be left out."""
@@ -146,7 +147,3 @@ def _as_handler(operation: Operation) -> Callable[[web.Request], Awaitable[web.S
             return http_response(refusal.reply)
 
     return handle
-
-
-def _as_json(body: ControlBody) -> JsonObject:
-    return body.model_dump(mode="json", exclude_none=True)

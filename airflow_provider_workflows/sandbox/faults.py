@@ -11,6 +11,7 @@ from typing import Annotated, Generic, Literal, Protocol, TypeVar
 from pydantic import Field, model_validator
 
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody
+from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.routes import ROUTES, STATUS_PATH, Route
 
 Times = Annotated[int, Field(ge=1)]
@@ -140,9 +141,14 @@ class Fault(ControlBody):
                 raise ValueError("a header's value must be printable")
         if not any(self.matches(route) for route in ROUTES):
             raise ValueError(
-                f"{self.name} matches no endpoint: path must be a template such as {STATUS_PATH}"
+                f"{self.name} matches no endpoint: path must be a template such as {STATUS_PATH}, and method "
+                "one that the endpoint has, in capitals"
             )
         return self
+
+    def json_object(self) -> JsonObject:
+        """Return the fields that are set and that its name uses, as a JSON object."""
+        return _without(super().json_object(), _options_of_others(self.name, KINDS))
 
     @property
     def carries_out(self) -> bool:
@@ -182,6 +188,10 @@ class WebhookFault(ControlBody):
             raise ValueError("late needs seconds")
         return self
 
+    def json_object(self) -> JsonObject:
+        """Return the fields that are set and that its name uses, as a JSON object."""
+        return _without(super().json_object(), _options_of_others(self.name, WEBHOOK_KINDS))
+
     @property
     def aspect(self) -> Aspect:
         """What it changes."""
@@ -211,10 +221,17 @@ def _check_schedule(fault: _Schedulable) -> None:
 
 
 def _check_options(name: AnyName, given: set[str], kinds: Mapping[AnyName, _WithOptions]) -> None:
-    options = frozenset[str]().union(*(kind.options for kind in kinds.values()))
-    foreign = (given & options) - kinds[name].options
+    foreign = given & _options_of_others(name, kinds)
     if foreign:
         raise ValueError(f"{name} takes no {', '.join(sorted(foreign))}")
+
+
+def _options_of_others(name: AnyName, kinds: Mapping[AnyName, _WithOptions]) -> frozenset[str]:
+    return frozenset[str]().union(*(kind.options for kind in kinds.values())) - kinds[name].options
+
+
+def _without(fields: JsonObject, names: frozenset[str]) -> JsonObject:
+    return {name: value for name, value in fields.items() if name not in names}
 
 
 @dataclass

@@ -9,12 +9,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import parse_json
-from airflow_provider_workflows.sandbox.responses import Refusal
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 MAX_BODY_BYTES = 1_000_000
+
+# Where a field may have one of several types, pydantic puts the type behind the name of the field.
+_UNION_MEMBERS = {"str", "constrained-float", "tuple[constrained-float, constrained-float]"}
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,6 +37,10 @@ class ControlBody(BaseModel):
             return cls(**fields)
         except ValidationError as error:
             raise ValueError(_describe(cls, error)) from None
+
+    def json_object(self) -> JsonObject:
+        """Return the fields that are set, as a JSON object."""
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 async def read_json(request: web.Request) -> Any:
@@ -82,6 +89,8 @@ def _describe_entry(location: tuple[int | str, ...], kind: str, message: str) ->
     if kind == "extra_forbidden":
         # The name of an unknown field comes from the client: it may itself be a personal value.
         location, message = location[:-1], "there is an unknown field"
+    if kind == "model_type":
+        message = "a JSON object is needed"
     message = message.removeprefix("Value error, ")
-    path = ".".join(str(part) for part in location)
+    path = ".".join(str(part) for part in location if part not in _UNION_MEMBERS)
     return f"{path}: {message}" if path else message

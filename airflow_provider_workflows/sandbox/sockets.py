@@ -42,7 +42,10 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror
+        # Python appends the address to the system's words.
+        reason = str(error.strerror).partition(" (while")[0]
+        if error.errno == errno.EADDRINUSE:
+            reason = "the port is taken"
         raise OSError(error.errno, f"cannot listen on {host}:{port}: {reason}") from None
 
 

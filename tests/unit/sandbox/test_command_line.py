@@ -108,7 +108,7 @@ def test_a_setting_that_cannot_be_right_is_reported_in_one_line(
 def test_a_port_is_a_number(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--port", port])
-    assert "--port" in capsys.readouterr().err
+    assert "--port: a port is a number from 0 to 65535" in capsys.readouterr().err
 
 
 async def test_the_url_of_webhooks_is_an_option(destination: Destination) -> None:

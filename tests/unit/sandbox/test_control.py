@@ -19,6 +19,15 @@ def test_faults_are_made_listed_and_cleared(sandbox: Sandbox, call: Caller) -> N
     assert call("POST", "/cases", {}).status_code == 201
 
 
+def test_a_fault_is_listed_with_the_fields_that_it_uses(call: Caller) -> None:
+    call("POST", "/_sandbox/faults", {"name": "forbidden", "times": 3})
+    call("POST", "/_sandbox/faults", {"name": "server_error"})
+    assert call("GET", "/_sandbox/faults").json()["faults"] == [
+        {"name": "forbidden", "times": 3},
+        {"name": "server_error", "status": 503, "form": "json", "work_done": False},
+    ]
+
+
 def test_counts_are_read_and_reset(sandbox: Sandbox, call: Caller) -> None:
     call.run()
     assert call("GET", "/_sandbox/counts").json() == sandbox.counts.json_object()
@@ -51,6 +60,7 @@ def test_webhooks_are_controlled(sandbox: Sandbox, call: Caller) -> None:
     assert call("POST", "/_sandbox/webhooks/faults", {"name": "lost", "times": 2}).status_code == 201
     listed = call("GET", "/_sandbox/webhooks").json()
     assert body.items() <= listed.items()
+    assert listed["pending"] == 0
     assert [(fault["name"], fault["times"]) for fault in listed["faults"]] == [("lost", 2)]
     assert call("DELETE", "/_sandbox/faults").status_code == 200
     assert call("GET", "/_sandbox/webhooks").json()["faults"] == []
@@ -86,3 +96,20 @@ def test_the_key_of_webhooks_is_rotated(
 )
 def test_a_body_that_cannot_be_right_is_refused(call: Caller, path: str, body: object) -> None:
     assert error_code(call("POST", f"/_sandbox/{path}", body)) == "VALIDATION_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        ("faults", [], "a JSON object is needed"),
+        (
+            "faults",
+            {"name": "rate_limited", "retry_after": []},
+            "retry_after: Input should be a valid number",
+        ),
+        ("definitions", {"seconds": "1"}, "seconds: Input should be a valid number"),
+        ("faults", {"name": "forbidden", "method": "get"}, "method one that the endpoint has, in capitals"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(call: Caller, path: str, body: object, message: str) -> None:
+    assert message in call("POST", f"/_sandbox/{path}", body).json()["errors"][0]["message"]
