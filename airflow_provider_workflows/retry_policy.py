@@ -1,4 +1,4 @@
-"""Which failures of a task are worth a retry."""
+"""Which failures of a task Airflow tries again."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import RetryDecision, RetryPolicy
 
-from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.batch.failure_policy import BatchFailed
+from airflow_provider_workflows.api.errors import WorkflowsError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_POINTLESS = (errors.InvalidInput, errors.RequestRejected, errors.WorkflowFailed, errors.OutcomeUnknown)
-
 
 class WorkflowsRetryPolicy(RetryPolicy):
-    """The default of the provider's operators, within the task's ``retries``.
+    """Try a failed task again only where that can help, within the task's ``retries``; the operators' default.
 
-    What the service could not do now is tried again after the time that it asked for, or else the task's
-    ``retry_delay``. What it refused, a workflow that failed, and a run of which nobody knows whether it was
-    started are not, and neither is a batch of which nothing is left to do. Anything else goes as the task says.
+    What the service could not do now is tried again after the time that it asked for, or else after the task's
+    ``retry_delay``. A task fails at once where another try would meet the same: a refused request, a failed
+    workflow, a batch without a row left to go on with, a run that may have been started or not. A rejected key
+    fails it at once too: at its first call the key is probably mistyped, and where work is under way it was waited
+    out for ``max_outage`` already, so another try would only wait for as long again. Any exception that is not the
+    package's own goes as the task's ``retries`` say.
     """
 
     def evaluate(
@@ -32,19 +32,18 @@ class WorkflowsRetryPolicy(RetryPolicy):
         context: Context | None = None,  # noqa: ARG002
     ) -> RetryDecision:
         """Return what to do about ``exception``."""
-        if isinstance(exception, _POINTLESS) or (
-            isinstance(exception, BatchFailed) and not exception.transient
-        ):
+        if not isinstance(exception, WorkflowsError):
+            return RetryDecision.default()
+        if not exception.is_retryable():
             return RetryDecision.fail(f"{type(exception).__name__}: a retry would not change it")
-        if isinstance(exception, errors.WorkflowsError) and exception.retry_after is not None:
-            seconds = exception.retry_after
+        if (seconds := exception.retry_after) is not None:
             return RetryDecision.retry(
                 timedelta(seconds=seconds), f"the service asked for {seconds:g} seconds"
             )
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:
-        """Return what is stored of the policy with the DAG: there is nothing to it but its class."""
+        """Return what is stored of the policy with the DAG: nothing but its class."""
         return {}
 
     @classmethod

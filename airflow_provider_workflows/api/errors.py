@@ -1,7 +1,7 @@
-"""What can go wrong with a call, as one small tree.
+"""All errors of the package, as one small tree.
 
-Each error says what happened, to which call and id, and what to do about it. None of them carries a
-personal value or a secret.
+Each error says what happened, to which call and id, and what to do about it; its ``retry`` says whether the same
+call is worth another attempt. No error carries a personal value or a secret.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airflow_provider_workflows.api.retry import Retry
+
 
 class WorkflowsError(Exception):
-    """Any failure of an exchange with the Workflows API.
+    """Any failure of an exchange with the Workflows API, or of what this package does with it.
 
     :param message: what happened and what to do, in one or two sentences
     :param status: the HTTP status of the response, where there was one
@@ -19,10 +21,13 @@ class WorkflowsError(Exception):
     :param detail: the service's own message
     :param fingerprint: what the service's support asks for
     :param retry_after: seconds that the service asked to wait
+    :param retry: what may be done about this one; what its class says if None
     """
 
-    #: Whether the same call may succeed later, unchanged and without harm.
-    transient = False
+    #: What may be done about it.
+    retry = Retry.NEVER
+    #: Whether it says something about every call of the connection, and not about the data of this one.
+    concerns_every_call = False
 
     def __init__(
         self,
@@ -33,6 +38,7 @@ class WorkflowsError(Exception):
         detail: str | None = None,
         fingerprint: str | None = None,
         retry_after: float | None = None,
+        retry: Retry | str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -40,20 +46,36 @@ class WorkflowsError(Exception):
         self.detail = detail
         self.fingerprint = fingerprint
         self.retry_after = retry_after
+        if retry is not None:
+            self.retry = Retry(retry)
+
+    def is_retryable(self, *, under_way: bool = False) -> bool:
+        """Return whether the same call is worth another attempt; ``under_way`` as in ``Retry.is_retryable``."""
+        return self.retry.is_retryable(under_way=under_way)
 
     def to_json(self) -> dict[str, Any]:
         """Return the error as JSON, for ``error_from_json`` in another process."""
-        return {"kind": type(self).__name__, "message": str(self), **vars(self)}
+        fields = {"kind": type(self).__name__, "message": str(self), **vars(self)}
+        if "retry" in fields:
+            fields["retry"] = self.retry.value
+        return fields
 
 
 class InvalidInput(WorkflowsError, ValueError):
     """An argument or a setting that cannot be right; nothing was sent."""
 
 
+class InternalError(WorkflowsError):
+    """A mistake in this package, in Airflow or in Python's libraries: it would happen again."""
+
+    concerns_every_call = True
+
+
 class ServiceUnreachable(WorkflowsError):
     """No connection came about (name, route, port, proxy): the request surely did not arrive."""
 
-    transient = True
+    retry = Retry.LATER
+    concerns_every_call = True
 
 
 class TlsFailed(ServiceUnreachable):
@@ -61,15 +83,17 @@ class TlsFailed(ServiceUnreachable):
 
 
 class ServiceUnavailable(WorkflowsError):
-    """The service answered 5xx, or its response was lost, to a call that may be repeated."""
+    """The service responded with 5xx, or its response was lost, to a call that may be repeated."""
 
-    transient = True
+    retry = Retry.LATER
+    concerns_every_call = True
 
 
 class RateLimited(WorkflowsError):
-    """The service answered 429; ``retry_after`` says how long it asked to wait, if it said so."""
+    """The service responded with 429; ``retry_after`` says how long it asked to wait, if it said so."""
 
-    transient = True
+    retry = Retry.LATER
+    concerns_every_call = True
 
 
 class RequestRejected(WorkflowsError):
@@ -79,9 +103,14 @@ class RequestRejected(WorkflowsError):
 class AuthenticationFailed(RequestRejected):
     """The API key, secret or organization token was not accepted (401)."""
 
+    retry = Retry.AFTER_NEW_CREDENTIALS
+    concerns_every_call = True
+
 
 class PermissionDenied(RequestRejected):
     """The token lacks a permission, such as ``can_run`` on the definition (403)."""
+
+    concerns_every_call = True
 
 
 class NotFound(RequestRejected):
@@ -89,13 +118,14 @@ class NotFound(RequestRejected):
 
 
 class UnexpectedResponse(WorkflowsError):
-    """What came back is not a response of the Workflows API."""
+    """What came back is not a response of the Workflows API: a redirect, a proxy's page, a body cut off.
 
+    It may pass, as proxies are restarted and hosts repaired. ``retry`` is ``NEVER`` where the call is not
+    idempotent: the response does not say whether the call was carried out behind it.
+    """
 
-class GarbledResponse(UnexpectedResponse):
-    """What came back is no JSON (a proxy's page, a body cut off); another try may bring the response."""
-
-    transient = True
+    retry = Retry.LATER
+    concerns_every_call = True
 
 
 class OutcomeUnknown(WorkflowsError):
@@ -104,9 +134,13 @@ class OutcomeUnknown(WorkflowsError):
     Never repeated by this package, because a repetition may start (and bill) a second run.
     """
 
+    retry = Retry.UNKNOWN
+
 
 class WorkflowNotCompleted(WorkflowsError):
-    """The result was asked for before the workflow completed; ``workflow_status`` says where it stands."""
+    """The result was asked for before the workflow completed; ``workflow_status`` is its status."""
+
+    retry = Retry.LATER
 
     def __init__(self, message: str, *, workflow_status: str = "", **fields: Any) -> None:
         super().__init__(message, **fields)
@@ -116,13 +150,58 @@ class WorkflowNotCompleted(WorkflowsError):
 class WorkflowFailed(WorkflowNotCompleted):
     """The workflow ended in a failure status."""
 
+    retry = Retry.NEVER
+
+
+class DeadlineReached(WorkflowNotCompleted):
+    """The wait for a workflow ended before the workflow did; ``workflow_status`` is the last that was seen."""
+
+
+class BatchFailed(WorkflowsError):
+    """Too many rows of a batch did not succeed; ``retry`` says whether another try of the task has work to do."""
+
+
+#: What Python raises for a mistake in code. Anything else that nobody foresaw is taken for an outage: a full
+#: disk, a secrets backend that is away.
+_MISTAKES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    TypeError,
+)
+
+
+def is_mistake(error: Exception) -> bool:
+    """Return whether an exception that nobody foresaw is a mistake in code, and not an outage that may pass."""
+    return isinstance(error, _MISTAKES)
+
+
+def from_exception(error: Exception, doing: str) -> WorkflowsError:
+    """Return the error for an exception that nobody foresaw.
+
+    :param error: the exception; its text is not repeated, since it may hold personal data
+    :param doing: what was being done, as the subject of a sentence: ``Polling workflow 6313...``
+    """
+    name = type(error).__name__
+    if is_mistake(error):
+        return InternalError(
+            f"{doing} failed with {name}, which is a mistake in code and would happen again, so nothing was "
+            "repeated. Its traceback is in the log of the process that met it, the triggerer for a deferred task: "
+            "report it with that."
+        )
+    return ServiceUnavailable(f"{doing} failed with {name}.")
+
 
 def error_from_json(fields: Mapping[str, Any]) -> WorkflowsError:
     """Return the error that ``WorkflowsError.to_json`` described."""
     details = dict(fields)
     kind, message = details.pop("kind"), details.pop("message")
-    known = {error.__name__: error for error in _tree(WorkflowsError)}
-    return known[kind](message, **details)
+    classes = {error.__name__: error for error in _tree(WorkflowsError)}
+    return classes[kind](message, **details)
 
 
 def _tree(root: type[WorkflowsError]) -> Iterator[type[WorkflowsError]]:

@@ -1,7 +1,8 @@
-"""The one implementation of authorization, refresh, retries and error mapping, without any input or output.
+"""The one flow of authorization, refresh, retries and error mapping, without any input or output.
 
-``Exchange.perform`` is a generator: it yields what to do (send, sleep, or run flow alone) and receives what
-came of it, so that the synchronous and the asynchronous client are two short loops around the same decisions.
+``Exchange.perform`` is a generator: it yields what to do (send a request, sleep, run another flow exclusively) and
+receives what came of it, so that the synchronous and the asynchronous client are two short loops around the same
+decisions. Whether and when a call is repeated is decided in ``retry``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import random
 import time
 from collections.abc import Callable
 
-from airflow_provider_workflows.api import endpoints, errors
+from airflow_provider_workflows.api import endpoints, errors, retry
 from airflow_provider_workflows.api.effects import Exclusive, Flow, NoResponse, Response, SendRequest, Sleep
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.models import Tokens, WorkflowResult
@@ -24,35 +25,20 @@ from airflow_provider_workflows.api.tokens import TokenStore
 
 log = logging.getLogger(__name__)
 
-#: The pause before the n-th repetition is drawn from 0 to FIRST_PAUSE_SECONDS * 2**(n-1), at most LONGEST.
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
-
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 _ACCEPT = {"Accept": "application/json"}
 _ACCEPT_TEXT = {"Accept": "text/plain"}
 
 
-def pause_before(repetition: int, asked: float | None, draw: Callable[[], float]) -> float:
-    """Return the seconds to wait before a repetition: exponential backoff with full jitter.
-
-    :param repetition: 1 for the first
-    :param asked: seconds that the service asked for by ``Retry-After``; waited at least
-    :param draw: a random number from 0 to 1
-    """
-    backoff = draw() * min(FIRST_PAUSE_SECONDS * 2.0 ** min(repetition - 1, 30), LONGEST_PAUSE_SECONDS)
-    # The jitter comes on top of what was asked: all who were refused together were given the same time.
-    return backoff if asked is None else asked + backoff
-
-
 class Exchange:
-    """What a client knows and decides: its settings, its tokens, what to repeat and when to stop.
+    """The decisions of a client: which tokens a call carries, whether it is repeated, and when it is given up.
 
     :param settings: host, credentials and bounds
+    :param tokens: tokens to share with other exchanges of the same key
+    :param backoff: how the pauses between attempts grow; ``retry.BACKOFF`` if None
     :param clock: monotonic seconds
     :param now: seconds since the epoch
     :param draw: a random number from 0 to 1
-    :param tokens: tokens to share with other exchanges of the same key
     """
 
     def __init__(
@@ -60,11 +46,13 @@ class Exchange:
         settings: Settings,
         *,
         tokens: TokenStore | None = None,
+        backoff: retry.Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings
+        self._backoff = retry.BACKOFF if backoff is None else backoff
         self._clock = clock
         self._now = now
         self._draw = draw
@@ -91,14 +79,14 @@ class Exchange:
             yield Exclusive(self._renewed(generation, rejected=True))
 
     def authorize(self) -> Flow[None]:
-        """Return the flow that obtain a token now; with an organization token there are none."""
+        """Return the flow that obtains a token now; with an organization token it does nothing."""
         if self._settings.organization_token is None:
             yield Exclusive(self._renewed(self._tokens.generation, rejected=True))
 
     def result(self, workflow_id: str) -> Flow[WorkflowResult]:
-        """Return the flow that fetch the result of a completed workflow.
+        """Return the flow that fetches the result of a completed workflow.
 
-        The status is asked for only when there is no result, to say why.
+        The status is requested only if there is no result, to say why.
 
         :raises WorkflowNotCompleted: ``WorkflowFailed`` where the status is a failure status
         :raises WorkflowsError: as ``perform`` does
@@ -123,7 +111,7 @@ class Exchange:
         )
 
     def _tried(self, endpoint: Endpoint[ResponseModel], max_attempts: int) -> Flow[ResponseModel]:
-        """SendRequest the call until it is answered, may not be repeated, or the bounds are reached."""
+        """Send the call until there is a response, it may not be repeated, or the bounds are reached."""
         tried = 0
         deadline = float("inf")
         while True:
@@ -132,16 +120,16 @@ class Exchange:
             try:
                 return read(endpoint, reply, now=self._now())
             except errors.WorkflowsError as error:
-                if not error.transient or tried >= max_attempts:
+                if not error.is_retryable() or tried >= max_attempts:
                     raise
                 moment = self._clock()
-                # Counted from the first failure, so that the time spent queueing for a connection is not.
+                # Counted from the first failure: the time in the queue for a connection does not count.
                 deadline = min(deadline, moment + self._settings.retry_seconds)
-                pause = pause_before(tried, error.retry_after, self._draw)
+                pause = self._backoff.seconds(tried, error.retry_after, self._draw())
                 if moment + pause >= deadline:
                     raise
                 log.warning(
-                    "%s Trying again in %.1f seconds (try %d of %d).",
+                    "%s Trying again in %.1f seconds (attempt %d of %d).",
                     error,
                     pause,
                     tried + 1,
@@ -160,10 +148,11 @@ class Exchange:
         )
 
     def _renewed(self, asked_in: int, *, rejected: bool) -> Flow[None]:
-        """Obtain new tokens, unless somebody did since ``asked_in``; to be run alone.
+        """Obtain new tokens, to be run exclusively.
 
-        :param rejected: whether the service refused the token that there is; if not, it may still be used
-            when the renewal fails
+        :param asked_in: the generation in which the renewal was asked for; in a later one there is nothing to do
+        :param rejected: whether the service refused the present token; if not, it is still used where the
+            renewal fails
         """
         tokens = self._tokens
         if asked_in != tokens.generation:
@@ -176,8 +165,8 @@ class Exchange:
                 max_attempts=1 if still_valid else self._settings.max_attempts
             )
         except errors.WorkflowsError as error:
-            if still_valid and error.transient:
-                # An early renewal is a courtesy: it is put off, and the token used while it lasts.
+            if still_valid and error.is_retryable():
+                # An early renewal can wait: it is put off, and the token used while it lasts.
                 tokens.postpone(self._clock())
                 return
             tokens.lose(error)

@@ -1,7 +1,7 @@
-"""When to polls a run again, and what a poll means: decided once, for every way of waiting.
+"""When a run is polled, and what a poll means for the wait: decided once, for every way of waiting.
 
-The triggerer's poller and a worker that waits go by the same rules, which know nothing of Airflow and, but for
-``poll_until_done``, neither wait nor ask.
+The triggerer's poller and a worker that waits follow the same rules. These know nothing of Airflow, and only
+``poll_once`` and ``poll_until_done`` send a request or sleep.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.api.status import Outcome, Statuses
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The next poll is due after this part of the run's age. At a fifth, with the longest interval of five minutes,
 #: a run of one hour is polled fewer than 40 times and its end is seen at most a twelfth of its length late;
-#: at a tenth it would take more than 50 looks, since between 50 seconds and 50 minutes each can only be a tenth
+#: at a tenth it would take more than 50 polls, since between 50 seconds and 50 minutes each can only be a tenth
 #: later than the one before.
 FRACTION_OF_AGE = 0.2
 #: Intervals are shortened at random by up to this part, so that runs which began together drift apart.
@@ -35,8 +36,8 @@ MAX_OUTAGE_SECONDS = 1800.0
 class PollSchedule:
     """When a run is polled: at once, then after a part of its age, within bounds.
 
-    :param poll_interval: seconds between two looks at least
-    :param max_poll_interval: seconds between two looks at most; the same as ``poll_interval`` for a fixed one
+    :param poll_interval: seconds between two polls at least
+    :param max_poll_interval: seconds between two polls at most; the same as ``poll_interval`` for a fixed one
     :raises InvalidInput: when the bounds cannot be right
     """
 
@@ -50,22 +51,22 @@ class PollSchedule:
                 f"and max_poll_interval ({self.max_poll_interval}) at least as long"
             )
 
-    def interval(self, age: float, seconds_left: float, chance: float) -> float:
+    def interval(self, age: float, seconds_left: float, draw: float) -> float:
         """Return the seconds until the next poll.
 
         :param age: seconds since the run began
         :param seconds_left: seconds until the deadline, at which the last poll is due
-        :param chance: a random number from 0 to 1
+        :param draw: a random number from 0 to 1
         """
         interval = min(max(FRACTION_OF_AGE * age, self.poll_interval), self.max_poll_interval)
         if self.poll_interval < self.max_poll_interval:
-            interval = max(interval * (1 - JITTER * chance), self.poll_interval)
+            interval = max(interval * (1 - JITTER * draw), self.poll_interval)
         return max(0.0, min(interval, seconds_left))
 
 
 @dataclass(slots=True)
 class Wait:
-    """One wait for one run: what each look at it means, and when the next is due.
+    """One wait for one run: what each poll means, and when the next is due.
 
     The end of a wait is an event as JSON: ``{"status": ...}``, with ``"timed_out": True`` beside a status that
     is still pending, or ``{"error": ...}`` with the error as JSON.
@@ -73,12 +74,14 @@ class Wait:
     :param workflow_id: id of the workflow
     :param started: when the run began, in seconds since the epoch
     :param deadline: when the wait ends at the latest, in seconds since the epoch; None for never
-    :param schedule: when to look
-    :param max_outage: seconds for which failing polls are borne, from the first one that failed
-    :param chance: a random number from 0 to 1
-    :param first_poll: when to look first, in seconds since the epoch; None for at once
+    :param schedule: when to poll
+    :param max_outage: seconds for which failing polls are waited out, from the first one that failed
+    :param draw: a random number from 0 to 1
+    :param first_poll: when to poll first, in seconds since the epoch; None for at once
+    :param under_way: whether the service has accepted the credentials before, for the same work: then a rejected
+        key is waited out like an outage, else the wait ends at once
     :param status: the last status that was seen
-    :param failing_since: when looks began to fail, in seconds since the epoch; None while they succeed
+    :param failing_since: when polls began to fail, in seconds since the epoch; None while they succeed
     """
 
     workflow_id: str
@@ -86,8 +89,9 @@ class Wait:
     deadline: float | None = None
     schedule: PollSchedule = field(default_factory=PollSchedule)
     max_outage: float = MAX_OUTAGE_SECONDS
-    chance: Callable[[], float] = random.random
+    draw: Callable[[], float] = random.random
     first_poll: float | None = None
+    under_way: bool = True
     status: str = "not known"
     failing_since: float | None = None
     _failures: int = field(default=0, repr=False)
@@ -95,6 +99,7 @@ class Wait:
     def record_status(self, status: str, statuses: Statuses, now: float) -> dict[str, object] | None:
         """Return the event when ``status``, seen at ``now``, ends the wait."""
         self.status = status
+        self.under_way = True
         self.failing_since, self._failures = None, 0
         if statuses.outcome(status) is not Outcome.PENDING:
             return {"status": status}
@@ -105,18 +110,20 @@ class Wait:
         if self.failing_since is None:
             self.failing_since = now
         self._failures += 1
-        if not is_retryable(error) or now - self.failing_since >= self.max_outage:
+        if not error.is_retryable(under_way=self.under_way) or now - self.failing_since >= self.max_outage:
             return {"error": error.to_json()}
         return self._timed_out(now)
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next poll, counted from ``now``."""
-        pause = self.schedule.interval(now - self.started, self.seconds_left(now), self.chance())
+        pause = self.schedule.interval(now - self.started, self.seconds_left(now), self.draw())
         if self.failing_since is None:
             return pause
-        # An outage is looked through more often than a long run, and less and less often.
-        backoff = self.schedule.poll_interval * 2.0 ** min(self._failures - 1, 10)
-        backoff = min(backoff, self.schedule.max_poll_interval, self.seconds_left(now))
+        # During an outage polls go out more often than a long run is polled, and less and less often.
+        backoff = Backoff(self.schedule.poll_interval, self.schedule.max_poll_interval).seconds(
+            self._failures
+        )
+        backoff = min(backoff, self.seconds_left(now))
         budget_left = self.failing_since + self.max_outage - now
         # A sensor with silent_fail goes on after its budget is used up, and must not do so without a pause.
         return min(backoff, budget_left) if budget_left > 0 else backoff
@@ -133,37 +140,34 @@ class Wait:
         return self.timed_out() if self.seconds_left(now) <= 0 else None
 
 
-def is_retryable(error: errors.WorkflowsError) -> bool:
-    """Whether a poll that failed so may succeed later: only 404, 403 and bad input never do.
+def poll_until_done(
+    client: WorkflowsClient,
+    wait: Wait,
+    *,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, object]:
+    """Poll until the wait ends, sleeping in between, and return its event.
 
-    A rejected key is borne, since a rotated secret may be on its way; so is a response of somebody else, such as
-    a proxy's page.
+    :param client: sends the polls (``GET /workflows/{workflowId}``)
+    :param wait: which run, until when
+    :param now: seconds since the epoch
+    :param sleep: sleeps for a number of seconds
     """
-    return error.transient or isinstance(error, (errors.UnexpectedResponse, errors.AuthenticationFailed))
-
-
-def poll_until_done(client: WorkflowsClient, wait: Wait) -> dict[str, object]:
-    """Look until the wait ends, sleeping in between, and return its event."""
-    while (event := poll_once(client, wait)) is None:
-        time.sleep(wait.pause(time.time()))
+    while (event := poll_once(client, wait, now=now)) is None:
+        sleep(wait.pause(now()))
     return event
 
 
-def poll_once(client: WorkflowsClient, wait: Wait) -> dict[str, object] | None:
-    """Look once, and return the event when that ends the wait."""
+def poll_once(
+    client: WorkflowsClient, wait: Wait, *, now: Callable[[], float] = time.time
+) -> dict[str, object] | None:
+    """Poll once, and return the event if that ends the wait; the arguments are those of ``poll_until_done``."""
     try:
         status = client.read_workflow(wait.workflow_id).status
     except errors.WorkflowsError as error:
-        return wait.record_error(error, time.time())
-    return wait.record_status(status, client.settings.statuses, time.time())
-
-
-class DeadlineReached(errors.WorkflowsError):
-    """The wait for a workflow ended before the workflow did; ``workflow_status`` is the last that was seen."""
-
-    def __init__(self, message: str, *, workflow_status: str = "", **fields: Any) -> None:
-        super().__init__(message, **fields)
-        self.workflow_status = workflow_status
+        return wait.record_error(error, now())
+    return wait.record_status(status, client.settings.statuses, now())
 
 
 def success(event: Mapping[str, Any], workflow_id: str, statuses: Statuses) -> str:
@@ -178,7 +182,7 @@ def success(event: Mapping[str, Any], workflow_id: str, statuses: Statuses) -> s
         raise errors.error_from_json(event["error"])
     status: str = event["status"]
     if event.get("timed_out"):
-        raise DeadlineReached(
+        raise errors.DeadlineReached(
             f"The wait for workflow {workflow_id} has timed out, its status is {status}. The workflow itself "
             "goes on, for the API has no call that cancels it.",
             workflow_status=status,

@@ -1,9 +1,8 @@
-"""From what came over the wire to a response, or to the one error that fits."""
+"""Read a reply: return the response that it holds, or raise the one error that fits."""
 
 from __future__ import annotations
 
 import json
-from email.utils import parsedate_to_datetime
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -14,9 +13,7 @@ from airflow_provider_workflows.api.effects import NoResponse, Response
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.models import ErrorBody, ServiceError
 from airflow_provider_workflows.api.redaction import EXCERPT_BYTES, excerpt, one_line, redact_values
-
-#: A longer wait is not believed: it would park a task for good.
-MAX_RETRY_AFTER_SECONDS = 24 * 3600.0
+from airflow_provider_workflows.api.retry import Retry, retry_after
 
 _REFUSALS: dict[int, tuple[type[errors.WorkflowsError], str]] = {
     400: (errors.RequestRejected, "Correct what it names"),
@@ -30,17 +27,21 @@ _REJECTED = (errors.RequestRejected, "Correct what it names")
 _UNAVAILABLE = (errors.ServiceUnavailable, "Try again later")
 #: Statuses after which the request may or may not have been carried out.
 _UNDECIDED = frozenset({408, 425, *range(500, 600)} - {503})
-_LOOK_FIRST = (
+_CHECK_FIRST = (
     "The request may or may not have been carried out, so it was not sent again: "
-    "look in the service's dashboard whether it was before you repeat it"
+    "check in the service's dashboard whether it was before you repeat it"
 )
-_UNKNOWN: tuple[type[errors.WorkflowsError], str] = (errors.OutcomeUnknown, _LOOK_FIRST)
+_UNKNOWN: tuple[type[errors.WorkflowsError], str] = (errors.OutcomeUnknown, _CHECK_FIRST)
+_REDIRECTED: tuple[type[errors.WorkflowsError], str] = (
+    errors.UnexpectedResponse,
+    "Check the connection's host: it must be the Workflows API itself",
+)
 
 
 def read(endpoint: Endpoint[ResponseModel], reply: Response | NoResponse, *, now: float) -> ResponseModel:
     """Return the response that ``reply`` holds.
 
-    :param call: what was sent
+    :param endpoint: what was sent
     :param reply: what came
     :param now: seconds since the epoch, for a ``Retry-After`` that is a date
     :raises WorkflowsError: the one that fits; for a call that is not idempotent, ``OutcomeUnknown``
@@ -53,21 +54,21 @@ def read(endpoint: Endpoint[ResponseModel], reply: Response | NoResponse, *, now
     return _parsed(endpoint, reply)
 
 
-def retry_after(value: str | None, *, now: float) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks to wait (RFC 9110, section 10.2.3).
+def error_class(status: int, *, idempotent: bool) -> type[errors.WorkflowsError]:
+    """Return the class of the error for a response.
 
-    :param value: seconds, or an HTTP date
-    :param now: seconds since the epoch
+    :param status: HTTP status of the response, not 2xx
+    :param idempotent: whether the call may be repeated after it may have been carried out
     """
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text), MAX_RETRY_AFTER_SECONDS)
-    try:
-        return min(max(0.0, parsedate_to_datetime(text).timestamp() - now), MAX_RETRY_AFTER_SECONDS)
-    except (ValueError, OverflowError):
-        return None
+    return _refusal(status, idempotent=idempotent)[0]
+
+
+def _refusal(status: int, *, idempotent: bool) -> tuple[type[errors.WorkflowsError], str]:
+    if status < 400:
+        return _REDIRECTED
+    if status in _UNDECIDED:
+        return _UNAVAILABLE if idempotent else _UNKNOWN
+    return _REFUSALS.get(status, _REJECTED)
 
 
 def _raise_no_response(endpoint: Endpoint[ResponseModel], no_response: NoResponse) -> NoReturn:
@@ -84,17 +85,19 @@ def _raise_no_response(endpoint: Endpoint[ResponseModel], no_response: NoRespons
     happened = f"the response was lost ({no_response.reason})"
     if endpoint.idempotent:
         raise errors.ServiceUnavailable(f"{endpoint}: {happened}. Try again later.")
-    raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_LOOK_FIRST}.")
+    raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_CHECK_FIRST}.")
 
 
 def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: float) -> NoReturn:
     status = response.status
-    if 300 <= status < 400:
-        raise errors.UnexpectedResponse(
+    kind, advice = _refusal(status, idempotent=endpoint.idempotent)
+    if status < 400:
+        raise kind(
             f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not "
-            "followed. "
-            "Check the connection's host: it must be the Workflows API itself.",
+            f"followed. {advice}.",
             status=status,
+            # A redirect does not say whether what stands behind it has carried the call out (303 says so).
+            retry=None if endpoint.idempotent else Retry.NEVER,
         )
     body = _error_body(response)
     first = body.errors[0] if body.errors else ServiceError()
@@ -110,14 +113,8 @@ def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: f
         said = f"no error of the service, but: {_shown(endpoint, response)}"
     else:
         said = "with an empty body"
-    happened = f"the service answered {status} ({said})"
-    if status in _UNDECIDED and not endpoint.idempotent:
-        refusal = _UNKNOWN
-    else:
-        refusal = _REFUSALS.get(status, _UNAVAILABLE if status in _UNDECIDED else _REJECTED)
-    kind, advice = refusal
     raise kind(
-        f"{endpoint}: {happened}. {advice}.",
+        f"{endpoint}: the service responded with {status} ({said}). {advice}.",
         status=status,
         code=code,
         detail=detail,
@@ -127,7 +124,7 @@ def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: f
 
 
 def _parsed(endpoint: Endpoint[ResponseModel], response: Response) -> ResponseModel:
-    # Where a call may not be repeated, a response that cannot be read is a response that was no_response.
+    # For a call that is not idempotent, a response that cannot be read tells as little as one that was lost.
     try:
         if endpoint.text:
             return endpoint.response.model_validate({"text": response.body.decode("utf-8", errors="replace")})
@@ -142,11 +139,10 @@ def _parsed(endpoint: Endpoint[ResponseModel], response: Response) -> ResponseMo
         else f"what came is not a response of the Workflows API ({came})"
     )
     if not endpoint.idempotent:
-        raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_LOOK_FIRST}.", status=response.status)
-    kind = errors.UnexpectedResponse if readable else errors.GarbledResponse
-    raise kind(
+        raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_CHECK_FIRST}.", status=response.status)
+    raise errors.UnexpectedResponse(
         f"{endpoint}: {happened}. Check that the connection's host is the Workflows API "
-        "and that no proxy responses in its place.",
+        "and that no proxy responds in its place.",
         status=response.status,
     )
 

@@ -1,4 +1,4 @@
-"""Fetching the results of a batch and writing its output, one row for each row of the input, in their order."""
+"""Fetch the results of a batch and write its output: one row for each row of the input, in their order."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ BAD_ROW = "BadRow"
 
 
 class Collection:
-    """Fetches results, several at once and no more ahead of the writing than memory bears.
+    """Fetches results, several at once, and only as far ahead of the writing as memory allows.
 
-    :param client: makes one try for a call
-    :param flow_control: what all calls have in common
-    :param states: what is known of the rows, by number
+    :param client: makes one attempt for a call
+    :param flow_control: what all calls share
+    :param states: the state of each row that has one, by row number
     :param concurrency: how many results are fetched at once
     :param hash_secret: hash the personal numbers of results, keyed with this, where the input has none
     """
@@ -117,7 +117,7 @@ _WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
     RowOutcome.UNKNOWN: {
         "kind": "OutcomeUnknown",
         "message": "The task was cut off while it submitted this row, so nobody here knows whether there is a run. "
-        "Look in the service's dashboard.",
+        "Check the service's dashboard.",
     },
     RowOutcome.NOT_SUBMITTED: {"kind": "NotSubmitted", "message": "The row was not sent."},
     RowOutcome.RUNNING: {"kind": "DeadlineReached", "message": "The wait ended before the workflow did."},
@@ -125,9 +125,9 @@ _WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
 }
 
 
-def _code_and_error(told: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the service's own error code where it gave one, and the message."""
-    return told.get("code") or told["kind"], told["message"]
+def _code_and_error(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the code and the message of an error: the service's own code where it gave one, or its kind."""
+    return fields.get("code") or fields["kind"], fields["message"]
 
 
 def _output_row(

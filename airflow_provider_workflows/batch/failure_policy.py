@@ -1,4 +1,4 @@
-"""What a batch came to: its summary, and whether that is a failure."""
+"""When a batch counts as failed, and what its task returns."""
 
 from __future__ import annotations
 
@@ -6,28 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api.errors import InvalidInput, WorkflowsError
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
+from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.row_state import RowOutcome
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.collect import Collection
     from airflow_provider_workflows.storage import ObjectStoragePath
 
-#: What a retry can go on with, and nothing is run twice.
+#: Rows that a retry of the task goes on with, without running anything twice.
 _SAFE_TO_RETRY = (RowOutcome.NOT_SUBMITTED, RowOutcome.RUNNING, RowOutcome.RESULT_MISSING)
-
-
-class BatchFailed(WorkflowsError):
-    """Too many rows of a batch did not succeed; ``transient`` when a retry of the task has something to do."""
-
-    def __init__(self, message: str, *, transient: bool = False, **fields: Any) -> None:
-        super().__init__(message, **fields)
-        self.transient = transient
 
 
 @dataclass(frozen=True)
 class FailurePolicy:
-    """When a batch has failed, and what a retry of its task submits again.
+    """When a batch counts as failed, and what a retry of its task submits again.
 
     :param max_failed_share: the share of rows that may fail, from 0.0 to 1.0; at 1.0 a batch never fails
     :param resubmit_failed: whether a retry submits rows again whose run has failed
@@ -71,7 +64,7 @@ class FailurePolicy:
         return BatchFailed(
             f"{failed_rows:,} of {submitted:,} rows did not succeed ({counts}).{bad} Each row is in "
             f"{summary['output']}, with its outcome, error code and error. {retry}",
-            transient=bool(retried_rows),
+            retry=Retry.LATER if retried_rows else Retry.NEVER,
         )
 
     @property
@@ -87,7 +80,7 @@ class FailurePolicy:
 def summarize(
     output: ObjectStoragePath, collection: Collection, *, first_row: int, seconds: float
 ) -> dict[str, Any]:
-    """Return what the task returns: where the output is, and counts, but nothing out of it."""
+    """Return what the task returns: the URI of the output and counts, and no value from a row."""
     return {
         "output": str(output),
         "first_row": first_row,

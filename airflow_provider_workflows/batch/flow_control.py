@@ -1,26 +1,28 @@
-"""What all calls of a batch have in common: a cap on their rate, one pause for all, one budget for an outage."""
+"""What all calls of a batch share: the rate limiter, the circuit breakers, and how long an outage is waited out."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
-from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.exchange import pause_before
+from airflow_provider_workflows.api import errors, retry
+from airflow_provider_workflows.api.retry import Backoff, CircuitBreaker, RateLimiter
 
-#: After so many lost responses, with none in between that came, a service is taken to be in trouble.
-LOST_RESPONSES_BEFORE_OPEN = 3
+#: A call that is kept back asks again after this many seconds: what keeps it back may end earlier, or later.
+KEPT_BACK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class Attempts:
     """The failed attempts at one call.
 
-    :param kind: of call; responses of one kind may be lost while those of another come
-    :param failures: how many there were
-    :param failing_since: when the first was, in monotonic seconds
+    :param kind: kind of call; responses to one kind may be lost while those to another come
+    :param failures: number of attempts that have failed
+    :param failing_since: when the first one failed, in monotonic seconds
     """
 
     kind: str = ""
@@ -28,105 +30,125 @@ class Attempts:
     failing_since: float = 0.0
 
 
-@dataclass(slots=True)
-class _Lost:
-    """The responses to calls of one kind that were lost in a row."""
-
-    since: float
-    number: int = 0
-    probes: int = 0
-    next_at: float = 0.0
-
-
 class FlowControl:
     """Says when the next call may go out, and whether one that failed is worth another attempt.
 
     :param requests_per_second: how many calls go out in a second at most; None for no cap
     :param max_attempts: how often a call is tried at most while others succeed
-    :param max_outage: for how long it is tried while none succeeds; then ``gave_up`` is the error
+    :param max_outage: seconds for which it is tried while none succeeds; then ``gave_up`` is the error
+    :param backoff: how pauses grow; ``retry.BACKOFF`` if None
+    :param clock: monotonic seconds
+    :param sleep: sleeps for a number of seconds
+    :param draw: a random number from 0 to 1
     """
 
-    def __init__(self, requests_per_second: float | None, *, max_attempts: int, max_outage: float) -> None:
-        self._rate = requests_per_second
+    def __init__(
+        self,
+        requests_per_second: float | None,
+        *,
+        max_attempts: int,
+        max_outage: float,
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
         self._max_attempts = max_attempts
-        self.max_outage = max_outage
+        self._max_outage = max_outage
+        self._backoff = retry.BACKOFF if backoff is None else backoff
+        self._clock = clock
+        self._sleep = sleep
+        self._draw = draw
+        self._limiter = RateLimiter(requests_per_second, backoff=self._backoff, clock=clock)
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._last_success = float("-inf")
+        self._under_way = True
         self.gave_up: errors.WorkflowsError | None = None
-        self._next_slot = 0.0
-        self._paused_until = 0.0
-        self._limited = 0
-        self._last_success = 0.0
-        self._lost: dict[str, _Lost] = {}
+
+    @contextlib.contextmanager
+    def first_calls(self, max_outage: float) -> Iterator[None]:
+        """Give up earlier than later on: nothing has been submitted yet, so nothing is lost.
+
+        A rejected key fails at once until a call has succeeded, for it is probably mistyped.
+
+        :param max_outage: seconds for which an outage is waited out at most, within the block
+        """
+        before, self._max_outage = self._max_outage, min(self._max_outage, max_outage)
+        self._under_way = False
+        try:
+            yield
+        finally:
+            self._max_outage = before
+            self._under_way = True
 
     async def turn(self, kind: str = "") -> None:
         """Return when a call may go out; ``kind`` as in ``Attempts``."""
+        breaker = self._breaker(kind)
         while True:
-            if self._rate is not None:
-                now = time.monotonic()
-                slot = self._next_slot = max(self._next_slot + 1 / self._rate, now)
-                await asyncio.sleep(slot - now)
+            now = self._clock()
+            if (pause := self._limiter.take_slot(now) - now) > 0:
+                await self._sleep(pause)
             # Those that were kept back take a slot again, and do not go out all at once.
-            if not await self._kept_back(kind):
+            if not await self._kept_back(breaker):
                 break
-        lost = self._lost.get(kind)
-        if lost is not None and lost.number >= LOST_RESPONSES_BEFORE_OPEN:
-            # One at a time, for each may be one more row of which nobody knows what became.
-            lost.probes += 1
-            lost.next_at = time.monotonic() + pause_before(lost.probes, None, lambda: 1.0)
+        breaker.probe()
 
-    async def _kept_back(self, kind: str) -> bool:
+    async def _kept_back(self, breaker: CircuitBreaker) -> bool:
+        """Wait for the end of what keeps a call back, and return whether there was anything."""
         waited = False
-        while self.gave_up is None and (pause := self._allowed_at(kind) - time.monotonic()) > 0:
+        while self.gave_up is None:
+            pause = max(self._limiter.paused_until, breaker.next_probe_at) - self._clock()
+            if pause <= 0:
+                break
             waited = True
-            # Asked again now and then: what keeps calls back may be over earlier, or later.
-            await asyncio.sleep(min(pause, 1.0))
+            await self._sleep(min(pause, KEPT_BACK_SECONDS))
         return waited
 
-    def _allowed_at(self, kind: str) -> float:
-        lost = self._lost.get(kind)
-        return self._paused_until if lost is None else max(self._paused_until, lost.next_at)
+    def _breaker(self, kind: str) -> CircuitBreaker:
+        breaker = self._breakers.get(kind)
+        if breaker is None:
+            breaker = self._breakers[kind] = CircuitBreaker(backoff=self._backoff, clock=self._clock)
+        return breaker
 
     def succeeded(self, attempts: Attempts) -> None:
-        """Take note of a response."""
-        self._limited = 0
-        self._last_success = time.monotonic()
-        self._lost.pop(attempts.kind, None)
+        """Take note of a call that succeeded."""
+        self._limiter.accepted()
+        self._last_success = self._clock()
+        self._under_way = True
+        self._breaker(attempts.kind).responded()
 
     def lost(self, attempts: Attempts) -> None:
-        """Take note of a response that was lost: where that goes on, calls go out one at a time, and less often."""
-        now = time.monotonic()
-        lost = self._lost.setdefault(attempts.kind, _Lost(now))
-        lost.number += 1
-        if lost.number > LOST_RESPONSES_BEFORE_OPEN and now - lost.since >= self.max_outage:
+        """Take note of a lost response: where that goes on, calls go out one at a time, and less and less often."""
+        breaker = self._breaker(attempts.kind)
+        breaker.lost()
+        if breaker.has_been_losing_for(self._max_outage):
             self.gave_up = errors.ServiceUnavailable(
                 "The service's responses to other rows were lost for too long, so this one was not sent. "
                 "Try again later."
             )
 
     async def another(self, attempts: Attempts, error: errors.WorkflowsError) -> bool:
-        """Whether a call that failed, and surely was not carried out, is to be tried again; waits before it is.
+        """Wait, and return whether a call that failed, and surely was not carried out, is to be tried again.
 
         One that the service refuses for now (429) makes all others wait as well.
         """
-        if not (error.transient or isinstance(error, errors.AuthenticationFailed)):
-            self._lost.pop(attempts.kind, None)
+        if not error.is_retryable(under_way=self._under_way):
+            self._breaker(attempts.kind).responded()
             return False
-        now = time.monotonic()
+        now = self._clock()
         if attempts.failures == 0:
             attempts.failing_since = now
         attempts.failures += 1
         limited = isinstance(error, errors.RateLimited)
-        nobody_succeeds = self._last_success < attempts.failing_since
-        if attempts.failures >= self._max_attempts and not (limited or nobody_succeeds):
+        none_succeeds = self._last_success < attempts.failing_since
+        if attempts.failures >= self._max_attempts and not (limited or none_succeeds):
             return False
-        if now - attempts.failing_since >= self.max_outage:
-            if nobody_succeeds:
+        if now - attempts.failing_since >= self._max_outage:
+            if none_succeeds:
                 self.gave_up = error
             return False
         if limited:
-            # Calls that were under way together are refused together, and count once.
-            self._limited += now >= self._paused_until
-            pause = pause_before(self._limited, error.retry_after, lambda: 1.0)
-            self._paused_until = max(self._paused_until, now + min(pause, self.max_outage))
+            self._limiter.refused(error.retry_after, longest=self._max_outage)
         else:
-            await asyncio.sleep(pause_before(attempts.failures, error.retry_after, random.random))
+            await self._sleep(self._backoff.seconds(attempts.failures, error.retry_after, self._draw()))
         return True

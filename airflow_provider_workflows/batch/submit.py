@@ -1,4 +1,4 @@
-"""Submitting the rows of a batch: many at a time, each call written down before it is made and after."""
+"""Submit the rows of a batch: many at a time, with each call in the journal before it is made and after."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: The row under whose number the journal keeps what is the whole batch's: its parameters.
+#: The row number under which the journal keeps what belongs to the whole batch: its parameters.
 WHOLE_BATCH = 0
-#: So many rows are sent one by one, until a run was started: a definition that is not there is found out by one.
+#: This many rows are sent one by one, until a run was started: one row finds out that a definition does not exist.
 FIRST_ROWS = 3
-#: For how long the first call is tried, in seconds. Later ones have the budget of an outage.
+#: An outage is waited out for this many seconds while nothing is submitted; later for ``max_outage``.
 FIRST_MAX_OUTAGE_SECONDS = 60.0
-_READ_AT_ONCE = 256
+_ROWS_READ_AT_ONCE = 256
 
 
 class Submission:
     """Creates a case and starts a run for each row that has none.
 
-    :param client: makes one try for a call: what is to be repeated is decided here, so that it is written down
+    :param client: makes one attempt for a call: calls are repeated here, so that the journal has each attempt
     :param journal: where each call is written down
-    :param states: what is known of the rows, by number; kept up to date
-    :param flow_control: what all calls have in common
+    :param states: the state of each row that has one, by row number; kept up to date
+    :param flow_control: what all calls share
     :param workflow_definition_id: id of the workflow definition
     :param parameters: JSON values by name for all rows that have none of their own, or None
     :param concurrency: how many rows are under way at once
@@ -64,19 +64,18 @@ class Submission:
         self._failure: BaseException | None = None
 
     async def run(self, rows: Iterator[Row | BadRow]) -> None:
-        """Submit the rows that are to be; those that fail are in ``states`` with their error.
+        """Submit the rows that are due; those that fail are in ``states`` with their error.
 
         :raises WorkflowsError: when the first rows show that none can succeed, before the others are sent
         :raises OSError: when the journal cannot be written
         """
-        max_outage = self._flow_control.max_outage
-        self._flow_control.max_outage = min(max_outage, FIRST_MAX_OUTAGE_SECONDS)
-        if self._parameters is not None and self._state(WHOLE_BATCH).parameters_id is None:
-            await self._create_parameters(self._parameters)
         feed = _Feed(rows, self._is_due)
         if all(state.workflow_id is None for state in self._states.values()):
-            await self._first_rows(feed)
-        self._flow_control.max_outage = max_outage
+            with self._flow_control.first_calls(FIRST_MAX_OUTAGE_SECONDS):
+                await self._create_parameters()
+                await self._first_rows(feed)
+        else:
+            await self._create_parameters()
         await asyncio.gather(*(self._work(feed) for _ in range(self._concurrency)))
         if self._failure is not None:
             raise self._failure
@@ -85,13 +84,15 @@ class Submission:
         state = self._states.get(row.number)
         return state is None or state.is_due
 
-    async def _create_parameters(self, parameters: Mapping[str, Any]) -> None:
+    async def _create_parameters(self) -> None:
+        if self._parameters is None or self._state(WHOLE_BATCH).parameters_id is not None:
+            return
         if self._state(WHOLE_BATCH).begun is not None:
             raise errors.OutcomeUnknown(
                 "An earlier try was cut off while it created the parameters for the batch, so nobody here knows "
                 'whether they exist. No row was sent. Clear the task, or set on_unknown_outcome="resubmit".'
             )
-        endpoint = endpoints.create_parameters(self._workflow_definition_id, parameters)
+        endpoint = endpoints.create_parameters(self._workflow_definition_id, self._parameters)
         response = await self._call(WHOLE_BATCH, "parameters", endpoint)
         await self._record(WHOLE_BATCH, begun=None, parameters_id=response.id)
 
@@ -106,20 +107,18 @@ class Submission:
             except errors.OutcomeUnknown:
                 continue
             except errors.WorkflowsError as error:
-                # The case was created a moment ago, so what is not known or not permitted is the definition. An
-                # response that is none of the service's is a matter of the connection.
-                for_all = (errors.AuthenticationFailed, errors.PermissionDenied, errors.UnexpectedResponse)
-                if (
-                    isinstance(error, for_all)
-                    or error.transient
-                    or (isinstance(error, errors.NotFound) and row.case_id is None)
-                ):
-                    log.warning("The first row shows that no row can be submitted now, so no other was sent.")
+                # The case was created a moment ago, so an id that is not found is that of the definition.
+                is_of_definition = isinstance(error, errors.NotFound) and row.case_id is None
+                if error.concerns_every_call or is_of_definition:
+                    log.warning(
+                        "Row %d, the first, failed for a reason that holds for all rows, so no other was sent.",
+                        row.number,
+                    )
                     raise
 
     async def _work(self, feed: _Feed) -> None:
         try:
-            # When one has met what none can go on with, the others finish the rows that they are at.
+            # After a failure that stops all (a full disk), the others finish the rows that they are at.
             while self._failure is None and (row := await feed.next()) is not None:
                 if self._flow_control.gave_up is not None:
                     await self._record(row.number, error=error_fields(self._flow_control.gave_up))
@@ -151,7 +150,9 @@ class Submission:
             await self._record(number, begun=None, workflow_id=run.id, submitted_at=time.time())
         except OSError:
             log.critical(
-                "Workflow %s was started for row %d, and that could not be written down.", run.id, number
+                "Workflow %s was started for row %d, and that could not be written to the journal.",
+                run.id,
+                number,
             )
             raise
 
@@ -190,7 +191,7 @@ class Submission:
 
 
 def error_fields(error: errors.WorkflowsError) -> dict[str, Any]:
-    """Return what is kept of an error for each row that met it."""
+    """Return the fields of an error that the journal keeps for each row that met it."""
     return {name: value for name, value in error.to_json().items() if value is not None and name != "detail"}
 
 
@@ -206,6 +207,6 @@ class _Feed:
         async with self._reading:
             if not self._read:
                 self._read.extend(
-                    await asyncio.to_thread(lambda: list(itertools.islice(self._rows, _READ_AT_ONCE)))
+                    await asyncio.to_thread(lambda: list(itertools.islice(self._rows, _ROWS_READ_AT_ONCE)))
                 )
             return self._read.popleft() if self._read else None

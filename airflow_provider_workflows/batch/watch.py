@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from airflow_provider_workflows.api import Statuses, errors
-from airflow_provider_workflows.api.polling import PollSchedule, Wait, is_retryable
+from airflow_provider_workflows.api.polling import PollSchedule, Wait
+from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.inbox import new_completions
 from airflow_provider_workflows.batch.journal import Entry, Journal, states
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts, Publish
@@ -171,7 +172,8 @@ class BatchWatch(Generic[WaiterT]):
         goes_on = False
         if "error" in event:
             error = errors.error_from_json(cast("Mapping[str, Any]", event["error"]))
-            goes_on = is_retryable(error)
+            # What keeps polls from succeeding says nothing about the run, which may go on.
+            goes_on = error.concerns_every_call or error.is_retryable(under_way=True)
             entry["error"] = error_fields(error)
             self._errors[RowOutcome.RUNNING if goes_on else RowOutcome.FAILED] += 1
         else:
@@ -257,5 +259,6 @@ def unreadable_state(folder: str, error: Exception) -> errors.WorkflowsError:
     """
     return errors.WorkflowsError(
         f"The batch's state in {folder} could not be read or written: {type(error).__name__}. "
-        "The output must be in storage that workers and triggerers share. A retry goes on from there."
+        "The output must be in storage that workers and triggerers share. A retry goes on from there.",
+        retry=Retry.LATER,
     )

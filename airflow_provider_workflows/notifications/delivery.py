@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import aiohttp
 import yarl
 
+from airflow_provider_workflows.api import retry
 from airflow_provider_workflows.api.async_transport import Connector, proxy_and_headers, tls_context
 from airflow_provider_workflows.api.effects import NotSent
-from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.errors import (
+    InvalidInput,
+    OutcomeUnknown,
+    ServiceUnreachable,
+    WorkflowsError,
+)
 from airflow_provider_workflows.api.network import certificate_authorities, no_response, proxy_for
+from airflow_provider_workflows.api.responses import error_class
+from airflow_provider_workflows.api.retry import Retry, retry_after
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-#: How long one try may take, and after how long none is begun, in seconds: a callback holds a task's process up.
-TRY_SECONDS = 10.0
-BEGIN_SECONDS = 15.0
-#: The pauses after a try that was refused for now, in seconds.
-PAUSES_SECONDS = (1.0, 3.0)
+#: How long one attempt may take, in seconds, and after how long none begins: a callback holds a task's process up.
+ATTEMPT_SECONDS = 10.0
+MAX_RETRY_SECONDS = 15.0
+MAX_ATTEMPTS = 3
 
 
 class NotDelivered(Exception):
@@ -32,7 +41,7 @@ def url_of(connection: Connection) -> str:
     """Return the URL that messages are posted to.
 
     :param connection: its password is the URL, or what comes after the host, as Slack's connections have it
-    :raises InvalidInput: when that is no URL, in words that do not repeat it
+    :raises InvalidInput: when that is not a URL, in words that do not repeat it
     """
     host, secret = (connection.host or "").strip(), (connection.password or "").strip()
     if "://" in secret:
@@ -52,11 +61,33 @@ def url_of(connection: Connection) -> str:
     return text
 
 
-async def deliver(url: str, text: str) -> None:
-    """Post ``{"text": text}``, and again where it surely was not accepted for a passing reason.
+def is_repeated(error: type[WorkflowsError], *, responded: bool) -> bool:
+    """Return whether a message is posted again after a failure.
 
-    :param url: where to, which is a secret
+    A lost response may mean that the message was posted, and once is better than twice. A chat service that
+    responds with an error has not posted it, whatever the error.
+
+    :param error: what the failure would be for a call that is not idempotent
+    :param responded: whether there was a response
+    """
+    return error.retry.is_retryable() or (responded and error.retry is Retry.UNKNOWN)
+
+
+async def deliver(
+    url: str,
+    text: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    draw: Callable[[], float] = random.random,
+) -> None:
+    """Post ``{"text": text}``, and again where it surely was not accepted and may be later.
+
+    :param url: where to post it; a secret
     :param text: the message
+    :param clock: monotonic seconds
+    :param sleep: sleeps for a number of seconds
+    :param draw: a random number from 0 to 1
     :raises NotDelivered: when it was not accepted
     """
     try:
@@ -65,29 +96,36 @@ async def deliver(url: str, text: str) -> None:
         context = await asyncio.to_thread(tls_context, certificate_authorities(verify=True))
     except InvalidInput as error:
         raise NotDelivered(str(error)) from None
-    end = time.monotonic() + BEGIN_SECONDS
-    pauses = iter(PAUSES_SECONDS)
+    end = clock() + MAX_RETRY_SECONDS
+    attempt = 1
     async with aiohttp.ClientSession(
         connector=Connector(ssl=context),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=TRY_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=ATTEMPT_SECONDS),
     ) as session:
         while True:
+            asked = None
             try:
                 async with session.post(
                     url, json={"text": text}, allow_redirects=False, proxy=proxy, proxy_headers=proxy_headers
                 ) as response:
                     status = response.status
+                    asked = retry_after(response.headers.get("Retry-After"), now=time.time())
                 if 200 <= status < 300:
                     return
-                problem = f"it was answered with HTTP status {status}"
-                passing = status == 429 or status >= 500
+                problem = f"the chat service responded with HTTP status {status}"
+                # A redirect is an error of the URL: it never passes.
+                repeated = status >= 400 and is_repeated(
+                    error_class(status, idempotent=False), responded=True
+                )
             except NotSent as error:
-                problem, passing = no_response(error, arrived=False).reason, True
+                problem = no_response(error, arrived=False).reason
+                repeated = is_repeated(ServiceUnreachable, responded=False)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
-                # It may have been accepted, and once is better than twice.
-                problem, passing = no_response(error, arrived=True).reason, False
-            pause = next(pauses, None)
-            if not passing or pause is None or time.monotonic() + pause > end:
+                problem = no_response(error, arrived=True).reason
+                repeated = is_repeated(OutcomeUnknown, responded=False)
+            pause = retry.BACKOFF.seconds(attempt, asked, draw())
+            if not repeated or attempt >= MAX_ATTEMPTS or clock() + pause > end:
                 raise NotDelivered(problem) from None
-            await asyncio.sleep(pause)
+            attempt += 1
+            await sleep(pause)

@@ -10,16 +10,20 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.api import Outcome
-from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowFailed, WorkflowsError
+from airflow_provider_workflows.api.errors import (
+    DeadlineReached,
+    InvalidInput,
+    OutcomeUnknown,
+    WorkflowFailed,
+    WorkflowsError,
+)
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
-    DeadlineReached,
     PollSchedule,
     Wait,
-    is_retryable,
     poll_once,
     poll_until_done,
     success,
@@ -234,7 +238,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         try:
             status = client.read_workflow(workflow_id).status
         except WorkflowsError as error:
-            if not is_retryable(error):
+            if not error.is_retryable(under_way=True):
                 raise
             # The wait bears it, for longer than a try could.
             return False

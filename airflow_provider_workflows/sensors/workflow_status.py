@@ -21,13 +21,12 @@ from airflow_provider_workflows.airflow_internals.deferral import (
     first_reschedule,
 )
 from airflow_provider_workflows.airflow_internals.task_state import task_state_store
-from airflow_provider_workflows.api.errors import WorkflowFailed, WorkflowsError
+from airflow_provider_workflows.api.errors import DeadlineReached, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
-    DeadlineReached,
     PollSchedule,
     Wait,
     success,
@@ -163,14 +162,16 @@ class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
     def _begin(self, context: Context) -> Wait:
         workflow_id = require_id("workflow_id", self.workflow_id)
         started = time.time()
+        under_way = False
         if self.reschedule and (first := first_reschedule(context)) is not None:
-            started = first
+            started, under_way = first, True
         wait = Wait(
             workflow_id,
             started,
             started + min(self.timeout, self._execution_seconds),
             self._schedule,
             self.max_outage,
+            under_way=under_way,
         )
         set_link(self, context, self.hook, self.workflow_id)
         return wait

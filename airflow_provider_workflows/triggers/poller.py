@@ -1,4 +1,4 @@
-"""The one poller of a triggerer process for a connection, which all triggers of the provider share."""
+"""The one poller of a process for a connection, which all triggers of the provider share."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from airflow_provider_workflows import api
 from airflow_provider_workflows.api import Settings, Statuses, endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint
-from airflow_provider_workflows.api.exchange import pause_before
 from airflow_provider_workflows.api.models import Workflow
 from airflow_provider_workflows.api.polling import MAX_POLL_INTERVAL_SECONDS, Wait
+from airflow_provider_workflows.api.retry import RateLimiter, Retry
 from airflow_provider_workflows.api.settings import POOL_SIZE
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
 
@@ -33,19 +33,22 @@ log = logging.getLogger(__name__)
 
 #: Polls that are due within this many seconds of each other go out together: waking up costs as much as a poll.
 DUE_TIME_STEP_SECONDS = 0.25
-#: The connection is looked up anew after this many seconds, so that a rotated secret is picked up.
+#: The connection is looked up again after this many seconds, so that a rotated secret is picked up.
 CONNECTION_CACHE_SECONDS = 300.0
-#: And after a rejected key, at most this often.
+#: After a rejected key it is looked up again earlier, at most once in this many seconds.
 REJECTED_KEY_LOOKUP_SECONDS = 30.0
-#: FailurePolicy polls are logged this often at most, for all waits together.
-WARNING_INTERVAL_SECONDS = 60.0
-#: How long the look that is due at a deadline may take before the wait ends without it.
-LAST_POLL_SECONDS = 2.0
-OVERDUE_POLL_SECONDS = 15.0
-#: After a lookup of the connection that failed, the next is made after so many seconds.
+#: After a lookup that failed, the next is made after this many seconds.
 FAILED_LOOKUP_RETRY_SECONDS = 2.0
 #: How long a lookup of the connection may take, in seconds.
 LOOKUP_TIMEOUT_SECONDS = 30.0
+#: Failing polls are logged this often at most, for all waits together.
+WARNING_INTERVAL_SECONDS = 60.0
+#: How long the poll that is due at a deadline may take before the wait ends without it.
+LAST_POLL_SECONDS = 2.0
+#: How long that poll may take if the deadline passed while no triggerer ran: a connection and a token come first.
+OVERDUE_POLL_SECONDS = 15.0
+#: After a poll the next is made after this many seconds at least, whatever the schedule says.
+MIN_POLL_INTERVAL_SECONDS = 0.01
 
 Event = dict[str, object]
 OnEnd: TypeAlias = "Callable[[Wait, Event], None]"
@@ -53,7 +56,7 @@ OnEnd: TypeAlias = "Callable[[Wait, Event], None]"
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """Somebody who waits for a workflow, until ``on_end`` was called or the poller was told to forget them."""
+    """One who waits for a workflow, until ``on_end`` was called or ``forget`` was."""
 
     wait: Wait
     on_end: OnEnd
@@ -73,21 +76,25 @@ class _Watch:
 
 
 class Poller:
-    """Polls at workflows for whoever waits for them: one pool, one token, one schedule.
+    """Polls the workflows that triggers wait for: one connection pool, one token, one rate limiter.
 
-    A heap holds the next polls each workflow, and a bounded number of tasks work off what is due. It begins
-    with the first who waits, and closes its connections when the last one has left.
+    A heap holds the next poll of each workflow, and a bounded number of tasks send those that are due. The poller
+    begins with the first wait, and closes its connections after the last one.
+
+    The event loop's time is its clock.
 
     :param workflows_conn_id: id of the connection
+    :param now: seconds since the epoch, in which waits begin and end
     """
 
     _of_loop: ClassVar[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]]] = (
         weakref.WeakKeyDictionary()
     )
 
-    def __init__(self, workflows_conn_id: str) -> None:
+    def __init__(self, workflows_conn_id: str, *, now: Callable[[], float] = time.time) -> None:
         self._hook = WorkflowsHook(workflows_conn_id)
         self._loop = asyncio.get_running_loop()
+        self._now = now
         self._watches: dict[str, _Watch] = {}
         self._heap: list[tuple[float, int, _Watch]] = []
         self._order = itertools.count()
@@ -98,25 +105,23 @@ class Poller:
         self._lookup_at = 0.0
         self._lookup_failure: errors.WorkflowsError = errors.ServiceUnavailable("Not looked up yet.")
         self._lookup_slots = asyncio.Lock()
-        self._paused_until = 0.0
-        self._limited = 0
-        self._next_slot = 0.0
+        self.limiter = RateLimiter(clock=self._loop.time)
         self._closed = False
         self._keepers = 0
         self._failures = 0
         self._warn_at = 0.0
 
     @classmethod
-    def of(cls, workflows_conn_id: str) -> Poller:
-        """Return the poller of the running event loop for a connection."""
+    def of(cls, workflows_conn_id: str, *, now: Callable[[], float] = time.time) -> Poller:
+        """Return the poller of the running event loop for a connection; ``now`` is for one that is new."""
         pollers = cls._of_loop.setdefault(asyncio.get_running_loop(), {})
         if workflows_conn_id not in pollers:
-            pollers[workflows_conn_id] = cls(workflows_conn_id)
+            pollers[workflows_conn_id] = cls(workflows_conn_id, now=now)
         return pollers[workflows_conn_id]
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[Poller]:
-        """Keep the poller open, also while nobody waits."""
+        """Keep the poller open within the block, also while nobody waits."""
         self._keepers += 1
         try:
             yield self
@@ -126,7 +131,7 @@ class Poller:
 
     @property
     def statuses(self) -> Statuses:
-        """Which statuses end a wait, as the connection says; the defaults until it was looked up."""
+        """The statuses that end a wait, as the connection says; the defaults until it was looked up."""
         return Statuses() if self._client is None else self._client.settings.statuses
 
     async def wait(self, wait: Wait) -> Event:
@@ -153,14 +158,14 @@ class Poller:
             watch = self._watches[wait.workflow_id] = _Watch(wait.workflow_id)
         waiter = Waiter(wait, on_end, watch)
         watch.waiters += (waiter,)
+        now = self._now()
         if wait.deadline is not None:
-            # The look that is due at the deadline should end the wait. It may hang, or be kept back.
-            seconds = wait.seconds_left(time.time())
-            # A deadline that passed while no triggerer ran leaves time for a connection, a token and a poll.
+            # The poll that is due at the deadline should end the wait. It may hang, or be kept back.
+            seconds = wait.seconds_left(now)
             seconds += LAST_POLL_SECONDS if seconds > 0 else OVERDUE_POLL_SECONDS
             waiter.deadline = self._loop.call_later(seconds, lambda: self._end(waiter, wait.timed_out()))
-        first_poll = time.time() if wait.first_poll is None else wait.first_poll
-        self._schedule(watch, max(0.0, min(first_poll - time.time(), wait.seconds_left(time.time()))))
+        first_poll = now if wait.first_poll is None else wait.first_poll
+        self._schedule(watch, max(0.0, min(first_poll - now, wait.seconds_left(now))))
         return waiter
 
     def forget(self, waiter: Waiter) -> None:
@@ -207,7 +212,7 @@ class Poller:
         return task
 
     def _schedule(self, watch: _Watch, seconds: float) -> None:
-        """Have a look at ``watch`` in so many seconds, unless one is due earlier."""
+        """Have ``watch`` polled in this many seconds, unless a poll is due earlier."""
         moment = self._loop.time() + seconds
         due = math.ceil(moment / DUE_TIME_STEP_SECONDS) * DUE_TIME_STEP_SECONDS if seconds else moment
         if watch.polling or due >= watch.due:
@@ -224,9 +229,9 @@ class Poller:
         self._timer = self._loop.call_at(moment, self._release)
 
     def _release(self) -> None:
-        """Start as many tasks as may look at once, each with a poll that is due."""
+        """Start as many tasks as may poll at once, each with a poll that is due."""
         self._timer = None
-        # The first poll brings the connection, and with it what it allows.
+        # The first poll looks up the connection, and with it the rate that it allows.
         most = POOL_SIZE if self._client is not None else 1
         while self._working < most and (watch := self._next()) is not None:
             self._working += 1
@@ -235,29 +240,21 @@ class Poller:
             task.add_done_callback(self._tasks.discard)
 
     def _next(self) -> _Watch | None:
-        """Return the next workflow to look at now, or see to being woken when there is one."""
+        """Return the next workflow that is due; if there is none, set the timer for the next one."""
         now = self._loop.time()
         while self._heap and self._heap[0][0] <= now:
-            # Asked right before each poll, so that a pause holds for all that had been due before it.
-            if (allowed_at := self._allowed_at(now)) > now:
-                self._set_timer(allowed_at)
+            # Asked right before each poll, so that a pause holds for all that were due before it.
+            if (ready_at := self.limiter.ready_at(now, early=DUE_TIME_STEP_SECONDS)) > now:
+                self._set_timer(ready_at)
                 return None
             due, _, watch = heapq.heappop(self._heap)
             if watch.due == due and watch.waiters and not watch.polling:
                 watch.due, watch.polling = math.inf, True
-                self._take_slot(now)
+                self.limiter.take_slot(now)
                 return watch
         if self._heap:
             self._set_timer(self._heap[0][0])
         return None
-
-    def _allowed_at(self, now: float) -> float:
-        return max(self._paused_until, self._next_slot - DUE_TIME_STEP_SECONDS, now)
-
-    def _take_slot(self, now: float) -> None:
-        rate = self._client.settings.requests_per_second if self._client is not None else None
-        if rate is not None:
-            self._next_slot = max(self._next_slot, now) + 1 / rate
 
     async def _work(self, first: _Watch) -> None:
         watch: _Watch | None = first
@@ -279,43 +276,39 @@ class Poller:
         except errors.WorkflowsError as error:
             self._failed(watch, error)
         except Exception as error:
-            log.exception("Polling workflow %s failed.", watch.workflow_id)
-            self._failed(watch, errors.ServiceUnavailable(f"Looking failed: {type(error).__name__}."))
+            log.exception("Polling workflow %s failed unexpectedly.", watch.workflow_id)
+            self._failed(watch, errors.from_exception(error, f"Polling workflow {watch.workflow_id}"))
         else:
             self._record_status(watch, status, client)
         finally:
             watch.polling = False
-            now = time.time()
+            now = self._now()
             pauses = [waiter.wait.pause(now) for waiter in watch.waiters]
             if pauses:
-                self._schedule(watch, max(min(pauses), _SHORTEST_PAUSE_SECONDS))
+                self._schedule(watch, max(min(pauses), MIN_POLL_INTERVAL_SECONDS))
 
     def _record_status(self, watch: _Watch, status: str, client: AsyncWorkflowsClient) -> None:
-        self._limited = 0
-        now = time.time()
+        self.limiter.accepted()
+        now = self._now()
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_status(status, client.settings.statuses, now))
 
     def _failed(self, watch: _Watch, error: errors.WorkflowsError) -> None:
         if isinstance(error, errors.RateLimited):
-            # Polls that were under way together are refused together, and count once.
-            self._limited += self._loop.time() >= self._paused_until
-            pause = pause_before(self._limited + 1, error.retry_after, lambda: 1.0)
-            # Whoever waits has a budget of its own: after so long it is worth asking again.
-            pause = min(pause, MAX_POLL_INTERVAL_SECONDS)
-            self._paused_until = max(self._paused_until, self._loop.time() + pause)
-        if isinstance(error, errors.AuthenticationFailed):
+            # Each wait has a max_outage of its own, so polls go out now and then, however long the service asks.
+            self.limiter.refused(error.retry_after, longest=MAX_POLL_INTERVAL_SECONDS)
+        if error.retry is Retry.AFTER_NEW_CREDENTIALS:
             self._lookup_at = min(self._lookup_at, self._loop.time() + REJECTED_KEY_LOOKUP_SECONDS)
         self._failures += 1
         if self._loop.time() >= self._warn_at:
             log.warning(
-                "Connection %s: %d polls have failed since the last such line, the latest so: %s",
+                "Connection %s: %d polls have failed since the last such line. The latest error: %s",
                 self._hook.workflows_conn_id,
                 self._failures,
                 error,
             )
             self._failures, self._warn_at = 0, self._loop.time() + WARNING_INTERVAL_SECONDS
-        now = time.time()
+        now = self._now()
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_error(error, now))
 
@@ -328,16 +321,21 @@ class Poller:
         return self._client
 
     async def _lookup(self) -> None:
-        # The moment is set first: when the lookup fails, the next is not made for every look.
+        # The next lookup is set first: if this one fails, the polls that are due do not all look the connection up.
         self._lookup_at = self._loop.time() + FAILED_LOOKUP_RETRY_SECONDS
         try:
             settings = await asyncio.wait_for(self._hook.aget_settings(), LOOKUP_TIMEOUT_SECONDS)
         except errors.InvalidInput as error:
             self._lookup_failure = error
-        except Exception as error:  # noqa: BLE001  (Airflow says "not found" also when it could not be asked)
-            self._lookup_failure = errors.ServiceUnavailable(
-                f"The connection {self._hook.workflows_conn_id} could not be looked up: {error}"
-            )
+        except Exception as error:
+            connection = f"connection {self._hook.workflows_conn_id}"
+            if errors.is_mistake(error):
+                log.exception("Looking up %s failed unexpectedly.", connection)
+                self._lookup_failure = errors.from_exception(error, f"Looking up {connection}")
+            else:
+                self._lookup_failure = errors.ServiceUnavailable(
+                    f"The {connection} could not be looked up: {error}"
+                )
         else:
             self._use(settings)
             return
@@ -347,21 +345,22 @@ class Poller:
         if self._closed:
             self._lookup_failure = errors.ServiceUnavailable("Nobody waits any more.")
             return
-        # The wait has a budget and a schedule for what goes wrong: each poll is one try.
+        # The wait repeats failed polls, by its own schedule: each poll is one attempt.
         settings = dataclasses.replace(settings, max_attempts=1)
         self._lookup_at = self._loop.time() + CONNECTION_CACHE_SECONDS
         if self._client is not None and self._client.settings == settings:
             return
+        self.limiter.limit(settings.requests_per_second)
         before, self._client = self._client, api.AsyncWorkflowsClient(settings, shared_tokens(settings))
         if before is not None:
-            log.info("Connection %s has changed, and is used anew.", self._hook.workflows_conn_id)
+            log.info(
+                "Connection %s has changed: polls use it as it is now.",
+                self._hook.workflows_conn_id,
+            )
             self._in_background(self._retire(before, [task for task in self._tasks if not task.done()]))
         else:
-            # The others may look as well now.
+            # The other polls may go out as well now.
             self._loop.call_soon(self._release)
 
-
-#: A look that found nothing is not repeated at once, whatever the schedule says.
-_SHORTEST_PAUSE_SECONDS = 0.01
 
 _background: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""The service's public keys: from the connection's own host, kept for a while, and never asked for often."""
+"""The service's public keys: fetched from the connection's own host, cached, and never fetched often."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from typing import TypeVar
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.retry import Backoff, TokenBucket
 from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, public_key
 
-#: A key is fetched anew after so many seconds, so that one that was withdrawn is not accepted for ever.
+#: A key is fetched again after this many seconds, so that one that was withdrawn is not accepted for ever.
 KEY_CACHE_SECONDS = 3600.0
-#: A key that the service does not know is asked for again after so many seconds, since it may have delivered with a
-#: new one before it gives that out; then after twice as many each time, up to a longest.
+#: A key that the service does not know is asked for again after this many seconds, since the service may deliver
+#: with a new key before it gives that out; then after twice as many each time, up to the longest.
 UNKNOWN_KEY_CACHE_SECONDS = 10.0
 MAX_UNKNOWN_KEY_CACHE_SECONDS = 600.0
-#: So many keys of each kind are remembered; the one that was used least recently is forgotten first.
+#: This many keys of each kind are cached; the one that was used least recently goes first.
 MAX_CACHED_KEYS = 64
-#: So many keys that are not known yet may be asked for at once, and one more every so many seconds.
+#: This many keys that are not cached may be fetched at once, and one more after each so many seconds.
 UNKNOWN_KEY_BURST = 3
 UNKNOWN_KEY_REFILL_SECONDS = 60.0
-#: Those that come again after so many seconds have a turn of their own: the service delivers what was refused anew
-#: after five, and whoever invents ids for each delivery does not. So many are remembered.
+#: Ids that come again after this many seconds have a permit of their own: the service repeats a refused delivery
+#: after five, and one who invents an id for each delivery does not. This many refused ids are remembered.
 REDELIVERY_SECONDS = 3.0
 MAX_CACHED_REFUSALS = 10_000
-#: When the service could not be asked, it is not asked again within so many seconds.
+#: After a fetch that failed, no key is fetched for this many seconds.
 FAILED_FETCH_PAUSE_SECONDS = 2.0
+
+_UNKNOWN_KEYS = Backoff(UNKNOWN_KEY_CACHE_SECONDS, MAX_UNKNOWN_KEY_CACHE_SECONDS)
 
 Remembered = TypeVar("Remembered")
 
@@ -37,9 +40,9 @@ Remembered = TypeVar("Remembered")
 class PublicKeyCache:
     """Public keys by their ids.
 
-    Anybody can invent an id, so requests for keys that are not known are few, however many deliveries name
-    them: ``UNKNOWN_KEY_BURST`` and one more in ``UNKNOWN_KEY_REFILL_SECONDS``, and as many more of ids that come
-    again.
+    Anybody can invent an id, so fetches of keys that are not cached are few, however many deliveries name them:
+    ``UNKNOWN_KEY_BURST`` and one more in ``UNKNOWN_KEY_REFILL_SECONDS``, and one more in as many seconds for ids
+    that come again.
 
     :param clock: monotonic seconds
     """
@@ -47,10 +50,10 @@ class PublicKeyCache:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: OrderedDict[str, tuple[RSAPublicKey, float]] = OrderedDict()
-        self._unknown: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._unknown: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._fetching = asyncio.Lock()
-        self._new_ids = TokenBucket(UNKNOWN_KEY_BURST, clock)
-        self._redelivered_ids = TokenBucket(1, clock)
+        self._new_ids = TokenBucket(UNKNOWN_KEY_BURST, UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
+        self._redelivered_ids = TokenBucket(1, UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._failure: tuple[errors.WorkflowsError | SignatureInvalid, float] | None = None
 
@@ -66,7 +69,7 @@ class PublicKeyCache:
         if self._is_unknown(key_id):
             raise SignatureInvalid("its key is not known to the service")
         async with self._fetching:
-            # Somebody else may have asked meanwhile.
+            # Another delivery may have fetched it meanwhile.
             if (key := self._remembered(key_id)) is not None:
                 return key
             if self._is_unknown(key_id):
@@ -81,28 +84,28 @@ class PublicKeyCache:
         return key
 
     def _is_unknown(self, key_id: str) -> bool:
-        until, _ = self._unknown.get(key_id, (0.0, 0.0))
+        until, _ = self._unknown.get(key_id, (0.0, 0))
         return self._clock() < until
 
     async def _fetched(self, key_id: str, fetch: Callable[[str], Awaitable[str]]) -> RSAPublicKey:
         if self._failure is not None and self._clock() < self._failure[1]:
             raise self._failure[0].with_traceback(None)
-        # One that was known is renewed whatever others have asked for.
-        allowance = None if key_id in self._known else self._take(key_id)
+        # A key that was cached is renewed, however many others were asked for.
+        permit = None if key_id in self._known else self._take(key_id)
         try:
             key = public_key(await fetch(key_id))
         except errors.NotFound:
-            _, seconds = self._unknown.get(key_id, (0.0, UNKNOWN_KEY_CACHE_SECONDS / 2))
-            seconds = min(2 * seconds, MAX_UNKNOWN_KEY_CACHE_SECONDS)
-            self._remember(self._unknown, key_id, (self._clock() + seconds, seconds))
+            times = self._unknown.get(key_id, (0.0, 0))[1] + 1
+            until = self._clock() + _UNKNOWN_KEYS.seconds(times)
+            self._remember(self._unknown, key_id, (until, times))
             self._known.pop(key_id, None)
             self._refused.pop(key_id, None)
             raise SignatureInvalid("its key is not known to the service") from None
         except (errors.WorkflowsError, SignatureInvalid) as error:
             self._failure = (error, self._clock() + FAILED_FETCH_PAUSE_SECONDS)
-            # Whoever delivers while the service is away does not use up what is to be asked for after that.
-            if allowance and isinstance(error, (errors.ServiceUnreachable, errors.ServiceUnavailable)):
-                allowance.give_back()
+            # Deliveries during an outage do not use up the permits for the time after it.
+            if permit and isinstance(error, errors.WorkflowsError) and error.is_retryable():
+                permit.give_back()
             raise
         self._remember(self._known, key_id, (key, self._clock() + KEY_CACHE_SECONDS))
         self._unknown.pop(key_id, None)
@@ -126,27 +129,3 @@ class PublicKeyCache:
         kept.move_to_end(key_id)
         if len(kept) > MAX_CACHED_KEYS:
             kept.popitem(last=False)
-
-
-class TokenBucket:
-    """So many at once, and one more every ``UNKNOWN_KEY_REFILL_SECONDS``."""
-
-    def __init__(self, at_once: int, clock: Callable[[], float]) -> None:
-        self._at_once = at_once
-        self._clock = clock
-        self._left = float(at_once)
-        self._left_at = clock()
-
-    def take(self) -> bool:
-        """Take one, if there is one."""
-        now = self._clock()
-        self._left = min(self._left + (now - self._left_at) / UNKNOWN_KEY_REFILL_SECONDS, self._at_once)
-        self._left_at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-    def give_back(self) -> None:
-        """Give one back that was of no use."""
-        self._left = min(self._left + 1, self._at_once)

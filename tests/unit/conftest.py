@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from airflow.sdk.execution_time.context import OutletEventAccessors
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Have a test run on the event loop that its class or module names as ``LOOP``, or else on asyncio's own."""
+    test = item.getparent(pytest.Class), item.getparent(pytest.Module)
+    loops = [getattr(part.obj, "LOOP", None) for part in test if part is not None]
+    return {"loop": next((loop for loop in loops if loop is not None), asyncio.new_event_loop)}
 
 
 class TaskInstance:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, WorkflowsClient, exchange
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, WorkflowsClient, retry
 from airflow_provider_workflows.sandbox import Sandbox
 
 
@@ -77,7 +77,7 @@ def client(drive: Callable[[Settings], Driver], sandbox: Sandbox) -> Driver:
 @pytest.fixture(autouse=True)
 def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the pauses between tries short; their length is a test of its own."""
-    monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "BACKOFF", retry.Backoff(0.001))
 
 
 def _serve(response: Callable[[socket.socket], None]) -> Iterator[str]:

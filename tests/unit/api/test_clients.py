@@ -296,7 +296,7 @@ class TestMessages:
     def test_html_is_shown_with_the_status(self, client: Driver, sandbox: Sandbox) -> None:
         sandbox.fault("html_ok")
 
-        with pytest.raises(errors.GarbledResponse, match=r"200 with: <") as raised:
+        with pytest.raises(errors.UnexpectedResponse, match=r"200 with: <") as raised:
             client("read_workflow", DEFINITION)
 
         assert "validation error" not in str(raised.value)

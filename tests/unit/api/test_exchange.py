@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.api import Settings, endpoints, errors, exchange
+from airflow_provider_workflows.api import Settings, endpoints, errors
 from airflow_provider_workflows.api.effects import (
     Effect,
     Exclusive,
@@ -17,8 +17,8 @@ from airflow_provider_workflows.api.effects import (
     SendRequest,
     Sleep,
 )
-from airflow_provider_workflows.api.exchange import Exchange, pause_before
-from airflow_provider_workflows.api.responses import retry_after
+from airflow_provider_workflows.api.exchange import Exchange
+from airflow_provider_workflows.api.retry import Backoff, retry_after
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
 NOW = 1_700_000_000.0
@@ -79,14 +79,13 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(autouse=True)
-def usual_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.5)
-
-
 def exchange_with(clock: Clock, draw: float = 1.0, **settings: Any) -> Exchange:
     return Exchange(
-        Settings(key="key", secret="secret", **settings), clock=clock, now=lambda: NOW, draw=lambda: draw
+        Settings(key="key", secret="secret", **settings),
+        backoff=Backoff(),
+        clock=clock,
+        now=lambda: NOW,
+        draw=lambda: draw,
     )
 
 
@@ -96,7 +95,7 @@ def read_workflow(workflows: Exchange) -> Flow[Any]:
 
 class TestPause:
     @pytest.mark.parametrize(
-        ("repetition", "draw", "asked", "seconds"),
+        ("failures", "draw", "asked", "seconds"),
         [
             (1, 1.0, None, 0.5),
             (2, 1.0, None, 1.0),
@@ -109,9 +108,9 @@ class TestPause:
         ],
     )
     def test_grows_by_two_with_full_jitter_on_top_of_what_was_asked(
-        self, repetition: int, draw: float, asked: float | None, seconds: float
+        self, failures: int, draw: float, asked: float | None, seconds: float
     ) -> None:
-        assert pause_before(repetition, asked, lambda: draw) == seconds
+        assert Backoff().seconds(failures, asked, draw) == seconds
 
     @pytest.mark.parametrize(
         ("header", "seconds"),
@@ -223,7 +222,7 @@ class TestTokens:
         wire = Wire(clock, response(accessToken="two\r\nlines"))
 
         with pytest.raises(errors.UnexpectedResponse, match="accessToken") as raised:
-            wire.run(read_workflow(exchange_with(clock)))
+            wire.run(read_workflow(exchange_with(clock, max_attempts=1)))
 
         assert "two" not in str(raised.value)
 

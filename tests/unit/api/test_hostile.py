@@ -75,7 +75,7 @@ class TestResponseWithoutEnd:
             client = drive(dataclasses.replace(settings, read_timeout=0.2, retry_seconds=0.2))
             begin = time.monotonic()
 
-            with pytest.raises((errors.ServiceUnavailable, errors.GarbledResponse)):
+            with pytest.raises((errors.ServiceUnavailable, errors.UnexpectedResponse)):
                 client("read_workflow", DEFINITION)
 
             assert time.monotonic() - begin < 10

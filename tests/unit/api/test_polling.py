@@ -5,30 +5,30 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_workflows.api import Statuses, errors
-from airflow_provider_workflows.api.polling import DeadlineReached, PollSchedule, Wait, is_retryable, success
+from airflow_provider_workflows.api.polling import PollSchedule, Wait, success
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
 BEGIN = 1_700_000_000.0
 HOUR = 3600.0
 
 
-def polls_and_lateness(length: float, schedule: PollSchedule, chance: float) -> tuple[int, float]:
-    """Return how often a run of so many seconds is polled, and how late its end is seen."""
-    age, looks = 0.0, 1
+def polls_and_lateness(length: float, schedule: PollSchedule, draw: float) -> tuple[int, float]:
+    """Return how often a run of ``length`` seconds is polled, and how late its end is seen."""
+    age, polls = 0.0, 1
     while age < length:
-        age += schedule.interval(age, float("inf"), chance)
-        looks += 1
-    return looks, age - length
+        age += schedule.interval(age, float("inf"), draw)
+        polls += 1
+    return polls, age - length
 
 
 class TestPollSchedule:
-    @pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+    @pytest.mark.parametrize("draw", [0.0, 0.5, 1.0])
     def test_polls_at_a_run_of_an_hour_fewer_than_40_times_and_a_tenth_late_at_most(
-        self, chance: float
+        self, draw: float
     ) -> None:
-        looks, lateness = polls_and_lateness(HOUR, PollSchedule(), chance)
+        polls, lateness = polls_and_lateness(HOUR, PollSchedule(), draw)
 
-        assert looks < 40
+        assert polls < 40
         assert lateness <= HOUR / 10
 
     @pytest.mark.parametrize("length", [1, 10, 60, 600, HOUR, 24 * HOUR, 7 * 24 * HOUR])
@@ -38,7 +38,7 @@ class TestPollSchedule:
         assert lateness <= min(max(length / 5, 5), 300)
 
     @pytest.mark.parametrize(
-        ("age", "seconds_left", "chance", "interval"),
+        ("age", "seconds_left", "draw", "interval"),
         [
             (0, float("inf"), 0.0, 5),
             (0, float("inf"), 1.0, 5),
@@ -51,9 +51,9 @@ class TestPollSchedule:
         ],
     )
     def test_follows_the_age_within_bounds_up_to_the_deadline(
-        self, age: float, seconds_left: float, chance: float, interval: float
+        self, age: float, seconds_left: float, draw: float, interval: float
     ) -> None:
-        assert PollSchedule().interval(age, seconds_left, chance) == pytest.approx(interval)
+        assert PollSchedule().interval(age, seconds_left, draw) == pytest.approx(interval)
 
     def test_is_a_fixed_interval_when_both_bounds_are_alike(self) -> None:
         intervals = {PollSchedule(30, 30).interval(age, float("inf"), 0.7) for age in (0, 100, 10**6)}
@@ -67,7 +67,7 @@ class TestPollSchedule:
 
 
 def wait_of(**arguments: float) -> Wait:
-    return Wait(WORKFLOW, BEGIN, chance=lambda: 0.0, **arguments)  # type: ignore[arg-type]
+    return Wait(WORKFLOW, BEGIN, draw=lambda: 0.0, **arguments)  # type: ignore[arg-type]
 
 
 UNAVAILABLE = errors.ServiceUnavailable("no response")
@@ -101,7 +101,7 @@ class TestWait:
             "status": "COMPLETED"
         }
 
-    def test_bears_failing_polls_for_a_budget_of_time(self) -> None:
+    def test_waits_failing_polls_out_for_a_budget_of_time(self) -> None:
         wait = wait_of(max_outage=100)
 
         assert wait.record_error(UNAVAILABLE, BEGIN + 10) is None
@@ -115,7 +115,7 @@ class TestWait:
 
         assert wait.record_error(UNAVAILABLE, BEGIN + 140) is None
 
-    def test_polls_again_sooner_while_looks_fail_and_less_and_less_often(self) -> None:
+    def test_polls_again_sooner_while_polls_fail_and_less_and_less_often(self) -> None:
         wait = wait_of()
         pauses = []
         for _ in range(4):
@@ -132,13 +132,12 @@ class TestWait:
         assert wait.pause(BEGIN + 5) == 2
 
     @pytest.mark.parametrize(
-        ("error", "borne"),
+        ("error", "retried"),
         [
             (errors.ServiceUnreachable("m"), True),
             (errors.TlsFailed("m"), True),
             (errors.ServiceUnavailable("m"), True),
             (errors.RateLimited("m"), True),
-            (errors.GarbledResponse("m"), True),
             (errors.UnexpectedResponse("m"), True),
             (errors.AuthenticationFailed("m"), True),
             (errors.NotFound("m"), False),
@@ -148,8 +147,19 @@ class TestWait:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_bears_all_but_permanent_responses(self, error: errors.WorkflowsError, borne: bool) -> None:
-        assert is_retryable(error) is borne
+    def test_waits_out_all_but_permanent_errors(self, error: errors.WorkflowsError, retried: bool) -> None:
+        assert (wait_of().record_error(error, BEGIN) is None) is retried
+
+    def test_ends_at_once_when_the_key_is_rejected_before_it_was_ever_accepted(self) -> None:
+        wait = wait_of(under_way=False)
+
+        assert wait.record_error(errors.AuthenticationFailed("401"), BEGIN) is not None
+
+    def test_waits_out_a_key_that_is_rejected_after_it_was_accepted(self) -> None:
+        wait = wait_of(under_way=False)
+        wait.record_status("RUNNING", Statuses(), BEGIN)
+
+        assert wait.record_error(errors.AuthenticationFailed("401"), BEGIN + 5) is None
 
 
 class TestSuccess:
@@ -160,7 +170,7 @@ class TestSuccess:
         ("event", "error", "message"),
         [
             ({"status": "FAILED"}, errors.WorkflowFailed, f"{WORKFLOW} .* FAILED"),
-            ({"status": "RUNNING", "timed_out": True}, DeadlineReached, "goes on"),
+            ({"status": "RUNNING", "timed_out": True}, errors.DeadlineReached, "goes on"),
             ({"error": UNAVAILABLE.to_json()}, errors.ServiceUnavailable, "no response"),
         ],
     )

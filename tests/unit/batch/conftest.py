@@ -17,8 +17,8 @@ from airflow.sdk.io.store import _STORE_CACHE
 from airflow.sdk.module_loading import import_string
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, exchange
-from airflow_provider_workflows.batch.failure_policy import BatchFailed
+from airflow_provider_workflows.api import AsyncWorkflowsClient, retry
+from airflow_provider_workflows.api.errors import BatchFailed
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.hooks import workflows
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
@@ -137,7 +137,7 @@ def connected(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the pauses between attempts short; their length is a test of its own."""
-    monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.002)
+    monkeypatch.setattr(retry, "BACKOFF", retry.Backoff(0.002))
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 
-from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.failure_policy import BatchFailed, FailurePolicy
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
+from airflow_provider_workflows.batch.failure_policy import FailurePolicy
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 
@@ -79,7 +79,7 @@ def test_the_task_is_retried_only_when_a_retry_has_something_to_do(
     raised = failure({"succeeded": 5, outcome: 3}, **choices)
 
     assert raised is not None
-    assert raised.transient is retried
+    assert raised.is_retryable() is retried
     decision = WorkflowsRetryPolicy().evaluate(raised, try_number=1, max_tries=3)
     assert (decision.action is not RetryAction.FAIL) is retried
 

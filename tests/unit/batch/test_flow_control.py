@@ -1,16 +1,20 @@
-"""The flow_control of a batch: a cap on the rate, one pause for all, one budget for an outage."""
+"""The flow control of a batch: a cap on the rate, one pause for all, one budget for an outage.
+
+On a loop of virtual time: what is a second here takes none.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_workflows.api import errors, exchange
-from airflow_provider_workflows.batch.flow_control import LOST_RESPONSES_BEFORE_OPEN, Attempts, FlowControl
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.retry import LOST_RESPONSES_BEFORE_OPEN, Backoff, Retry
+from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
+from tests.unit.clocks import VirtualTimeLoop
 
 TRIES = 3
 UNREACHABLE = errors.ServiceUnreachable("down")
@@ -20,22 +24,33 @@ LIMITED = errors.RateLimited("429")
 RUN, CASE = Attempts("run"), Attempts("case")
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.0)
+LOOP = VirtualTimeLoop
 
 
-def flow_control(rate: float | None = None, max_outage: float = 60.0) -> FlowControl:
-    return FlowControl(rate, max_attempts=TRIES, max_outage=max_outage)
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def flow_control(
+    rate: float | None = None, max_outage: float = 60.0, first_pause: float = 0.0
+) -> FlowControl:
+    return FlowControl(
+        rate,
+        max_attempts=TRIES,
+        max_outage=max_outage,
+        backoff=Backoff(first_pause),
+        clock=now,
+        draw=lambda: 1.0,
+    )
 
 
 async def turns(shared: FlowControl, number: int) -> list[float]:
-    """Let so many calls take their turn at once, and return when each had it, in seconds from now."""
-    begun, moments = time.monotonic(), list[float]()
+    """Let ``number`` calls take their turn at once, and return when each had it, in seconds from now."""
+    begun, moments = now(), list[float]()
 
     async def take() -> None:
         await shared.turn()
-        moments.append(time.monotonic() - begun)
+        moments.append(round(now() - begun, 9))
 
     await asyncio.gather(*(take() for _ in range(number)))
     return moments
@@ -93,13 +108,23 @@ class TestPause:
 
         assert max(await turns(shared, 3)) < 5
 
-    async def test_calls_that_are_refused_together_count_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.1)
-        shared = flow_control()
+    async def test_calls_that_are_refused_together_count_once(self) -> None:
+        shared = flow_control(first_pause=0.1)
         for _ in range(20):
             await shared.another(Attempts(), LIMITED)
 
-        assert max(await turns(shared, 2)) < 5
+        assert max(await turns(shared, 2)) == pytest.approx(0.1)
+
+    async def test_a_call_that_succeeds_makes_the_next_pause_a_short_one_again(self) -> None:
+        shared = flow_control(first_pause=0.1)
+        for _ in range(2):
+            await shared.another(Attempts(), LIMITED)
+            await turns(shared, 1)
+            shared.succeeded(RUN)
+
+        await shared.another(Attempts(), LIMITED)
+
+        assert max(await turns(shared, 2)) == pytest.approx(0.1)
 
     async def test_an_outage_of_one_call_keeps_no_other_back(self) -> None:
         shared = flow_control()
@@ -110,19 +135,15 @@ class TestPause:
 
 class TestLostResponses:
     async def turns_within(self, shared: FlowControl, seconds: float) -> int:
-        """Return how many of twenty calls have their turn within so many seconds."""
+        """Return how many of twenty calls have their turn within ``seconds``."""
         waiting = [asyncio.create_task(shared.turn("run")) for _ in range(20)]
         done, rest = await asyncio.wait(waiting, timeout=seconds)
         for task in rest:
             task.cancel()
         return len(done)
 
-    @pytest.fixture(autouse=True)
-    def pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 5.0)
-
     async def test_that_are_few_keep_no_other_call_back(self) -> None:
-        shared = flow_control()
+        shared = flow_control(first_pause=5.0)
         for _ in range(20):
             shared.lost(RUN)
             shared.lost(RUN)
@@ -131,7 +152,7 @@ class TestLostResponses:
         assert await self.turns_within(shared, 1.0) == 20
 
     async def test_that_are_many_in_a_row_let_one_call_out_at_a_time(self) -> None:
-        shared = flow_control()
+        shared = flow_control(first_pause=5.0)
         for _ in range(LOST_RESPONSES_BEFORE_OPEN):
             shared.lost(RUN)
             shared.succeeded(CASE)
@@ -141,7 +162,7 @@ class TestLostResponses:
 
     @pytest.mark.parametrize("refused", [True, False], ids=["refusal", "success"])
     async def test_are_forgotten_with_the_first_that_comes(self, refused: bool) -> None:
-        shared = flow_control()
+        shared = flow_control(first_pause=5.0)
         for _ in range(LOST_RESPONSES_BEFORE_OPEN):
             shared.lost(RUN)
         await shared.turn("run")
@@ -153,7 +174,7 @@ class TestLostResponses:
         assert await self.turns_within(shared, 1.0) == 20
 
     async def test_that_go_on_for_too_long_end_the_batch(self) -> None:
-        shared = flow_control(max_outage=0.05)
+        shared = flow_control(max_outage=0.05, first_pause=5.0)
         for _ in range(LOST_RESPONSES_BEFORE_OPEN + 1):
             assert shared.gave_up is None
             shared.lost(RUN)
@@ -169,7 +190,7 @@ class TestAnotherAttempt:
             errors.RequestRejected("400"),
             errors.PermissionDenied("403"),
             errors.NotFound("404"),
-            errors.UnexpectedResponse("302"),
+            errors.UnexpectedResponse("302", retry=Retry.NEVER),
             errors.OutcomeUnknown("lost"),
         ],
         ids=lambda error: type(error).__name__,
@@ -181,7 +202,7 @@ class TestAnotherAttempt:
 
     @pytest.mark.parametrize(
         "error",
-        [UNAVAILABLE, UNREACHABLE, errors.AuthenticationFailed("401"), errors.GarbledResponse("page")],
+        [UNAVAILABLE, UNREACHABLE, errors.AuthenticationFailed("401"), errors.UnexpectedResponse("page")],
         ids=lambda error: type(error).__name__,
     )
     async def test_is_made_so_many_times_while_others_succeed(self, error: errors.WorkflowsError) -> None:
@@ -197,7 +218,7 @@ class TestAnotherAttempt:
 
     async def test_is_made_while_none_succeeds_until_the_budget_is_used_up(self) -> None:
         shared = flow_control(max_outage=0.2)
-        begun = time.monotonic()
+        begun = now()
 
         async def slowly() -> int:
             attempts = Attempts()
@@ -208,5 +229,28 @@ class TestAnotherAttempt:
             return number
 
         assert await slowly() > TRIES
-        assert time.monotonic() - begun >= 0.2
+        assert now() - begun >= 0.2
         assert shared.gave_up is UNREACHABLE
+
+
+class TestFirstCalls:
+    async def test_a_rejected_key_is_not_tried_again_before_it_was_accepted(self) -> None:
+        shared = flow_control()
+
+        with shared.first_calls(60):
+            assert await attempts_until_given_up(shared, errors.AuthenticationFailed("401")) == 1
+
+    async def test_a_rejected_key_is_tried_again_once_it_was_accepted(self) -> None:
+        shared = flow_control()
+
+        with shared.first_calls(60):
+            shared.succeeded(CASE)
+            assert await attempts_until_given_up(shared, errors.AuthenticationFailed("401")) > 1
+
+    async def test_an_outage_is_waited_out_for_a_shorter_time(self) -> None:
+        shared, begun = flow_control(max_outage=3600, first_pause=1.0), now()
+
+        with shared.first_calls(60):
+            await attempts_until_given_up(shared, UNREACHABLE)
+
+        assert 60 <= now() - begun < 120

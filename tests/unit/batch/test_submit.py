@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.api import errors, exchange
+from airflow_provider_workflows.api import errors, retry
+from airflow_provider_workflows.api.retry import LOST_RESPONSES_BEFORE_OPEN
 from airflow_provider_workflows.batch import submit as submit_module
-from airflow_provider_workflows.batch.flow_control import LOST_RESPONSES_BEFORE_OPEN
 from airflow_provider_workflows.batch.journal import Journal, entries, states
 from airflow_provider_workflows.batch.submit import FIRST_ROWS
 from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
@@ -139,9 +139,8 @@ class TestFirstRows:
         assert sandbox.counts.requests == {PARAMETERS_CALL: 1}
 
     async def test_a_rejected_key_ends_the_batch_before_a_row_is_sent(
-        self, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, sandbox: Sandbox, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(submit_module, "FIRST_MAX_OUTAGE_SECONDS", 0.0)
         async with sandbox.async_client(secret="wrong", max_attempts=1) as client:
             with pytest.raises(errors.AuthenticationFailed):
                 await Rows(client, tmp_path, sandbox.define()).submit(cases(50))
@@ -272,7 +271,7 @@ class TestOutage:
     async def test_leaves_the_rest_unsent_without_hammering_and_the_next_try_goes_on(
         self, rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.05)
+        monkeypatch.setattr(retry, "BACKOFF", retry.Backoff(0.05))
         submitting = asyncio.create_task(rows.submit(cases(300), concurrency=8, max_outage=0.3))
         await until(lambda: sandbox.counts.requests[RUN_CALL] > 20)
 
@@ -302,7 +301,7 @@ class TestOutage:
     async def test_in_which_responses_are_lost_costs_few_rows_and_the_next_try_goes_on(
         self, rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
     ) -> None:
-        monkeypatch.setattr(exchange, "FIRST_PAUSE_SECONDS", 0.05)
+        monkeypatch.setattr(retry, "BACKOFF", retry.Backoff(0.05))
         await rows.submit(cases(300)[:1])
         sandbox.fault(**fault, path="/workflows/run")
 

@@ -25,7 +25,8 @@ from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.callback import CallbackTrigger
 from typing_extensions import Self
 
-from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api import errors, retry
+from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.notifications import delivery
 from airflow_provider_workflows.notifications.message import LONGEST_MESSAGE, failure_message
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
@@ -115,7 +116,7 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.org")
-    monkeypatch.setattr(delivery, "PAUSES_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(retry, "BACKOFF", Backoff(0.01))
 
 
 class Comms:
@@ -439,7 +440,7 @@ class TestNotifier:
         self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, slow: str
     ) -> None:
         connect(monkeypatch, password=receiver.deaf_url if slow == "receiver" else receiver.url)
-        monkeypatch.setattr(delivery, "TRY_SECONDS", 0.6)
+        monkeypatch.setattr(delivery, "ATTEMPT_SECONDS", 0.6)
         response(monkeypatch, {}, {}, seconds=0.6 if slow == "airflow" else 0.0)
 
         async def longest_pause() -> tuple[float, float]:
@@ -488,7 +489,7 @@ DEAD_ENDS = [
 class TestAMessageThatCannotBeSent:
     @pytest.fixture(autouse=True)
     def connection(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-        monkeypatch.setattr(delivery, "TRY_SECONDS", 0.3)
+        monkeypatch.setattr(delivery, "ATTEMPT_SECONDS", 0.3)
         connect(monkeypatch, password=dead_end(kind, receiver))
 
     def test_is_an_error_in_the_log_and_raises_nothing(

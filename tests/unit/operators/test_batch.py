@@ -12,9 +12,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.batch import submit as submit_module
-from airflow_provider_workflows.batch.failure_policy import BatchFailed
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch.conftest import (
     AUTHORIZE_CALL,

@@ -9,8 +9,7 @@ from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.execution_time.task_runner import _serialize_outlet_events
 
-from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.failure_policy import BatchFailed
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.lineage.assets import definition
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch.conftest import BatchTask, cases

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
-from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.failure_policy import BatchFailed
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch.conftest import BatchTask, event_of
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.failure_policy import BatchFailed
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch.conftest import (
     CASE_CALL,
@@ -54,7 +53,7 @@ class TestRetry:
         arguments: dict[str, Any],
         requests: dict[str, int],
     ) -> None:
-        assert tried(outcome, **arguments).transient is bool(requests)
+        assert tried(outcome, **arguments).is_retryable() is bool(requests)
 
         if requests:
             batch.run(cases(3), **arguments)

@@ -296,7 +296,7 @@ class TestCreateParameters:
         }
 
     def test_refuses_an_unknown_definition(self) -> None:
-        with pytest.raises(errors.NotFound, match=r"definition .* answered 404"):
+        with pytest.raises(errors.NotFound, match=r"definition .* responded with 404"):
             run(
                 CreateParametersOperator(
                     task_id="parameters",

@@ -260,7 +260,7 @@ class TestTrouble:
         ids = workflows(sandbox, 100, seconds=600)
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
         sandbox.fault("rate_limited", retry_after=30)
-        await until(lambda: Poller.of(CONNECTION)._limited)
+        await until(lambda: Poller.of(CONNECTION).limiter.is_slowed_down)
         # What was under way when the first refusal came is still answered.
         await asyncio.sleep(1)
         sandbox.counts.reset()
