@@ -1,1 +1,1 @@
-"""What runs in Airflow's API server."""
+"""What Airflow's API server runs when the service delivers a webhook."""

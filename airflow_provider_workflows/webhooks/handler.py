@@ -1,48 +1,69 @@
-"""What takes the webhooks of one connection: checks the signature, asks the service, writes down what it says."""
+"""Taking the deliveries of one connection: the signature is checked, the service asked, the completion written."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import enum
 import logging
 from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
 from weakref import WeakValueDictionary
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Outcome, Settings, endpoints, errors
 from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, key_id, verify
-from airflow_provider_workflows.webhooks.log_throttle import ThrottledWarning
+from airflow_provider_workflows.log_throttle import ThrottledWarning
 from airflow_provider_workflows.webhooks.payload import Completion, Delivery, read_delivery
 from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
 
 log = logging.getLogger(__name__)
 
-#: The service takes a delivery that is not answered within ten seconds for failed.
+#: Each call of the service may take this long: it counts a delivery as failed after ten seconds without a response.
 CALL_TIMEOUT_SECONDS = 4.0
-#: So many of the workflows that ended last are remembered, so that a doubled delivery costs no request.
+#: The runs that ended last are cached, this many of them, so that a doubled delivery costs no request.
 MAX_CACHED_COMPLETIONS = 10_000
-#: A workflow whose end the service tells before its own response shows it is polled once more, after so many
-#: seconds. What a delivery is of is not always plain, so few are polled again at a time.
+#: A run whose end is delivered before the service's own response shows it is polled once more, after this many
+#: seconds. It is not always plain what a delivery is about, so this many at most are polled again at a time.
 EARLY_WEBHOOK_REPOLL_SECONDS = 2.0
 MAX_CONCURRENT_REPOLLS = 50
-_UNKNOWN, _NOT_ENDED = "unknown workflow", "not ended"
 
 
 class TryAgainLater(Exception):
-    """What a delivery tells could not be confirmed or written down: it is to come again."""
+    """A delivery could not be confirmed or written: the service is to repeat it."""
+
+
+class DeliveryOutcome(enum.Enum):
+    """What became of a delivery, as it is counted."""
+
+    REFUSED = "refused"
+    NAMES_NO_WORKFLOW = "without a workflow"
+    UNKNOWN_WORKFLOW = "unknown workflow"
+    NOT_ENDED = "not ended"
+    REPEATED = "repeated"
+    TAKEN = "taken"
 
 
 class WebhookHandler:
-    """Takes the webhooks of one connection.
+    """Takes the deliveries of one connection.
 
     :param conn_id: id of the connection
     :param settings: what it says
     :param keys: the public keys of its host
+    :param sleep: returns after so many seconds
     """
 
-    def __init__(self, conn_id: str, settings: Settings, keys: PublicKeyCache | None = None) -> None:
-        # A delivery comes again by itself, so each call is tried once, and not for long.
+    def __init__(
+        self,
+        conn_id: str,
+        settings: Settings,
+        keys: PublicKeyCache | None = None,
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self.settings = settings
+        self._sleep = sleep
+        # The service repeats a delivery, so each call is attempted once, and not for long.
         quick = dataclasses.replace(
             settings,
             max_attempts=1,
@@ -55,13 +76,13 @@ class WebhookHandler:
         self._conn_id = conn_id
         self._client = AsyncWorkflowsClient(quick)
         self._writer = CompletionWriter(conn_id, settings.host)
-        #: Workflows that have ended, and the digests of the deliveries that told so: in a copy whose first id is
-        #: another's, the workflow's is not known before the service is asked.
+        #: The ids of runs that have ended, and digests of deliveries: in a copy whose first id is another object's,
+        #: the run's id cannot be told before the service is asked.
         self._ended: OrderedDict[str | bytes, None] = OrderedDict()
-        self._in_hand: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._again: set[str] = set()
-        ends = settings.statuses.success | settings.statuses.failure
-        self._ends = frozenset(status.upper() for status in ends)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._repolled: set[str] = set()
+        statuses = settings.statuses.success | settings.statuses.failure
+        self._final_statuses = frozenset(status.upper() for status in statuses)
         connection = f"Connection {conn_id}: %d webhooks"
         self._warn_refused = ThrottledWarning(
             log, f"{connection} were refused since the last such line, the latest because %s."
@@ -71,14 +92,16 @@ class WebhookHandler:
             f"{connection} since the last such line named no workflow that the service knows, the latest %s.",
         )
         self._warn_not_written = ThrottledWarning(
-            log, f"{connection} could not be written down since the last such line.%s"
+            log,
+            f"{connection} could not be written to Airflow's database since the last such line, and come again.%s",
         )
 
     async def verify(self, signature: str | None, body: bytes) -> None:
         """Raise unless ``body`` is signed by the service.
 
+        :param signature: the header ``JWS-SIGNATURE``, if there is one
         :raises SignatureInvalid: with the reason, which is for the log alone
-        :raises TryAgainLater: when the key could not be fetched
+        :raises TryAgainLater: if the key could not be fetched
         """
         if signature is None:
             raise SignatureInvalid("there is none")
@@ -89,37 +112,31 @@ class WebhookHandler:
         await asyncio.to_thread(verify, signature, body, key)
 
     async def take(self, body: bytes, respond_by: float) -> None:
-        """Return when what a verified webhook tells is safe.
+        """Return once what follows from a verified webhook is in the database.
 
+        :param body: of the delivery
         :param respond_by: when the response is due, in seconds of the event loop's clock
-        :raises TryAgainLater: when it could not be confirmed or written down
+        :raises TryAgainLater: if it could not be confirmed or written
         """
         delivery = read_delivery(body)
         if delivery is None:
-            self.counts["without a workflow"] += 1
+            self._count(DeliveryOutcome.NAMES_NO_WORKFLOW)
             return
-        counted = await self._confirmed(delivery)
-        name = delivery.workflow_ids[0]
-        if (
-            self._may_be_early(delivery, counted)
-            and name not in self._again
-            and len(self._again) < MAX_CONCURRENT_REPOLLS
-            and asyncio.get_running_loop().time() + EARLY_WEBHOOK_REPOLL_SECONDS + CALL_TIMEOUT_SECONDS
-            < respond_by
-        ):
-            self._again.add(name)
+        outcome = await self._confirm(delivery)
+        if self._may_be_early(delivery, outcome) and self._may_repoll(delivery, respond_by):
+            self._repolled.add(delivery.workflow_ids[0])
             try:
-                await asyncio.sleep(EARLY_WEBHOOK_REPOLL_SECONDS)
-                counted = await self._confirmed(delivery)
+                await self._sleep(EARLY_WEBHOOK_REPOLL_SECONDS)
+                outcome = await self._confirm(delivery)
             finally:
-                self._again.discard(name)
-        self.counts[counted] += 1
-        if counted == _UNKNOWN:
-            self._warn_unknown(name)
+                self._repolled.discard(delivery.workflow_ids[0])
+        self._count(outcome)
+        if outcome is DeliveryOutcome.UNKNOWN_WORKFLOW:
+            self._warn_unknown(delivery.workflow_ids[0])
 
-    def refused(self, reason: str) -> None:
-        """Count and log a delivery that was not taken; a flood of them is one line now and then."""
-        self.counts["refused"] += 1
+    def refuse(self, reason: str) -> None:
+        """Count a delivery that is not taken, and log it; a flood of them is one line now and then."""
+        self._count(DeliveryOutcome.REFUSED)
         self._warn_refused(reason)
 
     async def close(self) -> None:
@@ -127,21 +144,33 @@ class WebhookHandler:
         self._writer.close()
         await self._client.close()
 
-    def _may_be_early(self, delivery: Delivery, counted: str) -> bool:
-        """Return whether the service's response may only be behind what it delivers."""
-        if counted == _NOT_ENDED and delivery.statuses:
-            return any(status.upper() in self._ends for status in delivery.statuses)
-        return counted in (_NOT_ENDED, _UNKNOWN)
+    def _count(self, outcome: DeliveryOutcome) -> None:
+        self.counts[outcome.value] += 1
 
-    async def _confirmed(self, delivery: Delivery) -> str:
+    def _may_be_early(self, delivery: Delivery, outcome: DeliveryOutcome) -> bool:
+        """Return whether the service may have delivered before its own response shows the end."""
+        if outcome is DeliveryOutcome.NOT_ENDED and delivery.statuses:
+            return any(status.upper() in self._final_statuses for status in delivery.statuses)
+        return outcome in (DeliveryOutcome.NOT_ENDED, DeliveryOutcome.UNKNOWN_WORKFLOW)
+
+    def _may_repoll(self, delivery: Delivery, respond_by: float) -> bool:
+        done_by = asyncio.get_running_loop().time() + EARLY_WEBHOOK_REPOLL_SECONDS + CALL_TIMEOUT_SECONDS
+        return (
+            delivery.workflow_ids[0] not in self._repolled
+            and len(self._repolled) < MAX_CONCURRENT_REPOLLS
+            and done_by < respond_by
+        )
+
+    async def _confirm(self, delivery: Delivery) -> DeliveryOutcome:
+        """Ask the service about the run of a delivery, and write the completion if it has ended."""
         # Copies that come at once wait for the first, and do not join it: it may have asked before the end.
-        in_hand = self._in_hand.setdefault(delivery.workflow_ids[0], asyncio.Lock())
-        async with in_hand:
+        lock = self._locks.setdefault(delivery.workflow_ids[0], asyncio.Lock())
+        async with lock:
             if delivery.digest in self._ended:
-                return "known"
+                return DeliveryOutcome.REPEATED
             for workflow_id in delivery.workflow_ids:
                 if workflow_id in self._ended:
-                    return "known"
+                    return DeliveryOutcome.REPEATED
                 try:
                     workflow = await self._client.perform(endpoints.read_workflow(workflow_id))
                 except errors.NotFound:
@@ -149,26 +178,26 @@ class WebhookHandler:
                 except errors.WorkflowsError as error:
                     raise TryAgainLater(f"the workflow's status could not be asked for: {error}") from error
                 if self.settings.statuses.outcome(workflow.status) is Outcome.PENDING:
-                    return _NOT_ENDED
-                await self._record(
+                    return DeliveryOutcome.NOT_ENDED
+                await self._write(
                     Completion(
                         workflow_id, workflow.case_id, workflow.status, delivery.workflow_definition_id
                     )
                 )
-                self._remember(workflow_id)
+                self._cache(workflow_id)
                 if workflow_id != delivery.workflow_ids[0]:
-                    self._remember(delivery.digest)
-                return "taken"
-        return _UNKNOWN
+                    self._cache(delivery.digest)
+                return DeliveryOutcome.TAKEN
+        return DeliveryOutcome.UNKNOWN_WORKFLOW
 
-    async def _record(self, completion: Completion) -> None:
+    async def _write(self, completion: Completion) -> None:
         try:
             await self._writer.write(completion)
         except Exception as error:
             self._warn_not_written(error=error)
-            raise TryAgainLater("it could not be written down") from error
+            raise TryAgainLater("it could not be written to Airflow's database") from error
 
-    def _remember(self, ended: str | bytes) -> None:
+    def _cache(self, ended: str | bytes) -> None:
         self._ended[ended] = None
         if len(self._ended) > MAX_CACHED_COMPLETIONS:
             self._ended.popitem(last=False)

@@ -1,4 +1,4 @@
-"""What a delivery tells, and what is made of it once the service has confirmed it."""
+"""The payload of a delivery, and the completion that it is about."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import require_id
 
-#: A body is polled down to so many levels.
-LEVELS = 3
-#: The service is asked about so many ids of a delivery at most.
-CANDIDATES = 4
+#: Objects of a body are read down to this level; the top is the first.
+MAX_OBJECT_LEVELS = 3
+#: The service is asked about this many ids of a delivery at most.
+MAX_CANDIDATE_IDS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What is taken from the body of a webhook: ids, and what it says of a status, which is no more than a hint.
+    """What is read from the body of a webhook; the service's own response decides what is true of it.
 
-    :param workflow_ids: what may be the id of the workflow, the likeliest first
-    :param workflow_definition_id: id of its definition, where the body has it
-    :param statuses: what the body calls a status, of whatever it is
-    :param digest: of the body: copies of a delivery have the same
+    :param workflow_ids: ids that may be the run's, the likeliest first
+    :param workflow_definition_id: id of its workflow definition, if the body has it
+    :param statuses: everything that the body calls a status
+    :param digest: SHA-256 of the body; copies of a delivery have the same
     """
 
     workflow_ids: tuple[str, ...]
@@ -36,12 +36,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A workflow that has ended, by the service's own response.
+    """A run that has ended, by the service's own response.
 
-    :param workflow_id: id of the workflow
-    :param case_id: id of its case, where the response had it
+    :param workflow_id: id of the run, in lower case
+    :param case_id: id of its case, if the response had it
     :param status: the status that it ended in
-    :param workflow_definition_id: id of its definition, where the webhook had it
+    :param workflow_definition_id: id of its workflow definition, if the webhook had it
     """
 
     workflow_id: str
@@ -51,7 +51,7 @@ class Completion:
 
 
 def read_delivery(body: bytes) -> Delivery | None:
-    """Return what a webhook's body is about, or None when it names no workflow.
+    """Return what a webhook's body is about, or None if it names no workflow.
 
     The body's shape is not documented. The likeliest id is that of ``workflowId``, at the top or down to two levels
     below, then the ``id`` of an object called ``workflow``, then any other ``id``: a body may have an event's or a
@@ -68,7 +68,7 @@ def read_delivery(body: bytes) -> Delivery | None:
         return None
     statuses = (named.get("status") for _, named in objects)
     return Delivery(
-        tuple(islice(found, CANDIDATES)),
+        tuple(islice(found, MAX_CANDIDATE_IDS)),
         next(_ids(objects, "workflowDefinitionId"), None),
         frozenset(status for status in statuses if isinstance(status, str)),
         hashlib.sha256(body).digest(),
@@ -78,7 +78,7 @@ def read_delivery(body: bytes) -> Delivery | None:
 def _objects(content: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the objects of a body with their names, outer ones before inner ones."""
     level: list[tuple[str, object]] = [("", content)]
-    for _ in range(LEVELS):
+    for _ in range(MAX_OBJECT_LEVELS):
         objects = [(name, value) for name, value in level if isinstance(value, dict)]
         yield from objects
         level = [item for _, value in objects for item in value.items()]
@@ -88,5 +88,5 @@ def _ids(objects: list[tuple[str, Mapping[str, Any]]], name: str) -> Iterator[st
     for _, content in objects:
         try:
             yield require_id(name, content[name]).lower()
-        except (KeyError, InvalidInput):  # noqa: PERF203  (most have one)
+        except (KeyError, InvalidInput):  # noqa: PERF203  (most objects have an id)
             continue

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class _LazyApp:
-    """The receiver, made at the first request: workers, schedulers and triggerers load plugins too."""
+    """The webhook app, made at the first request: workers, schedulers and triggerers load plugins too."""
 
     def __init__(self) -> None:
         self._app: ASGIApp | None = None
@@ -25,7 +25,7 @@ class _LazyApp:
 
 
 class WorkflowsPlugin(AirflowPlugin):
-    """Adds the receiver of webhooks at ``/workflows/webhooks/{connection id}``."""
+    """Adds the webhook app at ``/workflows/webhooks/{connection id}``."""
 
     name = "workflows"
     fastapi_apps: list[Any] = [  # noqa: RUF012  (as Airflow declares it)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,7 +30,7 @@ from sqlalchemy import delete, func, insert, select
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.service import READY_CASES
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
-from airflow_provider_workflows.webhooks import app, handler
+from airflow_provider_workflows.webhooks import app
 from airflow_provider_workflows.webhooks.handler import WebhookHandler
 from airflow_provider_workflows.webhooks.plugin import WorkflowsPlugin
 from airflow_provider_workflows.webhooks.registry import HandlerRegistry
@@ -168,22 +169,54 @@ def database(schema: None) -> Iterator[Database]:
             session.execute(delete(model))
 
 
+class Clock:
+    """A clock that stands still until it is moved on; in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def move_on(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Pauses:
+    """What the webhook app sleeps by: no time, unless ``end`` was cleared."""
+
+    def __init__(self) -> None:
+        self.end = asyncio.Event()
+        self.end.set()
+        self.number = 0
+
+    async def __call__(self, seconds: float) -> None:
+        self.number += 1
+        await self.end.wait()
+
+
 class Api:
     """Airflow's API server, as far as the service that sends webhooks sees it."""
 
     def __init__(
-        self, sandbox: Sandbox, endpoints: HandlerRegistry, app: FastAPI, client: httpx.AsyncClient
+        self,
+        sandbox: Sandbox,
+        handlers: HandlerRegistry,
+        clock: Clock,
+        pauses: Pauses,
+        app: FastAPI,
+        client: httpx.AsyncClient,
     ) -> None:
         self.sandbox = sandbox
+        self.registry = handlers
+        self.clock = clock
+        self.pauses = pauses
         self.app = app
         self.client = client
-        self._registry = endpoints
 
     @property
     def handler(self) -> WebhookHandler:
-        handler = self._registry._known[CONN_ID].handler
-        assert handler is not None
-        return handler
+        return self.registry.handlers[CONN_ID]
 
     @property
     def counts(self) -> Counter[str]:
@@ -230,24 +263,46 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     return set_connection
 
 
+class ServiceClock:
+    """The service's clock, which can be moved on."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def move_on(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+@pytest.fixture
+def service_clock() -> ServiceClock:
+    return ServiceClock()
+
+
+@pytest.fixture
+def sandbox(service_clock: ServiceClock) -> Iterator[Sandbox]:
+    with Sandbox(clock=service_clock) as sandbox:
+        yield sandbox
+
+
 @pytest.fixture
 async def api(
     sandbox: Sandbox, connect: Callable[..., None], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Api]:
-    """The receiver with a connection that takes webhooks, and the sandbox's counts at zero."""
+    """The webhook app with a connection that takes webhooks, and the sandbox's counts at zero."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
-    monkeypatch.setattr(handler, "EARLY_WEBHOOK_REPOLL_SECONDS", 0.0)
     connect(webhooks=True)
-    endpoints = HandlerRegistry()
-    monkeypatch.setattr(app, "HandlerRegistry", lambda: endpoints)
+    clock, pauses = Clock(), Pauses()
+    handlers = HandlerRegistry(clock, pauses)
+    monkeypatch.setattr(app, "HandlerRegistry", lambda: handlers)
     server = FastAPI()
     (entry,) = WorkflowsPlugin.fastapi_apps
     server.mount(entry["url_prefix"], type(entry["app"])())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(server), base_url="http://airflow") as client:
-        yield Api(sandbox, endpoints, server, client)
-    for known in endpoints._known.values():
-        if known.handler is not None:
-            await known.handler.close()
+        yield Api(sandbox, handlers, clock, pauses, server, client)
+    await handlers.close()
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:

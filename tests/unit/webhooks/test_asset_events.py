@@ -12,8 +12,9 @@ import pytest
 from airflow_provider_workflows.lineage.assets import completed, completed_uri, definition, definition_uri
 from airflow_provider_workflows.sandbox.service import READY_CASES
 from airflow_provider_workflows.webhooks import handler
-from airflow_provider_workflows.webhooks.payload import CANDIDATES
-from tests.unit.webhooks.conftest import STATUS_CALL, Api, Database
+from airflow_provider_workflows.webhooks.payload import MAX_CANDIDATE_IDS
+from airflow_provider_workflows.webhooks.registry import CONNECTION_CACHE_SECONDS
+from tests.unit.webhooks.conftest import CONN_ID, STATUS_CALL, Api, Database, ServiceClock, until
 
 WORKFLOW = "7c1f2a90-3d5e-4b86-9a17-0e4c8b52d6f1"
 OTHER = "e58b0d43-96f2-4c7a-8d31-b27f5a09c3e8"
@@ -161,37 +162,45 @@ async def test_a_delivery_of_no_known_workflow_is_asked_about_a_few_times_and_lo
     body = {f"part {number}": {"id": str(uuid.uuid4()), "name": "Kowalska"} for number in range(20)}
     with caplog.at_level("WARNING"):
         assert [(await api.post(json.dumps(body).encode())).status_code for _ in range(3)] == [204] * 3
-    assert api.asked[1] == 3 * CANDIDATES
+    assert api.asked[1] == 3 * MAX_CANDIDATE_IDS
     (record,) = caplog.records
     assert body["part 0"]["id"] in record.getMessage()
     assert "Kowalska" not in caplog.text
 
 
 async def test_a_workflow_whose_end_the_service_tells_early_is_polled_once_more(
-    api: Api, database: Database, uri: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, database: Database, uri: str, service_clock: ServiceClock
 ) -> None:
-    monkeypatch.setattr(handler, "EARLY_WEBHOOK_REPOLL_SECONDS", 0.6)
-    workflow_id = api.run(seconds=0.3)
-    assert await api.tell(workflow_id) == 204
+    api.pauses.end.clear()
+    workflow_id = api.run(seconds=60.0)
+    telling = asyncio.create_task(api.tell(workflow_id))
+    await until(lambda: api.pauses.number)
+    service_clock.move_on(60.0)
+    api.pauses.end.set()
+    assert await telling == 204
     assert [key for key, _ in database.events(uri)] == [workflow_id]
     assert api.asked[1] == 2
 
 
 async def test_few_are_polled_again_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "EARLY_WEBHOOK_REPOLL_SECONDS", 0.5)
+    api.pauses.end.clear()
     monkeypatch.setattr(handler, "MAX_CONCURRENT_REPOLLS", 5)
     running = [api.run(seconds=60.0) for _ in range(30)]
-    assert set(await asyncio.gather(*(api.tell(each) for each in running))) == {204}
+    telling = [asyncio.create_task(api.tell(each)) for each in running]
+    await until(lambda: sum(each.done() for each in telling) == 25)
+    api.pauses.end.set()
+    assert set(await asyncio.gather(*telling)) == {204}
     assert api.asked[1] == 30 + 5
-    assert not api.handler._again
+    assert not api.handler._repolled
 
 
-async def test_copies_of_an_early_delivery_are_polled_once_more_together(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(handler, "EARLY_WEBHOOK_REPOLL_SECONDS", 0.3)
+async def test_copies_of_an_early_delivery_are_polled_once_more_together(api: Api) -> None:
+    api.pauses.end.clear()
     workflow_id = api.run(seconds=60.0)
-    assert set(await asyncio.gather(*(api.tell(workflow_id) for _ in range(5)))) == {204}
+    telling = [asyncio.create_task(api.tell(workflow_id)) for _ in range(5)]
+    await until(lambda: sum(each.done() for each in telling) == 4)
+    api.pauses.end.set()
+    assert set(await asyncio.gather(*telling)) == {204}
     assert api.asked[1] == 5 + 1
 
 
@@ -257,7 +266,7 @@ async def test_a_delivery_that_comes_five_times_is_one_event_and_one_question(
     assert [await api.tell(workflow_id) for _ in range(5)] == [204] * 5
     assert len(database.events(uri)) == 1
     assert api.asked == (1, 1)
-    assert api.counts == {"taken": 1, "known": 4}
+    assert api.counts == {"taken": 1, "repeated": 4}
 
 
 async def test_a_delivery_that_comes_five_times_at_once_is_one_event_and_five_questions_at_most(
@@ -275,10 +284,10 @@ async def test_a_delivery_that_comes_again_to_another_process_is_one_event(
 ) -> None:
     workflow_id = api.run()
     await api.tell(workflow_id)
-    endpoint_before = api.handler
-    api._registry._known.clear()
+    other_process = api.registry.handlers.pop(CONN_ID)
+    api.clock.move_on(CONNECTION_CACHE_SECONDS)
     await api.tell(workflow_id)
-    await endpoint_before.close()
+    await other_process.close()
     assert len(database.events(uri)) == 1
     assert api.sandbox.counts.requests[STATUS_CALL] == 2
 
@@ -306,7 +315,7 @@ async def test_an_event_that_is_there_from_elsewhere_does_not_hide_a_completion(
     workflow_id = api.run()
     await api.tell(workflow_id)
     database.asset(other)
-    api._registry._known[next(iter(api._registry._known))].handler._ended.clear()
+    api.handler._ended.clear()
     await api.tell(workflow_id, workflowDefinitionId=DEFINITION)
     assert [len(database.events(each)) for each in (uri, other)] == [1, 1]
     assert uuid.UUID(str(database.events(other)[0][0])) == uuid.UUID(workflow_id)

@@ -56,7 +56,7 @@ async def test_a_connection_of_another_type_is_as_one_that_does_not_exist(
 )
 async def test_what_is_no_id_of_a_connection_is_not_looked_up(api: Api, conn_id: str) -> None:
     assert (await api.post(BODY, conn_id=conn_id)).status_code == 404
-    assert conn_id not in api._registry._known
+    assert conn_id not in api.registry.connections
 
 
 @pytest.mark.parametrize("path", ["/workflows/docs", "/workflows/redoc", "/workflows/openapi.json"])
@@ -75,22 +75,21 @@ async def test_other_methods_tell_nothing_of_connections(api: Api, method: str) 
 
 
 async def test_connections_that_are_invented_are_forgotten(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "MAX_CACHED_CONNECTIONS", 5)
+    monkeypatch.setattr(api.registry.connections, "max_not_found", 5)
     await api.post(BODY, None)
     for number in range(20):
         await api.post(BODY, None, conn_id=f"invented_{number}")
-    assert len(api._registry._known) == 5
-    assert CONN_ID in api._registry._known
+    assert len(api.registry.connections) == 5
+    assert CONN_ID in api.registry.connections
 
 
 async def test_a_connection_that_is_turned_off_or_on_is_noticed(
-    api: Api, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    api: Api, connect: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(registry, "CONNECTION_CACHE_SECONDS", 0.0)
-    monkeypatch.setattr(registry, "NOT_FOUND_CACHE_SECONDS", 0.0)
     responses = []
     for webhooks in (True, False, True):
         connect(webhooks=webhooks)
+        api.clock.move_on(registry.CONNECTION_CACHE_SECONDS)
         responses.append((await api.post(b"{}")).status_code)
     assert responses == [204, 404, 204]
 

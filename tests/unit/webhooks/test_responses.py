@@ -51,7 +51,7 @@ def commits() -> Iterator[Commits]:
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
-async def test_a_workflow_that_has_ended_is_written_down(
+async def test_a_workflow_that_has_ended_is_written(
     api: Api, database: Database, uri: str, status: str
 ) -> None:
     workflow_id = api.run(status=status)
@@ -156,7 +156,7 @@ async def test_a_connection_that_takes_webhooks_is_not_kept_out_by_ids_that_are_
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (await api.post(b"{}")).status_code == 204
-    api._registry._known[CONN_ID].until = 0.0
+    api.clock.move_on(registry.CONNECTION_CACHE_SECONDS)
     monkeypatch.setattr(registry, "MAX_QUEUED_LOOKUPS", 0)
     assert (await api.post(b"{}", conn_id="invented")).status_code == 503
     assert (await api.post(b"{}")).status_code == 204
@@ -184,7 +184,7 @@ async def test_a_workflow_that_goes_on_is_not_polled_again_where_the_response_wo
     assert api.asked[1] == 1
 
 
-def test_the_longest_wait_is_shorter_than_the_services_patience() -> None:
+def test_the_longest_wait_is_shorter_than_the_services_own_timeout() -> None:
     assert 2 * handler.CALL_TIMEOUT_SECONDS <= app.RESPONSE_TIMEOUT_SECONDS <= 9
     assert handler.EARLY_WEBHOOK_REPOLL_SECONDS + handler.CALL_TIMEOUT_SECONDS < app.RESPONSE_TIMEOUT_SECONDS
 
@@ -231,8 +231,8 @@ async def test_an_outage_of_the_database_is_one_line_of_each_kind_with_its_cause
 ) -> None:
     commits.failing = True
     assert {await api.tell(api.run()) for _ in range(5)} == {503}
-    written_down, come_again = caplog.records
-    assert "could not be written down" in written_down.getMessage()
+    not_written, come_again = caplog.records
+    assert "could not be written to Airflow's database" in not_written.getMessage()
     assert "database is locked" in caplog.text
     assert "to come again" in come_again.getMessage()
 
@@ -293,7 +293,6 @@ async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_t
 ) -> None:
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
     database.connection(CONN_ID, api.sandbox.connection, webhooks=True)
-    monkeypatch.setattr(registry, "NOT_FOUND_CACHE_SECONDS", 0.1)
 
     def fail(_: Any) -> None:
         raise OperationalError("SELECT", None, Exception("database is away"))
@@ -303,7 +302,7 @@ async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_t
         assert (await api.post(b"{}")).status_code == 404
     finally:
         event.remove(Session, "do_orm_execute", fail)
-    await asyncio.sleep(0.1)
+    api.clock.move_on(registry.NOT_FOUND_CACHE_SECONDS)
     assert (await api.post(b"{}")).status_code == 204
 
 

@@ -1,0 +1,50 @@
+"""Log lines for what may happen a thousand times a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+
+#: A throttled line is logged this often at most, in seconds.
+LOG_INTERVAL_SECONDS = 10.0
+
+
+class ThrottledWarning:
+    """A warning that is logged now and then, with how often there was a reason for it.
+
+    :param log: where to
+    :param line: with ``%d`` for the number since the last such line, and ``%s`` for the latest reason
+    :param interval: seconds between two lines at least
+    :param clock: monotonic seconds
+    """
+
+    def __init__(
+        self,
+        log: logging.Logger,
+        line: str,
+        *,
+        interval: float = LOG_INTERVAL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._line = line
+        self._interval = interval
+        self._clock = clock
+        self._count = 0
+        self._due = float("-inf")
+
+    def __call__(self, reason: object = "", *, error: Exception | None = None) -> None:
+        """Count one more, and log it if a line is due.
+
+        :param reason: what to say of it
+        :param error: whose traceback is logged as well
+        """
+        self._count += 1
+        now = self._clock()
+        if now >= self._due:
+            self._log.warning(self._line, self._count, reason, exc_info=error)
+            self._count, self._due = 0, now + self._interval
