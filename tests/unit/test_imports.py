@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-#: What a file of DAGs has loaded in any case, by way of the names that it imports from Airflow.
-AIRFLOW = "from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator"
+PACKAGE = "airflow_provider_workflows"
+#: The most modules that each may load, beside those that a file of DAGs has loaded in any case.
 MODULES = {
     "hooks.workflows": 20,
     "operators.batch": 75,
@@ -18,40 +18,57 @@ MODULES = {
     "operators.run": 58,
     "sensors.workflow_status": 54,
 }
+OF_THE_API = {
+    "neither client": f"from {PACKAGE}.api import Outcome, Settings, Statuses",
+    "one client": f"from {PACKAGE}.api import WorkflowsClient",
+    "both clients": f"from {PACKAGE}.api import AsyncWorkflowsClient, WorkflowsClient",
+}
+#: Runs each statement in a fork of a process that has imported from Airflow what any DAG does.
+PROBE = """
+import json, os, sys
+from airflow.sdk import DAG, BaseHook, BaseOperator, BaseSensorOperator
 
-
-def modules_loaded_by(statement: str) -> set[str]:
-    """Return the modules that ``statement`` loads in a fresh process that has loaded Airflow's before."""
-    code = f"""
-import json, sys
-{AIRFLOW}
 before = set(sys.modules)
-{statement}
-print(json.dumps(sorted(set(sys.modules) - before)))
+for statement in json.loads(sys.argv[1]):
+    child = os.fork()
+    if child == 0:
+        exec(statement)
+        print(json.dumps(sorted(set(sys.modules) - before)), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 """
-    # As a worker has it: without Airflow's own set-up of a database.
-    environment = {**os.environ, "_AIRFLOW__AS_LIBRARY": "1"}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, set[str]]:
+    """The modules that each statement loads, by the statement's name."""
+    statements = {module: f"import {PACKAGE}.{module}" for module in MODULES} | OF_THE_API
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROBE, json.dumps(list(statements.values()))],
+        # As a worker has it: without the part of Airflow that needs its database.
+        env={**os.environ, "_AIRFLOW__AS_LIBRARY": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    lines = done.stdout.splitlines()[-len(statements) :]
+    return {name: set(json.loads(line)) for name, line in zip(statements, lines, strict=True)}
 
 
-@pytest.mark.parametrize(("module", "at_most"), MODULES.items(), ids=list(MODULES))
-def test_importing_what_a_dag_names_loads_no_http_library_and_none_of_airflows_server(
-    module: str, at_most: int
+@pytest.mark.parametrize("module", MODULES)
+def test_importing_what_a_dag_names_loads_no_http_library_and_nothing_of_airflows_server(
+    module: str, loaded: dict[str, set[str]]
 ) -> None:
-    loaded = modules_loaded_by(f"import airflow_provider_workflows.{module}")
+    packages = {name.partition(".")[0] for name in loaded[module]}
 
-    packages = {name.partition(".")[0] for name in loaded}
     assert packages.isdisjoint({"aiohttp", "requests", "jwt", "pyarrow", "jmespath", "fastapi"})
-    assert not [name for name in loaded if name.startswith("airflow.models")]
-    assert len(loaded) <= at_most, sorted(loaded)
+    assert not [name for name in loaded[module] if name.startswith("airflow.models")]
+    assert len(loaded[module]) <= MODULES[module], sorted(loaded[module])
 
 
-def test_the_clients_are_loaded_when_they_are_named() -> None:
-    named = "from airflow_provider_workflows.api import Outcome, Settings, Statuses"
+def test_each_client_is_loaded_when_it_is_named(loaded: dict[str, set[str]]) -> None:
+    http_libraries = {name: modules & {"aiohttp", "requests"} for name, modules in loaded.items()}
 
-    assert "airflow_provider_workflows.api.client" not in modules_loaded_by(named)
-    assert "aiohttp" not in modules_loaded_by(f"{named}, WorkflowsClient")
-    assert "aiohttp" in modules_loaded_by(f"{named}, AsyncWorkflowsClient")
+    assert http_libraries["neither client"] == set()
+    assert http_libraries["one client"] == {"requests"}
+    assert http_libraries["both clients"] == {"aiohttp", "requests"}
