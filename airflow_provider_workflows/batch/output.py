@@ -11,10 +11,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.parquet import require_pyarrow
 from airflow_provider_workflows.storage import replacing, shown, storage_path
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.storage import ObjectStoragePath
+    from airflow_provider_workflows.batch.parquet import require_pyarrow
+from airflow_provider_workflows.storage import ObjectStoragePath
 
 OUTPUT_FORMATS = ("jsonl", "parquet")
 
@@ -81,7 +83,7 @@ def require_format(output_format: str) -> None:
     if output_format not in OUTPUT_FORMATS:
         raise InvalidInput(f"output_format must be one of {', '.join(OUTPUT_FORMATS)}")
     if output_format == "parquet":
-        _pyarrow()
+        require_pyarrow("output_format")
 
 
 def output_path(folder: ObjectStoragePath, output_format: str) -> ObjectStoragePath:
@@ -131,7 +133,7 @@ def read_output(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
         if path.suffix == ".jsonl":
             yield from map(json.loads, file)
             return
-        for rows in _pyarrow().parquet.ParquetFile(file).iter_batches(batch_size=_ROWS_IN_GROUP):
+        for rows in require_pyarrow("uri").parquet.ParquetFile(file).iter_batches(batch_size=_ROWS_IN_GROUP):
             for row in rows.to_pylist():
                 yield row | {"result": None if row["result"] is None else json.loads(row["result"])}
 
@@ -155,7 +157,7 @@ class _JsonLines:
 
 class _Parquet:
     def __init__(self, file: BinaryIO) -> None:
-        self._pyarrow = pyarrow = _pyarrow()
+        self._pyarrow = pyarrow = require_pyarrow("output_format")
         text, required = pyarrow.string(), ("key", "row", "outcome")
         self._schema = pyarrow.schema(
             pyarrow.field(name, pyarrow.int64() if name == "row" else text, nullable=name not in required)
@@ -179,14 +181,3 @@ class _Parquet:
 
     def close(self) -> None:
         self._writer.close()
-
-
-def _pyarrow() -> Any:
-    try:
-        import pyarrow as pa  # noqa: PLC0415  (an extra)
-        import pyarrow.parquet  # noqa: PLC0415
-    except ImportError:
-        raise InvalidInput(
-            "Parquet needs pyarrow: pip install 'airflow-provider-workflows[parquet]'"
-        ) from None
-    return pa

@@ -19,10 +19,12 @@ from airflow_provider_workflows.batch.input.rows import (
     Cells,
     Unreadable,
 )
+from airflow_provider_workflows.batch.parquet import require_pyarrow
 from airflow_provider_workflows.storage import shown, storage_path
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.storage import ObjectStoragePath
+    from airflow_provider_workflows.batch.parquet import require_pyarrow
+from airflow_provider_workflows.storage import ObjectStoragePath
 
 _CHUNK_BYTES = 1 << 18
 _PARQUET_ROWS = 1000
@@ -138,15 +140,9 @@ def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _parquet(stream: io.BufferedReader, skip: int, check_header: CheckHeader) -> Iterator[Cells]:
+    pyarrow = require_pyarrow("items")
     try:
-        import pyarrow as pa  # noqa: PLC0415  (an extra)
-        from pyarrow.parquet import ParquetFile  # noqa: PLC0415
-    except ImportError:
-        raise InvalidInput(
-            "items is Parquet, which needs pyarrow: pip install 'airflow-provider-workflows[parquet]'"
-        ) from None
-    try:
-        file = ParquetFile(stream)
+        file = pyarrow.parquet.ParquetFile(stream)
         names = file.schema_arrow.names
         check_header(names)
         groups: list[int] = []
@@ -161,7 +157,7 @@ def _parquet(stream: io.BufferedReader, skip: int, check_header: CheckHeader) ->
             skip = max(0, skip - batch.num_rows)
             for cells in zip(*columns, strict=True):
                 yield dict(zip(names, cells, strict=True))
-    except (pa.ArrowException, OSError):
+    except (pyarrow.ArrowException, OSError):
         if isinstance(stream.raw, _Source) and stream.raw.failed:
             raise
         raise InvalidInput("items is no whole Parquet file: it may be cut or damaged") from None
