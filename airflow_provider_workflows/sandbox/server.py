@@ -53,7 +53,7 @@ class Sandbox:
     :param allow_remote: permit a ``host`` that other machines can reach
     :param webhook_url: where to send webhooks, see ``webhooks``; None for nowhere
     :param clock: returns the monotonic seconds by which runs end and tokens expire, so that a test need not
-        wait for them; pauses and delays pass in real time
+        wait for them. Webhooks, pauses and delays take real time.
     :raises ValueError: saying which setting is wrong and why
     """
 
