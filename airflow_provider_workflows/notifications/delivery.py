@@ -22,7 +22,7 @@ from airflow_provider_workflows.api.errors import (
 )
 from airflow_provider_workflows.api.network import certificate_authorities, no_response, proxy_for
 from airflow_provider_workflows.api.responses import error_class
-from airflow_provider_workflows.api.retry import Retry, retry_after
+from airflow_provider_workflows.api.retry import retry_after
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -61,16 +61,20 @@ def url_of(connection: Connection) -> str:
     return text
 
 
-def is_repeated(error: type[WorkflowsError], *, responded: bool) -> bool:
-    """Return whether a message is posted again after a failure.
+def is_repeated(status: int | None, *, arrived: bool = True) -> bool:
+    """Return whether a message is posted again after an attempt that failed.
 
-    A lost response may mean that the message was posted, and once is better than twice. A chat service that
-    responds with an error has not posted it, whatever the error.
+    A chat service that responds with an error has not posted the message, whatever the error. A response that was
+    lost may mean that it was posted, and once is better than twice.
 
-    :param error: what the failure would be for a call that is not idempotent
-    :param responded: whether there was a response
+    :param status: HTTP status of the response; None if there was none
+    :param arrived: False if the request surely did not reach the chat service
     """
-    return error.retry.is_retryable() or (responded and error.retry is Retry.UNKNOWN)
+    if status is None:
+        error: type[WorkflowsError] = OutcomeUnknown if arrived else ServiceUnreachable
+        return error.retry.is_retryable()
+    # A redirect says that the URL is wrong, which does not pass.
+    return status >= 400 and error_class(status, idempotent=True).retry.is_retryable()
 
 
 async def deliver(
@@ -114,16 +118,13 @@ async def deliver(
                 if 200 <= status < 300:
                     return
                 problem = f"the chat service responded with HTTP status {status}"
-                # A redirect is an error of the URL: it never passes.
-                repeated = status >= 400 and is_repeated(
-                    error_class(status, idempotent=False), responded=True
-                )
+                repeated = is_repeated(status)
             except NotSent as error:
                 problem = no_response(error, arrived=False).reason
-                repeated = is_repeated(ServiceUnreachable, responded=False)
+                repeated = is_repeated(None, arrived=False)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
                 problem = no_response(error, arrived=True).reason
-                repeated = is_repeated(OutcomeUnknown, responded=False)
+                repeated = is_repeated(None)
             pause = retry.BACKOFF.seconds(attempt, asked, draw())
             if not repeated or attempt >= MAX_ATTEMPTS or clock() + pause > end:
                 raise NotDelivered(problem) from None
