@@ -110,7 +110,7 @@ def _size(rows: int, say: Callable[[str], None]) -> Size:
             say(f"    {found['seconds']:.1f} s")
             phases[phase] = found
             # What the task's record would tell the later processes.
-            arguments |= {name: found[name] for name in ("known", "others") if name in found}
+            arguments |= {name: found[name] for name in ("record", "others") if name in found}
         counts = service.counts()
         with (folder / "output" / "results.jsonl").open("rb") as file:
             written = sum(1 for _ in file)

@@ -17,8 +17,9 @@ from typing import Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_workflows.batch.batch import Batch, BatchOptions
+from airflow_provider_workflows.batch.batch import Batch, BatchOptions, BatchPlace
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
+from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from benchmarks.measured import MEASURED_PLACE
 from benchmarks.plan import pin
@@ -49,27 +50,29 @@ def _options(arguments: dict[str, Any]) -> BatchOptions:
 def _submit(arguments: dict[str, Any]) -> dict[str, Any]:
     settings = WorkflowsHook().settings
     folder = ObjectStoragePath(arguments["output"])
-    batch = Batch(settings, _options(arguments), folder, "state", tokens=shared_tokens(settings))
+    place = BatchPlace.named(folder, "state")
     begin = time.monotonic()
-    batch.check_output()
-    planned = batch.check_input(arguments["items"])
+    manifest = Batch.check(settings, _options(arguments), place, arguments["items"])
+    batch = Batch(settings, _options(arguments), place, manifest, tokens=shared_tokens(settings))
     checked, cpu = time.monotonic(), time.process_time()
     asyncio.run(batch.submit(arguments["items"], _publish, _log))
     seconds, cpu = time.monotonic() - checked, time.process_time() - cpu
-    known = {**batch.location, "planned": planned}
+    record = BatchRecord(BatchPhase.WAITING, time.time(), place, manifest).to_json()
     running, others = batch.running, batch.others
     return {
         "check_seconds": checked - begin,
         "seconds": seconds,
         "cpu": cpu,
-        "known": known,
+        "record": record,
         "running": running,
         "others": others,
     }
 
 
 def _wait(arguments: dict[str, Any]) -> dict[str, Any]:
-    trigger = BatchStatusTrigger(folder=arguments["known"]["state"], counts=arguments["others"])
+    trigger = BatchStatusTrigger(
+        folder=arguments["record"]["place"]["state_folder"], counts=arguments["others"]
+    )
 
     async def event() -> Any:
         return (await anext(trigger.run())).payload
@@ -84,7 +87,9 @@ def _wait(arguments: dict[str, Any]) -> dict[str, Any]:
 def _collect(arguments: dict[str, Any]) -> dict[str, Any]:
     settings = WorkflowsHook().settings
     begin, cpu = time.monotonic(), time.process_time()
-    batch = Batch.of(settings, _options(arguments), arguments["known"], tokens=shared_tokens(settings))
+    record = BatchRecord.from_json(arguments["record"])
+    tokens = shared_tokens(settings)
+    batch = Batch(settings, _options(arguments), record.place, record.manifest, tokens=tokens)
     collection = asyncio.run(batch.collect(_publish, _log))
     return {
         "seconds": time.monotonic() - begin,

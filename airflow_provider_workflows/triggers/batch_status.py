@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals import xcom
+from airflow_provider_workflows.airflow_internals.deferral import earliest_event
 from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
 from airflow_provider_workflows.storage import ObjectStoragePath
 from airflow_provider_workflows.triggers.base import WaitTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.batch import Batch
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -31,6 +36,38 @@ class BatchStatusTrigger(WaitTrigger):
 
     folder: str
     counts: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def for_task(
+        cls,
+        batch: Batch,
+        workflows_conn_id: str,
+        schedule: PollSchedule,
+        max_outage: float,
+        deadline: float | None,
+        *,
+        webhooks: bool = False,
+    ) -> BatchStatusTrigger:
+        """Return the trigger of a task that defers now.
+
+        :param batch: the batch that was submitted
+        :param workflows_conn_id: id of the connection
+        :param schedule: when each run is polled
+        :param max_outage: seconds for which polls of a run may fail before the wait for it ends
+        :param deadline: when to stop, in seconds since the epoch; None for never
+        :param webhooks: whether webhooks say when a run has ended
+        """
+        return cls(
+            folder=str(batch.state_folder),
+            workflows_conn_id=workflows_conn_id,
+            counts=batch.others,
+            deadline=deadline,
+            not_before=earliest_event(time.time()),
+            poll_interval=schedule.poll_interval,
+            max_poll_interval=schedule.max_poll_interval,
+            max_outage=max_outage,
+            webhooks=webhooks,
+        )
 
     @property
     def awaited(self) -> str:

@@ -14,7 +14,6 @@ import pytest
 from airflow.sdk import DAG, BaseOperator, ObjectStoragePath, task, task_group
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
@@ -141,9 +140,9 @@ def wrong_types() -> Iterator[Any]:
 
 def arguments_of(operator: type[BaseOperator]) -> set[str]:
     """Return the names of an operator's own arguments."""
-    own = (operator, WorkflowsOperator) if issubclass(operator, WorkflowsOperator) else (operator,)
-    names = {name for cls in own for name in inspect.signature(cls.__init__).parameters}
-    return names - {"self", "kwargs"}
+    own = [cls for cls in operator.__mro__ if cls.__module__.startswith("airflow_provider_workflows.")]
+    parameters = [each for cls in own for each in inspect.signature(cls.__init__).parameters.values()]
+    return {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
 
 
 @pytest.mark.parametrize(("operator", "argument", "value", "requirement"), wrong_types())

@@ -22,8 +22,9 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_workflows.airflow_internals.deferral import HEARTBEATS_BEFORE_EVENT, earliest_event
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.operators.records import RUN_KEY, run_records
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
-from airflow_provider_workflows.operators.run_record import KEY, Decision, decide
+from airflow_provider_workflows.operators.run_submission import Decision, decide
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
@@ -205,7 +206,7 @@ class TestDeferring:
 
         workflow_id = context["ti"].xcoms["workflow_id"]
         assert context["ti"].xcoms["workflow_link"].endswith(workflow_id)
-        assert context["task_state_store"].get(KEY)["workflow_id"] == workflow_id
+        assert context["task_state_store"].get(RUN_KEY)["workflow_id"] == workflow_id
 
     def test_an_event_is_held_back_until_airflow_can_take_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert earliest_event(1000.0) == 1000.0 + HEARTBEATS_BEFORE_EVENT * 5
@@ -243,6 +244,16 @@ def run_operator(sandbox: Sandbox, **arguments: Any) -> RunWorkflowOperator:
     )
 
 
+#: What is stored of a run, but for its phase and its generation.
+STORED_RUN = {
+    "format": 1,
+    "workflow_definition_id": "d",
+    "case_id": "c",
+    "workflow_id": "w",
+    "started": 1.0,
+}
+
+
 class TestDurability:
     """What Airflow is told when; the decision table with real kills is among the integration tests."""
 
@@ -257,8 +268,13 @@ class TestDurability:
             ({"phase": "submitted", "generation": 0}, Decision.SUBMIT),
         ],
     )
-    def test_decisions(self, record: dict[str, Any] | None, decision: Decision) -> None:
-        assert decide(record, generation=1) is decision
+    def test_decisions(
+        self, context: dict[str, Any], record: dict[str, Any] | None, decision: Decision
+    ) -> None:
+        if record is not None:
+            context["task_state_store"].set(RUN_KEY, STORED_RUN | record)
+
+        assert decide(run_records(context).read()) is decision  # type: ignore[arg-type]
 
     def test_the_intent_is_written_before_the_post_and_the_id_after_it(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -292,7 +308,7 @@ class TestDurability:
         with pytest.raises(errors.InvalidInput):
             operator.execute(context)  # type: ignore[arg-type]
 
-        assert context["task_state_store"].get(KEY) is None
+        assert context["task_state_store"].get(RUN_KEY) is None
         assert sandbox.counts.total_requests == 0
 
     @pytest.mark.parametrize(
@@ -319,7 +335,9 @@ class TestDurability:
     def test_an_id_that_cannot_be_stored_is_not_lost(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("airflow_provider_workflows.operators.run._STORE_PAUSES_SECONDS", (0.0, 0.0))
+        monkeypatch.setattr(
+            "airflow_provider_workflows.operators.run_submission.STORE_PAUSES_SECONDS", (0.0, 0.0)
+        )
 
         class Broken(TaskStateStore):
             def set(self, key: str, value: Any, *, retention: object = None) -> None:

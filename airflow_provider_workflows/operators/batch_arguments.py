@@ -1,0 +1,155 @@
+"""The arguments of the batch operator: checked when the DAG is parsed, and redacted once they are rendered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.ids import require_id
+from airflow_provider_workflows.api.polling import (
+    MAX_OUTAGE_SECONDS,
+    MAX_POLL_INTERVAL_SECONDS,
+    POLL_INTERVAL_SECONDS,
+    PollSchedule,
+)
+from airflow_provider_workflows.api.strict_json import require_json_object
+from airflow_provider_workflows.arguments import (
+    choice,
+    number_above_zero,
+    seconds,
+    templated_dict,
+    templated_text,
+    true_or_false,
+    whole_number,
+)
+from airflow_provider_workflows.batch.batch import BatchOptions
+from airflow_provider_workflows.batch.failure_policy import FailurePolicy
+from airflow_provider_workflows.batch.input.columns import fields_of
+from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
+from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
+from airflow_provider_workflows.lineage.events import partition_key_of
+from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
+from airflow_provider_workflows.operators.redaction import Redacted, redact_parameters, unwrap
+from airflow_provider_workflows.storage import ObjectStoragePath, storage_path, templated_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from airflow.sdk import Context, XComArg
+
+    from airflow_provider_workflows.batch.input.items import Items
+
+
+class BatchArguments(WorkflowsOperator):
+    """The arguments of ``RunWorkflowBatchOperator``, which documents them, and what becomes of them."""
+
+    template_fields: Sequence[str] = (
+        "workflow_definition_id",
+        "items",
+        "output_path",
+        "parameters",
+        "partition_key",
+        "workflows_conn_id",
+    )
+    template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        workflow_definition_id: Text,
+        items: Items | XComArg,
+        output_path: Text | ObjectStoragePath,
+        parameters: Mapping[str, Any] | XComArg | None = None,
+        columns: Mapping[str, str | None] | None = None,
+        on_bad_row: Literal["fail", "skip"] = "fail",
+        max_failed_share: float = 0.0,
+        resubmit_failed: bool = False,
+        on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
+        output_format: Literal["jsonl", "parquet"] = "jsonl",
+        max_concurrency: int = 32,
+        requests_per_second: float | None = None,
+        deferrable: bool = True,
+        poll_interval: float | timedelta = POLL_INTERVAL_SECONDS,
+        max_poll_interval: float | timedelta = MAX_POLL_INTERVAL_SECONDS,
+        max_outage: float | timedelta = MAX_OUTAGE_SECONDS,
+        hash_personal_numbers: bool = False,
+        partition_key: Text | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
+        require_items_or_template(items)
+        # Rows are not templates, and they are personal: nothing of a list is shown or stored with the DAG.
+        self.items: Any = Redacted(items) if isinstance(items, (list, tuple)) else items
+        self.output_path = templated_path("output_path", output_path)
+        self.parameters: Any = (
+            None if parameters is None else templated_dict("parameters", parameters, "JSON values")
+        )
+        fields_of(columns)
+        self.columns = columns
+        self.on_bad_row = choice("on_bad_row", on_bad_row, ("fail", "skip"))
+        self.max_failed_share = max_failed_share
+        self.resubmit_failed = true_or_false("resubmit_failed", resubmit_failed)
+        self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
+        self.output_format = choice("output_format", output_format, OUTPUT_FORMATS)
+        self.max_concurrency = whole_number("max_concurrency", max_concurrency, at_least=1, at_most=1000)
+        self.requests_per_second = (
+            None
+            if requests_per_second is None
+            else number_above_zero("requests_per_second", requests_per_second)
+        )
+        self.deferrable = true_or_false("deferrable", deferrable)
+        self.poll_interval = seconds("poll_interval", poll_interval)
+        self.max_poll_interval = seconds("max_poll_interval", max_poll_interval)
+        self.max_outage = seconds("max_outage", max_outage)
+        self.hash_personal_numbers = true_or_false("hash_personal_numbers", hash_personal_numbers)
+        self.partition_key = None if partition_key is None else templated_text("partition_key", partition_key)
+        self._failure_policy = FailurePolicy(
+            max_failed_share,
+            resubmit_failed=resubmit_failed,
+            resubmit_unknown=on_unknown_outcome == "resubmit",
+        )
+        self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
+        # A partition_key that was given and turned out to be None must not make events without a partition.
+        self._with_partition_key = partition_key is not None
+
+    def redact_arguments(self, *, rendered: bool) -> None:
+        """Redact rows, which are personal, and the personal fields of the parameters."""
+        is_shown = self.items is not None and not isinstance(self.items, Redacted)
+        if rendered and is_shown and source_of(self.items) is None:
+            self.items = Redacted(self.items)
+        if self.parameters is not None:
+            self.parameters = redact_parameters(self.parameters, self.personal_fields, rendered=rendered)
+
+    def _options(self) -> BatchOptions:
+        parameters = unwrap(self.parameters)
+        return BatchOptions(
+            workflow_definition_id=require_id("workflow_definition_id", self.workflow_definition_id),
+            parameters=None if parameters is None else require_json_object("parameters", parameters),
+            columns=self.columns,
+            skip_bad_rows=self.on_bad_row == "skip",
+            output_format=self.output_format,
+            max_concurrency=self.max_concurrency,
+            requests_per_second=self.requests_per_second,
+            max_outage=self.max_outage,
+            hash_personal_numbers=self.hash_personal_numbers,
+        )
+
+    @property
+    def _items(self) -> Items:
+        items = self.items.value if isinstance(self.items, Redacted) else self.items
+        if callable(items):
+            raise InvalidInput(
+                "items is a method: in a template, params.items is the dict's own; write params['items']"
+            )
+        return cast("Items", items)
+
+    def _output_folder(self, context: Context) -> ObjectStoragePath:
+        """Return the folder of the output: a mapped task has one of its own in ``output_path``."""
+        folder = storage_path("output_path", self.output_path)
+        map_index = context["ti"].map_index
+        return folder if map_index is None or map_index < 0 else folder / f"{map_index:05}"
+
+    def _rendered_partition_key(self) -> str | None:
+        return partition_key_of(self.partition_key) if self._with_partition_key else None

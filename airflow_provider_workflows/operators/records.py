@@ -1,0 +1,270 @@
+"""What a task remembers over its tries: the record of its run or of its batch, as JSON in a store."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import enum
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from airflow_provider_workflows.airflow_internals.task_state import (
+    generation,
+    never_expire,
+    task_state_store,
+)
+from airflow_provider_workflows.api.errors import OutcomeUnknown
+from airflow_provider_workflows.batch.batch import BatchPlace
+from airflow_provider_workflows.batch.manifest import Manifest
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from typing_extensions import Self
+
+#: The keys of the task's state store. A record is written whole under its key, so that it is never half true.
+RUN_KEY = "workflow_run"
+BATCH_KEY = "workflow_batch"
+
+
+class RunPhase(str, enum.Enum):
+    """How far a task has come with its run."""
+
+    SUBMITTING = "submitting"
+    """The request is about to be sent: a run may exist."""
+    SUBMITTED = "submitted"
+    """The run's id is known."""
+    FAILED = "failed"
+    """The run has ended in a failure status: a retry submits a new one."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a task remembers of its run.
+
+    :param phase: how far it has come
+    :param workflow_definition_id: id of the workflow definition
+    :param case_id: id of the case
+    :param workflow_id: id of the run, once it is known
+    :param started: when the run was started, in seconds since the epoch
+    :param status: the failure status in which the run ended
+    """
+
+    phase: RunPhase
+    workflow_definition_id: str
+    case_id: str
+    workflow_id: str | None = None
+    started: float | None = None
+    status: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON."""
+        return _without_none(dataclasses.asdict(self) | {"phase": self.phase.value})
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the record that ``to_json`` made JSON of.
+
+        :raises TypeError: if there are other fields
+        :raises ValueError: if a value cannot be right
+        """
+        record = cls(**{**fields, "phase": RunPhase(fields["phase"])})
+        if record.phase is RunPhase.SUBMITTED and (record.workflow_id is None or record.started is None):
+            raise ValueError("a run that was submitted has an id")
+        return record
+
+
+class BatchPhase(str, enum.Enum):
+    """How far a task has come with its batch."""
+
+    SUBMITTING = "submitting"
+    """The input is checked, and rows may have been submitted."""
+    WAITING = "waiting"
+    """Each row that could be submitted was."""
+    FAILED = "failed"
+    """The output is written, and the failure policy says that the batch has failed."""
+    DONE = "done"
+    """The output is written, and the batch has succeeded."""
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """What a task remembers of its batch; what happened to each row is in the batch's journal.
+
+    :param phase: how far it has come
+    :param begun_at: when the batch began, in seconds since the epoch
+    :param place: where the output and the batch's state are
+    :param manifest: the checked input
+    :param summary: what the task returns, once the batch has succeeded
+    """
+
+    phase: BatchPhase
+    begun_at: float
+    place: BatchPlace
+    manifest: Manifest
+    summary: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON."""
+        return _without_none(
+            {
+                "phase": self.phase.value,
+                "begun_at": self.begun_at,
+                "place": self.place.to_json(),
+                "manifest": dataclasses.asdict(self.manifest),
+                "summary": None if self.summary is None else dict(self.summary),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the record that ``to_json`` made JSON of.
+
+        :raises TypeError: if there are other fields
+        :raises ValueError: if a value cannot be right
+        """
+        typed = {
+            "phase": BatchPhase(fields["phase"]),
+            "place": BatchPlace.from_json(fields["place"]),
+            "manifest": Manifest(**fields["manifest"]),
+        }
+        return cls(**{**fields, **typed})
+
+    def at(self, phase: BatchPhase) -> Self:
+        """Return the record with another phase."""
+        return dataclasses.replace(self, phase=phase)
+
+    def done(self, summary: Mapping[str, Any]) -> Self:
+        """Return the record of a batch that has succeeded, with what the task returns."""
+        return dataclasses.replace(self, phase=BatchPhase.DONE, summary=summary)
+
+
+class Record(Protocol):
+    """One of the records above."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON."""
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the record that ``to_json`` made JSON of."""
+
+
+class RecordStore(Protocol):
+    """Keeps one JSON object of a task over its tries."""
+
+    def read(self) -> Mapping[str, Any] | None:
+        """Return the object, or None if there is none."""
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        """Write the object in place of the one that is there; it is stored once this returns."""
+
+    def delete(self) -> None:
+        """Remove the object."""
+
+
+class TaskStateRecordStore:
+    """Keeps a record in Airflow's task state store; one from before a clear is left out.
+
+    :param context: the task's context
+    :param key: the key in the store
+    :raises AirflowFailException: if this Airflow has no task state store
+    """
+
+    def __init__(self, context: Context, key: str) -> None:
+        self._store = task_state_store(context)
+        self._generation = generation(context)
+        self._key = key
+
+    def read(self) -> Mapping[str, Any] | None:
+        """Return what an earlier try has written, unless the task was cleared since."""
+        stored = self._store.get(self._key)
+        if not isinstance(stored, Mapping) or stored.get("generation") != self._generation:
+            return None
+        return {name: value for name, value in stored.items() if name != "generation"}
+
+    def write(self, fields: Mapping[str, Any]) -> None:
+        """Write the record in place of the one that is there."""
+        self._store.set(self._key, {**fields, "generation": self._generation}, retention=never_expire())
+
+    def delete(self) -> None:
+        """Remove the record."""
+        self._store.delete(self._key)
+
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class Records(Generic[RecordT]):
+    """The record of one task, typed.
+
+    :param store: keeps it as JSON
+    :param kind: the class of the record
+    """
+
+    #: The format of what is stored. Another number is another version's, which this one must not guess at.
+    FORMAT = 1
+
+    def __init__(self, store: RecordStore, kind: type[RecordT]) -> None:
+        self._store = store
+        self._kind = kind
+
+    def read(self) -> RecordT | None:
+        """Return the record that an earlier try has written, or None if there is none.
+
+        :raises OutcomeUnknown: if the record cannot be read: submitting anew might run, and bill, all again
+        """
+        stored = self._store.read()
+        if stored is None:
+            return None
+        fields = dict(stored)
+        written_format = fields.pop("format", None)
+        if written_format == self.FORMAT:
+            with contextlib.suppress(LookupError, TypeError, ValueError):
+                return self._kind.from_json(fields)
+        raise OutcomeUnknown(
+            f"The task's record of an earlier try has format {written_format!r}, and this version of "
+            f"airflow-provider-workflows reads format {self.FORMAT}, so what was submitted is not known. "
+            "Install the version that wrote it, or clear the task to start over."
+        )
+
+    def write(self, record: RecordT) -> RecordT:
+        """Write a record in place of the one that is there, and return it."""
+        self._store.write({"format": self.FORMAT, **record.to_json()})
+        return record
+
+    def delete(self) -> None:
+        """Remove the record."""
+        self._store.delete()
+
+
+def run_records(context: Context) -> Records[RunRecord]:
+    """Return the record of a task's run.
+
+    :param context: the task's context
+    """
+    return Records(TaskStateRecordStore(context, RUN_KEY), RunRecord)
+
+
+def batch_records(context: Context) -> Records[BatchRecord]:
+    """Return the record of a task's batch.
+
+    :param context: the task's context
+    """
+    return Records(TaskStateRecordStore(context, BATCH_KEY), BatchRecord)
+
+
+def batch_name(context: Context) -> str:
+    """Return the name of a batch's state folder: the same in each try of a task, another after a clear.
+
+    :param context: the task's context
+    """
+    ti = context["ti"]
+    map_index = -1 if ti.map_index is None else ti.map_index
+    identity = (ti.dag_id, ti.run_id, ti.task_id, map_index, generation(context))
+    return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+
+
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
