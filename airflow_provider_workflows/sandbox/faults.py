@@ -97,7 +97,7 @@ WEBHOOK_KINDS: Mapping[WebhookFaultName, WebhookKind] = {
     "reordered": WebhookKind("sent after the webhook that is due next", "moment"),
     "unsigned": WebhookKind("without the header", "signature"),
     "wrong_key": WebhookKind("signed with another key than its `kid` names", "signature"),
-    "alg_none": WebhookKind("`alg` is none, and the signature empty", "signature"),
+    "alg_none": WebhookKind("`alg` is `none`, and the signature empty", "signature"),
     "hs256": WebhookKind("HS256 with the public key's PEM as the secret", "signature"),
 }
 

@@ -187,7 +187,7 @@ class _Schemas:
         self.definitions: dict[str, Any] = schema["$defs"]
 
     def content(self, model: type[BaseModel] | None, mode: Mode = "serialization") -> JsonObject:
-        """Return the content of a body that is a ``model``, or plain text if that is None."""
+        """Return the content of a body that is a ``model``, or plain text without one."""
         if model is None:
             return {"text/plain": {"schema": {"type": "string"}}}
         return {"application/json": {"schema": self._references[model, mode]}}
