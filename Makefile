@@ -56,7 +56,7 @@ lint: tools ## check style and formatting with ruff
 	$(run) ruff format --check .
 
 types: tools ## check types with mypy
-	$(run) mypy -p airflow_provider_workflows -p development -p benchmarks
+	$(run) mypy -p airflow_provider_workflows -p development -p benchmarks -p tests.harness
 
 constraints: tools ## renew constraints.txt: the newest versions that go together on all Pythons
 	@echo 'Looking for the newest versions with uv ...'

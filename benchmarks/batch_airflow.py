@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]  # comes with Airfl
 
 from benchmarks.batch_running import working_folder, write_items
 from benchmarks.batch_service import Service
-from development.stack import Stack
+from tests.harness.stack import Stack
 
 BATCH, MAPPED = "one batch task", "mapped tasks"
 #: How long each run takes at the service.

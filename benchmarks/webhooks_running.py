@@ -20,7 +20,7 @@ from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
 from benchmarks.batch_running import working_folder
 from benchmarks.running import MeasurementFailed
-from development.stack import Stack
+from tests.harness.stack import Stack
 
 if TYPE_CHECKING:
     from benchmarks.webhooks_sender import Sent

@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 
 from airflow_provider_workflows.sandbox import Sandbox
-from development import airflow_log
 from development.demo_log import CHECKOUT, Steps, exit_code_of, indented, prepare
-from development.local_airflow import LocalAirflow
 from development.terminal import coloured, say
+from tests.harness import airflow_log
+from tests.harness.local_airflow import LocalAirflow
 
 DAG_ID = "workflows_single_case"
 RESULT_TASK = "print_result"

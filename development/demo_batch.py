@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
-from development import airflow_log
 from development.batch_progress import BatchProgress
 from development.demo_log import CHECKOUT, Steps, exit_code_of, indented, prepare
-from development.local_airflow import LocalAirflow
 from development.terminal import coloured, say
+from tests.harness import airflow_log
+from tests.harness.local_airflow import LocalAirflow
 
 DAG_ID = "workflows_nightly_batch"
 BATCH_TASK = "run_batch"

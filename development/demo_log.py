@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from development import airflow_log
-from development.airflow_log import Record
-from development.local_airflow import AirflowFailed, LocalAirflow
 from development.terminal import clean_up_when_terminated, coloured, say
+from tests.harness import airflow_log
+from tests.harness.airflow_log import Record
+from tests.harness.local_airflow import AirflowFailed, LocalAirflow
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LOG_LINES = 30

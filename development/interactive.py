@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_provider_workflows.sandbox import Sandbox
-from development.local_airflow import AirflowFailed, LocalAirflow, RunningAirflow
-from development.ports import next_free_port
 from development.terminal import clean_up_when_terminated, coloured, say
+from tests.harness.local_airflow import AirflowFailed, LocalAirflow, RunningAirflow
+from tests.harness.ports import next_free_port
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CONNECTION_ID = "workflows_default"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
-from development.local_airflow import LocalAirflow, RunningAirflow
+from tests.harness.local_airflow import LocalAirflow, RunningAirflow
 
 DAGS = Path(__file__).parents[2] / "dags"
 EXAMPLE = "workflows_single_case"

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_workflows.lineage.assets import definition_uri
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
-from development.local_airflow import RunningAirflow
+from tests.harness.local_airflow import RunningAirflow
 
 from .conftest import EVENT_MODES
 

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_workflows.operators.shards import read_index
 from airflow_provider_workflows.sandbox import Sandbox
-from development.local_airflow import RunningAirflow
+from tests.harness.local_airflow import RunningAirflow
 
 from .conftest import logs_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
-from development.local_airflow import RunningAirflow, TaskInstance
+from tests.harness.local_airflow import RunningAirflow, TaskInstance
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 

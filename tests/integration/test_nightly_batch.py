@@ -19,7 +19,7 @@ from pyarrow.parquet import write_table
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
 from airflow_provider_workflows.sandbox.service import READY_CASES
-from development.local_airflow import DagTest, LocalAirflow
+from tests.harness.local_airflow import DagTest, LocalAirflow
 
 from .conftest import DAGS
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, SLOW_DEFINITION, Sandbox
-from development.local_airflow import LocalAirflow, RunningAirflow
+from tests.harness.local_airflow import LocalAirflow, RunningAirflow
 from tests.unit.notifications.test_workflows import TOKEN, Receiver
 
 from .conftest import DAGS

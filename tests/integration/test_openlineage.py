@@ -17,7 +17,7 @@ from openlineage.client import event_v2, generated
 
 from airflow_provider_workflows.lineage.assets import definition_uri
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
-from development.local_airflow import RunningAirflow
+from tests.harness.local_airflow import RunningAirflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 

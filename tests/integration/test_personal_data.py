@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
-from development.local_airflow import LocalAirflow, RunningAirflow
+from tests.harness.local_airflow import LocalAirflow, RunningAirflow
 
 from .conftest import EXAMPLE
 

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_workflows.results import read_result
 from airflow_provider_workflows.sandbox import FAILING_DEFINITION, Sandbox
-from development.local_airflow import LocalAirflow, RunningAirflow
+from tests.harness.local_airflow import LocalAirflow, RunningAirflow
 
 from .conftest import EXAMPLE, MODES
 

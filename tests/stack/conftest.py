@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
-from development.stack import Stack, StackUnavailable
+from tests.harness.stack import Stack, StackUnavailable
 
 EXAMPLES = Path(__file__).parents[2] / "dags"
 OWN_DAGS = Path(__file__).parent / "dags"

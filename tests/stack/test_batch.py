@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.sandbox import Sandbox
-from development.stack import Stack
+from tests.harness.stack import Stack
 
 from .conftest import StartStack
 from .test_many_runs import FAULTS

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
-from development.local_airflow import RunningAirflow, TaskInstance
+from tests.harness.local_airflow import RunningAirflow, TaskInstance
 
 from .conftest import StartStack
 

@@ -17,8 +17,8 @@ import yaml
 
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
-from development.stack import Stack, settings
-from development.stack.components import Topology
+from tests.harness.stack import Stack, settings
+from tests.harness.stack.components import Topology
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 

@@ -15,8 +15,8 @@ import pytest
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
-from development.running_airflow import TaskInstance
-from development.stack import Stack
+from tests.harness.running_airflow import TaskInstance
+from tests.harness.stack import Stack
 
 from .conftest import StartStack
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from development.stack.components import Executor
-from development.stack.errors import StackUnavailable
-from development.stack.stack import Stack
+from tests.harness.stack.components import Executor
+from tests.harness.stack.errors import StackUnavailable
+from tests.harness.stack.stack import Stack
 
 __all__ = ["Executor", "Stack", "StackUnavailable"]

@@ -6,15 +6,14 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import redis
 
-from development.process import Process
-from development.stack.errors import StackUnavailable
-from development.stack.packages import find, install
-from development.stack.servers import HOST, temporary_folder, wait_for_response
+from tests.harness.process import Process
+from tests.harness.stack.errors import StackUnavailable
+from tests.harness.stack.programs import require_program
+from tests.harness.stack.servers import HOST, temporary_folder, wait_for_response
 
 URL_VARIABLE = "STACK_REDIS_URL"
 USUAL_URL = f"redis://{HOST}:6379"
@@ -30,11 +29,10 @@ def empty_broker(port: int) -> Iterator[str]:
     """Provide the URL of an empty database of Redis, and empty it afterwards.
 
     It is on the server that ``STACK_REDIS_URL`` names (which of its databases is chosen here), else on one
-    that runs on this machine and lets us in, else on a server of our own, from the program that is installed
-    or from Debian's package.
+    that runs on this machine and lets us in, else on a server of our own, if its program is installed.
 
     :param port: port of a server of our own
-    :raises StackUnavailable: when there is no server and none can be had
+    :raises StackUnavailable: if there is no server and none is installed
     :raises AirflowFailed: when our own server does not start, with the end of its log
     """
     named = os.environ.get(URL_VARIABLE)
@@ -84,7 +82,7 @@ def _claimed(server: str) -> str:
 
 @contextlib.contextmanager
 def _own_server(port: int) -> Iterator[str]:
-    program = _program()
+    program = require_program(("redis-server", "valkey-server"), "Redis", "redis-server")
     password = secrets.token_hex(16)
     with temporary_folder("redis-") as folder:
         settings, log = folder / "redis.conf", folder / "log"
@@ -102,14 +100,3 @@ def _own_server(port: int) -> Iterator[str]:
         with Process([str(program), str(settings)], os.environ, log) as process:
             wait_for_response("Redis", process, lambda: _responses(url), log)
             yield url
-
-
-def _program() -> Path:
-    """Return the server's program; installs it if need be."""
-    for attempt in range(2):
-        program = find("redis-server") or find("valkey-server")
-        if program is not None:
-            return program
-        if attempt == 0:
-            install("redis-server", "Redis")
-    raise StackUnavailable("Redis was installed, but its server was not found")

@@ -14,11 +14,11 @@ import sqlalchemy
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from development.process import Process
-from development.running_airflow import AirflowFailed
-from development.stack.errors import StackUnavailable
-from development.stack.packages import find, install
-from development.stack.servers import HOST, temporary_folder, wait_for_response
+from tests.harness.process import Process
+from tests.harness.running_airflow import AirflowFailed
+from tests.harness.stack.errors import StackUnavailable
+from tests.harness.stack.programs import require_program
+from tests.harness.stack.servers import HOST, temporary_folder, wait_for_response
 
 URL_VARIABLE = "STACK_POSTGRES_URL"
 DRIVER = "postgresql+psycopg2"
@@ -86,10 +86,10 @@ def empty_database(port: int) -> Iterator[Database]:
     """Provide an empty database, and remove it afterwards.
 
     It is on the server that ``STACK_POSTGRES_URL`` names, else on one that runs on this machine and lets us
-    in, else on a server of our own, from the programs that are installed or from Debian's packages.
+    in, else on a server of our own, if its programs are installed.
 
     :param port: port of a server of our own
-    :raises StackUnavailable: when there is no server and none can be had
+    :raises StackUnavailable: if there is no server and none is installed
     :raises AirflowFailed: when our own server does not start, with the end of its log
     """
     server = _named_server() or _running_server()
@@ -165,15 +165,10 @@ def _own_server(port: int) -> Iterator[Database]:
 
 
 def _programs() -> Path:
-    """Return the folder of PostgreSQL's programs; installs them if need be."""
-    for attempt in range(2):
-        initialize = find("initdb", _debian_folders())
-        if initialize is not None:
-            # A link to it may be elsewhere than the programs beside it.
-            return initialize.resolve().parent
-        if attempt == 0:
-            install("postgresql", "PostgreSQL")
-    raise StackUnavailable("PostgreSQL was installed, but its programs were not found")
+    """Return the folder of PostgreSQL's programs."""
+    initialize = require_program(("initdb",), "PostgreSQL", "postgresql", _debian_folders())
+    # A link to it may be elsewhere than the programs beside it.
+    return initialize.resolve().parent
 
 
 def _debian_folders() -> list[Path]:

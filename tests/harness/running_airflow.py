@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
-from development.airflow_log import readable
+from tests.harness.airflow_log import readable
 
 RUN_SECONDS = 180.0
 DAG_SECONDS = 90.0
@@ -228,7 +228,7 @@ class RunningAirflow:
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)  # noqa: S310
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with self._opener.open(request, timeout=30) as response:
                 return json.loads(response.read() or b"null")

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, cast
 
 from celery import Celery  # type: ignore[import-untyped]
 
-from development.local_airflow import USERNAME, LocalAirflow, RunningAirflow
-from development.ports import free_ports
-from development.process import Process
-from development.stack import settings
-from development.stack.broker import empty_broker
-from development.stack.components import Component, Executor, Topology
-from development.stack.postgresql import Database, empty_database
-from development.stack.servers import HOST, tail
+from tests.harness.local_airflow import USERNAME, LocalAirflow, RunningAirflow
+from tests.harness.ports import free_ports
+from tests.harness.process import Process
+from tests.harness.stack import settings
+from tests.harness.stack.broker import empty_broker
+from tests.harness.stack.components import Component, Executor, Topology
+from tests.harness.stack.postgresql import Database, empty_database
+from tests.harness.stack.servers import HOST, tail
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,7 +58,7 @@ class Stack:
     :param triggerers: number of triggerers
     :param worker_concurrency: how many tasks a worker runs at once; None for what ``stack.env`` says
     :param port: port of the API server; a free one if not given
-    :raises StackUnavailable: on entering, when this machine has no PostgreSQL or Redis and cannot install it
+    :raises StackUnavailable: on entering, if this machine has no PostgreSQL or Redis
     :raises AirflowFailed: on entering, when a part does not start, with the end of its log
     """
 
@@ -221,7 +221,7 @@ class Stack:
         """Return the settings file with what is different here: addresses, and what was asked for."""
         address = self.database.address
         addresses = {
-            "AIRFLOW__CORE__HOSTNAME_CALLABLE": "development.stack.hostname.component",
+            "AIRFLOW__CORE__HOSTNAME_CALLABLE": "tests.harness.stack.hostname.component",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": address,
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_HOST": HOST,
         }

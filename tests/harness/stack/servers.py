@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from development.process import Process
-from development.running_airflow import AirflowFailed
+from tests.harness.process import Process
+from tests.harness.running_airflow import AirflowFailed
 
 HOST = "127.0.0.1"
 START_SECONDS = 60.0

@@ -25,9 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from development.ports import free_ports
-from development.process import Process
-from development.running_airflow import AirflowFailed, RunningAirflow, TaskInstance
+from tests.harness.ports import free_ports
+from tests.harness.process import Process
+from tests.harness.running_airflow import AirflowFailed, RunningAirflow, TaskInstance
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class StackUnavailable(RuntimeError):
-    """This machine lacks PostgreSQL or Redis, and they cannot be installed; the message says what would help."""
+    """This machine lacks PostgreSQL or Redis; the message says what to install."""

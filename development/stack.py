@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 
 from airflow_provider_workflows.sandbox import Sandbox
-from development.ports import next_free_port
-from development.running_airflow import AirflowFailed
-from development.stack.errors import StackUnavailable
-from development.stack.settings import CHECKOUT
-from development.stack.stack import Stack
 from development.terminal import clean_up_when_terminated, coloured, say
+from tests.harness.ports import next_free_port
+from tests.harness.running_airflow import AirflowFailed
+from tests.harness.stack.errors import StackUnavailable
+from tests.harness.stack.settings import CHECKOUT
+from tests.harness.stack.stack import Stack
 
 WORKERS_VARIABLE = "WORKERS"
 """As in docker-compose.yaml."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from development.stack.hostname import VARIABLE
+from tests.harness.stack.hostname import VARIABLE
 
 Executor: TypeAlias = Literal["CeleryExecutor", "LocalExecutor"]
 
