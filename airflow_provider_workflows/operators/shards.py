@@ -1,45 +1,20 @@
-"""A batch in parts: ``shard`` gives each of many mapped batch tasks its rows, ``merge`` lists what they wrote."""
+"""Tasks for a batch in parts: ``shard`` gives each mapped batch task its rows, ``merge`` lists their output."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import ObjectStoragePath, conf
+from airflow.sdk import conf
 
 from airflow_provider_workflows.airflow_internals.rendering import redacting_task
-from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.strict_json import require_json_object
-from airflow_provider_workflows.batch.input.items import (
-    DUPLICATE_KEY,
-    DUPLICATE_NUMBER,
-    SHOWN_BAD_ROWS,
-    Items,
-    raise_for,
-    read_items,
-)
-from airflow_provider_workflows.batch.input.rows import BadRow
-from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.input.items import Items
+from airflow_provider_workflows.batch.sharding import Columns, references, write_index
 from airflow_provider_workflows.operators.redaction import Redacted, unwrap
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
-from airflow_provider_workflows.storage import (
-    replacing,
-    require_writable,
-    shown,
-    storage_path,
-    write_whole,
-)
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import TaskDecorator
-
-Columns = Mapping[str, "str | None"]
-
-_ITEMS_NAME, _INDEX_NAME, _INDEX_VERSION = "items.jsonl", "index.json", 1
-_SUMMARY = {"output": str, "first_row": int, "rows": int, "outcomes": Mapping, "statuses": Mapping}
 
 
 def _redacted(value: Any) -> Any:
@@ -57,7 +32,7 @@ def shard(
     size: int = 5000,
     *,
     columns: Columns | None = None,
-    on_bad_row: str = "fail",
+    on_bad_row: Literal["fail", "skip"] = "fail",
     folder: str | None = None,
 ) -> list[dict[str, Any]]:
     """Check all items, and return references to ``size`` of them each, for ``.expand(items=shard(...))``.
@@ -68,9 +43,16 @@ def shard(
     :param on_bad_row: ``"fail"``, or ``"skip"`` to leave the bad rows to the batch tasks' own ``on_bad_row``. A key
         that two rows have is refused in any case
     :param folder: where to write items that come as a list, for the shards to read (templated)
-    :raises InvalidInput: for items that cannot be right, or more shards than Airflow maps over
+    :raises InvalidInput: if the items cannot be right, or there are more shards than Airflow maps over
     """
-    return references(unwrap(items), size, columns=unwrap(columns), on_bad_row=on_bad_row, folder=folder)
+    return references(
+        unwrap(items),
+        size,
+        columns=unwrap(columns),
+        on_bad_row=on_bad_row,
+        folder=folder,
+        max_shards=conf.getint("core", "max_map_length", fallback=1024),
+    )
 
 
 @_task()
@@ -81,174 +63,7 @@ def merge(
 
     :param summaries: what the batch tasks returned: ``run.output``
     :param output: URI of the folder to write the index to (templated)
-    :param shards: what ``shard`` returned, which tells also whether the last ones are there
-    :raises InvalidInput: when a shard has no summary
+    :param shards: what ``shard`` returned, to see whether the last ones are there
+    :raises InvalidInput: if a shard has no summary
     """
     return write_index(unwrap(summaries), output, unwrap(shards))
-
-
-def references(
-    items: Items,
-    size: int,
-    *,
-    columns: Columns | None = None,
-    on_bad_row: str = "fail",
-    folder: str | None = None,
-) -> list[dict[str, Any]]:
-    """Do what ``shard`` does, outside of a task."""
-    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-        raise InvalidInput("size must be a whole number of at least 1")
-    if on_bad_row not in ("fail", "skip"):
-        raise InvalidInput("on_bad_row must be 'fail' or 'skip'")
-    uri = str(_place(items, folder))
-    rows = _count(items, columns, fail=on_bad_row == "fail")
-    shards, limit = math.ceil(rows / size), conf.getint("core", "max_map_length", fallback=1024)
-    if shards > limit:
-        raise InvalidInput(
-            f"{rows} rows in shards of {size} make {shards} shards, and Airflow maps over {limit} at most "
-            f"([core] max_map_length): a size of {math.ceil(rows / limit)} fits"
-        )
-    if not isinstance(items, (str, ObjectStoragePath)):
-        with replacing(ObjectStoragePath(uri)) as file:
-            file.writelines(_line(row, columns or {}) for row in items)
-    return [
-        {"items": uri, "first_row": first, "rows": min(size, rows - first + 1)}
-        for first in range(1, rows + 1, size)
-    ]
-
-
-def _place(items: Items, folder: str | None) -> ObjectStoragePath:
-    """Return where the shards read: the items' own file, or one in ``folder``."""
-    if isinstance(items, (str, ObjectStoragePath)):
-        return storage_path("items", items)
-    if isinstance(items, Mapping) or not isinstance(items, Sequence):
-        raise InvalidInput(f"items must be a URI or a list, not {type(items).__name__}")
-    if folder is None:
-        raise InvalidInput(
-            "items is a list: give a folder to write it to, where the shards can read it, "
-            "such as folder='s3://bucket/run'"
-        )
-    path = storage_path("folder", folder)
-    require_writable("folder", path)
-    return path / _ITEMS_NAME
-
-
-def _count(items: Items, columns: Columns | None, *, fail: bool) -> int:
-    rows = bad_count = 0
-    bad: list[BadRow] = []
-    for rows, row in enumerate(read_items(items, columns), 1):  # noqa: B007  (the last is the count)
-        # A batch task knows the keys of its own shard only, so what the others have it cannot skip.
-        if isinstance(row, BadRow) and (fail or _is_duplicate(row)):
-            bad_count += 1
-            if len(bad) < SHOWN_BAD_ROWS:
-                bad.append(row)
-    if bad:
-        raise_for(bad, bad_count, rows)
-    return rows
-
-
-def _is_duplicate(row: BadRow) -> bool:
-    return any(reason in (DUPLICATE_KEY, DUPLICATE_NUMBER) for _, reason in row.problems)
-
-
-def _line(row: object, columns: Columns) -> bytes:
-    """Return one of a list's rows as a line, without the columns that are left out: they need not be JSON."""
-    kept = row
-    if isinstance(row, Mapping):
-        kept = {name: value for name, value in row.items() if columns.get(name, "") is not None}
-    try:
-        plain: object = require_json_object("row", kept)
-    except InvalidInput:
-        # A bad row, which must stay one: null is no row either.
-        plain = None
-    return f"{json.dumps(plain, ensure_ascii=False)}\n".encode()
-
-
-def write_index(
-    summaries: Iterable[Mapping[str, Any]], output: str, references: Sequence[Mapping[str, Any]] | None = None
-) -> dict[str, Any]:
-    """Do what ``merge`` does, outside of a task."""
-    folder = storage_path("output", output)
-    require_writable("output", folder)
-    if isinstance(summaries, (str, Mapping)) or not isinstance(summaries, Iterable):
-        raise InvalidInput(f"summaries must be a list of summaries, not {type(summaries).__name__}")
-    # What mapped tasks returned comes as a sequence that asks for each item, but for a slice once.
-    listed_summaries = summaries[:] if isinstance(summaries, Sequence) else summaries
-    shards = [_checked(index, summary) for index, summary in enumerate(listed_summaries)]
-    if not shards:
-        raise InvalidInput("summaries is empty: no shard has a summary, so there is nothing to merge")
-    if twice := [uri for uri, times in Counter(shard["output"] for shard in shards).items() if times > 1]:
-        raise InvalidInput(
-            f"more than one shard wrote {shown(twice[0])}, so only the last one's rows are there: "
-            "give each an output of its own"
-        )
-    _require_all_rows(shards, None if references is None else sum(each["rows"] for each in references))
-    sums = {
-        "rows": sum(shard["rows"] for shard in shards),
-        "outcomes": _sum(shard["outcomes"] for shard in shards),
-        "statuses": _sum(shard["statuses"] for shard in shards),
-    }
-    listed = [{name: shard[name] for name in ("output", "rows", "outcomes")} for shard in shards]
-    index = {"version": _INDEX_VERSION, **sums, "shards": listed}
-    path = folder / _INDEX_NAME
-    write_whole(path, f"{json.dumps(index, ensure_ascii=False, indent=2)}\n".encode())
-    return {"index": str(path), **sums, "shards": len(shards)}
-
-
-def _require_all_rows(shards: Iterable[Mapping[str, Any]], rows: int | None) -> None:
-    """Raise where rows are in no summary: Airflow leaves out a mapped task that has returned nothing."""
-    next_row = 1
-    for shard in shards:
-        if shard["first_row"] != next_row:
-            _raise_missing(next_row, shard["first_row"] - 1)
-        next_row += shard["rows"]
-    if rows is not None and next_row <= rows:
-        _raise_missing(next_row, rows)
-
-
-def _raise_missing(first: int, last: int) -> NoReturn:
-    raise InvalidInput(
-        f"rows {first:,} to {last:,} are in no summary: their batch task failed, was skipped or has not run. "
-        "Clear it, then merge again"
-    )
-
-
-def _checked(index: int, summary: object) -> Mapping[str, Any]:
-    if summary is None:
-        raise InvalidInput(
-            f"shard {index} (its map index) has no summary: its batch task failed, was skipped or has not run. "
-            "Clear it, then merge again"
-        )
-    if not isinstance(summary, Mapping) or not all(
-        isinstance(summary.get(name), kind) for name, kind in _SUMMARY.items()
-    ):
-        raise InvalidInput(f"shard {index} (its map index) gave what is no summary of a batch task")
-    return summary
-
-
-def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return dict(sorted(total.items()))
-
-
-def read_index(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of all shards' outputs, in order.
-
-    :param uri: the index that ``merge`` wrote
-    :raises InvalidInput: when it is none
-    :raises FileNotFoundError: when it, or an output that it lists, is not there
-    """
-    path = storage_path("uri", uri)
-    try:
-        with path.open("rb") as file:  # type: ignore[no-untyped-call]
-            index = json.load(file)
-        outputs = [shard["output"] for shard in index["shards"]]
-        known = index["version"] == _INDEX_VERSION
-    except (ValueError, LookupError, TypeError):
-        known = False
-    if not known:
-        raise InvalidInput(f"{shown(path)} is no index of a batch")
-    for output in outputs:
-        yield from read_output(output)

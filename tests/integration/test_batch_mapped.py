@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.operators.shards import read_index
+from airflow_provider_workflows.batch.sharding import read_index
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.harness.local_airflow import RunningAirflow
 

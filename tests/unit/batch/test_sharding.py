@@ -1,0 +1,313 @@
+"""A table in parts: the references to the rows of each shard, and the index of all shards' outputs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from airflow.sdk import ObjectStoragePath
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.rows import BadRow
+from airflow_provider_workflows.batch.output import OutputRow, output_path, writer
+from airflow_provider_workflows.batch.sharding import read_index, references, write_index
+
+ROWS = [{"first_name": f"Brunhilde-{number}"} for number in range(1, 8)]
+
+
+def csv(folder: Path, rows: int) -> str:
+    path = folder / "cases.csv"
+    path.write_text("first_name\n" + "".join(f"Brunhilde-{number}\n" for number in range(1, rows + 1)))
+    return str(path)
+
+
+class TestReferences:
+    @pytest.mark.parametrize(
+        ("rows", "size", "expected"),
+        [
+            (1, 1, [(1, 1)]),
+            (1, 5000, [(1, 1)]),
+            (6, 3, [(1, 3), (4, 3)]),
+            (7, 3, [(1, 3), (4, 3), (7, 1)]),
+            (7, 7, [(1, 7)]),
+            (7, 8, [(1, 7)]),
+            (3, 1, [(1, 1), (2, 1), (3, 1)]),
+        ],
+    )
+    def test_they_cover_the_rows_in_order(
+        self, tmp_path: Path, rows: int, size: int, expected: list[tuple[int, int]]
+    ) -> None:
+        uri = csv(tmp_path, rows)
+
+        found = references(uri, size)
+
+        assert found == [{"items": uri, "first_row": first, "rows": count} for first, count in expected]
+
+    @pytest.mark.parametrize("size", [1, 3, 7, 100])
+    def test_their_rows_together_are_those_of_the_whole(self, tmp_path: Path, size: int) -> None:
+        uri = csv(tmp_path, 7)
+
+        rows = [row for reference in references(uri, size) for row in read_items(reference)]
+
+        assert rows == list(read_items(uri))
+
+    def test_a_path_keeps_its_connection(self, tmp_path: Path) -> None:
+        path = ObjectStoragePath(f"file://my_conn@{csv(tmp_path, 1)}")
+
+        (reference,) = references(path, 5000)
+
+        assert reference["items"] == f"file://my_conn@{tmp_path}/cases.csv"
+
+    @pytest.mark.parametrize("size", [0, -1, 2.0, "5", True, None], ids=repr)
+    def test_a_size_that_cannot_be_right_is_refused(self, tmp_path: Path, size: Any) -> None:
+        with pytest.raises(InvalidInput, match="size must be a whole number of at least 1"):
+            references(csv(tmp_path, 1), size)
+
+    @pytest.mark.parametrize("items", [None, 7, {"items": "/a.csv", "first_row": 1, "rows": 1}, "a.csv", ""])
+    def test_items_that_are_neither_a_file_nor_a_list_are_refused(self, items: Any) -> None:
+        with pytest.raises(InvalidInput, match=r"^items "):
+            references(items, 5000, folder="/nowhere")
+
+    def test_an_unknown_on_bad_row_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match="on_bad_row must be 'fail' or 'skip'"):
+            references(csv(tmp_path, 1), 5000, on_bad_row="ignore")
+
+
+class TestNumberOfShards:
+    def test_as_many_shards_as_airflow_maps_over_are_fine(self, tmp_path: Path) -> None:
+        assert len(references(csv(tmp_path, 6), 2, max_shards=3)) == 3
+
+    def test_one_more_is_refused_with_the_size_that_fits(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput) as refusal:
+            references(csv(tmp_path, 7), 2, max_shards=3)
+
+        assert str(refusal.value) == (
+            "7 rows in shards of 2 make 4 shards, and Airflow maps over 3 at most ([core] max_map_length): "
+            "a size of 3 fits"
+        )
+        assert len(references(csv(tmp_path, 7), 3, max_shards=3)) == 3
+
+
+class TestBadRows:
+    def test_they_are_all_found_before_the_first_shard_runs(self, tmp_path: Path) -> None:
+        path = tmp_path / "cases.csv"
+        path.write_text("first_name,key\n" + "".join(f"Jo,{number % 50 + 100}\n" for number in range(80)))
+
+        with pytest.raises(InvalidInput, match=r"30 of 80 rows(.|\n)*row 51: (.|\n)*and 10 more"):
+            references(str(path), 10)
+
+    def test_skipped_they_stay_in_their_shard(self, tmp_path: Path) -> None:
+        path = tmp_path / "cases.csv"
+        path.write_text("first_name,case_id\nJo,\nJo,no id\nJo,\n")
+
+        second = references(str(path), 1, on_bad_row="skip")[1]
+
+        (row,) = read_items(second)
+        assert isinstance(row, BadRow)
+        assert row.number == 2
+
+    def test_a_key_that_two_shards_have_is_refused_even_so(self, tmp_path: Path) -> None:
+        path = tmp_path / "cases.csv"
+        path.write_text("first_name,key\nJo,a\nJo,b\nJo,a\n")
+
+        with pytest.raises(InvalidInput, match=r"row 3: key is used by an earlier row|row 3.*key: is used"):
+            references(str(path), 2, on_bad_row="skip")
+
+    def test_columns_are_mapped(self, tmp_path: Path) -> None:
+        path = tmp_path / "cases.csv"
+        path.write_text("Imię,note\nJo,hello\n")
+
+        assert len(references(str(path), 1, columns={"Imię": "first_name", "note": None})) == 1
+
+
+class TestLists:
+    def test_they_are_written_for_the_shards(self, tmp_path: Path) -> None:
+        found = references(ROWS, 3, folder=str(tmp_path / "run"))
+
+        assert [reference["items"] for reference in found] == [f"{tmp_path}/run/items.jsonl"] * 3
+        rows = [row for reference in found for row in read_items(reference)]
+        assert rows == list(read_items(ROWS))
+        assert [path.name for path in (tmp_path / "run").iterdir()] == ["items.jsonl"]
+
+    def test_without_a_folder_they_are_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="items is a list: give a folder"):
+            references(ROWS, 3)
+
+    def test_a_folder_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+
+        with pytest.raises(InvalidInput, match=r"^folder: .*/file/run cannot be written: Not a directory"):
+            references(ROWS, 3, folder=f"{tmp_path}/file/run")
+
+    def test_nothing_is_written_of_bad_ones(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match="1 of 1 rows"):
+            references([{"first_name": ["Brunhilde"]}], 3, folder=str(tmp_path / "run"))
+
+        assert list((tmp_path / "run").iterdir()) == []
+
+    def test_a_column_that_is_left_out_need_not_be_json(self, tmp_path: Path) -> None:
+        rows = [{"first_name": "Jo", "born": dt.date(2000, 1, 1)}]
+
+        (reference,) = references(rows, 3, columns={"born": None}, folder=str(tmp_path))
+
+        assert list(read_items(reference, {"born": None})) == list(read_items(rows, {"born": None}))
+
+    def test_a_mapping_that_is_not_a_dict_is_written(self, tmp_path: Path) -> None:
+        (reference,) = references([MappingProxyType(ROWS[0])], 3, folder=str(tmp_path))
+
+        assert list(read_items(reference)) == list(read_items(ROWS[:1]))
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            {"first_name": dt.date(2000, 1, 1)},
+            {"first_name": float("nan")},
+            {"first_name": "Jo", "parameters": {"limit": {1, 2}}},
+            {"first_name": "Jo", "parameters": {1: "a"}},
+            {"first_name": "Jo", "unknown": "x"},
+            {},
+        ],
+        ids=str,
+    )
+    def test_a_bad_row_that_is_skipped_stays_bad(self, tmp_path: Path, bad: dict[str, Any]) -> None:
+        (reference,) = references([ROWS[0], bad], 3, on_bad_row="skip", folder=str(tmp_path))
+
+        good, row = read_items(reference)
+
+        assert not isinstance(good, BadRow)
+        assert isinstance(row, BadRow)
+        assert row.number == 2
+
+
+def summary(output: Path | str, rows: int = 2, first_row: int = 1, **statuses: int) -> dict[str, Any]:
+    outcomes = {"succeeded": rows - 1, "failed": 1}
+    return {
+        "output": str(output),
+        "first_row": first_row,
+        "rows": rows,
+        "outcomes": outcomes,
+        "statuses": statuses or {"COMPLETED": rows - 1, "REJECTED": 1},
+        "seconds": 1.5,
+        "state": "s",
+    }
+
+
+class Lazy(Sequence[Any]):
+    """Yields its items one by one, as Airflow gives what mapped tasks returned."""
+
+    def __init__(self, *items: Any) -> None:
+        self._items = items
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        raise AssertionError("each item is a request, and so is their number")
+
+
+class TestIndex:
+    def test_it_sums_and_lists_the_shards(self, tmp_path: Path) -> None:
+        returned = write_index(Lazy(summary("/a", 3), summary("/b", 2, 4, ARCHIVED=2)), str(tmp_path / "out"))
+
+        sums = {
+            "rows": 5,
+            "outcomes": {"failed": 2, "succeeded": 3},
+            "statuses": {"ARCHIVED": 2, "COMPLETED": 2, "REJECTED": 1},
+        }
+        uri = f"{tmp_path}/out/index.json"
+        assert returned == {"index": uri, **sums, "shards": 2}
+        assert json.loads(Path(uri).read_text()) == {
+            "version": 1,
+            **sums,
+            "shards": [
+                {"output": "/a", "rows": 3, "outcomes": {"succeeded": 2, "failed": 1}},
+                {"output": "/b", "rows": 2, "outcomes": {"succeeded": 1, "failed": 1}},
+            ],
+        }
+
+    def test_it_is_the_same_each_time(self, tmp_path: Path) -> None:
+        first, second = summary("/a", A=1, B=2), summary("/b", first_row=3, B=2, A=1) | {"seconds": 9.0}
+
+        contents = []
+        for order in ({"A": 1, "B": 2}, {"B": 2, "A": 1}):
+            write_index([first | {"statuses": order}, second], str(tmp_path))
+            contents.append((tmp_path / "index.json").read_bytes())
+
+        assert contents[0] == contents[1]
+
+    def test_nothing_else_is_left_beside_it(self, tmp_path: Path) -> None:
+        write_index([summary("/a")], str(tmp_path))
+
+        assert [path.name for path in tmp_path.iterdir()] == ["index.json"]
+
+    @pytest.mark.parametrize(
+        ("summaries", "reason"),
+        [
+            ([], "summaries is empty"),
+            ([summary("/a"), None, summary("/b")], r"^shard 1 .*has no summary"),
+            ([summary("/a"), {"output": "/b", "rows": 1}], "^shard 1 .*not a summary of a batch task"),
+            ([summary("/a"), "/b"], "^shard 1 .*not a summary of a batch task"),
+            ([summary("/a"), summary("/b", 2, 3), summary("/a", 2, 5)], "more than one shard wrote /a"),
+            ([summary("/a", 2, 1), summary("/c", 2, 5)], "^rows 3 to 4 are in no summary"),
+            ([summary("/b", 2, 3)], "^rows 1 to 2 are in no summary"),
+            (summary("/a"), "summaries must be a list of summaries, not dict"),
+            (None, "summaries must be a list of summaries, not NoneType"),
+        ],
+    )
+    def test_shards_that_are_missing_or_wrong_are_named(
+        self, tmp_path: Path, summaries: Any, reason: str
+    ) -> None:
+        with pytest.raises(InvalidInput, match=reason):
+            write_index(summaries, str(tmp_path))
+
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_last_shard_that_is_missing_is_named_where_the_references_tell(self, tmp_path: Path) -> None:
+        references = [{"items": "/i.csv", "first_row": first, "rows": 2} for first in (1, 3)]
+
+        with pytest.raises(InvalidInput, match=r"^rows 3 to 4 are in no summary"):
+            write_index([summary("/a")], str(tmp_path), references)
+
+    def test_an_output_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+
+        with pytest.raises(InvalidInput, match=r"^output: .*/file cannot be written: a file is in the way"):
+            write_index([summary("/a")], f"{tmp_path}/file")
+
+
+class TestReadIndex:
+    def test_it_yields_the_rows_of_all_shards_in_order(self, tmp_path: Path) -> None:
+        summaries = []
+        for index, output_format in enumerate(["jsonl", "parquet"]):
+            folder = ObjectStoragePath(f"{tmp_path}/{index}")
+            with writer(folder, output_format) as writing:
+                for row in (1, 2):
+                    writing.write(_output_row(2 * index + row))
+            summaries.append(summary(str(output_path(folder, output_format)), 2, 2 * index + 1))
+        returned = write_index(summaries, str(tmp_path))
+
+        rows = [row["row"] for row in read_index(returned["index"])]
+
+        assert rows == [1, 2, 3, 4]
+
+    @pytest.mark.parametrize(
+        "content", ["", "[]", "{", '{"version": 2, "shards": []}', '{"version": 1}', "\udcff"], ids=repr
+    )
+    def test_another_file_is_not_an_index(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "index.json").write_bytes(content.encode(errors="surrogateescape"))
+
+        with pytest.raises(InvalidInput, match=r"/index.json is not the index of a batch"):
+            list(read_index(f"{tmp_path}/index.json"))
+
+
+def _output_row(number: int) -> OutputRow:
+    return OutputRow(str(number), number, "succeeded", "COMPLETED", None, None, None, None, {}, None, None)
