@@ -51,9 +51,11 @@ bench-batch: tools ## measure a batch next to mapped tasks, and how it grows, in
 bench-webhooks: tools ## measure how soon webhooks wake tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
 	@$(run) benchmarks.webhooks $(ARGUMENTS)
 
-lint: tools ## check style and formatting with ruff
+lint: tools ## check style, formatting, which module imports which, and the declared dependencies
 	$(run) ruff check .
 	$(run) ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(run) deptry .
 
 types: tools ## check types with mypy
 	$(run) mypy -p airflow_provider_workflows -p development -p benchmarks -p tests.harness

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from airflow.sdk import Asset, BaseOperator, BaseSensorOperator
+from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_workflows import airflow_internals
+from airflow_provider_workflows.airflow_internals import assets, deferral, task_state
 from airflow_provider_workflows.airflow_internals.feature import Feature
+from airflow_provider_workflows.airflow_internals.rendering import ShowsAs
 
 for module in pkgutil.iter_modules(airflow_internals.__path__, f"{airflow_internals.__name__}."):
     importlib.import_module(module.name)
@@ -19,3 +28,74 @@ pytestmark = pytest.mark.contract
 @pytest.mark.parametrize("feature", Feature.all, ids=lambda feature: feature.names)
 def test_this_airflow_has_each_name_as_it_is_used(feature: Feature[object]) -> None:
     feature.find()
+
+
+IN_A_WORKER = """
+import sys
+# Airflow's own base classes import some of its models.
+from airflow.sdk import BaseOperator, BaseSensorOperator
+from airflow.triggers.base import BaseTrigger
+before = set(sys.modules)
+from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
+from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
+from airflow_provider_workflows.airflow_internals.deferral import can_resume
+assert can_resume()
+unwanted = ("airflow.models", "airflow_provider_workflows.webhooks")
+print("added:", *sorted(name for name in set(sys.modules) - before if name.startswith(unwanted)))
+"""
+
+
+def test_a_worker_learns_what_the_api_server_can_do_without_a_module_of_airflow_models() -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_WORKER], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "added:"
+
+
+def test_the_source_and_the_import_say_the_same_of_resuming() -> None:
+    assert deferral.RESUME_ON_API_SERVER.is_available() == deferral.RESUME.is_available()
+
+
+def test_both_modes_of_a_sensor_ask_for_the_pause() -> None:
+    source = inspect.getsource(BaseSensorOperator.execute)
+
+    assert source.count("self._get_next_poke_interval(") == 2
+
+
+class Secret(ShowsAs):
+    def shown(self) -> str:
+        return "shown instead"
+
+
+def test_the_view_of_rendered_templates_asks_a_value_how_it_shows() -> None:
+    class Operator(BaseOperator):
+        template_fields = ("field",)
+
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.field = [Secret()]
+
+    rendered = task_runner._serialize_rendered_fields(Operator(task_id="shows"))
+
+    assert rendered["field"] in (["shown instead"], "['shown instead']")
+
+
+def test_outlets_that_a_task_adds_while_it_runs_are_read_once_it_is_done() -> None:
+    operator = BaseOperator(task_id="adds")
+    asset = Asset("workflows://example.invalid/completed")
+
+    assert assets.add_outlet(operator, asset)
+
+    source = inspect.getsource(task_runner)
+    assert [profile.uri for profile in task_runner._build_asset_profiles(operator.outlets)] == [asset.uri]
+    assert "_build_asset_profiles(ti.task.outlets)" in source
+
+
+def test_a_clear_raises_the_number_by_which_tries_are_told_from_a_start_over() -> None:
+    from airflow.models import taskinstance  # noqa: PLC0415
+
+    source = inspect.getsource(taskinstance)
+
+    assert "max_tries" in task_runner.RuntimeTaskInstance.model_fields
+    assert "ti.max_tries = " in source
+    assert task_state.generation({"ti": SimpleNamespace(max_tries=3)}) == 3  # type: ignore[typeddict-item]

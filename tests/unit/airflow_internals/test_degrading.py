@@ -1,0 +1,210 @@
+"""Without an undocumented name of Airflow, the package does less, and says so; it never breaks in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from sqlalchemy.orm import Session
+
+from airflow_provider_workflows.airflow_internals import (
+    assets,
+    deferral,
+    openlineage,
+    orm,
+    rendering,
+    supervisor,
+    task_state,
+    xcom,
+)
+from airflow_provider_workflows.airflow_internals.feature import Feature
+from airflow_provider_workflows.operators.case import CreateCaseOperator
+from airflow_provider_workflows.operators.run import RunWorkflowOperator
+
+ASSET = Asset("workflows://example.invalid/completed")
+TASK = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
+NOTHING = cast("Any", None)
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Feature[Any]], None]]:
+    """Take a feature away from Airflow, until the test ends."""
+    taken: list[Feature[Any]] = []
+
+    def take(feature: Feature[Any]) -> None:
+        def fail() -> None:
+            raise ImportError("it is not there")
+
+        monkeypatch.setattr(feature, "find", fail)
+        feature.forget()
+        taken.append(feature)
+
+    yield take
+    for feature in taken:
+        feature.forget()
+
+
+@pytest.mark.parametrize(
+    ("feature", "use", "result"),
+    [
+        (xcom.XCOM, lambda: xcom.value_of(NOTHING, "key"), None),
+        (xcom.XCOM, lambda: xcom.read("key", dag_id="d", run_id="r", task_id="t", map_index=None), None),
+        (xcom.XCOM, lambda: asyncio.run(xcom.read_in_trigger("key", TASK)), None),
+        (xcom.XCOM, lambda: asyncio.run(xcom.write_in_trigger("key", 1, TASK)), None),
+        (supervisor.SUPERVISOR, supervisor.is_asynchronous, True),
+        (supervisor.SUPERVISOR, supervisor.is_triggerer, False),
+        (supervisor.TASK_STATES, lambda: supervisor.task_states("d", "r"), {}),
+        (deferral.RESUME_ON_API_SERVER, deferral.can_resume, False),
+        (deferral.RESUME, lambda: deferral.resume(None, {}, NOTHING), None),
+        (orm.DEFERRED_TASKS, lambda: orm.deferred_tasks("class", NOTHING), []),
+        (
+            orm.DEFERRED_TASKS,
+            lambda: orm.deferred_tasks_with_xcom("class", "method", "key", [], NOTHING),
+            [],
+        ),
+        (
+            assets.ASSET_EVENTS,
+            lambda: assets.add_events({}, since=NOTHING, session=cast("Session", None)),
+            None,
+        ),
+        (assets.OUTLETS, lambda: assets.add_outlet(BaseOperator(task_id="t"), ASSET), False),
+        (assets.INLET_EVENTS, lambda: assets.listed_events(ASSET, [1]), [1]),
+        (openlineage.DATASETS_OF_ASSETS, lambda: openlineage.dataset_of(ASSET), None),
+    ],
+    ids=lambda value: value.names.split("(")[0] if isinstance(value, Feature) else "",
+)
+def test_what_airflow_no_longer_has_is_done_without(
+    missing: Callable[[Feature[Any]], None],
+    caplog: pytest.LogCaptureFixture,
+    feature: Feature[Any],
+    use: Callable[[], object],
+    result: object,
+) -> None:
+    missing(feature)
+
+    assert [use(), use()] == [result, result]
+
+    assert len([record for record in caplog.records if feature.purpose in record.getMessage()]) == 1
+
+
+def test_an_operator_with_personal_arguments_is_refused_where_they_would_show(
+    missing: Callable[[Feature[Any]], None],
+) -> None:
+    missing(rendering.RENDERING)
+
+    with pytest.raises(AirflowException, match="Personal values cannot be redacted"):
+        CreateCaseOperator(task_id="create_case", first_name="Brunhilde")
+
+
+def test_an_operator_without_personal_arguments_is_made_all_the_same(
+    missing: Callable[[Feature[Any]], None],
+) -> None:
+    missing(rendering.RENDERING)
+
+    RunWorkflowOperator(task_id="run", workflow_definition_id="{{ a }}", case_id="{{ b }}")
+
+
+def test_a_function_whose_arguments_are_redacted_is_not_made_a_task(
+    missing: Callable[[Feature[Any]], None],
+) -> None:
+    missing(rendering.PYTHON_TASK)
+
+    with pytest.raises(AirflowException, match="arguments are redacted cannot be made"):
+        rendering.redacting_task(lambda value: value)
+
+
+@pytest.mark.parametrize("context", [{}, {"task_state_store": None}])
+def test_a_task_without_a_state_store_fails_before_it_submits(context: dict[str, Any]) -> None:
+    with pytest.raises(AirflowFailException, match="Nothing was submitted"):
+        task_state.task_state_store(cast("Any", context))
+
+
+def test_a_task_whose_state_store_has_changed_fails_before_it_submits(
+    missing: Callable[[Feature[Any]], None],
+) -> None:
+    missing(task_state.TASK_STATE_STORE)
+
+    with pytest.raises(AirflowFailException, match="Nothing was submitted"):
+        task_state.task_state_store(cast("Any", {"task_state_store": object()}))
+
+
+def test_a_database_that_cannot_be_opened_raises(missing: Callable[[Feature[Any]], None]) -> None:
+    missing(orm.SESSION)
+
+    with pytest.raises(RuntimeError, match="cannot be written to"), orm.database_session():
+        pass
+
+
+def test_a_sensor_that_airflow_does_not_tell_of_its_first_poll_begins_with_this_one(
+    missing: Callable[[Feature[Any]], None],
+) -> None:
+    missing(deferral.FIRST_RESCHEDULE)
+
+    assert deferral.first_reschedule(cast("Any", {"ti": SimpleNamespace()})) is None
+
+
+class Sensor(deferral.OwnPokeInterval, BaseSensorOperator):
+    own: float | None = None
+
+    def poke(self, context: Any) -> PokeReturnValue:
+        return PokeReturnValue(is_done=True)
+
+    def seconds_until_next_poke(self) -> float | None:
+        return self.own
+
+
+@pytest.mark.parametrize(("own", "seconds"), [(7.0, 7.0), (None, 60.0)])
+def test_a_sensor_pauses_as_long_as_it_says_and_else_as_airflow_says(
+    own: float | None, seconds: float
+) -> None:
+    sensor = Sensor(task_id="wait", poke_interval=60.0)
+    sensor.own = own
+
+    assert sensor._get_next_poke_interval(0.0, lambda: 0.0, 1) == seconds
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        None,
+        "def another(): ...",
+        "def handle_event_submit(event, task): ...",
+        "async def handle_event_submit(event, *, task_instance, session): ...",
+        "class handle_event_submit: ...",
+        "def handle_event_submit(",
+    ],
+)
+def test_a_worker_polls_as_without_webhooks_where_the_source_differs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str | None
+) -> None:
+    if source is not None:
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "trigger.py").write_text(source)
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    deferral.RESUME_ON_API_SERVER.forget()
+    try:
+        assert not deferral.can_resume()
+    finally:
+        deferral.RESUME_ON_API_SERVER.forget()
+
+
+@pytest.mark.parametrize(
+    ("not_before", "slept"), [(None, []), (90.0, []), (100.0, []), (110.0, [10.0])], ids=str
+)
+async def test_an_event_is_held_back_until_it_may_come(not_before: float | None, slept: list[float]) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    await deferral.hold_back_until(not_before, clock=lambda: 100.0, sleep=sleep)
+
+    assert pauses == slept
