@@ -47,7 +47,12 @@ class Rows:
                 self.client,
                 journal,
                 self.states,
-                FlowControl(rate, max_attempts=TRIES, max_outage=max_outage),
+                FlowControl(
+                    rate,
+                    max_attempts=TRIES,
+                    max_outage=max_outage,
+                    clock=asyncio.get_running_loop().time,
+                ),
                 workflow_definition_id=self.definition_id,
                 parameters=parameters,
                 concurrency=concurrency,

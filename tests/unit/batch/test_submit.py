@@ -16,6 +16,7 @@ from airflow_provider_workflows.batch import submit as submit_module
 from airflow_provider_workflows.batch.journal import Journal, entries, states
 from airflow_provider_workflows.batch.submit import FIRST_ROWS
 from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
+from tests.unit.clocks import FastLoop
 
 from .conftest import AUTHORIZE_CALL, CASE_CALL, PARAMETERS_CALL, RUN_CALL, cases
 from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows, until
@@ -84,14 +85,18 @@ class TestRequests:
 
         assert time.monotonic() - begun >= (sandbox.counts.total_requests - 1) / 50
 
+
+class TestPause:
+    LOOP = FastLoop
+
     async def test_all_stop_for_as_long_as_the_service_asks(self, rows: Rows, sandbox: Sandbox) -> None:
         sandbox.fault("latency", seconds=0.005)
         submitting = asyncio.create_task(rows.submit(cases(400), concurrency=8, max_outage=30))
         await until(lambda: sandbox.counts.total_requests > 50)
-        sandbox.fault("rate_limited", retry_after=1, times=1)
+        sandbox.fault("rate_limited", retry_after=2, times=1)
         await until(lambda: any(seen.status == 429 for seen in sandbox.requests_seen))
 
-        await asyncio.sleep(0.1)  # What is on its way arrives.
+        await asyncio.sleep(0.5)  # What is on its way arrives.
         when_quiet = sandbox.counts.total_requests
         await asyncio.sleep(0.7)
 

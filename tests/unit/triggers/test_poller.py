@@ -1,4 +1,7 @@
-"""The one poller of a process and connection, seen from the service's side of the wire."""
+"""The one poller of a process and connection, seen from the service's side of the socket.
+
+But for ``TestLoop``, on an event loop that is faster than the clock on the wall: a second takes a fifth of one.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +25,28 @@ from typing import Any
 import pytest
 import requests
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, endpoints
 from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.triggers import poller as poller_module
 from airflow_provider_workflows.triggers.poller import Event, Poller
+from tests.unit.clocks import FastLoop
 
 CONNECTION = "workflows_default"
 STATUS_CALL = "GET /workflows/{workflowId}"
 OFTEN = PollSchedule(0.05, 0.05)
+LOOP = FastLoop
+
+
+def now() -> float:
+    """Return the seconds since the epoch, as the loop's time has them."""
+    loop = asyncio.get_running_loop()
+    return loop.epoch() if isinstance(loop, FastLoop) else time.time()
+
+
+def shared_poller() -> Poller:
+    return Poller.of(CONNECTION, now=now)
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +69,9 @@ def lookups(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
     return counted
 
 
-def workflows(sandbox: Sandbox, number: int, **definition: Any) -> list[str]:
-    """Start runs and return their ids, with the counts at zero."""
-    definition_id = sandbox.define(**definition)
+def workflows(sandbox: Sandbox, number: int, *, seconds: float) -> list[str]:
+    """Start runs that take ``seconds`` of the loop's time, and return their ids, with the counts at zero."""
+    definition_id = sandbox.define(seconds=seconds / FastLoop.SPEED)
     with sandbox.client() as client:
         case_id = client.create_case().case_id
         ids = [client.run_workflow(definition_id, case_id).id for _ in range(number)]
@@ -65,8 +80,8 @@ def workflows(sandbox: Sandbox, number: int, **definition: Any) -> list[str]:
 
 
 async def wait_for(workflow_id: str, **arguments: Any) -> Event:
-    wait = Wait(workflow_id, **{"schedule": OFTEN, **arguments})
-    return await asyncio.wait_for(Poller.of(CONNECTION).wait(wait), 30)
+    wait = Wait(workflow_id, now(), **{"schedule": OFTEN, **arguments})
+    return await asyncio.wait_for(shared_poller().wait(wait), 30 * FastLoop.SPEED)
 
 
 class TestSharing:
@@ -94,9 +109,7 @@ class TestSharing:
     async def test_each_who_waits_has_a_deadline_of_its_own(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=1.5)
 
-        late, early = await asyncio.gather(
-            wait_for(workflow_id), wait_for(workflow_id, deadline=time.time() + 0.5)
-        )
+        late, early = await asyncio.gather(wait_for(workflow_id), wait_for(workflow_id, deadline=now() + 0.5))
 
         assert early == {"status": "RUNNING", "timed_out": True}
         assert late == {"status": "COMPLETED"}
@@ -111,7 +124,7 @@ class TestSharing:
             woken += 1
             release(poller)
 
-        poller = Poller.of(CONNECTION)
+        poller = shared_poller()
         poller._release = counting.__get__(poller)  # type: ignore[method-assign]
         schedule = PollSchedule(0.5, 0.5)
 
@@ -137,17 +150,16 @@ class TestLife:
     async def test_closes_its_connections_when_the_last_one_has_left(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=600)
         task = asyncio.ensure_future(wait_for(workflow_id))
-        await asyncio.sleep(0.3)
-        poller = Poller.of(CONNECTION)
+        await until(lambda: sandbox.counts.requests[STATUS_CALL])
+        poller = shared_poller()
         client = poller._client
         assert client is not None
         assert client._session is not None
 
         await end([task])
-        await asyncio.sleep(0.05)
+        await until(lambda: client._session is None)
 
-        assert client._session is None
-        assert Poller.of(CONNECTION) is not poller
+        assert shared_poller() is not poller
 
     async def test_begins_anew_after_it_has_closed(self, sandbox: Sandbox) -> None:
         first, second = workflows(sandbox, 2, seconds=0.0)
@@ -159,6 +171,7 @@ class TestLife:
         ids = workflows(sandbox, 50, seconds=600)
         tasks = [asyncio.ensure_future(wait_for(one, schedule=PollSchedule(60, 60))) for one in ids]
 
+        await until(lambda: sandbox.counts.requests[STATUS_CALL] >= 50)
         await asyncio.sleep(1)
         seen = sandbox.counts.requests[STATUS_CALL]
         await end(tasks)
@@ -205,13 +218,13 @@ class TestTrouble:
         ],
         ids=lambda fault: "-".join(map(str, fault.values())),
     )
-    async def test_is_borne(self, sandbox: Sandbox, fault: dict[str, Any]) -> None:
+    async def test_is_waited_out(self, sandbox: Sandbox, fault: dict[str, Any]) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=0.0)
         sandbox.fault(**fault, times=3, path="/workflows/{workflowId}")
 
         assert await wait_for(workflow_id) == {"status": "COMPLETED"}
 
-    async def test_of_a_service_that_is_away_is_borne(self, sandbox: Sandbox) -> None:
+    async def test_of_a_service_that_is_away_is_waited_out(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 20, seconds=0.5)
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
         await asyncio.sleep(0.2)
@@ -260,9 +273,8 @@ class TestTrouble:
         ids = workflows(sandbox, 100, seconds=600)
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
         sandbox.fault("rate_limited", retry_after=30)
-        await until(lambda: Poller.of(CONNECTION).limiter.is_slowed_down)
-        # What was under way when the first refusal came is still answered.
-        await asyncio.sleep(1)
+        # What was under way when the first refusal came ends first.
+        await until(lambda: shared_poller().limiter.is_slowed_down and not shared_poller()._working)
         sandbox.counts.reset()
 
         await asyncio.sleep(1)
@@ -276,7 +288,8 @@ class TestTrouble:
         sandbox.fault("rate_limited", retry_after=30, path="/workflows/{workflowId}")
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
 
-        await asyncio.sleep(1.5)
+        await until(lambda: shared_poller().limiter.is_slowed_down and not shared_poller()._working)
+        await asyncio.sleep(1)
         seen = sandbox.counts.requests[STATUS_CALL]
         await end(tasks)
 
@@ -288,17 +301,38 @@ class TestTrouble:
         (workflow_id,) = workflows(sandbox, 1, seconds=600)
         sandbox.fault("rate_limited", retry_after=3600)
 
-        event = await wait_for(workflow_id, deadline=time.time() + 0.5)
+        event = await wait_for(workflow_id, deadline=now() + 0.5)
 
         assert event["timed_out"]
 
     async def test_a_wait_ends_at_its_deadline_while_a_poll_hangs(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=600)
-        sandbox.fault("latency", seconds=20, path="/workflows/{workflowId}")
+        sandbox.fault("latency", seconds=20 / FastLoop.SPEED, path="/workflows/{workflowId}")
 
-        event = await wait_for(workflow_id, deadline=time.time() + 0.5)
+        event = await wait_for(workflow_id, deadline=now() + 0.5)
 
         assert event["timed_out"]
+
+    async def test_that_is_a_mistake_in_code_ends_the_wait_at_once(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(endpoints, "read_workflow", lambda: None)
+
+        event = await wait_for(DEFINITION)
+
+        assert event["error"]["kind"] == "InternalError"  # type: ignore[index]
+        assert "Polling workflow" in event["error"]["message"]  # type: ignore[index]
+        assert "TypeError" in event["error"]["message"]  # type: ignore[index]
+
+    async def test_that_is_a_mistake_in_the_look_up_of_the_connection_ends_the_wait_at_once(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(WorkflowsHook, "aget_settings", lambda: None)
+
+        event = await wait_for(DEFINITION)
+
+        assert event["error"]["kind"] == "InternalError"  # type: ignore[index]
+        assert CONNECTION in event["error"]["message"]  # type: ignore[index]
 
 
 class TestBounds:
@@ -318,6 +352,7 @@ class TestBounds:
         ids = workflows(sandbox, 100, seconds=600)
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
 
+        await until(lambda: sandbox.counts.requests[STATUS_CALL])
         await asyncio.sleep(2)
         seen = sandbox.counts.requests[STATUS_CALL]
         await end(tasks)
@@ -340,7 +375,7 @@ class TestConnection:
         )
         (workflow_id,) = workflows(sandbox, 1, seconds=0.0)
         task = asyncio.ensure_future(wait_for(workflow_id))
-        await asyncio.sleep(0.4)
+        await until(lambda: lookups[CONNECTION] >= 2)
         assert not task.done()
 
         monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", sandbox.connection_json)
@@ -390,7 +425,7 @@ def sandbox_of_its_own_process() -> Iterator[Settings]:
 
 
 def make_faulty(url: str) -> None:
-    """Have a sandbox fail a part of the looks at workflows."""
+    """Have a sandbox fail a part of the polls of workflows."""
     for fault in ({"name": "server_error", "status": 500}, {"name": "cut_before"}):
         share = {"share": 0.03, "path": "/workflows/{workflowId}"}
         requests.post(f"{url}/_sandbox/faults", json=fault | share, timeout=10).raise_for_status()
@@ -413,6 +448,7 @@ async def until(condition: Callable[[], object]) -> None:
 class TestLoop:
     """Nothing holds the loop longer than Airflow's own threshold."""
 
+    LOOP = asyncio.new_event_loop
     THRESHOLD_SECONDS = 0.2
 
     @pytest.fixture
