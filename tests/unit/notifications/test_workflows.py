@@ -32,7 +32,7 @@ from airflow_provider_workflows.notifications.message import LONGEST_MESSAGE, fa
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
-from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
+from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 from tests.unit.conftest import TaskStateStore
 
@@ -193,15 +193,16 @@ class TestMessageOfATask:
         case_id = new_case(sandbox)
         operator = RunWorkflowOperator(
             task_id="run",
-            workflow_definition_id=FAILING_DEFINITION,
+            workflow_definition_id=sandbox.define(seconds=0, status="FAILED"),
             case_id=case_id,
             wait_for_completion=True,
             **OFTEN,
         )
 
-        lines = failure_message(failed(operator, map_index=3, max_tries=2)).splitlines()
+        context = failed(operator, map_index=3, max_tries=2)
+        lines = failure_message(context).splitlines()
 
-        workflow_id = str(operator._workflow_id)
+        workflow_id = context["exception"].workflow_id
         assert lines == [
             "Task run[3] of DAG checks has failed, try 1 of 3 of run r1.",
             f"Workflow {workflow_id}, status FAILED, case {case_id}",
@@ -213,7 +214,7 @@ class TestMessageOfATask:
     def test_of_a_sensor_says_the_workflow_and_the_error_that_airflow_s_was_raised_from(
         self, sandbox: Sandbox
     ) -> None:
-        workflow_id = new_workflow(sandbox, FAILING_DEFINITION)
+        workflow_id = new_workflow(sandbox, sandbox.define(seconds=0, status="FAILED"))
         context = failed(WorkflowStatusSensor(task_id="wait", workflow_id=workflow_id, poke_interval=0.05))
 
         text = failure_message(context)
@@ -222,10 +223,12 @@ class TestMessageOfATask:
         assert f"Workflow {workflow_id}, status FAILED\n" in text
         assert f"Error: WorkflowFailed: Workflow {workflow_id} ended" in text
 
-    def test_of_a_batch_says_its_counts_and_its_output_and_nothing_of_a_row(self, tmp_path: Path) -> None:
+    def test_of_a_batch_says_its_counts_and_its_output_and_nothing_of_a_row(
+        self, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
         operator = RunWorkflowBatchOperator(
             task_id="run",
-            workflow_definition_id=FAILING_DEFINITION,
+            workflow_definition_id=sandbox.define(seconds=0, status="FAILED"),
             items=[{"last_name": PERSON}, {"last_name": PERSON}],
             output_path=str(tmp_path),
             deferrable=False,

@@ -148,7 +148,12 @@ class TestContract:
 
         assert subject.context["ti"].xcoms["workflow_id"] in str(raised.value)
 
-    def test_a_blip_is_not_a_failure(self, subject: Any, sandbox: Sandbox) -> None:
+    def test_a_blip_is_not_a_failure(
+        self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Two attempts a poll: the client's attempts and the wait's polls both fail, and few pauses are long.
+        twice = sandbox.connection | {"extra": {"max_attempts": 2}}
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(twice))
         sandbox.fault("server_error", status=500, form="html", path="/workflows/{workflowId}", times=7)
 
         subject.wait(sandbox.define(seconds=0.3))
