@@ -103,6 +103,9 @@ class ConnectionCache(Generic[T]):
     async def _renew(self, conn_id: str) -> _Entry[T]:
         failure: Exception | None = None
         value: T | None = None
+        if (before := self._entries.get(conn_id)) is not None:
+            # Until this lookup is done, the others use what was found before.
+            before.due = self._clock() + self.failed_seconds
         try:
             value = await self._look_up(conn_id)
         except Exception as error:

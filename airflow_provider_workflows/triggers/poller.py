@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import copy
 import dataclasses
 import heapq
 import itertools
@@ -24,7 +23,9 @@ from airflow_provider_workflows.api.models import Workflow
 from airflow_provider_workflows.api.polling import MAX_POLL_INTERVAL_SECONDS, Wait
 from airflow_provider_workflows.api.retry import RateLimiter, Retry
 from airflow_provider_workflows.api.settings import POOL_SIZE
+from airflow_provider_workflows.hooks.connection_cache import ConnectionCache
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
+from airflow_provider_workflows.log_throttle import ThrottledWarning
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
@@ -102,14 +103,24 @@ class Poller:
         self._working = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: AsyncWorkflowsClient | None = None
-        self._lookup_at = 0.0
-        self._lookup_failure: errors.WorkflowsError = errors.ServiceUnavailable("Not looked up yet.")
-        self._lookup_slots = asyncio.Lock()
+        self._connections = ConnectionCache(
+            self._look_up,
+            found_seconds=CONNECTION_CACHE_SECONDS,
+            not_found_seconds=FAILED_LOOKUP_RETRY_SECONDS,
+            failed_seconds=FAILED_LOOKUP_RETRY_SECONDS,
+            clock=self._loop.time,
+        )
         self.limiter = RateLimiter(clock=self._loop.time)
         self._closed = False
         self._keepers = 0
-        self._failures = 0
-        self._warn_at = 0.0
+        # An id may hold a percent sign.
+        connection = workflows_conn_id.replace("%", "%%")
+        self._warn_failed = ThrottledWarning(
+            log,
+            f"Connection {connection}: %d polls have failed since the last such line. The latest error: %s",
+            interval=WARNING_INTERVAL_SECONDS,
+            clock=self._loop.time,
+        )
 
     @classmethod
     def of(cls, workflows_conn_id: str, *, now: Callable[[], float] = time.time) -> Poller:
@@ -267,9 +278,7 @@ class Poller:
 
     async def _poll_once(self, watch: _Watch) -> None:
         try:
-            client = self._client
-            if client is None or self._loop.time() >= self._lookup_at:
-                client = await self._current_client()
+            client = await self._current_client()
             if watch.endpoint is None:
                 watch.endpoint = endpoints.read_workflow(watch.workflow_id)
             status = (await client.perform(watch.endpoint)).status
@@ -298,60 +307,44 @@ class Poller:
             # Each wait has a max_outage of its own, so polls go out now and then, however long the service asks.
             self.limiter.refused(error.retry_after, longest=MAX_POLL_INTERVAL_SECONDS)
         if error.retry is Retry.AFTER_NEW_CREDENTIALS:
-            self._lookup_at = min(self._lookup_at, self._loop.time() + REJECTED_KEY_LOOKUP_SECONDS)
-        self._failures += 1
-        if self._loop.time() >= self._warn_at:
-            log.warning(
-                "Connection %s: %d polls have failed since the last such line. The latest error: %s",
-                self._hook.workflows_conn_id,
-                self._failures,
-                error,
-            )
-            self._failures, self._warn_at = 0, self._loop.time() + WARNING_INTERVAL_SECONDS
+            self._connections.expire(self._hook.workflows_conn_id, REJECTED_KEY_LOOKUP_SECONDS)
+        self._warn_failed(error)
         now = self._now()
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_error(error, now))
 
     async def _current_client(self) -> AsyncWorkflowsClient:
-        async with self._lookup_slots:
-            if self._loop.time() >= self._lookup_at:
-                await self._lookup()
-        if self._client is None:
-            raise copy.copy(self._lookup_failure)
+        conn_id = self._hook.workflows_conn_id
+        if self._client is None or self._connections.is_due(conn_id):
+            settings = await self._connections.get(conn_id)
+            if self._closed or settings is None:
+                raise errors.ServiceUnavailable("Nobody waits any more.")
+            self._client = self._client_with(settings)
         return self._client
 
-    async def _lookup(self) -> None:
-        # The next lookup is set first: if this one fails, the polls that are due do not all look the connection up.
-        self._lookup_at = self._loop.time() + FAILED_LOOKUP_RETRY_SECONDS
+    async def _look_up(self, conn_id: str) -> Settings:
+        failure: errors.WorkflowsError
         try:
-            settings = await asyncio.wait_for(self._hook.aget_settings(), LOOKUP_TIMEOUT_SECONDS)
+            return await asyncio.wait_for(self._hook.aget_settings(), LOOKUP_TIMEOUT_SECONDS)
         except errors.InvalidInput as error:
-            self._lookup_failure = error
+            failure = error
         except Exception as error:
-            connection = f"connection {self._hook.workflows_conn_id}"
+            connection = f"connection {conn_id}"
             if errors.is_mistake(error):
                 log.exception("Looking up %s failed unexpectedly.", connection)
-                self._lookup_failure = errors.from_exception(error, f"Looking up {connection}")
+                failure = errors.from_exception(error, f"Looking up {connection}")
             else:
-                self._lookup_failure = errors.ServiceUnavailable(
-                    f"The {connection} could not be looked up: {error}"
-                )
-        else:
-            self._use(settings)
-            return
-        log.warning("%s", self._lookup_failure)
+                failure = errors.ServiceUnavailable(f"The {connection} could not be looked up: {error}")
+        log.warning("%s", failure)
+        raise failure
 
-    def _use(self, settings: Settings) -> None:
-        if self._closed:
-            self._lookup_failure = errors.ServiceUnavailable("Nobody waits any more.")
-            return
+    def _client_with(self, settings: Settings) -> AsyncWorkflowsClient:
         # The wait repeats failed polls, by its own schedule: each poll is one attempt.
         settings = dataclasses.replace(settings, max_attempts=1)
-        self._lookup_at = self._loop.time() + CONNECTION_CACHE_SECONDS
         if self._client is not None and self._client.settings == settings:
-            return
+            return self._client
         self.limiter.limit(settings.requests_per_second)
-        before, self._client = self._client, api.AsyncWorkflowsClient(settings, shared_tokens(settings))
+        before = self._client
         if before is not None:
             log.info(
                 "Connection %s has changed: polls use it as it is now.",
@@ -361,6 +354,7 @@ class Poller:
         else:
             # The other polls may go out as well now.
             self._loop.call_soon(self._release)
+        return api.AsyncWorkflowsClient(settings, shared_tokens(settings))
 
 
 _background: set[asyncio.Task[None]] = set()

@@ -133,6 +133,22 @@ async def test_those_who_ask_at_once_share_one_lookup(connections: Connections) 
     assert connections.lookups == ["one"]
 
 
+async def test_what_was_found_is_used_on_while_one_looks_it_up_again(connections: Connections) -> None:
+    connections.says = {"one": "before"}
+    cache = connections.cache()
+    await cache.get("one")
+    connections.now = FOUND
+    connections.says = {"one": "after"}
+    connections.going.clear()
+    looking_up = asyncio.create_task(cache.get("one"))
+    await asyncio.sleep(0)
+
+    assert await cache.get("one") == "before"
+
+    connections.going.set()
+    assert await looking_up == "after"
+
+
 async def test_ids_that_are_invented_are_dropped_and_those_that_are_found_are_not(
     connections: Connections,
 ) -> None:
