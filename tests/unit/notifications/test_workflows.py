@@ -199,10 +199,9 @@ class TestMessageOfATask:
             **OFTEN,
         )
 
-        context = failed(operator, map_index=3, max_tries=2)
-        lines = failure_message(context).splitlines()
+        lines = failure_message(failed(operator, map_index=3, max_tries=2)).splitlines()
 
-        workflow_id = context["exception"].workflow_id
+        workflow_id = sandbox.requests_seen[-1].path.removeprefix("/workflows/")
         assert lines == [
             "Task run[3] of DAG checks has failed, try 1 of 3 of run r1.",
             f"Workflow {workflow_id}, status FAILED, case {case_id}",
