@@ -64,7 +64,7 @@ class AsyncWorkflowsClient:
     :param tokens: tokens to share with other clients of the same key
     :param pool_size: the most connections that are open at once
     :param clock: monotonic seconds, for the life of tokens and the time for attempts
-    :raises InvalidInput: for a proxy in the environment that cannot be used
+    :raises InvalidInput: if the environment names a proxy or a CA file that cannot be used
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class AsyncWorkflowsClient:
             self._session = None
 
     async def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
-        """Return the response to any endpoint.
+        """Call an endpoint and return its response.
 
-        :raises WorkflowsError: the one that fits
+        :raises WorkflowsError: of the class that says what went wrong
         """
         return await self._drive(self._exchange.perform(endpoint))
 
@@ -116,7 +116,7 @@ class AsyncWorkflowsClient:
         await self._drive(self._exchange.authorize())
 
     async def create_case(self, **details: Any) -> models.Case:
-        """Create a case (``POST /cases``) of the fields in ``models.CaseDetails``, all optional."""
+        """Create a case (``POST /cases``) with the fields of ``models.CaseDetails``, all of them optional."""
         return await self.perform(endpoints.create_case(details))
 
     async def read_case(self, case_id: str) -> models.Case:
@@ -136,13 +136,13 @@ class AsyncWorkflowsClient:
         return await self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
 
     async def read_workflow(self, workflow_id: str) -> models.Workflow:
-        """Return how a workflow stands (``GET /workflows/{workflowId}``)."""
+        """Return a workflow with its status (``GET /workflows/{workflowId}``)."""
         return await self.perform(endpoints.read_workflow(workflow_id))
 
     async def read_result(self, workflow_id: str) -> models.WorkflowResult:
         """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
-        :raises WorkflowNotCompleted: with the status, when there is no result
+        :raises WorkflowNotCompleted: with the status, if the workflow has no result yet
         """
         return await self._drive(self._exchange.result(workflow_id))
 

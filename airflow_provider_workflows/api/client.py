@@ -41,7 +41,7 @@ class WorkflowsClient:
     :param settings: host, credentials and bounds
     :param tokens: tokens to share with other clients of the same key
     :param clock: monotonic seconds, for the life of tokens and the time for attempts
-    :raises InvalidInput: for a proxy in the environment that cannot be used
+    :raises InvalidInput: if the environment names a proxy or a CA file that cannot be used
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class WorkflowsClient:
         self._session.close()
 
     def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
-        """Return the response to any endpoint.
+        """Call an endpoint and return its response.
 
-        :raises WorkflowsError: the one that fits
+        :raises WorkflowsError: of the class that says what went wrong
         """
         return self._drive(self._exchange.perform(endpoint))
 
@@ -95,7 +95,7 @@ class WorkflowsClient:
         self._drive(self._exchange.authorize())
 
     def create_case(self, **details: Any) -> models.Case:
-        """Create a case (``POST /cases``) of the fields in ``models.CaseDetails``, all optional."""
+        """Create a case (``POST /cases``) with the fields of ``models.CaseDetails``, all of them optional."""
         return self.perform(endpoints.create_case(details))
 
     def read_case(self, case_id: str) -> models.Case:
@@ -115,13 +115,13 @@ class WorkflowsClient:
         return self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
 
     def read_workflow(self, workflow_id: str) -> models.Workflow:
-        """Return how a workflow stands (``GET /workflows/{workflowId}``)."""
+        """Return a workflow with its status (``GET /workflows/{workflowId}``)."""
         return self.perform(endpoints.read_workflow(workflow_id))
 
     def read_result(self, workflow_id: str) -> models.WorkflowResult:
         """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
-        :raises WorkflowNotCompleted: with the status, when there is no result
+        :raises WorkflowNotCompleted: with the status, if the workflow has no result yet
         """
         return self._drive(self._exchange.result(workflow_id))
 

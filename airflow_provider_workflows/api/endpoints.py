@@ -1,4 +1,4 @@
-"""Every endpoint of generation 1 as a value: what is sent, what comes back, may it be repeated."""
+"""Every endpoint of the API's generation 1 as a value: method, path, models, and whether it is idempotent."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _NO_IDS: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Endpoint(Generic[ResponseModel]):
-    """One call of the API.
+    """An endpoint with its ids and its body filled in: all that a call needs.
 
     :param method: the HTTP method
     :param path: the path with its ids filled in
     :param response: the model of a successful response
-    :param idempotent: whether it may be repeated after it may have been carried out. A call that is not
-        is repeated only when it surely was not carried out.
+    :param idempotent: whether a request may be repeated after it may have been carried out (RFC 9110, section
+        9.2.2). One that is not idempotent is repeated only if it surely was not carried out.
     :param body: the JSON object to send, or None
-    :param authenticated: whether it carries a token
-    :param sensitive: whether the body holds personal values or secrets, which no message may repeat
-    :param text: whether the response is text, which the response's model takes as ``text``
-    :param ids: what the call is about, for messages: ``{"case": "3b2d..."}``
+    :param authenticated: whether the request carries a token
+    :param sensitive: whether the body holds personal data or secrets, which no message may repeat
+    :param text: whether the response is text instead of JSON; its model takes it as ``text``
+    :param ids: the ids that messages name besides the path's: ``{"case": "3b2d..."}``
     """
 
     method: str
@@ -41,22 +41,22 @@ class Endpoint(Generic[ResponseModel]):
     ids: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
 
     def __str__(self) -> str:
-        """Return the call and its ids as messages name it."""
+        """Return the endpoint and its ids as messages name it."""
         about = ", ".join(f"{name} {value}" for name, value in self.ids.items())
         return f"{self.method} {self.path}" + (f" ({about})" if about else "")
 
 
 def authorize(key: str, secret: str) -> Endpoint[models.Tokens]:
     """``POST /auth/authorize``: tokens for an API key."""
-    return _token_call("/auth/authorize", models.ApiKey(key=key, secret=secret))
+    return _token_endpoint("/auth/authorize", models.ApiKey(key=key, secret=secret))
 
 
 def refresh(refresh_token: str) -> Endpoint[models.Tokens]:
     """``POST /auth/refresh``: new tokens for a refresh token."""
-    return _token_call("/auth/refresh", models.RefreshToken(refresh_token=refresh_token))
+    return _token_endpoint("/auth/refresh", models.RefreshToken(refresh_token=refresh_token))
 
 
-def _token_call(path: str, request: models.RequestBody) -> Endpoint[models.Tokens]:
+def _token_endpoint(path: str, request: models.RequestBody) -> Endpoint[models.Tokens]:
     return Endpoint(
         "POST", path, models.Tokens, idempotent=True, body=request.body(), authenticated=False, sensitive=True
     )
@@ -65,7 +65,7 @@ def _token_call(path: str, request: models.RequestBody) -> Endpoint[models.Token
 def create_case(details: Mapping[str, Any]) -> Endpoint[models.Case]:
     """``POST /cases``: a new case; repeating it would make another.
 
-    :param details: fields of the case, in Python's or the wire's spelling; none is required
+    :param details: fields of ``models.CaseDetails``, in Python's or the API's spelling; all are optional
     :raises InvalidInput: naming the fields that are wrong, never a value
     """
     case = models.require_case_details(details)
@@ -73,9 +73,9 @@ def create_case(details: Mapping[str, Any]) -> Endpoint[models.Case]:
 
 
 def read_case(case_id: str) -> Endpoint[models.Case]:
-    """``GET /cases/{caseId}``.
+    """``GET /cases/{caseId}``: a case.
 
-    :raises InvalidInput: when the id is none
+    :raises InvalidInput: if ``case_id`` is not a UUID
     """
     return Endpoint("GET", f"/cases/{require_id('case_id', case_id)}", models.Case, idempotent=True)
 
@@ -86,7 +86,7 @@ def create_parameters(
     """``POST /parameters``: a new set of parameters for a workflow definition.
 
     :param parameters: JSON values by name
-    :raises InvalidInput: when the id is none, or a value is no JSON
+    :raises InvalidInput: if ``workflow_definition_id`` is not a UUID, or JSON cannot express a value
     """
     definition = require_id("workflow_definition_id", workflow_definition_id)
     details = models.ParametersDetails(
@@ -108,7 +108,7 @@ def run_workflow(
 ) -> Endpoint[models.StartedWorkflow]:
     """``POST /workflows/run``: a new run, which is billed; repeating it would bill another.
 
-    :raises InvalidInput: when one of the ids is none
+    :raises InvalidInput: if one of the ids is not a UUID
     """
     details = models.RunDetails(
         case_id=require_id("case_id", case_id),
@@ -126,9 +126,9 @@ def run_workflow(
 
 
 def read_workflow(workflow_id: str) -> Endpoint[models.Workflow]:
-    """``GET /workflows/{workflowId}``: how the workflow stands.
+    """``GET /workflows/{workflowId}``: a workflow with its status.
 
-    :raises InvalidInput: when the id is none
+    :raises InvalidInput: if ``workflow_id`` is not a UUID
     """
     return Endpoint(
         "GET", f"/workflows/{require_id('workflow_id', workflow_id)}", models.Workflow, idempotent=True
@@ -136,9 +136,9 @@ def read_workflow(workflow_id: str) -> Endpoint[models.Workflow]:
 
 
 def read_result(workflow_id: str) -> Endpoint[models.WorkflowResult]:
-    """``GET /workflows/{workflowId}/result``: what a completed workflow found out.
+    """``GET /workflows/{workflowId}/result``: the result of a completed workflow.
 
-    :raises InvalidInput: when the id is none
+    :raises InvalidInput: if ``workflow_id`` is not a UUID
     """
     return Endpoint(
         "GET",
@@ -151,7 +151,7 @@ def read_result(workflow_id: str) -> Endpoint[models.WorkflowResult]:
 def read_webhook_key(key_id: str) -> Endpoint[models.PlainText]:
     """``GET /auth/webhooks/key/{kid}``: the public key that webhooks are signed with, as PEM; needs no token.
 
-    :raises InvalidInput: when the id is none
+    :raises InvalidInput: if ``key_id`` is not a UUID
     """
     return Endpoint(
         "GET",

@@ -1,7 +1,7 @@
-"""What goes over the wire, generation 1 of the Workflows API.
+"""The bodies of requests and responses of the Workflows API, generation 1.
 
-Requests refuse fields that the API does not have; responses keep them. Python names are snake_case, the
-wire's are camelCase, and both are accepted on input.
+A request's model refuses fields that the API does not have; a response's keeps them. Names are
+snake_case in Python and camelCase in the API; both spellings are accepted on input.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from airflow_provider_workflows.api.errors import InvalidInput
 
 
 def _text_from_number(value: Any) -> Any:
-    """Return an identifier that came as a JSON number as the text that it is."""
+    """Return a whole number as the text of its digits, and any other value as it is."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 Number = Annotated[str, BeforeValidator(_text_from_number), WithJsonSchema({"type": ["string", "integer"]})]
-"""An identifier that may be written as a number: a personal or company number."""
+"""Text that may also be written as a whole number in JSON: a personal or company number."""
 
 ResponseId = Annotated[str, Field(min_length=1)]
-"""An id given by the service, taken as it is."""
+"""An id that the service gave: any text, because a run that exists must not be lost over its id."""
 
 
 class RequestBody(BaseModel):
-    """The body of a call."""
+    """The body of a request."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -45,12 +45,12 @@ class RequestBody(BaseModel):
 
 
 class ResponseBody(BaseModel):
-    """The body of a response; fields that are not known here are kept."""
+    """The body of a response; fields that a model does not name are kept."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
 
     def json_object(self) -> dict[str, Any]:
-        """Return what came, under the wire's names and with the unknown fields."""
+        """Return the body as it came, in the API's spelling, with the fields that the model does not name."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
@@ -106,7 +106,7 @@ class CaseDetails(RequestBody):
 
 
 class PartyDetails(ResponseBody):
-    """Whom a case is about, as the service tells it; its parts are kept as they came."""
+    """The person or company that a case is about, as the service reports it; its parts are kept as they came."""
 
     personal: dict[str, Any] | None = None
     business: dict[str, Any] | None = None
@@ -149,7 +149,7 @@ class RunDetails(RequestBody):
 
 
 class StartedWorkflow(ResponseBody):
-    """Response of ``POST /workflows/run``. Only the id is needed: a run that exists must not be lost."""
+    """Response of ``POST /workflows/run``. Only the id is required: a run that exists must not be lost."""
 
     id: ResponseId
     case_id: str | None = None
@@ -165,7 +165,7 @@ class Workflow(ResponseBody):
 
 
 class WorkflowResult(ResponseBody):
-    """Response of ``GET /workflows/{workflowId}/result``; what else it holds is the workflow's own affair."""
+    """Response of ``GET /workflows/{workflowId}/result``; its other fields depend on the workflow definition."""
 
     case_id: str | None = None
     party_id: str | None = None
@@ -174,7 +174,7 @@ class WorkflowResult(ResponseBody):
 
 
 class PlainText(ResponseBody):
-    """A response that is no JSON but text."""
+    """A response that is text, not JSON."""
 
     text: str = Field(min_length=1)
 
@@ -187,7 +187,7 @@ class ServiceError(ResponseBody):
 
 
 class ErrorBody(ResponseBody):
-    """Body of a refusal: what went wrong, and the fingerprint that the service's support asks for."""
+    """Body of an error response: the errors, and the fingerprint that the service's support asks for."""
 
     fingerprint: str | None = None
     errors: list[ServiceError] = Field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What both clients ask of the machine's network, so that both do the same: proxy, trust, and what failed."""
+"""The machine's network as both clients see it: proxies, certificate authorities, reasons for no response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 def proxy_for(url: str) -> str | None:
     """Return the proxy that the usual environment variables name for ``url``, if any.
 
-    :raises InvalidInput: for a proxy that is not an HTTP proxy
+    :raises InvalidInput: if it is not the URL of an HTTP proxy
     """
     proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
     if proxy is None:
@@ -48,9 +48,10 @@ def proxy_for(url: str) -> str | None:
 
 
 def certificate_authorities(verify: bool | str) -> bool | str:
-    """Return False for no verification, or the CA file (or folder) to trust.
+    """Return the path of the CA file (or folder) to trust, or False for no verification.
 
-    :param verify: as in ``Settings``; True trusts what the usual environment variables name, else certifi
+    :param verify: as in ``Settings``; True trusts the file that the environment names, else certifi's
+    :raises InvalidInput: if an environment variable names a file that does not exist
     """
     if verify is not True:
         return verify
@@ -65,9 +66,10 @@ def certificate_authorities(verify: bool | str) -> bool | str:
 
 
 def no_response(error: BaseException, *, arrived: bool) -> NoResponse:
-    """Return what ``error``, from a client library, says in a few words.
+    """Return the reason for which there is no response, in a few words.
 
-    :param arrived: False when the request surely did not reach the service
+    :param error: from requests, aiohttp or the socket
+    :param arrived: False if the request surely did not reach the service
     """
     causes = list(_causes(error))
     for cause in causes:

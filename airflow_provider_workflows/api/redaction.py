@@ -1,4 +1,4 @@
-"""What counts as personal data, and how it is kept out of messages."""
+"""Which fields hold personal data, and how their values are kept out of messages."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ CASE_FIELDS = (
     "company_address",
     "documents",
 )
-"""The fields of a case, all of which are personal: a company may be one person."""
+"""The fields of a case. All hold personal data: a company may be one person."""
 
 PARTY_FIELDS = ("party_details",)
-"""What the service tells of a person or company, whatever it calls the parts."""
+"""Where the service describes a person or company, whatever the names of the parts."""
 
 
 class PersonalFields:
-    """The names of fields whose values are personal: a case's, the service's own, and what a connection adds.
+    """The names of fields that hold personal data: a case's, the service's, and those that a connection adds.
 
-    However they are spelled: ``personal_number``, ``personalNumber`` and ``Personal Number`` are one name.
+    Spellings do not matter: ``personal_number``, ``personalNumber`` and ``Personal Number`` are one name.
 
-    :param further: names that are personal besides
+    :param further: the names that a connection adds
     """
 
     def __init__(self, further: Iterable[str] = ()) -> None:
@@ -57,20 +57,20 @@ def normalized_name(name: str) -> str:
 
 
 STANDARD_FIELDS = PersonalFields()
-#: For where it cannot be told what is personal.
+#: For values whose personal fields are not known: every field counts as one.
 ALL_FIELDS: PersonalFields = _AllFields()
 
 
 _SHOWN_IN_EXCERPTS = frozenset({"status", "code", "fingerprint"})
-_LOOKS_LIKE_JSON = re.compile(r'^\W{0,8}[{\["]|"\w+"\s*:')
+_JSON_BEGINNING = re.compile(r'^\W{0,8}[{\["]|"\w+"\s*:')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"(?P<name>\s*:)?|$)|-?\d[\d.eE+-]*')
-#: As much of a body as is polled for a message.
+#: As much of a body as an excerpt is made from.
 EXCERPT_BYTES = 16384
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def values_of_personal_fields(value: Any, fields: PersonalFields = STANDARD_FIELDS) -> Iterator[str]:
-    """Yield every text and number that stands under a personal name in ``value``, at any depth."""
+    """Yield each text and number in the personal fields of ``value``, at any depth, as text."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from all_values(item) if name in fields else values_of_personal_fields(item, fields)
@@ -80,7 +80,7 @@ def values_of_personal_fields(value: Any, fields: PersonalFields = STANDARD_FIEL
 
 
 def all_values(value: Any) -> Iterator[str]:
-    """Yield every text and number in ``value``, as text."""
+    """Yield each text and number in ``value``, at any depth, as text."""
     if isinstance(value, Mapping):
         for item in value.values():
             yield from all_values(item)
@@ -94,9 +94,9 @@ def all_values(value: Any) -> Iterator[str]:
 def redact_values(text: str, values: Mapping[str, Any] | None, keep: frozenset[str] = frozenset()) -> str:
     """Return ``text`` with each value that occurs in it replaced by ``***``.
 
-    :param text: a message from outside
-    :param values: what was sent, whose texts and longer numbers must not come back in a message
-    :param keep: values that may
+    :param text: a message of the service
+    :param values: the body that was sent: its texts, and its numbers of four digits and more, are redacted
+    :param keep: values that may show
     """
     secret = {leaf.strip() for leaf in all_values(values or {})} - keep
     for leaf in sorted(secret, key=len, reverse=True):
@@ -110,7 +110,7 @@ def redact_values(text: str, values: Mapping[str, Any] | None, keep: frozenset[s
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """Yield a value as it may come back: as it is, and as HTML, JSON and a URL write it."""
+    """Yield a value as a message may repeat it: as it is, and as HTML, JSON and a URL write it."""
     plain = [value, *(unicodedata.normalize(form, value) for form in ("NFC", "NFD"))]
     written = [html.escape(value), html.escape(value).replace("&#x27;", "&#39;"), quote(value)]
     yield from dict.fromkeys([*plain, *written, json.dumps(value)[1:-1]])
@@ -123,16 +123,16 @@ def one_line(text: str, length: int) -> str:
 
 
 def excerpt(body: str, length: int = 160) -> str:
-    """Return the beginning of a body that is fit for a message.
+    """Return the beginning of a body, fit for a message.
 
-    Of what looks like JSON only the names are shown, with a few values that are never personal; any other
-    text (a proxy's page, say) is shown as it is.
+    Of JSON, whole or cut, only the names are shown, and a few values that are never personal data; any other text,
+    such as a proxy's page, is shown as it is.
 
     :param body: the body of a response, or its beginning
     :param length: characters at most
     """
     text = one_line(body.lstrip("\ufeff"), EXCERPT_BYTES)
-    return one_line(_names_only(text) if _LOOKS_LIKE_JSON.search(text) else text, length)
+    return one_line(_names_only(text) if _JSON_BEGINNING.search(text) else text, length)
 
 
 def _names_only(text: str) -> str:

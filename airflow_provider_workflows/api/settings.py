@@ -1,4 +1,4 @@
-"""What a client must know before its first call, checked when it is made."""
+"""Where the service is, the credentials, and the bounds of a call: checked before the first call."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from airflow_provider_workflows.api.status import Statuses
 #: The most connections that a client keeps open.
 POOL_SIZE = 32
 DEFAULT_HOST = "https://api.transactionlink.io"
-#: Personal numbers are few enough to try them all against a secret that can be guessed.
-SHORTEST_HASH_SECRET = 32
+#: All personal numbers can be hashed in minutes, so the secret must not be one that can be guessed.
+MIN_HASH_SECRET_CHARACTERS = 32
 ORGANIZATION_TOKEN_PREFIX = "tot_"  # noqa: S105  (how such a token begins, not a token)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to reach the service and how long to bear with it.
+    """How to reach the service, and how long to try.
 
-    :param host: base URL of the service, ``https://...``; plain http only to a loopback address
+    :param host: base URL of the service, ``https://...``; plain http only to this machine
     :param key: API key
     :param secret: the key's secret; without a key, an organization token (begins ``tot_``)
     :param connect_timeout: seconds to wait for a connection, TLS included
-    :param read_timeout: seconds without a byte of the response
-    :param max_attempts: how often a call is tried at most
-    :param retry_seconds: seconds after the first failed try in which another may begin
+    :param read_timeout: seconds to wait for the next byte of a response, and for all of its headers
+    :param max_attempts: the most attempts of a call
+    :param retry_seconds: seconds after the first failed attempt in which another may begin
     :param verify: check the service's certificate: True, False, or the path of a CA file
     :param allow_http: permit plain http to any host
-    :param requests_per_second: how many looks at workflows a poller, and how many calls a batch, sends in a second
-        at most; None for no cap
+    :param requests_per_second: the most requests that a poller, and that a batch, sends in a second; None for no
+        limit
     :param dashboard_url: address of a workflow's page, with ``{workflow_id}`` in it
     :param webhooks: whether the service sends webhooks for this connection, and they are to be received
-    :param personal_fields: names of fields whose values are personal, beside those of a case
-    :param hash_secret: what hashes of personal numbers are keyed with
+    :param personal_fields: names of fields that hold personal data, beside those of a case
+    :param hash_secret: the key of the hashes of personal numbers
     :param statuses: which statuses end a wait
     :raises InvalidInput: naming the setting and what is wrong with it
     """
@@ -74,8 +74,8 @@ class Settings:
             raise InvalidInput(f"verify names a CA file that does not exist: {self.verify}")
         if not all(any(map(str.isalnum, name)) for name in self.personal_fields):
             raise InvalidInput("personal_fields has a name without a letter or a digit")
-        if self.hash_secret and len(self.hash_secret) < SHORTEST_HASH_SECRET:
-            raise InvalidInput(f"hash_secret must have at least {SHORTEST_HASH_SECRET} characters")
+        if self.hash_secret and len(self.hash_secret) < MIN_HASH_SECRET_CHARACTERS:
+            raise InvalidInput(f"hash_secret must have at least {MIN_HASH_SECRET_CHARACTERS} characters")
         for name in ("key", "secret"):
             if any(not 32 < ord(character) < 127 for character in getattr(self, name)):
                 raise InvalidInput(f"{name} has white space or a character outside of ASCII in it")
@@ -89,23 +89,24 @@ class Settings:
 
     @property
     def organization_token(self) -> str | None:
-        """The organization token, sent as it is and without authorize, or None where there is a key."""
+        """The organization token, which is sent as it is, without authorizing; None if there is an API key."""
         return None if self.key else self.secret
 
     @functools.cached_property
-    def personal(self) -> PersonalFields:
-        """The names of all fields whose values are personal."""
+    def all_personal_fields(self) -> PersonalFields:
+        """The names of all fields that hold personal data: a case's, the service's and the connection's."""
         return PersonalFields(self.personal_fields)
 
     def require_hash_secret(self) -> str:
-        """Return what hashes of personal numbers are keyed with.
+        """Return the key of the hashes of personal numbers.
 
-        :raises InvalidInput: saying where to set it, when there is none
+        :raises InvalidInput: saying where to set it, if it is not set
         """
         if not self.hash_secret:
             raise InvalidInput(
                 "hash_personal_numbers needs a secret to key the hashes with: give the connection the extra "
-                f"'hash_secret' of at least {SHORTEST_HASH_SECRET} characters, the same wherever hashes must agree"
+                f"'hash_secret' of at least {MIN_HASH_SECRET_CHARACTERS} characters, "
+                "the same wherever hashes must agree"
             )
         return self.hash_secret
 
@@ -126,13 +127,13 @@ def _base_url(host: str, *, allow_http: bool) -> str:
     if parts.scheme == "http" and not allow_http and not is_loopback(name):
         raise InvalidInput(
             f"host is plain http to {name}, which would send the secret and personal data unencrypted; "
-            "use https, or say allow_http"
+            "use https, or set allow_http"
         )
     return url
 
 
 def is_loopback(name: str) -> bool:
-    """Whether ``name`` (a host name or an IP address) can only be this machine."""
+    """Return whether ``name`` (a host name or an IP address) can only be this machine."""
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:

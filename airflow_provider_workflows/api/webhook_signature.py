@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 #: The header that carries the signature of a webhook's body.
 HEADER = "JWS-SIGNATURE"
 ALGORITHM = "RS256"
-LONGEST_SIGNATURE = 8192
-LONGEST_PUBLIC_KEY = 8192
-SHORTEST_KEY_BITS = 2048
+MAX_SIGNATURE_CHARACTERS = 8192
+MAX_PUBLIC_KEY_CHARACTERS = 8192
+MIN_KEY_BITS = 2048
 
 _DETACHED = re.compile(r"([A-Za-z0-9_-]+)\.\.([A-Za-z0-9_-]+)")
 _PEM = re.compile(r"-----BEGIN ((?:RSA )?PUBLIC KEY)-----([A-Za-z0-9+/=\s]+)-----END \1-----")
@@ -32,28 +32,28 @@ _JWS = jwt.PyJWS(algorithms=[ALGORITHM])
 
 
 class SignatureInvalid(ValueError):
-    """A signature, or a key for one, that is not to be trusted.
+    """A signature, or a public key, that must not be trusted.
 
-    The message is the reason. It is for the log alone, and repeats nothing of what came.
+    The message is the reason. It is for the log alone, and repeats nothing of what was received.
     """
 
 
 def key_id(signature: str) -> str:
-    """Return the id of the key that ``signature`` claims to be made with: a UUID in lower case.
+    """Return the id of the public key that ``signature`` names: a UUID in lower case.
 
     :param signature: the value of the header, ``<protected header>..<signature>``
-    :raises SignatureInvalid: when it cannot be a signature of the service
+    :raises SignatureInvalid: if the service cannot have made it
     """
     return str(_protected_header(signature)["kid"]).lower()
 
 
 def verify(signature: str, body: bytes, key: RSAPublicKey) -> None:
-    """Return if, and only if, ``key`` signed ``body``.
+    """Check that the owner of ``key`` signed ``body``.
 
     :param signature: the value of the header
-    :param body: the body as it came, byte for byte
+    :param body: the body as it was received, byte for byte
     :param key: the service's key of the id ``key_id(signature)``; nothing in the signature can replace it
-    :raises SignatureInvalid: when it did not, or is too weak to tell
+    :raises SignatureInvalid: if the signature does not fit, or the key is too weak
     """
     header = _protected_header(signature)
     _check_key(key)
@@ -71,10 +71,10 @@ def public_key(pem_or_base64: str) -> RSAPublicKey:
     """Return an RSA public key from the text of the service's key endpoint.
 
     :param pem_or_base64: one PEM block, or the base64 of its DER alone
-    :raises SignatureInvalid: when it is anything else, or a key under 2048 bits
+    :raises SignatureInvalid: if the text is anything else, or the key has fewer than 2048 bits
     """
-    if len(pem_or_base64) > LONGEST_PUBLIC_KEY:
-        raise SignatureInvalid(f"the public key is longer than {LONGEST_PUBLIC_KEY} characters")
+    if len(pem_or_base64) > MAX_PUBLIC_KEY_CHARACTERS:
+        raise SignatureInvalid(f"the public key is longer than {MAX_PUBLIC_KEY_CHARACTERS} characters")
     text = pem_or_base64.strip()
     pem = _PEM.fullmatch(text)
     try:
@@ -83,7 +83,7 @@ def public_key(pem_or_base64: str) -> RSAPublicKey:
     except SignatureInvalid:
         raise
     except (ValueError, UnsupportedAlgorithm):
-        raise SignatureInvalid("the text is no public key in PEM or base64") from None
+        raise SignatureInvalid("the text is not a public key in PEM or base64") from None
 
 
 def sign(body: bytes, private_key: RSAPrivateKey, kid: str, *, b64: bool = True) -> str:
@@ -100,8 +100,8 @@ def sign(body: bytes, private_key: RSAPrivateKey, kid: str, *, b64: bool = True)
 
 
 def _protected_header(signature: str) -> dict[str, Any]:
-    if len(signature) > LONGEST_SIGNATURE:
-        raise SignatureInvalid(f"the signature is longer than {LONGEST_SIGNATURE} characters")
+    if len(signature) > MAX_SIGNATURE_CHARACTERS:
+        raise SignatureInvalid(f"the signature is longer than {MAX_SIGNATURE_CHARACTERS} characters")
     parts = _DETACHED.fullmatch(signature)
     if parts is None:
         raise SignatureInvalid("the signature is not of the form <protected header>..<signature>")
@@ -121,8 +121,8 @@ def _protected_header(signature: str) -> dict[str, Any]:
     kid = header.get("kid")
     # Checked before anything else is done with it: it goes into a URL.
     if not isinstance(kid, str) or not is_id(kid):
-        raise SignatureInvalid("the key id is no UUID")
-    # RFC 7797, section 6: who changes what b64 means must say that it is critical.
+        raise SignatureInvalid("the key id is not a UUID")
+    # RFC 7797, section 6: a header with b64 must list it as critical.
     if ("b64" in header or "crit" in header) and not (
         isinstance(header.get("b64"), bool) and header.get("crit") == ["b64"]
     ):
@@ -132,7 +132,7 @@ def _protected_header(signature: str) -> dict[str, Any]:
 
 def _decoded(segment: str) -> bytes:
     decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    # One signature has one spelling: bits that decoding drops must not be there.
+    # A signature has one spelling only: bits that decoding would drop must be zero.
     if _base64url(decoded) != segment:
         raise SignatureInvalid("the signature is not base64url in its one proper form")
     return decoded
@@ -144,7 +144,7 @@ def _base64url(data: bytes) -> str:
 
 def _check_key(key: object) -> RSAPublicKey:
     if not isinstance(key, RSAPublicKey):
-        raise SignatureInvalid("the key is no RSA public key")
-    if key.key_size < SHORTEST_KEY_BITS:
-        raise SignatureInvalid(f"the key has fewer than {SHORTEST_KEY_BITS} bits")
+        raise SignatureInvalid("the key is not an RSA public key")
+    if key.key_size < MIN_KEY_BITS:
+        raise SignatureInvalid(f"the key has fewer than {MIN_KEY_BITS} bits")
     return key

@@ -74,7 +74,7 @@ class WorkflowsOperator(RedactsArguments, BaseOperator):
     def personal_fields(self) -> PersonalFields:
         """The names of fields whose values are personal; all names as long as the connection cannot be read."""
         try:
-            return self.hook.settings.personal
+            return self.hook.settings.all_personal_fields
         except Exception:  # noqa: BLE001  (the task's first call says what is wrong with it)
             return ALL_FIELDS
 

@@ -1,4 +1,4 @@
-"""Keeps personal values out of the task's log and out of the view of rendered templates."""
+"""Keeps personal data out of the task's log and out of the view of rendered templates."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Redacted(ShowsAs):
 
 
 def mask_in_logs(values: Iterable[str]) -> None:
-    """Have Airflow mask ``values`` in this task's log, but not templates, which hold no value yet."""
-    if known := sorted({value for value in values if value.strip() and "{{" not in value}):
-        mask_secret(list(known))
+    """Have Airflow mask ``values`` in this task's log, but for templates, which have not been rendered yet."""
+    if literals := sorted({value for value in values if value.strip() and "{{" not in value}):
+        mask_secret([*literals])
 
 
 def redact(value: Any, *, rendered: bool = True) -> Any:
-    """Return ``value`` so that nothing of it shows; a dict's or list's shape does.
+    """Return ``value`` with each text and number redacted; the shape of dicts and lists shows.
 
-    :param rendered: whether it holds no template any more; a template is left as it is
+    :param rendered: whether templates have been rendered; before that, a template is left as it is
     """
     if isinstance(value, Mapping):
         return {name: redact(item, rendered=rendered) for name, item in value.items()}
@@ -58,7 +58,7 @@ def redact(value: Any, *, rendered: bool = True) -> Any:
 def redact_personal_fields(
     value: Any, fields: PersonalFields = STANDARD_FIELDS, *, rendered: bool = True
 ) -> Any:
-    """Return ``value`` so that what stands under a personal name in it does not show."""
+    """Return ``value`` with its personal fields redacted, at any depth."""
     if isinstance(value, Mapping):
         return {
             name: redact(item, rendered=rendered)
@@ -72,17 +72,17 @@ def redact_personal_fields(
 
 
 def redact_parameters(parameters: Any, fields: PersonalFields, *, rendered: bool) -> Any:
-    """Return parameters so that what is personal does not show, and have it masked in this task's log.
+    """Return parameters with their personal fields redacted, and have Airflow mask the values in this task's log.
 
-    What is no dict, such as JSON as text, has no names to go by: nothing of it shows.
+    Parameters that are not a dict, such as JSON as text, have no names to go by: they are redacted as a whole.
 
-    :param rendered: whether they hold no template any more; a template is left as it is
+    :param rendered: whether templates have been rendered; before that, a template is left as it is
     """
-    given = unwrap(parameters)
-    if isinstance(given, Mapping):
-        mask_in_logs(values_of_personal_fields(given, fields))
+    values = unwrap(parameters)
+    if isinstance(values, Mapping):
+        mask_in_logs(values_of_personal_fields(values, fields))
         return redact_personal_fields(parameters, fields, rendered=rendered)
-    mask_in_logs(all_values(given))
+    mask_in_logs(all_values(values))
     return redact(parameters, rendered=rendered)
 
 
@@ -93,7 +93,7 @@ def _is_literal(value: object) -> bool:
 
 
 def unwrap(value: Any) -> Any:
-    """Return ``value`` as it was before it was covered."""
+    """Return ``value`` as it was before it was redacted."""
     if isinstance(value, Redacted):
         return value.value
     if isinstance(value, Mapping):

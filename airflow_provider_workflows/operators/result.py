@@ -109,7 +109,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         select = None if self.select is None else require_selection(self.select)
         secret = client.settings.require_hash_secret() if self.hash_personal_numbers else None
         result = client.read_result(workflow_id).json_object()
-        mask_in_logs(values_of_personal_fields(result, client.settings.personal))
+        mask_in_logs(values_of_personal_fields(result, client.settings.all_personal_fields))
         case_id = result.get("caseId")
         hashes: dict[str, Any] = {}
         if secret is not None:

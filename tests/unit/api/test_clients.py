@@ -1,4 +1,4 @@
-"""What both clients do alike: the flow, tokens, trust, and what the caller is told."""
+"""What both clients do alike: the flow, tokens, trust, and the errors that a caller gets."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_token_is_refreshed_before_it_expires(drive: Drive, sandbox: Sandbox) 
 
 
 class TestTwoHundredCallsAtOnce:
-    """An expired token is renewed once, whoever notices it."""
+    """An expired token is renewed once, whichever call notices it."""
 
     @pytest.mark.parametrize("refresh_expired", [False, True])
     async def test_async(self, sandbox: Sandbox, refresh_expired: bool) -> None:
@@ -139,7 +139,7 @@ class TestTwoHundredCallsAtOnce:
 
 
 class TestResult:
-    """The status is asked for only when there is no result."""
+    """The status is requested only if the workflow has no result."""
 
     def test_of_a_running_workflow_is_an_error_that_says_the_status(
         self, client: Driver, sandbox: Sandbox

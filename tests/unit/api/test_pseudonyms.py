@@ -1,4 +1,4 @@
-"""Personal numbers: whose is found, what is hashed of it; and expressions that are no good."""
+"""Personal numbers: which one is found and how it is hashed; and expressions that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client is told before its first call, and what is refused."""
+"""Settings that are refused before the first call; statuses; redaction."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class TestPersonal:
         assert list(values_of_personal_fields({"a": [{name: "Kowalska"}], "b": "c"}, fields)) == ["Kowalska"]
         assert not list(values_of_personal_fields({name: "Kowalska"}))
 
-    def test_where_it_cannot_be_told_everything_is_personal(self) -> None:
+    def test_where_no_field_is_known_every_field_is_personal(self) -> None:
         assert set(values_of_personal_fields({"limit": 5, "a": {"b": "c"}}, ALL_FIELDS)) == {"5", "c"}
 
     @pytest.mark.parametrize("number", ["02211012345", " 02211012345\n"])

@@ -65,7 +65,7 @@ def pkcs1(key: rsa.RSAPrivateKey = PRIVATE) -> Callable[[bytes], bytes]:
 
 
 def signed(header: Any, body: bytes = BODY, signer: Callable[[bytes], bytes] | None = None) -> str:
-    """Sign ``body`` under a header of whatever form, as a forger may; properly signed unless told otherwise."""
+    """Sign ``body`` under any header, as a forger may; with the right key unless ``signer`` is another."""
     protected = encoded(header if isinstance(header, bytes) else json.dumps(header).encode())
     plain = isinstance(header, dict) and header.get("b64") is False
     payload = body if plain else encoded(body).encode()
@@ -73,7 +73,7 @@ def signed(header: Any, body: bytes = BODY, signer: Callable[[bytes], bytes] | N
 
 
 def accept(signature: str, body: bytes = BODY, key: rsa.RSAPublicKey = PUBLIC) -> str:
-    """Do what a receiver does: look up the key by its id, then verify."""
+    """Do what a handler does: find the key by its id, then verify."""
     kid = key_id(signature)
     verify(signature, body, key)
     return kid
@@ -134,7 +134,7 @@ def test_a_signature_of_one_form_is_none_of_the_other() -> None:
 
 @pytest.mark.parametrize(
     ("key", "reason"),
-    [(WEAK.public_key(), "fewer than 2048 bits"), (CURVE.public_key(), "no RSA public key")],
+    [(WEAK.public_key(), "fewer than 2048 bits"), (CURVE.public_key(), "not an RSA public key")],
 )
 def test_a_key_that_proves_nothing_is_refused(key: Any, reason: str) -> None:
     with pytest.raises(SignatureInvalid, match=reason):

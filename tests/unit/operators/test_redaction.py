@@ -106,7 +106,7 @@ class TestWhereATemplateFails:
 
 
 class TestRenderedTemplates:
-    def test_what_is_covered_before_is_rendered_and_sent_as_given(self) -> None:
+    def test_what_is_redacted_before_is_rendered_and_sent_as_given(self) -> None:
         operator = parameters(
             {
                 "first_name": "{{ name }}",

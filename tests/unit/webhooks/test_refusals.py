@@ -103,7 +103,7 @@ FORGERIES: dict[str, Callable[[Api], tuple[str | None, str]]] = {
     ),
     "another body": lambda api: (api.sandbox.sign(BODY + b" "), "does not fit the body"),
     "unknown key": lambda api: (sign(BODY, FOREIGN, str(uuid.uuid4())), "not known to the service"),
-    "key id no UUID": lambda api: (sign(BODY, FOREIGN, "../../cases/x"), "key id is no UUID"),
+    "key id no UUID": lambda api: (sign(BODY, FOREIGN, "../../cases/x"), "key id is not a UUID"),
     "alg none": lambda api: (api.sandbox.webhooks.keys.forge("alg_none", BODY), "not of the form"),
     "HS256": lambda api: (api.sandbox.webhooks.keys.forge("hs256", BODY), "algorithm is not RS256"),
 }
