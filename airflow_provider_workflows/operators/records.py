@@ -16,12 +16,13 @@ from airflow_provider_workflows.airflow_internals.task_state import (
     task_state_store,
 )
 from airflow_provider_workflows.api.errors import OutcomeUnknown
-from airflow_provider_workflows.batch.batch import BatchPlace
-from airflow_provider_workflows.batch.manifest import Manifest
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from typing_extensions import Self
+
+    from airflow_provider_workflows.batch.batch import BatchPlace
+    from airflow_provider_workflows.batch.manifest import Manifest
 
 #: The keys of the task's state store. A record is written whole under its key, so that it is never half true.
 RUN_KEY = "workflow_run"
@@ -124,6 +125,10 @@ class BatchRecord:
         :raises TypeError: if there are other fields
         :raises ValueError: if a value cannot be right
         """
+        # Not above: a task with a single run has no use for the 20 modules of the batch.
+        from airflow_provider_workflows.batch.batch import BatchPlace  # noqa: PLC0415
+        from airflow_provider_workflows.batch.manifest import Manifest  # noqa: PLC0415
+
         typed = {
             "phase": BatchPhase(fields["phase"]),
             "place": BatchPlace.from_json(fields["place"]),
