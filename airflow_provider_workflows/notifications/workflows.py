@@ -1,4 +1,4 @@
-"""Tell a chat channel which runs have failed, or are late."""
+"""Send an alert to a chat channel: which runs have failed or are late."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class WorkflowsNotifier(BaseNotifier):
         """Post the message; when that fails, an error is logged and nothing raised."""
         try:
             url, text = self._prepare(context)
-            # Whoever runs a DAG in a notebook has an event loop in this thread.
+            # In a notebook this thread has an event loop already.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(asyncio.run, deliver(url, text)).result()
         except Exception as error:  # noqa: BLE001

@@ -130,7 +130,7 @@ def test_a_task_that_fails_sends_one_message_with_its_workflow_and_where_to_look
     assert lines == [
         f"Task run_workflow of DAG {EXAMPLE} has failed, try 1 of 1 of run {run_id}.",
         f"Workflow {workflow_id}, status FAILED, case {case_id}",
-        f"Look: {alerting.sandbox.url}/workflows/{workflow_id}",
+        f"Page: {alerting.sandbox.url}/workflows/{workflow_id}",
         f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
         f"Log: {alerting.run_url(EXAMPLE)}/tasks/run_workflow?try_number=1",
     ]

@@ -28,7 +28,7 @@ from typing_extensions import Self
 from airflow_provider_workflows.api import errors, retry
 from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.notifications import delivery
-from airflow_provider_workflows.notifications.message import LONGEST_MESSAGE, failure_message
+from airflow_provider_workflows.notifications.message import MAX_MESSAGE_CHARACTERS, failure_message
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
@@ -205,7 +205,7 @@ class TestMessageOfATask:
         assert lines == [
             "Task run[3] of DAG checks has failed, try 1 of 3 of run r1.",
             f"Workflow {workflow_id}, status FAILED, case {case_id}",
-            f"Look: {sandbox.url}/workflows/{workflow_id}",
+            f"Page: {sandbox.url}/workflows/{workflow_id}",
             f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
             "Log: https://airflow.example.org/dags/checks/runs/r1/tasks/run/mapped/3?try_number=1",
         ]
@@ -281,7 +281,7 @@ class TestMessageOfATask:
         assert lines[0] == "Task run of DAG checks has failed, try 1 of 1 of run r1."
         assert lines[1:3] == [
             f"Workflow {workflow_id}",
-            f"Look: {sandbox.url}/workflows/{workflow_id}",
+            f"Page: {sandbox.url}/workflows/{workflow_id}",
         ]
 
     def test_repeats_nothing_that_stands_in_the_place_of_an_id(self) -> None:
@@ -309,7 +309,7 @@ class TestMessageOfATask:
 
         text = failure_message({"dag": dag, "run_id": "r1", "reason": "task_failure"})
 
-        assert len(text) == LONGEST_MESSAGE
+        assert len(text) == MAX_MESSAGE_CHARACTERS
 
 
 DEADLINE = {
