@@ -8,13 +8,13 @@ environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-fast bench bench-batch bench-webhooks lint types constraints clean environment tools
+.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-fast bench bench-imports bench-batch bench-webhooks lint types constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
-		while IFS='|' read -r target text; do printf '  %-12s %s\n' "$$target" "$$text"; done
+		while IFS='|' read -r target text; do printf '  %-14s %s\n' "$$target" "$$text"; done
 	@echo
 	@echo 'Each target first installs what it needs and is missing in $(VENV).'
 
@@ -41,14 +41,18 @@ test-airflow: tools ## run the tests that need a running Airflow, one after the 
 test-fast: tools ## run the tests that need no running Airflow (ARGUMENTS go to pytest)
 	$(run) pytest tests/unit --numprocesses 4 --dist worksteal $(ARGUMENTS)
 
-bench: environment ## measure what waiting costs, next to other providers, in 8 minutes (ARGUMENTS=--help)
+bench: environment ## measure what a poll costs, beside other providers, in 8 minutes (ARGUMENTS=--help)
 	@$(run) pip install -qq --disable-pip-version-check --editable '.[bench]'
-	@$(run) benchmarks.waiting $(ARGUMENTS)
+	@$(run) benchmarks.polling $(ARGUMENTS)
 
-bench-batch: tools ## measure a batch next to mapped tasks, and how it grows, in half an hour (ARGUMENTS=--help)
+bench-imports: environment ## measure what importing the operators costs, beside other providers (ARGUMENTS=--help)
+	@$(run) pip install -qq --disable-pip-version-check --editable '.[bench]'
+	@$(run) benchmarks.imports $(ARGUMENTS)
+
+bench-batch: tools ## measure a batch beside mapped tasks, and how it grows, in half an hour (ARGUMENTS=--help)
 	@$(run) benchmarks.batch $(ARGUMENTS)
 
-bench-webhooks: tools ## measure how soon webhooks wake tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
+bench-webhooks: tools ## measure how soon webhooks resume tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
 	@$(run) benchmarks.webhooks $(ARGUMENTS)
 
 lint: tools ## check style, formatting, which module imports which, and the declared dependencies

@@ -1,1 +1,1 @@
-"""What the provider costs, next to its peers and to the least that is possible, measured in one run."""
+"""What this provider costs, always measured beside a peer: polling, batches, webhooks and imports."""

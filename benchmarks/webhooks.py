@@ -1,99 +1,222 @@
 """What webhooks do: how soon a task is resumed, how many deliveries are taken, and what forged ones cost.
 
-Run by ``python -m benchmarks.webhooks``: a whole Airflow with PostgreSQL and one process of the API server. The
-deliveries come from a process of their own.
+Run by ``make bench-webhooks`` or ``python -m benchmarks.webhooks``: a whole Airflow with PostgreSQL and one process
+of the API server. The deliveries come from a process of their own.
 """
 
 from __future__ import annotations
 
-import argparse
+import asyncio
+import contextlib
+import json
+import os
+import shutil
 import statistics
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import psutil  # type: ignore[import-untyped, unused-ignore]  # comes with Airflow
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from airflow_provider_workflows.api import webhook_signature
-from benchmarks.batch_service import STATUS_CALL
-from benchmarks.batch_table import AtLeast, AtMost
-from benchmarks.running import MeasurementFailed
-from benchmarks.table import Figure
-from benchmarks.webhooks_running import Delivery, Measured, measured
+from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
+from benchmarks.harness.processes import MeasurementFailed, run_measured, working_folder
+from benchmarks.harness.report import (
+    AtLeast,
+    AtMost,
+    argument_parser,
+    figure_lines,
+    progress,
+    say,
+    summary,
+    write_json,
+)
+from benchmarks.harness.sandbox import STATUS_CALL
 from development.terminal import clean_up_when_terminated
+from tests.harness.stack import Stack
 
-_PARTS = ("waking", "taking", "refusing")
+if TYPE_CHECKING:
+    from benchmarks.harness.delivery_sender import Sent
+
+_PARTS = ("resuming", "taking", "refusing")
+_CONN_ID = "workflows_default"
 _KEY_CALL = "GET /auth/webhooks/key/{kid}"
+_DAGS_FOLDER = Path(__file__).parent / "dags" / "webhooks"
+_WAITING, _ON_COMPLETION = "waiting.py", "on_completion.py"
 _DEFERRED_SECONDS = 1800.0
 #: Deliveries per second while tasks wait: about what the runs of a busy hour make.
-_WAKING_RATE = 20.0
+_RESUMING_RATE = 20.0
 _TAKING_RATE = 200.0
+_CONCURRENCY = 32
 _TAKEN, _REFUSED = 204, 401
 _FORGERIES = ("unsigned", "wrong_key", "alg_none", "hs256")
+
+Delivery = tuple[str, str | None]
 
 
 def main() -> int:
     """Measure, print the figures, and return 0."""
-    arguments = _arguments()
+    parser = argument_parser("benchmarks.webhooks", __doc__ or "")
+    parser.add_argument("--only", choices=_PARTS, help="measure one part only")
+    parser.add_argument("--tasks", type=int, default=500, help='that wait in "resuming" (%(default)s)')
+    parser.add_argument("--deliveries", type=int, default=4000, help='of each "taking" (%(default)s)')
+    parser.add_argument("--forged", type=int, default=10_000, help='of "refusing" (%(default)s)')
+    arguments = parser.parse_args()
     clean_up_when_terminated()
+    begin = time.monotonic()
     parts = [arguments.only] if arguments.only else _PARTS
-    figures: list[Figure] = []
-    with measured() as airflow:
+    figures: list[AtMost] = []
+    with _measured() as airflow:
         if "refusing" in parts:
             figures += _refusing(airflow, arguments.forged)
         if "taking" in parts:
             figures += _taking(airflow, arguments.deliveries, "no asset")
             airflow.schedule_on_completions()
             figures += _taking(airflow, arguments.deliveries, "an asset")
-        if "waking" in parts:
+        if "resuming" in parts:
             figures += _resuming(airflow, arguments.tasks)
-    sys.stdout.write("\n".join(["Figures to reach", *map(str, figures)]) + "\n")
+    say(summary(begin, ("apache-airflow", "aiohttp")), "", *figure_lines(figures))
+    if arguments.json:
+        write_json(arguments.json, {}, figures)
     return 0
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.webhooks", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--only", choices=_PARTS, help="measure one part only")
-    parser.add_argument("--tasks", type=int, default=500, help='that wait in "waking" (%(default)s)')
-    parser.add_argument("--deliveries", type=int, default=4000, help='of each "taking" (%(default)s)')
-    parser.add_argument("--forged", type=int, default=10_000, help='of "refusing" (%(default)s)')
-    return parser.parse_args()
+@dataclass
+class _Airflow:
+    """A whole Airflow that takes the webhooks of a sandbox.
+
+    :param folder: for files of the measurement
+    """
+
+    stack: Stack
+    sandbox: Sandbox
+    folder: Path
+
+    def ended_workflows(self, number: int) -> list[str]:
+        """Return the ids of ``number`` new workflows, which have ended at the service."""
+        return asyncio.run(self._ended_workflows(number))
+
+    def signed(self, workflow_id: str) -> Delivery:
+        """Return the delivery that the service would make of a workflow."""
+        body = self.sandbox.webhooks.destination.body(workflow_id, "", "COMPLETED", "Workflow")
+        return body.decode(), self.sandbox.sign(body)
+
+    def send(self, deliveries: Sequence[Delivery], *, rate: float | None = None) -> list[Sent]:
+        """Send deliveries, and return when each was sent, how long its response took, and the status.
+
+        :param rate: in deliveries per second; None for as fast as they are taken
+        """
+        url = f"{self.stack.running.url}/workflows/webhooks/{_CONN_ID}"
+        order = {"url": url, "rate": rate, "concurrency": _CONCURRENCY, "deliveries": list(deliveries)}
+        file = self.folder / "order.json"
+        file.write_text(json.dumps(order))
+        sent = run_measured(["-m", "benchmarks.harness.delivery_sender", str(file)], os.environ)
+        return [(began, seconds, status) for began, seconds, status in sent]
+
+    def schedule_on_completions(self) -> None:
+        """Have a DAG name the asset that completions are events of."""
+        shutil.copy(_DAGS_FOLDER / _ON_COMPLETION, self.stack.environment["AIRFLOW__CORE__DAGS_FOLDER"])
+        self.stack.running.until(
+            lambda: bool(self.stack.sql("SELECT 1 FROM asset_active")), 120, "the asset to be active"
+        )
+
+    def requests(self, route: str) -> int:
+        """Return how many requests of a route the service has had so far."""
+        return self.sandbox.counts.requests[route]
+
+    def database_rows(self) -> int:
+        """Return the number of rows of all tables."""
+        tables = self.stack.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return sum(
+            int(str(number))
+            for (table,) in tables
+            for (number,) in self.stack.sql(f'SELECT count(*) FROM "{table}"')  # noqa: S608  (its own tables)
+        )
+
+    def api_server_bytes(self) -> int:
+        """Return the memory of the API server."""
+        root = self.stack._processes["api-server"]._process.pid  # noqa: SLF001
+        found = 0
+        for process in psutil.process_iter():
+            with contextlib.suppress(OSError, psutil.Error):
+                # Each component has a session of its own; all that it starts is in it.
+                if os.getsid(process.pid) == root:
+                    found += process.memory_info().rss
+        return found
+
+    async def _ended_workflows(self, number: int) -> list[str]:
+        definition_id = self.sandbox.define(seconds=0.0)
+        left, found = iter(range(number)), []
+        async with self.sandbox.async_client() as client:
+
+            async def work() -> None:
+                for _ in left:
+                    case = await client.create_case()
+                    found.append((await client.run_workflow(definition_id, case.case_id)).id)
+
+            await asyncio.gather(*(work() for _ in range(_CONCURRENCY)))
+        return found
 
 
-def _resuming(airflow: Measured, tasks: int) -> list[Figure]:
-    _say(f"waking: {tasks} tasks begin to wait")
+@contextlib.contextmanager
+def _measured() -> Iterator[_Airflow]:
+    """Provide a new Airflow with one process of the API server, and its service.
+
+    :raises StackUnavailable: when this machine has no PostgreSQL
+    :raises AirflowFailed: when Airflow does not do what it was started for
+    """
+    with working_folder() as folder, Sandbox(token_seconds=86_400.0) as sandbox:
+        dags = folder / "dags"
+        dags.mkdir()
+        shutil.copy(_DAGS_FOLDER / _WAITING, dags)
+        extra = {**sandbox.connection["extra"], "webhooks": True}
+        environment = {
+            ENVIRONMENT_VARIABLE: json.dumps(sandbox.connection | {"extra": extra}),
+            "WORKFLOWS_HOST": sandbox.url,
+            "AIRFLOW__CORE__PARALLELISM": "8",
+            "AIRFLOW__CORE__MAX_MAP_LENGTH": "2048",
+        }
+        with Stack(dags, environment, executor="LocalExecutor", triggerers=1) as stack:
+            yield _Airflow(stack, sandbox, folder)
+
+
+def _resuming(airflow: _Airflow, tasks: int) -> list[AtMost]:
+    progress(f"resuming: {tasks} tasks begin to wait")
     workflow_ids = airflow.ended_workflows(tasks)
     before = airflow.requests(STATUS_CALL)
-    # To whoever looks they have not ended yet, until all tasks wait.
+    # Polls do not see their ends until all tasks wait.
     airflow.sandbox.fault("unknown_status")
     run_id = airflow.stack.running.trigger("benchmark_webhooks", {"workflow_ids": workflow_ids})
     airflow.stack.running.until(
         lambda: _deferred(airflow, run_id) == tasks, _DEFERRED_SECONDS, "all tasks to be deferred"
     )
-    # A task that has only just been deferred may not be resumed yet, and its trigger has still to look.
+    # A task that has only just been deferred may not be resumed yet, and its trigger has still to poll.
     airflow.stack.running.until(
-        lambda: airflow.requests(STATUS_CALL) - before >= tasks, 120, "all triggers to have looked"
+        lambda: airflow.requests(STATUS_CALL) - before >= tasks, 120, "all triggers to have polled"
     )
     airflow.sandbox.clear_faults()
-    _say(f"waking: {_WAKING_RATE:g} deliveries a second")
-    sent = airflow.send([airflow.signed(workflow_id) for workflow_id in workflow_ids], rate=_WAKING_RATE)
+    progress(f"resuming: {_RESUMING_RATE:g} deliveries a second")
+    sent = airflow.send([airflow.signed(workflow_id) for workflow_id in workflow_ids], rate=_RESUMING_RATE)
     _check(sent, _TAKEN)
     scheduled = _scheduled(airflow, run_id)
     late = [scheduled[name] - began for name, (began, _, _) in zip(workflow_ids, sent, strict=True)]
-    looks = (airflow.requests(STATUS_CALL) - before) / tasks
-    where = f"{tasks} tasks wait: from delivery to the resumption's being scheduled"
+    polls = (airflow.requests(STATUS_CALL) - before) / tasks
+    where = f"{tasks} tasks wait: from the delivery until the task is scheduled again"
     return [
         AtMost(f"{where}, median", statistics.median(late), 1.0, " s"),
         AtMost(f"{where}, 99 %", _percentile(late, 99), 2.0, " s"),
-        AtMost(f"{tasks} tasks wait: status requests per run", looks, 2.0),
+        AtMost(f"{tasks} tasks wait: status requests per run", polls, 2.0),
     ]
 
 
-def _deferred(airflow: Measured, run_id: str) -> int:
+def _deferred(airflow: _Airflow, run_id: str) -> int:
     ((number,),) = airflow.stack.sql(
         "SELECT count(*) FROM task_instance WHERE run_id = :run AND task_id = 'wait' AND state = 'deferred'",
         run=run_id,
@@ -101,7 +224,7 @@ def _deferred(airflow: Measured, run_id: str) -> int:
     return int(str(number))
 
 
-def _scheduled(airflow: Measured, run_id: str) -> dict[str, float]:
+def _scheduled(airflow: _Airflow, run_id: str) -> dict[str, float]:
     rows = airflow.stack.sql(
         "SELECT value #>> '{}', extract(epoch FROM scheduled_dttm) FROM task_instance AS ti JOIN xcom"
         " ON (xcom.run_id, xcom.task_id, xcom.map_index) = (ti.run_id, ti.task_id, ti.map_index)"
@@ -111,42 +234,42 @@ def _scheduled(airflow: Measured, run_id: str) -> dict[str, float]:
     return {str(name): float(str(seconds)) for name, seconds in rows}
 
 
-def _taking(airflow: Measured, number: int, where: str) -> list[Figure]:
-    _say(f"taking, {where}: {number:,} deliveries, as fast as they are taken")
+def _taking(airflow: _Airflow, number: int, where: str) -> list[AtMost]:
+    progress(f"taking, {where}: {number:,} deliveries, as fast as they are taken")
     sent = airflow.send(_of_ended(airflow, number))
     _check(sent, _TAKEN)
     seconds = max(began + took for began, took, _ in sent) - min(began for began, _, _ in sent)
-    _say(f"taking, {where}: {number:,} deliveries, {_TAKING_RATE:g} a second")
+    progress(f"taking, {where}: {number:,} deliveries, {_TAKING_RATE:g} a second")
     paced = airflow.send(_of_ended(airflow, number), rate=_TAKING_RATE)
     _check(paced, _TAKEN)
     took = [seconds for _, seconds, _ in paced]
-    at = f"receiver, {where}, {_TAKING_RATE:g}/s"
+    at = f"webhook app, {where}, {_TAKING_RATE:g}/s"
     return [
-        AtLeast(f"receiver, {where}: deliveries per second", number / seconds, _TAKING_RATE),
+        AtLeast(f"webhook app, {where}: deliveries per second", number / seconds, _TAKING_RATE),
         AtMost(f"{at}: median response", statistics.median(took), 2.0, " s"),
         AtMost(f"{at}: slowest response", max(took), 2.0, " s"),
     ]
 
 
-def _of_ended(airflow: Measured, number: int) -> list[Delivery]:
+def _of_ended(airflow: _Airflow, number: int) -> list[Delivery]:
     return [airflow.signed(workflow_id) for workflow_id in airflow.ended_workflows(number)]
 
 
-def _refusing(airflow: Measured, number: int) -> list[Figure]:
+def _refusing(airflow: _Airflow, number: int) -> list[AtMost]:
     # One that is taken, so that what is loaded once is loaded.
     _check(airflow.send(_of_ended(airflow, 1)), _TAKEN)
     body = airflow.signed(airflow.ended_workflows(1)[0])[0].encode()
     memory, rows = [airflow.api_server_bytes()], airflow.database_rows()
-    keys, looks = airflow.requests(_KEY_CALL), airflow.requests(STATUS_CALL)
+    keys, polls = airflow.requests(_KEY_CALL), airflow.requests(STATUS_CALL)
     for turn in ("first", "second"):
-        _say(f"refusing: {number:,} forged deliveries, {turn} time")
+        progress(f"refusing: {number:,} forged deliveries, {turn} time")
         _check(airflow.send(list(_forged(airflow, body, number))), _REFUSED)
         memory.append(airflow.api_server_bytes())
     first, second = ((after - before) / 2**20 for before, after in pairwise(memory))
     of = f"{number:,} forged deliveries, twice"
     return [
         AtMost(f"{of}: key requests", airflow.requests(_KEY_CALL) - keys, 5.0),
-        AtMost(f"{of}: status requests", airflow.requests(STATUS_CALL) - looks, 0.0),
+        AtMost(f"{of}: status requests", airflow.requests(STATUS_CALL) - polls, 0.0),
         AtMost(f"{of}: rows in the database", airflow.database_rows() - rows, 0.0),
         # What a server that has just begun to work takes for itself is in the first.
         AtMost(f"{of}: the API server grows, first time", first, 20.0, " MB"),
@@ -154,8 +277,8 @@ def _refusing(airflow: Measured, number: int) -> list[Figure]:
     ]
 
 
-def _forged(airflow: Measured, body: bytes, number: int) -> Iterator[Delivery]:
-    """Yield deliveries of every kind that is to be refused, one in five with a key that nobody knows."""
+def _forged(airflow: _Airflow, body: bytes, number: int) -> Iterator[Delivery]:
+    """Yield deliveries of every kind that is to be refused, one in five with a key that does not exist."""
     key = rsa.generate_private_key(65537, 2048)
     of_name = [airflow.sandbox.webhooks.keys.forge(name, body) for name in _FORGERIES]
     for index in range(number):
@@ -168,18 +291,13 @@ def _forged(airflow: Measured, body: bytes, number: int) -> Iterator[Delivery]:
 
 
 def _check(sent: list[tuple[float, float, int]], status: int) -> None:
-    others = [answered for _, _, answered in sent if answered != status]
+    others = [other for _, _, other in sent if other != status]
     if others:
-        raise MeasurementFailed(f"{len(others)} of {len(sent)} were answered otherwise: {set(others)}")
+        raise MeasurementFailed(f"{len(others)} of {len(sent)} got other responses: {set(others)}")
 
 
 def _percentile(values: list[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Who waits: our trigger, the peers' real trigger classes, and the least that could do it.
+"""Who polls: our trigger, the peers' real trigger classes, and the least that could do it.
 
-Each is a function that gives one coroutine for each run, which ends when the end of the run is noticed. What
-only one of them needs is imported there, so that nobody's memory holds another's modules.
+Each candidate is a function that gives one coroutine for each run, which ends when the end of the run is noticed.
+What only one of them needs is imported there, so that no candidate's memory holds another's modules.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import importlib.util
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from benchmarks.service import run_id, workflow_id
+from benchmarks.harness.poll_service import run_id, workflow_id
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
@@ -28,18 +28,76 @@ Waits = Iterable[Coroutine[Any, Any, None]]
 
 FLOOR, OURS, DBT, DATABRICKS = "bare loop", "ours", "dbt Cloud", "Databricks"
 #: Ours, but each poll goes out when it is due, not together with those that are due soon after.
-APART = "ours, apart"
+SEPARATE = "ours, separate"
+#: Ours in another checkout.
+BEFORE = "before"
 #: What a waiting task costs in any case.
 IDLE = "idle"
 #: As many as our pool has.
 FLOOR_CONNECTIONS = 32
 #: The least that our schedule takes, in the place of 0.
-_SHORTEST_INTERVAL = 0.01
+_MIN_INTERVAL_SECONDS = 0.01
+SATURATED, SPREAD, ENDING = "saturated", "spread", "ending"
 
 _MODULES = {
     DBT: "airflow.providers.dbt.cloud.triggers.dbt",
     DATABRICKS: "airflow.providers.databricks.triggers.databricks",
 }
+
+
+@dataclass(frozen=True)
+class PollMeasurement:
+    """One measurement: who polls how many runs, and for how long.
+
+    :param candidate: the name of who polls
+    :param runs: how many are polled
+    :param interval: seconds between two polls of a run; 0 for again at once, below 0 for the default schedule
+    :param window: seconds that are measured, after the first sweep
+    :param shortest: seconds after which the first run ends; with ``longest`` at 0 no run ends
+    :param longest: seconds after which the last run ends
+    """
+
+    candidate: str
+    runs: int
+    interval: float = 0.0
+    window: float = 2.0
+    shortest: float = 0.0
+    longest: float = 0.0
+
+    @property
+    def scenario(self) -> str:
+        """What kind of measurement this is."""
+        if self.longest:
+            return ENDING
+        return SPREAD if self.interval else SATURATED
+
+
+@dataclass(frozen=True)
+class PollCost:
+    """What one measurement found.
+
+    :param cpu_ms_per_poll: CPU time of the whole process in the window, by the polls that the service counted
+    :param polls_per_second: in the window
+    :param busy: part of the window in which the process had the CPU
+    :param first_sweep: seconds until the service had seen each run once
+    :param connections_first: connections that the service saw opened until then
+    :param connections_per_poll: connections opened in the window, by its polls
+    :param longest_stall: seconds for which the event loop was kept from a timer at most, from the start on
+    :param kilobytes: resident memory gained since before the first wait, by the number of runs
+    :param lookups: how often an Airflow connection was read
+    :param late: for runs that ended: how long each took, and how much later its end was noticed, in seconds
+    """
+
+    cpu_ms_per_poll: float = 0.0
+    polls_per_second: float = 0.0
+    busy: float = 0.0
+    first_sweep: float = 0.0
+    connections_first: int = 0
+    connections_per_poll: float = 0.0
+    longest_stall: float = 0.0
+    kilobytes: float = 0.0
+    lookups: int = 0
+    late: Sequence[Sequence[float]] = ()
 
 
 def is_installed(candidate: str) -> bool:
@@ -50,7 +108,7 @@ def is_installed(candidate: str) -> bool:
         return False
 
 
-def environment(port: int) -> dict[str, str]:
+def connections(port: int) -> dict[str, str]:
     """Return the Airflow connections to the service at ``port``."""
     address = f'"host": "https://127.0.0.1:{port}"'
     return {
@@ -66,14 +124,14 @@ def ours(ends: list[int], interval: float, _port: int) -> Waits:
     """Our trigger. An interval below 0 leaves it to its default schedule."""
     from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger  # noqa: PLC0415
 
-    fixed = max(interval, _SHORTEST_INTERVAL)
+    fixed = max(interval, _MIN_INTERVAL_SECONDS)
     schedule: dict[str, Any] = {} if interval < 0 else {"poll_interval": fixed, "max_poll_interval": fixed}
     for ordinal, end in enumerate(ends):
         yield _until_event(WorkflowStatusTrigger(workflow_id=workflow_id(ordinal, end), **schedule))
 
 
-def apart(ends: list[int], interval: float, port: int) -> Waits:
-    """Our trigger, whose polls go out each when it is due."""
+def separate(ends: list[int], interval: float, port: int) -> Waits:
+    """Our trigger; each poll goes out when it is due."""
     from airflow_provider_workflows.triggers import poller  # noqa: PLC0415
 
     poller.DUE_TIME_STEP_SECONDS = 0.001
@@ -128,7 +186,7 @@ def idle(ends: list[int], _interval: float, _port: int) -> Waits:
 CANDIDATES: dict[str, Callable[[list[int], float, int], Waits]] = {
     FLOOR: floor,
     OURS: ours,
-    APART: apart,
+    SEPARATE: separate,
     DBT: dbt,
     DATABRICKS: databricks,
     IDLE: idle,

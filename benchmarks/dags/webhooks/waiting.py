@@ -21,7 +21,7 @@ with DAG(
         """Return the workflows to wait for."""
         return list(params["workflow_ids"])
 
-    # The trigger looks once at the beginning, and then not again while this is measured.
+    # The trigger polls once at the beginning, and then not again while this is measured.
     WorkflowStatusSensor.partial(
         task_id="wait", deferrable=True, max_poll_interval=3600.0, timeout=7200.0, retries=0
     ).expand(workflow_id=workflows())

@@ -1,8 +1,8 @@
-"""Sends signed deliveries: ``python -m benchmarks.webhooks_sender FILE``, in a process of its own.
+"""Sends signed deliveries: ``python -m benchmarks.harness.delivery_sender FILE``, in a process of its own.
 
-The file holds the ``url``, the ``rate`` in deliveries per second (null: as fast as it takes them, ``at_once``
+The file holds the ``url``, the ``rate`` in deliveries per second (null: as fast as they are taken, ``concurrency``
 under way), and the ``deliveries``, each a body and a signature or null. What is printed is, for each of them, when
-it was sent in seconds since the epoch, how many seconds its response took, and the status answered, 0 for none.
+it was sent in seconds since the epoch, how many seconds its response took, and its status, 0 without a response.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def _as_fast_as_it_takes_them(session: aiohttp.ClientSession, order: dict[
         for body, signature in left:
             sent.append(await _sent(session, order["url"], body, signature))
 
-    await asyncio.gather(*(work() for _ in range(order["at_once"])))
+    await asyncio.gather(*(work() for _ in range(order["concurrency"])))
     return sent
 
 

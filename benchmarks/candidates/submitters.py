@@ -1,4 +1,4 @@
-"""Who else submits cases and runs: ``python -m benchmarks.batch_submitters ARGUMENTS``, in a process of its own.
+"""Who else submits cases and runs: ``python -m benchmarks.candidates.submitters ARGUMENTS``.
 
 Two calls for each row and nothing more: nothing is checked, written down, repeated, or renewed.
 """
@@ -20,12 +20,10 @@ import requests
 
 from airflow_provider_workflows.api import WorkflowsClient, endpoints
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
-from benchmarks.batch_measured import CONCURRENCY, peak_bytes
-from benchmarks.batch_service import CASE, RUN
-from benchmarks.measured import MEASURED_PLACE
-from benchmarks.plan import pin
+from benchmarks.harness.processes import MEASURED_PLACE, peak_bytes, pin
+from benchmarks.harness.sandbox import CASE_PATH, RUN_PATH
 
-ONE_SESSION, THREADS, FLOOR = "requests.Session", f"{CONCURRENCY} threads", "bare aiohttp"
+_CONCURRENCY = 32
 _CASE_FIELDS = ("firstName", "lastName", "personalNumber", "email")
 
 
@@ -40,7 +38,7 @@ class _Target:
         with WorkflowsClient(settings) as client:
             token = client.perform(endpoints.authorize(settings.key, settings.secret)).access_token
         self.headers = {"Authorization": f"Bearer {token}"}
-        self.case_url, self.run_url = settings.host + CASE, settings.host + RUN
+        self.case_url, self.run_url = settings.host + CASE_PATH, settings.host + RUN_PATH
         self.ca_file = settings.verify
         self._definition_id = definition_id
 
@@ -63,7 +61,7 @@ def _session(target: _Target) -> requests.Session:
 
 
 def one_session(rows: list[dict[str, str]], target: _Target) -> None:
-    """Submit one after the other."""
+    """Submit the rows one after the other."""
     with _session(target) as session:
         for row in rows:
             _pair(session, target, row)
@@ -76,7 +74,7 @@ def threads(rows: list[dict[str, str]], target: _Target) -> None:
     def begin() -> None:
         own.session = _session(target)
 
-    with ThreadPoolExecutor(CONCURRENCY, initializer=begin) as pool:
+    with ThreadPoolExecutor(_CONCURRENCY, initializer=begin) as pool:
         list(pool.map(lambda row: _pair(own.session, target, row), rows))
 
 
@@ -87,7 +85,7 @@ def floor(rows: list[dict[str, str]], target: _Target) -> None:
 
 async def _floor(rows: list[dict[str, str]], target: _Target) -> None:
     left = iter(rows)
-    connector = aiohttp.TCPConnector(limit=CONCURRENCY, ssl=_tls(target))
+    connector = aiohttp.TCPConnector(limit=_CONCURRENCY, ssl=_tls(target))
     async with aiohttp.ClientSession(
         connector=connector, headers=target.headers, raise_for_status=True
     ) as session:
@@ -99,14 +97,14 @@ async def _floor(rows: list[dict[str, str]], target: _Target) -> None:
                 async with session.post(target.run_url, json=target.run_of(case)) as response:
                     await response.json()
 
-        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+        await asyncio.gather(*(work() for _ in range(_CONCURRENCY)))
 
 
 def _tls(target: _Target) -> Any:
     return ssl.create_default_context(cafile=target.ca_file) if isinstance(target.ca_file, str) else True
 
 
-_SUBMITTERS = {ONE_SESSION: one_session, THREADS: threads, FLOOR: floor}
+_SUBMITTERS = {"requests.Session": one_session, f"{_CONCURRENCY} threads": threads, "bare aiohttp": floor}
 
 
 def _main(arguments: dict[str, Any]) -> None:

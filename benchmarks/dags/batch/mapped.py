@@ -17,7 +17,7 @@ with DAG(
     "benchmark_mapped",
     schedule=None,
     catchup=False,
-    # As many at once as the executor bears.
+    # The executor is the limit.
     max_active_tasks=1000,
     params={"items": "", "output": "", "definition": ""},
     default_args={"retries": 2, "retry_delay": timedelta(seconds=2)},

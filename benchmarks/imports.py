@@ -1,0 +1,139 @@
+"""What importing the operators costs: ours, dbt Cloud's, Databricks' and Airbyte's, side by side.
+
+Run by ``make bench-imports`` or ``python -m benchmarks.imports``. Every DAG file pays this each time it is parsed,
+and every task when it starts. Measured is what comes on top of ``import airflow.sdk``, in new processes that take
+turns; the first turn is not counted. ``--before`` measures the operators of another checkout in the same turns.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from benchmarks.harness import report
+from benchmarks.harness.processes import THIS_CHECKOUT, Checkout, environment, run_measured, working_folder
+from benchmarks.harness.report import AtMost, row
+
+OURS, BEFORE, RUN_ONLY = "ours", "before", "ours, run only"
+_OPERATORS = "airflow_provider_workflows.operators."
+_ALL_OPERATORS = [_OPERATORS + name for name in ("case", "parameters", "run", "result", "batch")]
+_MODULES = {
+    OURS: _ALL_OPERATORS,
+    BEFORE: _ALL_OPERATORS,
+    RUN_ONLY: [_OPERATORS + "run"],
+    "dbt Cloud": ["airflow.providers.dbt.cloud.operators.dbt"],
+    "Databricks": ["airflow.providers.databricks.operators.databricks"],
+    "Airbyte": ["airflow.providers.airbyte.operators.airbyte"],
+}
+_PACKAGES = ("dbt-cloud", "databricks", "airbyte")
+#: Importing the operators is to cost at most half of what it did.
+_MAX_RATIO_TO_BEFORE = 0.5
+_PROGRAM = """
+import importlib, json, sys, time
+import airflow.sdk
+before, begin, cpu = len(sys.modules), time.perf_counter(), time.process_time()
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+milliseconds, cpu = 1000 * (time.perf_counter() - begin), 1000 * (time.process_time() - cpu)
+print(json.dumps({"modules": len(sys.modules) - before, "milliseconds": milliseconds, "cpu_milliseconds": cpu}))
+"""
+
+
+@dataclass(frozen=True)
+class ImportCost:
+    """What one process took, on top of ``import airflow.sdk``.
+
+    :param modules: that were imported
+    :param milliseconds: by the clock
+    :param cpu_milliseconds: of the processor
+    """
+
+    modules: int
+    milliseconds: float
+    cpu_milliseconds: float
+
+
+Results = Mapping[str, Sequence[ImportCost]]
+_ROWS = (
+    ("modules", "modules", ",.0f"),
+    ("CPU, ms", "cpu_milliseconds", ",.0f"),
+    ("time, ms", "milliseconds", ",.0f"),
+)
+
+
+def main() -> int:
+    """Measure, print the table, and return 0."""
+    parser = report.argument_parser(
+        "benchmarks.imports", __doc__ or "", before="import the operators of this one too"
+    )
+    parser.add_argument("--repeat", type=int, default=7, help="how often each is measured (%(default)s)")
+    arguments = parser.parse_args()
+    begin = time.monotonic()
+    missing = [name for name, modules in _MODULES.items() if not _is_installed(modules[0])]
+    left_out = missing if arguments.before else [*missing, BEFORE]
+    names = [name for name in _MODULES if name not in left_out]
+    results: dict[str, list[ImportCost]] = {name: [] for name in names}
+    with working_folder() as folder:
+        variables = environment(folder, {})
+        for turn in range(arguments.repeat + 1):
+            report.progress(f"[{turn}/{arguments.repeat}]")
+            for name in names:
+                cost = _measure(name, arguments.before if name == BEFORE else THIS_CHECKOUT, variables)
+                # The first has to write Airflow's configuration and to read everything from the disk.
+                results[name] += [cost] * (turn > 0)
+    figures = _figures(results)
+    packages = ("apache-airflow", *(f"apache-airflow-providers-{name}" for name in _PACKAGES))
+    report.say(report.summary(begin, packages))
+    for name in missing:
+        report.say(f"{name} is left out: its provider is not installed (pip install -e .[bench]).")
+    report.say("", *_lines(results), "", *report.figure_lines(figures))
+    if arguments.json:
+        report.write_json(
+            arguments.json, {name: list(map(asdict, costs)) for name, costs in results.items()}, figures
+        )
+    return 0
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module.rpartition(".")[0]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _measure(name: str, checkout: Checkout, variables: Mapping[str, str]) -> ImportCost:
+    return ImportCost(**run_measured(["-c", _PROGRAM, *_MODULES[name]], variables, checkout=checkout))
+
+
+def _lines(results: Results) -> list[str]:
+    printed = report.heading("Importing the operators, after airflow.sdk", results)
+    for name, attribute, form in _ROWS:
+        values = [report.median_of(costs, attribute) for costs in results.values()]
+        printed.append(row(name, [format(value, form) for value in values]))
+        units = [unit for unit in (OURS, BEFORE) if unit in results]
+        printed += [
+            row(f"  in times of {unit}", report.ratios(values, values[[*results].index(unit)]))
+            for unit in units
+        ]
+    return printed
+
+
+def _figures(results: Results) -> list[AtMost]:
+    if BEFORE not in results:
+        return []
+    return [
+        AtMost(
+            f"importing the operators: {name}, of before",
+            report.median_of(results[OURS], attribute) / report.median_of(results[BEFORE], attribute),
+            _MAX_RATIO_TO_BEFORE,
+            " x",
+        )
+        for name, attribute, _ in _ROWS[:2]
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
