@@ -1,15 +1,25 @@
-"""The little of a task's context that the operators use, for tests that need no running Airflow."""
+"""What the tests share that need no running Airflow."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from airflow.sdk.io import attach
+from airflow.sdk.io.store import _STORE_CACHE
+from fsspec.implementations.memory import MemoryFileSystem
+
+from airflow_provider_workflows.api import retry
+from airflow_provider_workflows.api.errors import BatchFailed
+from airflow_provider_workflows.hooks import workflows
+from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.triggers import poller
+from tests.unit.batch_task import BatchTask, Service, cases
+from tests.unit.tasks import TaskInstance, TaskStateStore
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -17,38 +27,6 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     test = item.getparent(pytest.Class), item.getparent(pytest.Module)
     loops = [getattr(part.obj, "LOOP", None) for part in test if part is not None]
     return {"loop": next((loop for loop in loops if loop is not None), asyncio.new_event_loop)}
-
-
-class TaskInstance:
-    """Keeps XComs, and what a rescheduled or retried task is told of its past."""
-
-    def __init__(self, max_tries: int = 1) -> None:
-        self.max_tries = max_tries
-        self.try_number = 1
-        self.xcoms: dict[str, Any] = {}
-        self.first_reschedule_date: dt.datetime | None = None
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = value
-
-    def get_first_reschedule_date(self, context: object) -> dt.datetime | None:
-        return self.first_reschedule_date
-
-
-class TaskStateStore:
-    """Keeps JSON, as Airflow's does."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, str] = {}
-
-    def get(self, key: str) -> Any:
-        return json.loads(self.stored.get(key, "null"))
-
-    def set(self, key: str, value: Any, *, retention: object = None) -> None:
-        self.stored[key] = json.dumps(value, allow_nan=False)
-
-    def delete(self, key: str) -> None:
-        self.stored.pop(key, None)
 
 
 @pytest.fixture
@@ -59,3 +37,61 @@ def context() -> dict[str, Any]:
         "task_state_store": TaskStateStore(),
         "outlet_events": OutletEventAccessors(),
     }
+
+
+@pytest.fixture
+def connected(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox that the connection ``workflows_default`` leads to."""
+    for name, value in sandbox.environment.items():
+        monkeypatch.setenv(name, value)
+    # Another sandbox may have had this port, and have given out tokens.
+    workflows._tokens.cache_clear()
+    workflows._shared_client.cache_clear()
+    return sandbox
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the pauses between attempts and between polls short; their lengths are tests of their own."""
+    monkeypatch.setattr(retry, "BACKOFF", retry.Backoff(0.002))
+    monkeypatch.setattr(poller, "DUE_TIME_STEP_SECONDS", 0.02)
+
+
+@pytest.fixture
+def batch(connected: Sandbox, short_pauses: None, tmp_path: Path) -> BatchTask:
+    """A batch task whose workflows complete at once."""
+    return BatchTask(tmp_path / "nightly", connected.define(seconds=0.0, result={"decision": "PASS"}))
+
+
+@pytest.fixture
+def remote() -> Iterator[MemoryFileSystem]:
+    """A remote file system of the test's own, at ``memory://``."""
+
+    class RemoteFiles(MemoryFileSystem):
+        cachable = False
+        store: dict[str, Any] = {}  # noqa: RUF012
+        pseudo_dirs = [""]  # noqa: RUF012
+
+    attach("memory", fs=(files := RemoteFiles()))
+    yield files
+    _STORE_CACHE.pop("memory")
+
+
+@pytest.fixture
+def service(batch: BatchTask, connected: Sandbox) -> Service:
+    return Service(connected, batch.definition_id)
+
+
+@pytest.fixture
+def tried(batch: BatchTask, service: Service) -> Callable[..., BatchFailed]:
+    """Have a first try of three rows whose outcome is as named, then let all be well."""
+
+    def try_first(outcome: str, **arguments: Any) -> BatchFailed:
+        getattr(service, outcome)()
+        with pytest.raises(BatchFailed) as raised:
+            batch.run(cases(3), max_outage=0.1, **arguments)
+        assert batch.outcomes == [outcome] * 3
+        service.well()
+        return raised.value
+
+    return try_first

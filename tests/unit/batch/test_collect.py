@@ -20,8 +20,7 @@ from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import writer
 from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.sandbox import Sandbox
-
-from .conftest import RESULT_CALL
+from tests.unit.batch_task import RESULT_CALL
 
 TRIES = 3
 RESULT_PATH = "/workflows/{workflowId}/result"

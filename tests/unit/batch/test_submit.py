@@ -16,9 +16,9 @@ from airflow_provider_workflows.batch import submit as submit_module
 from airflow_provider_workflows.batch.journal import Journal, entries, states
 from airflow_provider_workflows.batch.submit import FIRST_ROWS
 from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
+from tests.unit.batch_task import AUTHORIZE_CALL, CASE_CALL, PARAMETERS_CALL, RUN_CALL, cases
 from tests.unit.clocks import FastLoop
 
-from .conftest import AUTHORIZE_CALL, CASE_CALL, PARAMETERS_CALL, RUN_CALL, cases
 from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows, until
 
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}

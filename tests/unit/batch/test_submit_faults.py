@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
+from tests.unit.batch_task import cases
 
-from .conftest import cases
 from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows
 
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}

@@ -25,8 +25,7 @@ from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
-
-from .conftest import STATUS_CALL
+from tests.unit.batch_task import STATUS_CALL
 
 STATUS_PATH = "/workflows/{workflowId}"
 FAILED, RUNNING, SUCCEEDED = RowOutcome.FAILED, RowOutcome.RUNNING, RowOutcome.SUCCEEDED
@@ -99,7 +98,7 @@ class Runs:
 
 
 @pytest.fixture
-def runs(connected: Sandbox, tmp_path: Path) -> Runs:
+def runs(connected: Sandbox, short_pauses: None, tmp_path: Path) -> Runs:
     return Runs(connected, tmp_path)
 
 

@@ -34,7 +34,7 @@ from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
-from tests.unit.conftest import TaskStateStore
+from tests.unit.tasks import TaskStateStore
 
 TOKEN = "T0SECRET/B0SECRET/hXq9SECRET"
 PERSON = "Brunhilde Kowalska"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -130,12 +129,13 @@ def make(operator: type[BaseOperator], **arguments: Any) -> Any:
     return operator(task_id="t", **(NEEDED[operator] | arguments))
 
 
-def wrong_types() -> Iterator[Any]:
-    for operator, arguments in WRONG_TYPES.items():
-        for argument, values, requirement in arguments:
-            for value in values:
-                name = f"{operator.__name__}-{argument}-{value!r}"
-                yield pytest.param(operator, argument, value, requirement, id=name)
+def wrong_types() -> list[Any]:
+    return [
+        pytest.param(operator, argument, value, requirement, id=f"{operator.__name__}-{argument}-{value!r}")
+        for operator, arguments in WRONG_TYPES.items()
+        for argument, values, requirement in arguments
+        for value in values
+    ]
 
 
 def arguments_of(operator: type[BaseOperator]) -> set[str]:

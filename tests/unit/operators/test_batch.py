@@ -15,7 +15,7 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.batch import submit as submit_module
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch.conftest import (
+from tests.unit.batch_task import (
     AUTHORIZE_CALL,
     CASE_CALL,
     PARAMETERS_CALL,
@@ -182,10 +182,10 @@ class TestFailure:
     def test_execution_timeout_writes_what_there_is_and_a_retry_goes_on(
         self, batch: BatchTask, sandbox: Sandbox, deferrable: bool
     ) -> None:
-        batch.definition_id = sandbox.define(seconds=0.9)
+        batch.definition_id = sandbox.define(seconds=0.5)
 
         with pytest.raises(AirflowTaskTimeout, match="running 3"):
-            batch.run(cases(3), execution_timeout=timedelta(seconds=0.4), deferrable=deferrable)
+            batch.run(cases(3), execution_timeout=timedelta(seconds=0.2), deferrable=deferrable)
         assert batch.outcomes == ["running"] * 3
 
         batch.run(cases(3), deferrable=deferrable)

@@ -12,7 +12,7 @@ from airflow.sdk.execution_time.task_runner import _serialize_outlet_events
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.lineage.assets import definition
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch.conftest import BatchTask, cases
+from tests.unit.batch_task import BatchTask, cases
 
 
 def asset_events(batch: BatchTask) -> dict[str, list[tuple[Any, Any]]]:

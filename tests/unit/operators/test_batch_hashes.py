@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_workflows.api.pseudonyms import personal_number_hash
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch.conftest import BatchTask
+from tests.unit.batch_task import BatchTask
 
 SECRET = "a secret of more than thirty-two characters"
 NUMBER = "02211012345"

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch.conftest import BatchTask, event_of
+from tests.unit.batch_task import BatchTask, event_of
 
 ROW: dict[str, Any] = {
     "first_name": "Qzxanna",

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch.conftest import (
+from tests.unit.batch_task import (
     CASE_CALL,
     RESULT_CALL,
     RUN_CALL,
@@ -20,7 +20,7 @@ from tests.unit.batch.conftest import (
     Service,
     cases,
 )
-from tests.unit.conftest import TaskStateStore
+from tests.unit.tasks import TaskStateStore
 
 RETRY_FAILED, RESUBMIT = {"resubmit_failed": True}, {"on_unknown_outcome": "resubmit"}
 ANEW = {RUN_CALL: 3, STATUS_CALL: 3, RESULT_CALL: 3}

@@ -21,7 +21,7 @@ from airflow_provider_workflows.operators.result import RESULT_MAX_XCOM_BYTES, G
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.results import as_json, read_result
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
-from tests.unit.conftest import TaskInstance, TaskStateStore
+from tests.unit.tasks import TaskInstance, TaskStateStore
 
 PERSON = {
     "first_name": "Jo",

@@ -20,7 +20,7 @@ from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
 from airflow_provider_workflows.operators.redaction import unwrap
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
-from tests.unit.conftest import TaskInstance, TaskStateStore
+from tests.unit.tasks import TaskInstance, TaskStateStore
 
 SECRET = "qzx-secret-of-more-than-32-characters"
 NUMBER = "44051401359"

@@ -221,7 +221,7 @@ def batch_operator(
 
 
 def run_batch(operator: RunWorkflowBatchOperator) -> Any:
-    from tests.unit.batch.conftest import BatchTaskInstance  # noqa: PLC0415
+    from tests.unit.batch_task import BatchTaskInstance  # noqa: PLC0415
 
     return run(operator, ti=BatchTaskInstance())
 

@@ -29,12 +29,11 @@ from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
-from tests.unit.conftest import TaskInstance, TaskStateStore
-from tests.unit.sensors.test_workflow_status import event_of, rescheduled
+from tests.unit.tasks import TaskInstance, TaskStateStore, event_of, rescheduled
 
 STATUS_CALL = "GET /workflows/{workflowId}"
 RUN_CALL = "POST /workflows/run"
-OFTEN = {"poll_interval": 0.05, "max_poll_interval": 0.05}
+OFTEN = {"poll_interval": 0.02, "max_poll_interval": 0.02}
 
 
 @dataclass
@@ -104,9 +103,8 @@ class Operator(Subject):
 
 
 @pytest.fixture(autouse=True)
-def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in sandbox.environment.items():
-        monkeypatch.setenv(name, value)
+def connection(connected: Sandbox, short_pauses: None) -> None:
+    """Lead the connection to the sandbox."""
 
 
 @pytest.fixture(
@@ -124,7 +122,7 @@ def subject(request: pytest.FixtureRequest, sandbox: Sandbox, context: dict[str,
 
 
 class TestContract:
-    @pytest.mark.parametrize("seconds", [0.0, 0.4], ids=["ended", "running"])
+    @pytest.mark.parametrize("seconds", [0.0, 0.15], ids=["ended", "running"])
     def test_success_leaves_the_id_and_the_link(self, subject: Any, sandbox: Sandbox, seconds: float) -> None:
         waited = subject.wait(sandbox.define(seconds=seconds))
 
@@ -133,7 +131,7 @@ class TestContract:
             "workflow_link": f"{sandbox.url}/workflows/{waited.workflow_id}",
         }
 
-    @pytest.mark.parametrize("seconds", [0.0, 0.4], ids=["ended", "running"])
+    @pytest.mark.parametrize("seconds", [0.0, 0.15], ids=["ended", "running"])
     def test_a_failure_status_is_raised_with_its_name(
         self, subject: Any, sandbox: Sandbox, seconds: float
     ) -> None:
@@ -144,19 +142,14 @@ class TestContract:
         self, subject: Any, sandbox: Sandbox
     ) -> None:
         with pytest.raises(AirflowTaskTimeout, match="goes on") as raised:
-            subject.wait(sandbox.define(seconds=600), execution_timeout=timedelta(seconds=0.4))
+            subject.wait(sandbox.define(seconds=600), execution_timeout=timedelta(seconds=0.2))
 
         assert subject.context["ti"].xcoms["workflow_id"] in str(raised.value)
 
-    def test_a_blip_is_not_a_failure(
-        self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        # Two attempts a poll: the client's attempts and the wait's polls both fail, and few pauses are long.
-        twice = sandbox.connection | {"extra": {"max_attempts": 2}}
-        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(twice))
+    def test_a_blip_is_not_a_failure(self, subject: Any, sandbox: Sandbox) -> None:
         sandbox.fault("server_error", status=500, form="html", path="/workflows/{workflowId}", times=7)
 
-        subject.wait(sandbox.define(seconds=0.3))
+        subject.wait(sandbox.define(seconds=0.15))
 
     def test_an_outage_longer_than_the_budget_is_raised_as_it_is(
         self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -166,7 +159,7 @@ class TestContract:
         sandbox.fault("server_error", status=500, path="/workflows/{workflowId}")
 
         with pytest.raises(errors.ServiceUnavailable) as raised:
-            subject.wait(sandbox.define(seconds=0.0), max_outage=0.5)
+            subject.wait(sandbox.define(seconds=0.0), max_outage=0.25)
 
         assert raised.value.fingerprint
         assert sandbox.counts.requests[STATUS_CALL] >= 3

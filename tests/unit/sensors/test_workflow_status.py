@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import datetime as dt
 import json
 import threading
 import time
@@ -25,7 +23,7 @@ from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
-from tests.unit.conftest import TaskInstance, TaskStateStore
+from tests.unit.tasks import TaskInstance, TaskStateStore, event_of, rescheduled
 
 STATUS_CALL = "GET /workflows/{workflowId}"
 
@@ -52,13 +50,6 @@ def reschedule(**arguments: Any) -> Any:
             rescheduled(context, again)
 
 
-def rescheduled(context: Any, again: AirflowRescheduleException) -> None:
-    """Let the time pass until Airflow would run the task again."""
-    now = dt.datetime.now(dt.timezone.utc)
-    context["ti"].first_reschedule_date = context["ti"].first_reschedule_date or now
-    time.sleep(max(0.0, (again.reschedule_date - now).total_seconds()))
-
-
 def defer(**arguments: Any) -> Any:
     sensor = WorkflowStatusSensor(task_id="wait", deferrable=True, **arguments)
     context = context_of()
@@ -70,22 +61,9 @@ def defer(**arguments: Any) -> Any:
         return sensor.resume_execution(deferred.method_name, {"event": event}, context)
 
 
-def event_of(deferred: TaskDeferred) -> Any:
-    """Run the trigger as a triggerer does, from what is stored of it, and return what is stored of its event."""
-    path, fields = deferred.trigger.serialize()
-    trigger = import_string(path)(**json.loads(json.dumps(fields)))
-
-    async def first_event() -> Any:
-        return await anext(trigger.run())
-
-    return json.loads(json.dumps(asyncio.run(first_event()).payload))
-
-
 @pytest.fixture(params=[poke, reschedule, defer])
-def wait(request: pytest.FixtureRequest, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Wait:
+def wait(request: pytest.FixtureRequest, connected: Sandbox, short_pauses: None) -> Wait:
     """Wait for a workflow as the sensor does in one of its modes."""
-    for name, value in sandbox.environment.items():
-        monkeypatch.setenv(name, value)
     function: Wait = request.param
     return lambda **arguments: function(**{"poke_interval": 0.05, "timeout": 30} | arguments)
 
@@ -109,7 +87,7 @@ def forbid_from_the_second_poll(sandbox: Sandbox) -> None:
     threading.Thread(target=forbid, daemon=True).start()
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.3], ids=["ended", "running"])
+@pytest.mark.parametrize("seconds", [0.0, 0.12], ids=["ended", "running"])
 class TestEndedWorkflow:
     def test_returns_the_success_status(self, wait: Wait, sandbox: Sandbox, seconds: float) -> None:
         assert wait(workflow_id=started(sandbox, seconds=seconds)) == "COMPLETED"
@@ -218,11 +196,9 @@ class TestTrigger:
         assert import_string(path)(**fields).serialize() == (path, fields)
 
     async def test_uses_one_connection_for_all_its_polls(
-        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+        self, sandbox: Sandbox, connected: Sandbox, short_pauses: None
     ) -> None:
-        for name, value in sandbox.environment.items():
-            monkeypatch.setenv(name, value)
-        workflow_id = started(sandbox, seconds=1.0)
+        workflow_id = started(sandbox, seconds=0.3)
 
         event = await anext(
             WorkflowStatusTrigger(workflow_id=workflow_id, poll_interval=0.05, max_poll_interval=0.05).run()
