@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import mapped
+from benchmarks.harness import report
 from benchmarks.harness.processes import (
     THIS_CHECKOUT,
     Checkout,
@@ -25,20 +26,7 @@ from benchmarks.harness.processes import (
     run_measured,
     working_folder,
 )
-from benchmarks.harness.report import (
-    AtLeast,
-    AtMost,
-    argument_parser,
-    figure_lines,
-    heading,
-    median_of,
-    progress,
-    ratios,
-    row,
-    say,
-    summary,
-    write_json,
-)
+from benchmarks.harness.report import AtLeast, AtMost, heading, median_of, progress, ratios, row
 from benchmarks.harness.sandbox import (
     CASE_CALL,
     CASE_PATH,
@@ -109,7 +97,9 @@ class Size:
 
 def main() -> int:
     """Measure, print the tables, and return 0."""
-    parser = argument_parser("benchmarks.batch", __doc__ or "", before="measure the batch of this one too")
+    parser = report.argument_parser(
+        "benchmarks.batch", __doc__ or "", before="measure the batch of this one too"
+    )
     parser.add_argument("--only", choices=_PARTS, help="measure one part only")
     parser.add_argument("--runs", type=int, default=1000, help='runs of "mapped" (%(default)s)')
     parser.add_argument(
@@ -143,9 +133,9 @@ def main() -> int:
         results["sizes"] = list(map(asdict, sizes))
         printed += [*_size_lines(sizes), ""]
         figures += _size_figures(sizes)
-    say(summary(begin, _PACKAGES), "", *printed, *figure_lines(figures))
+    report.say(report.summary(begin, _PACKAGES), "", *printed, *report.figure_lines(figures))
     if arguments.json:
-        write_json(arguments.json, results, figures)
+        report.write_json(arguments.json, results, figures)
     return 0
 
 

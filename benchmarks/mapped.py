@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]  # comes with Airflow
 
+from benchmarks.harness.components import component_processes
 from benchmarks.harness.processes import Checkout, run, working_folder
 from benchmarks.harness.report import AtLeast, heading, progress, row
 from benchmarks.harness.sandbox import SandboxProcess, sandbox_process
@@ -213,16 +214,11 @@ def _cpu(stack: Stack) -> dict[str, float]:
 
 
 def _cpu_of(stack: Stack, component: str) -> tuple[float, float]:
-    root = stack._processes[component]._process.pid  # noqa: SLF001
     own = together = 0.0
-    for process in psutil.process_iter():
+    for first, process in enumerate(component_processes(stack, component)):
         with contextlib.suppress(OSError, psutil.Error):
-            # Each component has a session of its own; all that it starts is in it.
-            if os.getsid(process.pid) != root:
-                continue
             times = process.cpu_times()
             # Those of children that have ended are their parent's from then on.
             together += times.user + times.system + times.children_user + times.children_system
-            if process.pid == root:
-                own = times.user + times.system
+            own = times.user + times.system if first == 0 else own
     return own, together

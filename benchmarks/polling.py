@@ -36,6 +36,7 @@ from benchmarks.candidates.pollers import (
     connections,
     is_installed,
 )
+from benchmarks.harness import report
 from benchmarks.harness.poll_service import CERTIFICATE_FILE, COUNTERS_FILE
 from benchmarks.harness.processes import (
     THIS_CHECKOUT,
@@ -46,19 +47,7 @@ from benchmarks.harness.processes import (
     service_process,
     working_folder,
 )
-from benchmarks.harness.report import (
-    AtMost,
-    argument_parser,
-    figure_lines,
-    heading,
-    median_of,
-    progress,
-    ratios,
-    row,
-    say,
-    summary,
-    write_json,
-)
+from benchmarks.harness.report import AtMost, heading, median_of, progress, ratios, row
 
 Results = Mapping[tuple[str, int, str], Sequence[PollCost]]
 """What was found in each repetition, by scenario, number of runs and candidate."""
@@ -106,7 +95,7 @@ def measured_once(*, quick: bool) -> Iterator[PollMeasurement]:
 
 def main() -> int:
     """Measure, print the table, and return 0."""
-    parser = argument_parser(
+    parser = report.argument_parser(
         "benchmarks.polling", __doc__ or "", before="measure the trigger of this one too"
     )
     parser.add_argument(
@@ -131,17 +120,17 @@ def main() -> int:
             continue
         progress(f"    {cost.cpu_ms_per_poll:.3f} ms per poll")
         results.setdefault((one.scenario, one.runs, one.candidate), []).append(cost)
-    say(summary(begin, _PACKAGES))
+    report.say(report.summary(begin, _PACKAGES))
     for name in missing:
-        say(f"{name} is left out: its provider is not installed (pip install -e .[bench]).")
+        report.say(f"{name} is left out: its provider is not installed (pip install -e .[bench]).")
     found = figures(results)
-    say("", *lines(results), *figure_lines(found))
+    report.say("", *lines(results), *report.figure_lines(found))
     if arguments.json:
         entries = [
             {"scenario": scenario, "runs": runs, "candidate": candidate, "costs": list(map(asdict, costs))}
             for (scenario, runs, candidate), costs in results.items()
         ]
-        write_json(arguments.json, entries, found)
+        report.write_json(arguments.json, entries, found)
     return 0
 
 

@@ -27,17 +27,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from airflow_provider_workflows.api import webhook_signature
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
+from benchmarks.harness import report
+from benchmarks.harness.components import component_processes
 from benchmarks.harness.processes import MeasurementFailed, run_measured, working_folder
-from benchmarks.harness.report import (
-    AtLeast,
-    AtMost,
-    argument_parser,
-    figure_lines,
-    progress,
-    say,
-    summary,
-    write_json,
-)
+from benchmarks.harness.report import AtLeast, AtMost, progress
 from benchmarks.harness.sandbox import STATUS_CALL
 from development.terminal import clean_up_when_terminated
 from tests.harness.stack import Stack
@@ -63,7 +56,7 @@ Delivery = tuple[str, str | None]
 
 def main() -> int:
     """Measure, print the figures, and return 0."""
-    parser = argument_parser("benchmarks.webhooks", __doc__ or "")
+    parser = report.argument_parser("benchmarks.webhooks", __doc__ or "")
     parser.add_argument("--only", choices=_PARTS, help="measure one part only")
     parser.add_argument("--tasks", type=int, default=500, help='that wait in "resuming" (%(default)s)')
     parser.add_argument("--deliveries", type=int, default=4000, help='of each "taking" (%(default)s)')
@@ -82,9 +75,9 @@ def main() -> int:
             figures += _taking(airflow, arguments.deliveries, "an asset")
         if "resuming" in parts:
             figures += _resuming(airflow, arguments.tasks)
-    say(summary(begin, ("apache-airflow", "aiohttp")), "", *figure_lines(figures))
+    report.say(report.summary(begin, ("apache-airflow", "aiohttp")), "", *report.figure_lines(figures))
     if arguments.json:
-        write_json(arguments.json, {}, figures)
+        report.write_json(arguments.json, {}, figures)
     return 0
 
 
@@ -142,13 +135,10 @@ class _Airflow:
 
     def api_server_bytes(self) -> int:
         """Return the memory of the API server."""
-        root = self.stack._processes["api-server"]._process.pid  # noqa: SLF001
         found = 0
-        for process in psutil.process_iter():
+        for process in component_processes(self.stack, "api-server"):
             with contextlib.suppress(OSError, psutil.Error):
-                # Each component has a session of its own; all that it starts is in it.
-                if os.getsid(process.pid) == root:
-                    found += process.memory_info().rss
+                found += process.memory_info().rss
         return found
 
     async def _ended_workflows(self, number: int) -> list[str]:
@@ -240,9 +230,9 @@ def _taking(airflow: _Airflow, number: int, where: str) -> list[AtMost]:
     _check(sent, _TAKEN)
     seconds = max(began + took for began, took, _ in sent) - min(began for began, _, _ in sent)
     progress(f"taking, {where}: {number:,} deliveries, {_TAKING_RATE:g} a second")
-    paced = airflow.send(_of_ended(airflow, number), rate=_TAKING_RATE)
-    _check(paced, _TAKEN)
-    took = [seconds for _, seconds, _ in paced]
+    at_a_rate = airflow.send(_of_ended(airflow, number), rate=_TAKING_RATE)
+    _check(at_a_rate, _TAKEN)
+    took = [seconds for _, seconds, _ in at_a_rate]
     at = f"webhook app, {where}, {_TAKING_RATE:g}/s"
     return [
         AtLeast(f"webhook app, {where}: deliveries per second", number / seconds, _TAKING_RATE),
