@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, public_key, verify
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.sandbox.conftest import (
+    Clock,
     Destination,
     accept,
     read_key,
@@ -40,12 +42,19 @@ async def test_each_copy_of_a_doubled_one_is_repeated_by_itself(
     await until(lambda: sending.counts.delivery_responses == {workflow_id: {"500": 1, "204": 2}})
 
 
-async def test_late(sending: Sandbox, destination: Destination) -> None:
-    sending.webhooks.fault("late", seconds=0.5, times=1)
-    late, punctual = await run(sending, 2)
-    delivered = await destination.get(2)
+async def test_late(destination: Destination) -> None:
+    clock = Clock()
+    sandbox = Sandbox(webhook_url=destination.url, clock=clock)
+    sandbox.webhooks.fault("late", seconds=3600.0, times=1)
+    async with sandbox:
+        late, punctual = await run(sandbox, 2)
+        await until(lambda: sandbox.webhooks.pending == 1)
+    clock.now += 3599.8
+    began = time.monotonic()
+    async with sandbox:
+        delivered = await destination.get(2)
     assert [each.workflow for each in delivered] == [punctual, late]
-    assert delivered[1].at - delivered[0].at > 0.3
+    assert delivered[1].at - began >= 0.2
 
 
 async def test_lost(sending: Sandbox, destination: Destination) -> None:
