@@ -1,4 +1,4 @@
-"""What the exchange hands to a driver, and what it gets back: nothing in here does any input or output."""
+"""What the exchange asks of a driver, and what it gets back: nothing in here does any input or output."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, TypeAlias, TypeVar
 Result = TypeVar("Result")
 
 
-# Those that come with each request are not frozen, for the sake of what that costs.
+# Those that are made for each request are not frozen: a frozen dataclass takes longer to make.
 @dataclass(slots=True)
 class SendRequest:
-    """SendRequest this request and reply with the ``Response``, or with ``NoResponse``.
+    """Send this request and reply with the ``Response``, or with ``NoResponse``.
 
     :param timeout: seconds that the whole of the response may take
     """
@@ -26,14 +26,14 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Wait for so many seconds."""
+    """Wait for a number of seconds, and reply with nothing."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusive:
-    """Run these flow while no other call of the client runs such flow, and reply with nothing."""
+    """Run this flow while no other call of the client runs one, and reply with nothing."""
 
     flow: Flow[None]
 
@@ -64,7 +64,7 @@ class NoResponse:
 Effect: TypeAlias = "SendRequest | Sleep | Exclusive"
 Reply: TypeAlias = "Response | NoResponse | None"
 Flow: TypeAlias = Generator[Effect, Any, Result]
-"""Flow for a driver to take one after the other, sending each reply back, until they return."""
+"""A generator of effects: a driver carries out each one and sends the reply back, until there is a result."""
 
 
 class NotSent(Exception):

@@ -180,7 +180,9 @@ class Exchange:
             except errors.ServiceUnreachable:
                 raise
             except errors.WorkflowsError as error:
-                log.info("The token was not refreshed, authorizing anew. %s", error)
+                log.info(
+                    "The token could not be refreshed, so a new one is requested with the API key. %s", error
+                )
         return (
             yield from self._tried(
                 endpoints.authorize(self._settings.key, self._settings.secret), max_attempts

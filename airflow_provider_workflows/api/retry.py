@@ -38,7 +38,7 @@ class Retry(str, enum.Enum):
 
         :param under_way: whether the service has accepted the credentials before, for the same work. Then rejected
             ones have probably been rotated, and the new ones are on their way into the connection. Before that
-            they are probably mistyped, and whoever mistyped them should not wait to be told.
+            they are probably mistyped, and a typo should be reported at once.
         """
         return self is Retry.LATER or (under_way and self is Retry.AFTER_NEW_CREDENTIALS)
 
@@ -72,7 +72,7 @@ BACKOFF = Backoff()
 
 
 class RateLimiter:
-    """When the next request may go out: so many a second, and none during the pause after a 429.
+    """When the next request may go out: a number of them in a second, and none during the pause after a 429.
 
     The pause is one for all, because the service counts all requests of a key together. Requests that were under
     way together are refused together, and count as one refusal. The pause follows ``BACKOFF`` without jitter
@@ -142,7 +142,7 @@ class CircuitBreaker:
 
     It is *closed* at first, and every call goes out. After ``LOST_RESPONSES_BEFORE_OPEN`` lost responses in a row
     it is *open*, and none does. After a pause it is *half-open*: a single call goes out as a probe, and it is open
-    again for a longer pause. Any response closes it.
+    again for a longer pause. The first call that is carried out or refused closes it.
 
     :param backoff: how the pauses between probes grow; ``BACKOFF`` if None
     :param clock: monotonic seconds
@@ -176,7 +176,7 @@ class CircuitBreaker:
         self._lost += 1
 
     def responded(self) -> None:
-        """Take note of a response, whatever it says."""
+        """Take note of a call that was surely carried out, or surely refused."""
         self._lost = self._probes = 0
         self.next_probe_at = 0.0
 
@@ -222,7 +222,7 @@ def retry_after(header: str | None, *, now: float) -> float | None:
 
     :param header: seconds, or an HTTP date; None if the response has no such header
     :param now: seconds since the epoch
-    :return: None if there is no header, or it is neither
+    :return: seconds, a day at most; None if there is no header, or it is neither
     """
     if header is None:
         return None

@@ -1,4 +1,4 @@
-"""Which statuses of a workflow mean success, failure, or that it is still going on."""
+"""Which statuses of a workflow mean success, which failure, and which that it goes on."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Statuses:
         return cls(succeeding, failing)
 
     def outcome(self, status: str) -> Outcome:
-        """Return what ``status`` means; one that is not known is pending and is logged once a process."""
+        """Return what ``status`` means; one without a meaning is pending, and is logged once in a process."""
         if status in self.success:
             return Outcome.SUCCESS
         if status in self.failure:

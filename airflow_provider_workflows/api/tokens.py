@@ -1,4 +1,4 @@
-"""The tokens of one key, and who is to renew them."""
+"""The tokens of one API key, which its clients share."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ EARLY_REFRESH_SECONDS = 60.0
 
 @dataclass
 class TokenStore:
-    """What is known of a key's tokens; clients of the same key may share one.
+    """The tokens of one API key; clients of the same key may share a store.
 
-    Each renewal, successful or not, begins a generation. Whoever asked for a renewal in an earlier one takes
-    what it brought, so that two hundred calls with an expired token cause one renewal. A lock keeps one renewal
-    under way at a time, for the threads of a process and for the tasks of an event loop.
+    Each renewal, successful or not, begins a generation. A call that asked for a renewal in an earlier generation
+    takes what that renewal brought, so that two hundred calls with an expired token cause one renewal. A lock keeps
+    one renewal under way at a time, for the threads of a process and for the tasks of an event loop.
 
     :param authorization: value of the ``Authorization`` header, or None before the first token
     """
@@ -41,11 +41,11 @@ class TokenStore:
         return self._loop_locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     def needs_renewal(self, moment: float) -> bool:
-        """Whether there is no token at ``moment``, or one that is soon to expire."""
+        """Return whether there is no token at ``moment``, or one that expires soon."""
         return self.authorization is None or moment >= self.renew_at
 
     def is_valid(self, moment: float) -> bool:
-        """Whether there is a token that has not expired at ``moment``, as far as is known."""
+        """Return whether there is a token that has not expired at ``moment``, as far as the service has said."""
         return self.authorization is not None and moment < self.expires_at
 
     def keep(self, tokens: Tokens, moment: float) -> None:

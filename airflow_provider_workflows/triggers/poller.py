@@ -278,7 +278,10 @@ class Poller:
 
     async def _poll_once(self, watch: _Watch) -> None:
         try:
-            client = await self._current_client()
+            # Without a coroutine of its own for each poll.
+            client = self._client
+            if client is None or self._connections.is_due(self._hook.workflows_conn_id):
+                client = await self._current_client()
             if watch.endpoint is None:
                 watch.endpoint = endpoints.read_workflow(watch.workflow_id)
             status = (await client.perform(watch.endpoint)).status
@@ -318,7 +321,7 @@ class Poller:
         if self._client is None or self._connections.is_due(conn_id):
             settings = await self._connections.get(conn_id)
             if self._closed or settings is None:
-                raise errors.ServiceUnavailable("Nobody waits any more.")
+                raise errors.ServiceUnavailable("No task waits for this connection any more.")
             self._client = self._client_with(settings)
         return self._client
 

@@ -22,7 +22,7 @@ UNKNOWN_KEY_CACHE_SECONDS = 10.0
 MAX_UNKNOWN_KEY_CACHE_SECONDS = 600.0
 #: This many keys of each kind are cached; the one that was used least recently goes first.
 MAX_CACHED_KEYS = 64
-#: This many keys that are not cached may be fetched at once, and one more after each so many seconds.
+#: This many keys that are not cached may be fetched at once, and one more each ``UNKNOWN_KEY_REFILL_SECONDS``.
 UNKNOWN_KEY_BURST = 3
 UNKNOWN_KEY_REFILL_SECONDS = 60.0
 #: Ids that come again after this many seconds have a permit of their own: the service repeats a refused delivery
@@ -121,7 +121,7 @@ class PublicKeyCache:
             return self._redelivered_ids
         if len(self._refused) > MAX_CACHED_REFUSALS:
             self._refused.popitem(last=False)
-        raise SignatureInvalid("its key is not known here, and too many others were asked for")
+        raise SignatureInvalid("its key is not cached, and too many others that are new were asked for")
 
     @staticmethod
     def _remember(kept: OrderedDict[str, Remembered], key_id: str, value: Remembered) -> None:
