@@ -1,4 +1,4 @@
-"""A link from a task to its workflow."""
+"""The link from a task to the page of its run."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class WorkflowLink(BaseOperatorLink):
 
     @property
     def name(self) -> str:
-        """What the link is called."""
+        """The text of the link."""
         return "Workflow"
 
     @property
     def xcom_key(self) -> str:
-        """The XCom that holds the link."""
+        """The key of the XCom that holds the link."""
         return WORKFLOW_LINK_KEY
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
@@ -40,7 +40,13 @@ class WorkflowLink(BaseOperatorLink):
 
 
 def set_link(operator: BaseOperator, context: Context, hook: WorkflowsHook, workflow_id: str) -> None:
-    """Set the task's link now, so that it is there while the task waits."""
+    """Set the task's link now, so that it is there while the task waits.
+
+    :param operator: the operator that runs
+    :param context: its context
+    :param hook: the hook of its connection
+    :param workflow_id: id of the run
+    """
     link = hook.workflow_url(workflow_id)
     setattr(operator, WORKFLOW_LINK_KEY, link)
     context["ti"].xcom_push(key=WORKFLOW_LINK_KEY, value=link)

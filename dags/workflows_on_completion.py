@@ -1,6 +1,6 @@
 """One run for each workflow that has completed, whoever started it: webhooks tell Airflow of it.
 
-The connection must say ``webhooks``, and the service's dashboard must have the receiver's address. Set
+The connection must say ``webhooks``, and the service's dashboard must have the webhook address. Set
 ``WORKFLOWS_HOST`` to the connection's host where that is not the production one.
 """
 

@@ -30,7 +30,7 @@ def _find_rendering() -> bool:
 
 RENDERING = Feature(
     "BaseOperator._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)",
-    purpose="redact personal arguments before it stores rendered templates",
+    purpose="redact personal arguments before rendered templates are stored",
     without="Operators with personal arguments refuse to be made, so that no personal value shows",
     find=_find_rendering,
 )

@@ -50,7 +50,7 @@ class WorkflowsHook(BaseHook):
     def settings(self) -> Settings:
         """What the connection says.
 
-        :raises AirflowNotFoundException: when there is no such connection
+        :raises AirflowNotFoundException: if the connection does not exist
         :raises InvalidInput: naming what is wrong with the connection
         """
         connection = self.get_connection(self.workflows_conn_id)
@@ -108,7 +108,7 @@ class WorkflowsHook(BaseHook):
             statuses = Statuses.of(given.pop("success_statuses", None), given.pop("failure_statuses", None))
             if unknown := sorted(set(extra) - set(FIELDS)):
                 self.log.warning(
-                    "Connection %s has extra fields that mean nothing here: %s. Known ones: %s.",
+                    "Connection %s has extra fields that this provider does not use: %s. It uses: %s.",
                     self.workflows_conn_id,
                     ", ".join(unknown),
                     ", ".join(FIELDS),

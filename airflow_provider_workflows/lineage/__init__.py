@@ -1,1 +1,1 @@
-"""Assets: what a workflow brings, by names that DAGs and catalogues find."""
+"""Assets and lineage: what tasks have read and brought about, by names that DAGs and catalogues find."""

@@ -1,4 +1,4 @@
-"""The assets of workflows: what completions, results and batches are events of.
+"""The assets of workflows, whose events are completions, results and batches.
 
 ``workflows://<host>/definitions/<workflow definition id>`` and ``workflows://<host>/completed``.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def completed_uri(host: str) -> str:
-    """Return the URI of the asset that every completion of a host is an event of.
+    """Return the URI of the asset of all completions of a host.
 
     :param host: base URL of the service
     """
@@ -27,12 +27,16 @@ def completed_uri(host: str) -> str:
 
 
 def definition_uri(host: str, workflow_definition_id: str) -> str:
-    """Return the URI of the asset that the completions of one workflow definition are events of."""
+    """Return the URI of the asset of one workflow definition.
+
+    :param host: base URL of the service
+    :param workflow_definition_id: id of the workflow definition
+    """
     return f"workflows://{urlsplit(host).netloc.lower()}/definitions/{workflow_definition_id.lower()}"
 
 
 def completed(host: str = DEFAULT_HOST) -> Asset:
-    """Return the asset of all completions, of which webhooks make events.
+    """Return the asset of all completions; webhooks add its events.
 
     Each event has the workflow's id as its partition key, and ``workflow_id``, ``case_id`` and ``status`` as its
     ``extra``: schedule a DAG on it with a ``PartitionedAssetTimetable``, which gives one run for each.
@@ -47,9 +51,12 @@ def definition(workflow_definition_id: str, host: str = DEFAULT_HOST) -> Asset:
 
     Its events are of two kinds. Tasks that have waited for a run, fetched a result or run a batch make events
     without a partition key, for DAGs with ``schedule=[definition(...)]``; a batch has one when it is given one.
-    Webhooks make events as of ``completed``, where they name the definition, for a ``PartitionedAssetTimetable``.
+    Webhooks that name the definition add events as those of ``completed``, for a ``PartitionedAssetTimetable``.
 
-    :raises InvalidInput: when the id is none
+    :param workflow_definition_id: id of the workflow definition
+    :param host: base URL of the service, as the connection has it
+
+    :raises InvalidInput: if the id is not a UUID
     """
     return Asset(definition_uri(host, require_id("workflow_definition_id", workflow_definition_id)))
 
@@ -58,7 +65,7 @@ def create_asset(*, host: str, workflow_definition_id: str, extra: dict[str, Any
     """Return the asset of one workflow definition, as Airflow's hook lineage asks for it (scheme ``workflows``).
 
     :param host: the service's host, with its port where that is not the default, or its base URL
-    :raises InvalidInput: when the id is none
+    :raises InvalidInput: if the id is not a UUID
     """
     base_url = host if "://" in host else f"https://{host}"
     uri = definition_uri(base_url, require_id("workflow_definition_id", workflow_definition_id))
@@ -68,7 +75,7 @@ def create_asset(*, host: str, workflow_definition_id: str, extra: dict[str, Any
 def normalized_uri(parts: SplitResult) -> SplitResult:
     """Return a URI of the scheme ``workflows`` in the one spelling that its events have.
 
-    :raises ValueError: saying how such a URI looks, when it is none
+    :raises ValueError: with the form of such URIs, if this is not one
     """
     kind, _, name = parts.path.strip("/").partition("/")
     if not parts.netloc or (kind, bool(name)) not in (("definitions", True), ("completed", False)):

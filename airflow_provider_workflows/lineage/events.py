@@ -1,4 +1,4 @@
-"""Asset events of what a task has brought about, through Airflow's outlet events."""
+"""Asset events of a task's work, through Airflow's outlet events."""
 
 from __future__ import annotations
 
@@ -15,22 +15,24 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.lineage.task import TaskLineage
 
-#: The longest partition key that Airflow's database takes, in characters.
-_LONGEST_KEY = 250
+#: The longest partition key that Airflow's database takes.
+MAX_PARTITION_KEY_CHARACTERS = 250
 
 
 def partition_key_of(value: object) -> str:
     """Return a partition key, checked as Airflow will once the task is done.
 
-    :raises InvalidInput: when it is none, which a template that has found nothing may bring about
+    :raises InvalidInput: if it is not text, or empty, as what a template that found nothing renders to
     """
     if not isinstance(value, str) or not value.strip() or value == "None":
         raise InvalidInput(
             f"partition_key must be text that is not empty, such as '2026-11-30', not {value!r}; leave it away "
             "for events without one"
         )
-    if len(value) > _LONGEST_KEY:
-        raise InvalidInput(f"partition_key has {len(value)} characters, and Airflow takes {_LONGEST_KEY}")
+    if len(value) > MAX_PARTITION_KEY_CHARACTERS:
+        raise InvalidInput(
+            f"partition_key has {len(value)} characters, and Airflow takes {MAX_PARTITION_KEY_CHARACTERS}"
+        )
     return value
 
 
@@ -39,15 +41,15 @@ def emit(
 ) -> None:
     """Have Airflow make events of the definition's asset and of the operator's outlets, should the task succeed.
 
-    Of the definition's asset there are events where some DAG names it.
+    An event of the definition's asset is made only if some DAG names the asset.
 
     Airflow makes them in the transaction that makes the task a success, so that a task that is killed before makes
     none, and its retry makes them.
 
     :param operator: the operator that runs
     :param context: its context
-    :param lineage: what the events are to carry
-    :param partition_key: makes them events of that partition: DAGs scheduled without partitions do not see them
+    :param lineage: what the events carry as their ``extra``
+    :param partition_key: the partition of the events; DAGs that are scheduled without partitions do not see them
     """
     events = context["outlet_events"]
     declared = [outlet for outlet in operator.outlets if not isinstance(outlet, AssetAlias)]
@@ -56,7 +58,7 @@ def emit(
         asset = Asset(definition_uri(lineage.host, lineage.workflow_definition_id))
         for alias in aliases:
             events[alias].add(asset, extra=lineage.extra)
-        # Which definition and which host is not known before the task runs.
+        # The definition and the host are not known before the task runs, so this asset cannot be declared.
         is_declared = any(getattr(outlet, "uri", None) == asset.uri for outlet in declared)
         if not is_declared and assets.add_outlet(operator, asset):
             declared.append(asset)

@@ -1,4 +1,4 @@
-"""The facet that OpenLineage's events carry of a task's workflows. Needs the extra ``[openlineage]``."""
+"""The facet of OpenLineage's events that says what a task has run. It needs the extra ``[openlineage]``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a task has read and brought about, as OpenLineage says it.
+"""A task's work in the words of OpenLineage.
 
-Only Airflow's OpenLineage provider calls what is here, so that the package does without it. Datasets are named by
+Only Airflow's OpenLineage provider calls these functions, so the package works without it. Datasets are named by
 https://openlineage.io/docs/spec/naming.
 """
 
@@ -33,9 +33,9 @@ def operator_lineage(
 
     Airflow's provider adds the error's message to the event of a failure, and itself as the processing engine.
 
-    :param lineage: what is known of the work; None before there is any
-    :param outlets: the task's outlets, of which those with a dataset are outputs, too
-    :param failed: whether the task has failed: its outputs are then what it has written all the same
+    :param lineage: the work so far; None before there is any
+    :param outlets: the task's outlets; those that are datasets are outputs, too
+    :param failed: whether the task has failed: then its outputs are only the file that it has written
     """
     from airflow.providers.openlineage.extractors import OperatorLineage  # noqa: PLC0415
 
@@ -50,7 +50,7 @@ def operator_lineage(
             assets.insert(0, Asset(definition_uri(lineage.host, lineage.workflow_definition_id)))
         outputs += [dataset for asset in assets if (dataset := dataset_of(asset)) is not None]
     return OperatorLineage(
-        # A task that fails for its input may have been given rows where a file was due: they are no name.
+        # A task may fail because it was given rows in place of a file: they must not become a dataset's name.
         inputs=[file_dataset(uri) for uri in lineage.inputs if _PLACE.match(uri)],
         outputs=list({(dataset.namespace, dataset.name): dataset for dataset in outputs}.values()),
         run_facets=_run_facets(lineage),
@@ -101,7 +101,7 @@ def _naming(uri: str) -> Any:
 
 
 class _Other:
-    """A store for which the client has no rule that an address of Airflow's can be read by."""
+    """The name of a file in a store that OpenLineage's client has no rule for."""
 
     def __init__(self, namespace: str, name: str) -> None:
         self._namespace = namespace

@@ -1,4 +1,4 @@
-"""What a task has read and brought about, as its asset events and its lineage say it."""
+"""What a task has read and written: its asset events and its lineage are made of this."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TaskLineage:
-    """Ids, counts and URIs of a task's work; nothing of it is personal.
+    """Ids, counts and URIs of a task's work, and nothing personal.
 
     :param host: base URL of the service
-    :param workflow_definition_id: id of the workflow definition, where it is known
-    :param workflow_id: id of the one workflow that the task is about, where it is about one
-    :param case_id: id of its case, where it is known
-    :param status: the status that the workflow was last seen in
+    :param workflow_definition_id: id of the workflow definition, if it is known
+    :param workflow_id: id of the run, if the task is about a single one
+    :param case_id: id of its case, if it is known
+    :param status: the last status of the run
     :param counts: rows of a batch by outcome
     :param inputs: URIs of what the task has read
     :param output: URI of the file that it has written
@@ -32,8 +32,8 @@ class TaskLineage:
 
     @property
     def extra(self) -> dict[str, Any]:
-        """What an asset event carries of it: what is known, by the names of ``ResultHandle`` and of a summary."""
-        known = {
+        """The ``extra`` of an asset event: the fields that are known, named as in ``ResultHandle`` and summary."""
+        fields = {
             "workflow_definition_id": self.workflow_definition_id,
             "workflow_id": self.workflow_id,
             "case_id": self.case_id,
@@ -41,4 +41,4 @@ class TaskLineage:
             "counts": None if self.counts is None else dict(self.counts),
             "uri": self.output,
         }
-        return {name: value for name, value in known.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}

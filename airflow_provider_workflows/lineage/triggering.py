@@ -1,4 +1,4 @@
-"""The asset events that a DAG run is to deal with, those included that Airflow leaves behind."""
+"""The asset events that a DAG run is to deal with, including those that Airflow leaves behind."""
 
 from __future__ import annotations
 

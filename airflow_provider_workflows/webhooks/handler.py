@@ -104,7 +104,7 @@ class WebhookHandler:
         :raises TryAgainLater: if the key could not be fetched
         """
         if signature is None:
-            raise SignatureInvalid("there is none")
+            raise SignatureInvalid("the header JWS-SIGNATURE is missing")
         try:
             key = await self.keys.key(key_id(signature), self._fetch_key)
         except errors.WorkflowsError as error:

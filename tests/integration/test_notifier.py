@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, SLOW_DEFINITION, Sandbox
 from tests.harness.local_airflow import LocalAirflow, RunningAirflow
-from tests.unit.notifications.test_workflows import TOKEN, Receiver
+from tests.unit.notifications.test_workflows import TOKEN, ChatChannel
 
 from .conftest import DAGS
 
@@ -59,7 +59,7 @@ class Alerting:
 
     airflow: RunningAirflow
     home: Path
-    receiver: Receiver
+    channel: ChatChannel
     sandbox: Sandbox
     runs: dict[str, str] = field(default_factory=dict)
 
@@ -67,7 +67,7 @@ class Alerting:
         return self.airflow.wait(dag_id, self.runs[dag_id])
 
     def messages(self, dag_id: str) -> list[str]:
-        return [text for text in self.receiver.messages if f"DAG {dag_id} " in text]
+        return [text for text in self.channel.messages if f"DAG {dag_id} " in text]
 
     def message(self, dag_id: str) -> str:
         self.airflow.until(lambda: self.messages(dag_id), 90, f"an alert of {dag_id}")
@@ -102,15 +102,15 @@ def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
         (folder / f"{dag_id}.py").write_text(variant)
     (folder / "of_a_dag.py").write_text(OF_A_DAG)
     with (
-        Receiver() as receiver,
+        ChatChannel() as channel,
         Sandbox() as sandbox,
         LocalAirflow(
-            folder, sandbox.environment | {"AIRFLOW_CONN_ON_WORKER": connection(receiver.url)}
+            folder, sandbox.environment | {"AIRFLOW_CONN_ON_WORKER": connection(channel.url)}
         ) as local,
         local.standalone() as airflow,
     ):
-        running = Alerting(airflow, local.home, receiver, sandbox)
-        for conn_id, url in (("workflows_alerts", receiver.url), ("deaf", receiver.deaf_url)):
+        running = Alerting(airflow, local.home, channel, sandbox)
+        for conn_id, url in (("workflows_alerts", channel.url), ("deaf", channel.deaf_url)):
             airflow.call("POST", "/connections", {"connection_id": conn_id, **json.loads(connection(url))})
         for dag_id in (*VARIANTS, EXAMPLE, "of_a_dag"):
             definition = SLOW_DEFINITION if "late" in dag_id else FAILING_DEFINITION
@@ -206,9 +206,9 @@ def test_no_log_and_no_message_holds_the_secret_or_a_person(alerting: Alerting) 
 
     logs = alerting.logs
 
-    assert len(alerting.receiver.messages) == 4
+    assert len(alerting.channel.messages) == 4
     assert any("The alert was sent through connection workflows_alerts" in text for text in logs.values())
     for secret in (TOKEN, *PERSON):
         assert not [path for path, text in logs.items() if secret in text], secret
     for secret in (TOKEN, *PERSON, SAID_BY_AN_EXCEPTION):
-        assert not [text for text in alerting.receiver.messages if secret in text]
+        assert not [text for text in alerting.channel.messages if secret in text]

@@ -31,7 +31,7 @@ ROWS = int(os.environ.get("WEBHOOK_ROWS", "500"))
 COMPLETIONS = int(os.environ.get("WEBHOOK_COMPLETIONS", "10"))
 SECONDS = (15.0, 40.0)
 DOUBLED, LOST, EARLY = 1 / 3, 0.1, 0.1
-#: The trigger's, once it may fire, and the receiver's.
+#: The trigger's, once it may fire, and the webhook app's.
 POLLS_WITH_WEBHOOK = 2
 WAIT_SECONDS = 900.0
 
@@ -201,9 +201,9 @@ def outcome(start_stack: StartStack, tmp_path_factory: pytest.TempPathFactory) -
         # What is run from here on without webhooks goes on while the rest begins.
         batch, mapped = {POLLED: driver.batch(POLLED)}, {}
         mapped[POLLED], _ = driver.mapped(POLLED, POLLED_RUNS)
-        receiver = f"{airflow.url}/workflows/webhooks/{TOLD}"
+        address = f"{airflow.url}/workflows/webhooks/{TOLD}"
 
-        sandbox.webhooks.send_to(receiver)
+        sandbox.webhooks.send_to(address)
         batch[TOLD] = driver.batch(TOLD)
         airflow.until(driver.is_scheduled_on_completions, 60, "the example to be scheduled on completions")
         sandbox.webhooks.fault("doubled")

@@ -167,7 +167,7 @@ class TestRefusals:
     ) -> None:
         _ = connect(KEY | {"extra": {"read_timout": 5}}).settings
 
-        assert "extra fields that mean nothing here: read_timout" in capsys.readouterr().out
+        assert "extra fields that this provider does not use: read_timout" in capsys.readouterr().out
 
 
 def test_hooks_of_a_process_share_one_client(connect: Connect, sandbox: Sandbox) -> None:

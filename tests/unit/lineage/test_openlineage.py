@@ -1,4 +1,4 @@
-"""What OpenLineage is told: datasets by its naming rules, and a facet that fits its schema."""
+"""What OpenLineage gets: datasets by its naming rules, and a facet that fits its schema."""
 
 from __future__ import annotations
 
@@ -98,16 +98,16 @@ def test_airflow_converts_the_asset_as_the_operator_names_it(asset: Asset, expec
 
 
 def test_a_run_is_an_output_of_its_definition() -> None:
-    told = operator_lineage(RUN)
+    result = operator_lineage(RUN)
 
-    assert (names(told.inputs), names(told.outputs)) == ([], [OF_DEFINITION])
+    assert (names(result.inputs), names(result.outputs)) == ([], [OF_DEFINITION])
 
 
 def test_a_batch_reads_its_items_and_writes_its_table() -> None:
-    told = operator_lineage(BATCH)
+    result = operator_lineage(BATCH)
 
-    assert names(told.inputs) == [("s3://bucket", "cases.csv")]
-    assert names(told.outputs) == [("file", "/data/results.jsonl"), OF_DEFINITION]
+    assert names(result.inputs) == [("s3://bucket", "cases.csv")]
+    assert names(result.outputs) == [("file", "/data/results.jsonl"), OF_DEFINITION]
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,18 @@ def test_a_batch_reads_its_items_and_writes_its_table() -> None:
     ['[{"first_name": "Ada", "site": "https://ada.example"}]', "Ada,Lovelace", "None", "cases.csv", ""],
 )
 def test_what_is_no_place_is_no_dataset_for_it_may_be_rows(given: str) -> None:
-    told = operator_lineage(TaskLineage(HOST, DEFINITION, inputs=(given,)), failed=True)
+    result = operator_lineage(TaskLineage(HOST, DEFINITION, inputs=(given,)), failed=True)
 
-    assert names(told.inputs) == []
-    assert told.run_facets
+    assert names(result.inputs) == []
+    assert result.run_facets
 
 
 def test_outlets_are_outputs_once() -> None:
-    told = operator_lineage(RUN, [definition(DEFINITION), Asset("file:///data/a.csv"), Asset("of no place")])
+    result = operator_lineage(
+        RUN, [definition(DEFINITION), Asset("file:///data/a.csv"), Asset("of no place")]
+    )
 
-    assert names(told.outputs) == [OF_DEFINITION, ("file", "/data/a.csv")]
+    assert names(result.outputs) == [OF_DEFINITION, ("file", "/data/a.csv")]
 
 
 def test_a_failure_has_those_outputs_alone_that_it_has_written() -> None:
@@ -133,12 +135,12 @@ def test_a_failure_has_those_outputs_alone_that_it_has_written() -> None:
 
 
 def test_of_a_task_of_which_nothing_is_known_nothing_is_told() -> None:
-    told = operator_lineage(None)
+    result = operator_lineage(None)
 
-    assert (told.inputs, told.outputs, told.run_facets) == ([], [], {})
+    assert (result.inputs, result.outputs, result.run_facets) == ([], [], {})
 
 
-@pytest.mark.parametrize("lineage", [RUN, BATCH, TaskLineage(HOST)], ids=["run", "batch", "nothing known"])
+@pytest.mark.parametrize("lineage", [RUN, BATCH, TaskLineage(HOST)], ids=["run", "batch", "only the host"])
 def test_the_facet_fits_its_schema(lineage: TaskLineage, validator: Draft202012Validator) -> None:
     facet = facet_of(lineage)
 
@@ -171,13 +173,13 @@ def test_the_schema_s_id_is_that_of_the_facet(validator: Draft202012Validator) -
 
 def test_the_facet_has_all_ids_and_counts_of_the_task() -> None:
     of_files = {"inputs", "output"}
-    told = {name for name in facet_of(BATCH) | facet_of(RUN) if not name.startswith("_")}
+    result = {name for name in facet_of(BATCH) | facet_of(RUN) if not name.startswith("_")}
 
     assert (
-        len(told)
+        len(result)
         == len({field.name for field in attrs.fields(type(operator_lineage(RUN).run_facets[FACET]))}) - 2
     )
-    assert len(told) == len(TaskLineage.__dataclass_fields__) - len(of_files)
+    assert len(result) == len(TaskLineage.__dataclass_fields__) - len(of_files)
 
 
 def test_the_package_does_without_openlineage() -> None:

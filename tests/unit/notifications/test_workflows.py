@@ -41,7 +41,7 @@ PERSON = "Brunhilde Kowalska"
 OFTEN = {"poll_interval": 0.05, "max_poll_interval": 0.05}
 
 
-class Receiver:
+class ChatChannel:
     """An incoming webhook of a chat service, as a context manager.
 
     :param statuses: what it responses first, one after the other; 200 after that
@@ -59,23 +59,23 @@ class Receiver:
 
     @property
     def deaf_url(self) -> str:
-        """Where what is sent is never answered."""
+        """Where what is sent gets no response."""
         return f"{self.url}/deaf"
 
     def __enter__(self) -> Self:
-        receiver = self
+        channel = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.requests.append(self.path)
+                channel.requests.append(self.path)
                 if self.path.endswith("/deaf"):
-                    receiver._ended.wait()
+                    channel._ended.wait()
                     return
-                status = receiver.statuses.pop(0) if receiver.statuses else 200
+                status = channel.statuses.pop(0) if channel.statuses else 200
                 if status == 200:
                     (text,) = json.loads(body).values()
-                    receiver.messages.append(text)
+                    channel.messages.append(text)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.send_header("Location", "/elsewhere")
@@ -97,8 +97,8 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver() -> Any:
-    with Receiver() as running:
+def channel() -> Any:
+    with ChatChannel() as running:
         yield running
 
 
@@ -120,7 +120,7 @@ def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Comms:
-    """Answers what a callback asks Airflow: the states of tasks, and what they have left in XComs."""
+    """Responds to what a callback asks Airflow: the states of tasks, and their XComs."""
 
     def __init__(
         self, states: dict[str, str], xcoms: dict[tuple[str, int | None, str], Any], seconds: float
@@ -406,42 +406,42 @@ def context_of_a_failure() -> Any:
 class TestNotifier:
     @pytest.mark.parametrize("parts", [("", "{base}/services/{token}"), ("{base}/services/", "/{token}")])
     def test_posts_one_message_to_where_the_connection_says(
-        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, parts: tuple[str, str]
+        self, channel: ChatChannel, monkeypatch: pytest.MonkeyPatch, parts: tuple[str, str]
     ) -> None:
-        base = receiver.url.partition("/services")[0]
+        base = channel.url.partition("/services")[0]
         host, password = (part.format(base=base, token=TOKEN) for part in parts)
         connect(monkeypatch, host=host, password=password)
 
         WorkflowsNotifier("workflows_{{ params.channel }}")(context_of_a_failure())
 
-        assert receiver.requests == [f"/services/{TOKEN}"]
-        assert receiver.messages == [failure_message(context_of_a_failure())]
+        assert channel.requests == [f"/services/{TOKEN}"]
+        assert channel.messages == [failure_message(context_of_a_failure())]
 
     async def test_can_be_called_in_a_thread_that_has_an_event_loop(
-        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+        self, channel: ChatChannel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        connect(monkeypatch, password=receiver.url)
+        connect(monkeypatch, password=channel.url)
 
         WorkflowsNotifier()(context_of_a_failure())
 
-        assert len(receiver.messages) == 1
+        assert len(channel.messages) == 1
 
     def test_repeats_what_was_refused_for_now_until_it_is_accepted(
-        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+        self, channel: ChatChannel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        connect(monkeypatch, password=receiver.url)
-        receiver.statuses = [503, 429]
+        connect(monkeypatch, password=channel.url)
+        channel.statuses = [503, 429]
 
         WorkflowsNotifier()(context_of_a_failure())
 
-        assert len(receiver.requests) == 3
-        assert len(receiver.messages) == 1
+        assert len(channel.requests) == 3
+        assert len(channel.messages) == 1
 
-    @pytest.mark.parametrize("slow", ["receiver", "airflow"])
+    @pytest.mark.parametrize("slow", ["channel", "airflow"])
     def test_leaves_the_event_loop_free_while_it_waits(
-        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, slow: str
+        self, channel: ChatChannel, monkeypatch: pytest.MonkeyPatch, slow: str
     ) -> None:
-        connect(monkeypatch, password=receiver.deaf_url if slow == "receiver" else receiver.url)
+        connect(monkeypatch, password=channel.deaf_url if slow == "channel" else channel.url)
         monkeypatch.setattr(delivery, "ATTEMPT_SECONDS", 0.6)
         response(monkeypatch, {}, {}, seconds=0.6 if slow == "airflow" else 0.0)
 
@@ -465,15 +465,15 @@ async def _awaited(notifier: BaseNotifier) -> None:
     await notifier
 
 
-def dead_end(kind: str, receiver: Receiver) -> str:
+def dead_end(kind: str, channel: ChatChannel) -> str:
     if kind == "nobody listens":
         return f"http://127.0.0.1:9/services/{TOKEN}"
     if kind == "never responses":
-        return receiver.deaf_url
+        return channel.deaf_url
     if kind == "no URL":
         return TOKEN
-    receiver.statuses = {"refuses": [404], "redirects": [302], "fails": [500] * 9}[kind]
-    return receiver.url
+    channel.statuses = {"refuses": [404], "redirects": [302], "fails": [500] * 9}[kind]
+    return channel.url
 
 
 #: Why a message cannot be sent, what is said of it, and how many requests there are.
@@ -490,19 +490,19 @@ DEAD_ENDS = [
 @pytest.mark.parametrize(("kind", "reason", "requests"), DEAD_ENDS)
 class TestAMessageThatCannotBeSent:
     @pytest.fixture(autouse=True)
-    def connection(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    def connection(self, channel: ChatChannel, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
         monkeypatch.setattr(delivery, "ATTEMPT_SECONDS", 0.3)
-        connect(monkeypatch, password=dead_end(kind, receiver))
+        connect(monkeypatch, password=dead_end(kind, channel))
 
     def test_is_an_error_in_the_log_and_raises_nothing(
-        self, receiver: Receiver, logged: Callable[[], str], reason: str, requests: int
+        self, channel: ChatChannel, logged: Callable[[], str], reason: str, requests: int
     ) -> None:
         WorkflowsNotifier()(context_of_a_failure())
 
         text = logged()
         assert text.count("The alert was not sent through connection workflows_alerts: ") == 1
         assert reason in text
-        assert len(receiver.requests) == requests
+        assert len(channel.requests) == requests
         assert TOKEN not in text
 
     def test_fails_the_callback_in_the_triggerer_in_words_without_the_secret(
@@ -551,13 +551,13 @@ def on_worker(callback: SyncCallback) -> bool:
     ids=["triggerer", "worker"],
 )
 def test_a_deadline_s_callback_posts_one_message(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, run: Any
+    channel: ChatChannel, monkeypatch: pytest.MonkeyPatch, run: Any
 ) -> None:
-    connect(monkeypatch, password=receiver.url)
+    connect(monkeypatch, password=channel.url)
 
     assert run() in ("success", True)
 
-    assert receiver.messages == [failure_message(DEADLINE)]
+    assert channel.messages == [failure_message(DEADLINE)]
 
 
 class Broken:
@@ -567,9 +567,9 @@ class Broken:
 
 
 def test_what_else_goes_wrong_is_told_by_the_kind_of_error_alone(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
+    channel: ChatChannel, monkeypatch: pytest.MonkeyPatch, logged: Callable[[], str]
 ) -> None:
-    connect(monkeypatch, password=receiver.url)
+    connect(monkeypatch, password=channel.url)
 
     WorkflowsNotifier()({"ti": Broken()})
 

@@ -1,4 +1,4 @@
-"""The receiver as Airflow's API server mounts it, with a sandbox behind it and a metadata database of its own."""
+"""The webhook app as Airflow's API server mounts it, with a sandbox and a metadata database of its own."""
 
 from __future__ import annotations
 

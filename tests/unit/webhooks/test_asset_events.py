@@ -294,8 +294,8 @@ async def test_a_delivery_that_comes_again_to_another_process_is_one_event(
 
 async def test_deliveries_in_any_order_are_an_event_each(api: Api, database: Database, uri: str) -> None:
     workflow_ids = [api.run() for _ in range(20)]
-    told = [*workflow_ids, *reversed(workflow_ids)]
-    assert set(await asyncio.gather(*(api.tell(each) for each in told))) == {204}
+    deliveries = [*workflow_ids, *reversed(workflow_ids)]
+    assert set(await asyncio.gather(*(api.tell(each) for each in deliveries))) == {204}
     assert sorted(str(key) for key, _ in database.events(uri)) == sorted(workflow_ids)
 
 

@@ -1,4 +1,4 @@
-"""Whatever comes is answered as it must be, and nothing is logged as an error."""
+"""Whatever comes gets the right response, and nothing is logged as an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BOUNDS = settings(
     max_examples=150,
     deadline=None,
     database=None,
-    # One receiver for all examples: what one leaves behind must not hurt the next.
+    # One webhook app for all examples: what one leaves behind must not hurt the next.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 IDS = st.uuids().map(str) | st.text(max_size=40) | st.none() | st.integers() | st.floats()

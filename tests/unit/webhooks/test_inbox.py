@@ -1,4 +1,4 @@
-"""Batches that wait are told which of their runs have ended."""
+"""Batches that wait find in their inboxes which of their runs have ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def batch(database: Database, conn_id: str = CONN_ID, webhooks: bool = True, **c
     return database.task(trigger, **changes)
 
 
-def told(task: Task, after: int = 0) -> list[tuple[int, str, str]]:
+def completions_of(task: Task, after: int = 0) -> list[tuple[int, str, str]]:
     return list(new_completions(task.xcom(INBOX_KEY), after))
 
 
@@ -30,10 +30,10 @@ async def test_a_batch_is_told_of_each_run_that_has_ended(api: Api, database: Da
     task = batch(database)
     first, second = api.run(), api.run(status="FAILED")
     await api.tell(first)
-    assert told(task) == [(1, first, "COMPLETED")]
+    assert completions_of(task) == [(1, first, "COMPLETED")]
     await api.tell(second)
-    assert told(task) == [(1, first, "COMPLETED"), (2, second, "FAILED")]
-    assert told(task, after=1) == [(2, second, "FAILED")]
+    assert completions_of(task) == [(1, first, "COMPLETED"), (2, second, "FAILED")]
+    assert completions_of(task, after=1) == [(2, second, "FAILED")]
 
 
 async def test_a_batch_goes_on_waiting_when_it_is_told(api: Api, database: Database) -> None:
@@ -48,8 +48,8 @@ async def test_a_batch_is_told_of_all_that_come_at_once(api: Api, database: Data
     task = batch(database)
     workflow_ids = [api.run() for _ in range(30)]
     await asyncio.gather(*(api.tell(each) for each in workflow_ids))
-    assert {workflow_id for _, workflow_id, _ in told(task)} == set(workflow_ids)
-    assert [number for number, _, _ in told(task)] == list(range(1, 31))
+    assert {workflow_id for _, workflow_id, _ in completions_of(task)} == set(workflow_ids)
+    assert [number for number, _, _ in completions_of(task)] == list(range(1, 31))
 
 
 async def test_only_the_latest_hints_are_kept(
@@ -60,7 +60,7 @@ async def test_only_the_latest_hints_are_kept(
     workflow_ids = [api.run() for _ in range(5)]
     for workflow_id in workflow_ids:
         await api.tell(workflow_id)
-    assert told(task) == [(number, workflow_ids[number - 1], "COMPLETED") for number in (3, 4, 5)]
+    assert completions_of(task) == [(number, workflow_ids[number - 1], "COMPLETED") for number in (3, 4, 5)]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_a_batch_that_does_not_wait_for_webhooks_of_the_connection_is_not_
     asking, task = batch(database), batch(database, **changes)
     await api.tell(api.run())
     assert task.xcom(INBOX_KEY) is None
-    assert len(told(asking)) == 1
+    assert len(completions_of(asking)) == 1
 
 
 async def test_a_batch_is_not_told_of_a_run_that_a_task_of_its_own_waits_for(
@@ -105,4 +105,6 @@ async def test_two_writers_at_once_lose_no_inbox(database: Database) -> None:
     await asyncio.gather(write(writers[0], completions[::2]), write(writers[1], completions[1::2]))
     for writer in writers:
         writer.close()
-    assert {workflow_id for _, workflow_id, _ in told(task)} == {each.workflow_id for each in completions}
+    assert {workflow_id for _, workflow_id, _ in completions_of(task)} == {
+        each.workflow_id for each in completions
+    }

@@ -141,12 +141,12 @@ async def test_a_new_key_is_taken_after_a_flood(service: Service) -> None:
     assert not await service.refuses(key_id)
 
 
-@pytest.mark.parametrize("known", [True, False])
-async def test_few_keys_are_remembered(service: Service, known: bool) -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_few_keys_are_cached(service: Service, is_known: bool) -> None:
     for _ in range(MAX_CACHED_KEYS * 2):
         service.now += UNKNOWN_KEY_REFILL_SECONDS
-        await service.refuses(service.new_key() if known else str(uuid.uuid4()))
-    kept = service.store._known if known else service.store._unknown
+        await service.refuses(service.new_key() if is_known else str(uuid.uuid4()))
+    kept = service.store._known if is_known else service.store._unknown
     assert len(kept) == MAX_CACHED_KEYS
 
 
@@ -172,10 +172,10 @@ async def test_a_service_that_cannot_be_asked_makes_no_key_unknown(service: Serv
     assert await service.key(key_id) == PUBLIC
 
 
-@pytest.mark.parametrize("known", [True, False])
-async def test_a_service_that_cannot_be_asked_is_asked_now_and_then(service: Service, known: bool) -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_service_that_cannot_be_asked_is_asked_now_and_then(service: Service, is_known: bool) -> None:
     key_id = service.new_key()
-    if known:
+    if is_known:
         await service.key(key_id)
         service.now += KEY_CACHE_SECONDS
     service.error = errors.ServiceUnreachable("It is away.")

@@ -1,4 +1,4 @@
-"""Deliveries that are not taken: what they are answered, what is logged and counted, and what they cost."""
+"""Deliveries that are not taken: the responses, what is logged and counted, and what they cost."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_a_connection_that_is_turned_off_or_on_is_noticed(
 
 
 FORGERIES: dict[str, Callable[[Api], tuple[str | None, str]]] = {
-    "unsigned": lambda api: (None, "there is none"),
+    "unsigned": lambda api: (None, "is missing"),
     "empty": lambda api: ("", "not of the form"),
     "wrong key": lambda api: (
         sign(BODY, FOREIGN, key_id(api.sandbox.sign(BODY))),

@@ -1,4 +1,4 @@
-"""What a signed delivery is answered: success only once what it tells is safe, and in time."""
+"""The response to a signed delivery: success only once what follows from it is written, and in time."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ async def test_a_task_that_is_resumed_later_makes_no_second_event(
     assert len(database.events(uri)) == 1
 
 
-async def test_a_task_that_is_to_be_resumed_later_costs_nothing_when_the_receiver_ends_before(
+async def test_a_task_that_is_to_be_resumed_later_costs_nothing_when_the_app_ends_before(
     api: Api, database: Database, soon: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     workflow_id = api.run()

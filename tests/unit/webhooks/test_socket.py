@@ -1,4 +1,4 @@
-"""The receiver behind a real socket: what the service sends, and what clients do that mean no good."""
+"""The webhook app behind a real socket: what the service sends, and what clients do that mean no good."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def uri(api: Api, database: Database) -> str:
 
 
 async def delivered(api: Api, port: int, **destination: Any) -> tuple[str, dict[str, int]]:
-    """Run a workflow whose webhook comes over the socket; return its id and how its tries were answered."""
+    """Run a workflow whose webhook comes over the socket; return its id and the statuses of the responses."""
     api.sandbox.webhooks.send_to(f"http://127.0.0.1:{port}{PATH}", pause_seconds=0.05, **destination)
     workflow_id = await asyncio.to_thread(api.run, seconds=0.2)
     await until(lambda: not api.sandbox.webhooks._pending)
