@@ -18,7 +18,7 @@ from airflow_provider_workflows.api.effects import (
     Sleep,
 )
 from airflow_provider_workflows.api.exchange import Exchange
-from airflow_provider_workflows.api.retry import Backoff, retry_after
+from airflow_provider_workflows.api.retry import Backoff
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
 NOW = 1_700_000_000.0
@@ -94,41 +94,6 @@ def read_workflow(workflows: Exchange) -> Flow[Any]:
 
 
 class TestPause:
-    @pytest.mark.parametrize(
-        ("failures", "draw", "asked", "seconds"),
-        [
-            (1, 1.0, None, 0.5),
-            (2, 1.0, None, 1.0),
-            (4, 1.0, None, 4.0),
-            (20, 1.0, None, 30.0),
-            (4, 0.0, None, 0.0),
-            (4, 0.25, None, 1.0),
-            (1, 0.0, 7.0, 7.0),
-            (1, 1.0, 7.0, 7.5),
-        ],
-    )
-    def test_grows_by_two_with_full_jitter_on_top_of_what_was_asked(
-        self, failures: int, draw: float, asked: float | None, seconds: float
-    ) -> None:
-        assert Backoff().seconds(failures, asked, draw) == seconds
-
-    @pytest.mark.parametrize(
-        ("header", "seconds"),
-        [
-            (None, None),
-            ("0", 0.0),
-            (" 120 ", 120.0),
-            ("Tue, 14 Nov 2023 22:14:20 GMT", 60.0),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", 0.0),
-            ("soon", None),
-            ("-5", None),
-            ("", None),
-            ("1e400", None),
-        ],
-    )
-    def test_reads_retry_after_in_both_forms(self, header: str | None, seconds: float | None) -> None:
-        assert retry_after(header, now=NOW) == seconds
-
     def test_follows_retry_after(self, clock: Clock) -> None:
         wire = Wire(clock, tokens(1), response(429, {"retry-after": "3"}), RUNNING)
 

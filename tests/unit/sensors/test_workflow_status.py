@@ -76,15 +76,15 @@ def started(sandbox: Sandbox, **definition: Any) -> str:
     return workflow.id
 
 
-def forbid_from_the_second_poll(sandbox: Sandbox) -> None:
-    """Response 403 once a first poll has been answered."""
+def fault_from_the_second_poll(sandbox: Sandbox, name: str, **fault: Any) -> None:
+    """Have polls fail once there was a response to the first one."""
 
-    def forbid() -> None:
+    def begin() -> None:
         while not sandbox.counts.requests[STATUS_CALL]:
             time.sleep(0.001)
-        sandbox.fault("forbidden", path="/workflows/{workflowId}")
+        sandbox.fault(name, path="/workflows/{workflowId}", **fault)
 
-    threading.Thread(target=forbid, daemon=True).start()
+    threading.Thread(target=begin, daemon=True).start()
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.12], ids=["ended", "running"])
@@ -151,7 +151,7 @@ class TestErrors:
         self, wait: Wait, sandbox: Sandbox, soft_fail: bool
     ) -> None:
         workflow_id = started(sandbox, seconds=600)
-        forbid_from_the_second_poll(sandbox)
+        fault_from_the_second_poll(sandbox, "forbidden")
 
         with pytest.raises(errors.PermissionDenied) as raised:
             wait(workflow_id=workflow_id, soft_fail=soft_fail)
@@ -160,10 +160,28 @@ class TestErrors:
 
     def test_an_error_while_waiting_skips_with_never_fail(self, wait: Wait, sandbox: Sandbox) -> None:
         workflow_id = started(sandbox, seconds=600)
-        forbid_from_the_second_poll(sandbox)
+        fault_from_the_second_poll(sandbox, "forbidden")
 
         with pytest.raises(AirflowSkipException):
             wait(workflow_id=workflow_id, never_fail=True)
+
+
+class TestRejectedKey:
+    def test_ends_the_task_at_its_first_poll(self, wait: Wait, sandbox: Sandbox) -> None:
+        workflow_id = started(sandbox, seconds=600)
+        sandbox.fault("unauthorized", path="/workflows/{workflowId}")
+
+        with pytest.raises(errors.AuthenticationFailed):
+            wait(workflow_id=workflow_id)
+
+        # With the token that there was, and with a new one.
+        assert sandbox.counts.requests[STATUS_CALL] == 2
+
+    def test_is_waited_out_once_a_poll_has_succeeded(self, wait: Wait, sandbox: Sandbox) -> None:
+        workflow_id = started(sandbox, seconds=0.5)
+        fault_from_the_second_poll(sandbox, "unauthorized", times=6)
+
+        assert wait(workflow_id=workflow_id) == "COMPLETED"
 
 
 class TestWebhooks:
