@@ -37,11 +37,11 @@ PathArgument = TypeVar("PathArgument")
 
 _PATH = "a URI, an absolute path or an ObjectStoragePath"
 _LOCAL = frozenset({"", "file", "local"})
-#: Where one put makes the whole object or nothing, and folders need not be made. (Making one could make a bucket.)
+#: Stores where one put makes the whole object or nothing. No folder is made there: that could make a bucket.
 _OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl"})
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<user>[^/@]*)@)?(?P<rest>.*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-#: What no other try would change; anything else that storage says may pass.
+#: Errors that another try would not change; any other error of storage may pass.
 _LASTING = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
 _LASTING_NUMBERS = frozenset({errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP})
 
@@ -51,7 +51,7 @@ def storage_path(argument: str, value: object) -> ObjectStoragePath:
 
     :param argument: the argument's name, for the error
     :param value: a URI such as ``s3://conn_id@bucket/folder``, an absolute local path, or an ``ObjectStoragePath``
-    :raises InvalidInput: when it is no such place, or nothing here can reach it
+    :raises InvalidInput: if it is not such a place, or cannot be reached from here
     """
     if not isinstance(value, (str, ObjectStoragePath)):
         refuse(argument, _PATH, value)
@@ -93,7 +93,7 @@ def _problem(text: str) -> str | None:
         "is the text 'None', so a template found nothing to put there": text == "None",
         "still holds a template": "{{" in text or "{%" in text,
         "holds a control character": _CONTROL.search(text),
-        "is a relative path, which each worker would look for elsewhere: give an absolute path or a URI": (
+        "is a relative path, which is another place on each worker: give an absolute path or a URI": (
             local and not place.startswith("/")
         ),
         "names no file or folder": not place.strip("/"),
@@ -120,9 +120,9 @@ def is_local(path: ObjectStoragePath) -> bool:
 
 
 def write_whole(path: ObjectStoragePath, content: bytes) -> None:
-    """Write a file, and the folders above it; it is there as a whole or as it was.
+    """Write a file, and the folders above it: it is there as a whole, or as it was before.
 
-    :raises OSError: when it could not be written
+    :raises OSError: if it cannot be written
     """
     if path.protocol in _OBJECT_STORES:
         path.fs.pipe_file(path.path, content)
@@ -133,11 +133,11 @@ def write_whole(path: ObjectStoragePath, content: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: ObjectStoragePath) -> Iterator[BinaryIO]:
-    """Give a file to write, which takes the place of ``path`` when the block ends without an exception.
+    """Yield a file to write, which takes the place of ``path`` once the block has ended without an exception.
 
-    What is bound for an object store waits on the worker's disk (``TMPDIR``) until then.
+    The content for an object store waits on the worker's disk (``TMPDIR``) until then.
 
-    :raises OSError: when it could not be written
+    :raises OSError: if it cannot be written
     """
     if path.protocol in _OBJECT_STORES:
         writing = _to_object(path)
@@ -196,9 +196,9 @@ def _to_remote_file(path: ObjectStoragePath) -> Iterator[IO[bytes]]:
 
 
 def _temporary_name(fs: Any, path: ObjectStoragePath) -> str:
-    """Return a name beside ``path`` to write under, when those that killed tries have left are removed.
+    """Remove the files that killed tries have left, and return a name beside ``path`` to write under.
 
-    Each try has its own: of two that write at once, one may not put the other's half file in place.
+    Each try has its own name: of two that write at once, neither may put the other's half file in place.
     """
     with contextlib.suppress(FileNotFoundError):
         fs.invalidate_cache(path.parent.path)
@@ -212,14 +212,14 @@ def _temporary_name(fs: Any, path: ObjectStoragePath) -> str:
 
 def _move(fs: Any, source: str, target: str) -> None:
     if type(fs).mv is AbstractFileSystem.mv:
-        # It would take the brackets in a name for a pattern.
+        # fsspec's own mv takes the brackets in a name for a pattern.
         fs.cp_file(source, target)
         fs.rm_file(source)
         return
     try:
         fs.mv(source, target)
     except OSError as error:
-        # SMB moves nothing over a file that is there.
+        # SMB does not move a file over another.
         if error.errno != errno.EEXIST and not isinstance(error, FileExistsError):
             raise
         fs.rm_file(target)
@@ -227,7 +227,7 @@ def _move(fs: Any, source: str, target: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a file's new name survive a loss of power, where the file system knows how."""
+    """Make a file's new name survive a loss of power, if the file system can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -240,8 +240,8 @@ def require_writable(argument: str, folder: ObjectStoragePath) -> None:
     """Make a folder, and write a file there and remove it again.
 
     :param argument: the argument's name, for the error
-    :raises InvalidInput: naming the folder and the reason, when no other try would change it
-    :raises Exception: what storage says otherwise, such as a connection that was lost
+    :raises InvalidInput: naming the folder and the reason, if another try would not change it
+    :raises Exception: what storage raises otherwise, such as for a lost connection
     """
     probe = folder / f"_writable.{secrets.token_hex(4)}.part"
     try:
@@ -264,7 +264,7 @@ def _reason(error: OSError) -> str:
 
 
 def remove_folder(folder: ObjectStoragePath) -> None:
-    """Remove a folder and all that is in it; one that is not there is fine."""
+    """Remove a folder and all that is in it, if it is there."""
     if is_local(folder):
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder.path)

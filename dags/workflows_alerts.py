@@ -1,7 +1,8 @@
 """One workflow, with alerts: a message when a task fails, and one when a run is not done within an hour.
 
-The messages go to the incoming webhook of a chat service, which the password of the connection ``workflows_alerts``
-names. Without that connection the DAG runs all the same, and an error in the log says what was not sent.
+The messages go to the incoming webhook of a chat service, whose address is the password of the connection
+``workflows_alerts``. Without that connection the DAG runs all the same, and an error in the log says what was not
+sent.
 """
 
 from __future__ import annotations

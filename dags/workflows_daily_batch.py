@@ -1,6 +1,6 @@
-"""A batch whose results are of a day, and a DAG that runs once they are there, with that day as its partition.
+"""A batch whose results belong to a day, and a DAG that runs once they are there, with that day as its partition.
 
-Events with a partition key are told one by one, so none is gathered with another and none is left behind.
+Airflow does not merge events with a partition key, so that each starts a run, and none is left behind.
 """
 
 from __future__ import annotations

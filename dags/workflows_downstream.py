@@ -1,8 +1,8 @@
-"""Works on what the nightly batch has brought, each time that it has brought some.
+"""Work on the results of the nightly batch, each time that there are new ones.
 
-The event names the table: ``extra`` has its ``uri``, the definition's id and the counts, and nothing of a person.
-Of runs in quick succession Airflow may give several events to one run here, or none to any: ``triggering_events``
-returns them all, and some of them twice, which does no harm to a count.
+The event names the table: ``extra`` has its ``uri``, the definition's id and the counts, and no personal data.
+If batches end in quick succession, Airflow may give several events to one run of this DAG, or leave one out:
+``triggering_events`` returns them all, and some of them twice, which does not change these counts.
 """
 
 from __future__ import annotations

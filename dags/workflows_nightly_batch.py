@@ -40,10 +40,10 @@ with DAG(
         output_path="{{ params.output }}/{{ run_id }}",
         columns={"customer_no": "key", "PESEL": "personal_number", "note": None},
         on_bad_row="skip",
-        # A rate is wanted of a definition whose runs all fail, too. Where only whole results will do, leave this
-        # out; with 0.05 it succeeds as long as at most 5 % of the rows fail.
+        # The rate of a definition whose runs all fail is wanted as well. Without this, any row that fails fails the
+        # task; with 0.05, the task succeeds as long as at most 5 % of the rows fail.
         max_failed_share=1.0,
-        # What DAGs are scheduled on that work on the results: see workflows_downstream.
+        # DAGs that work on the results are scheduled on this asset: see workflows_downstream.
         outlets=[Asset("workflows_nightly_results")],
         retries=3,
     ).expand(workflow_definition_id=DEFINITIONS)

@@ -1,7 +1,7 @@
-"""One run for each workflow that has completed, whoever started it: webhooks tell Airflow of it.
+"""One run for each workflow that has completed, wherever it was started: a webhook of the service starts it.
 
-The connection must say ``webhooks``, and the service's dashboard must have the webhook address. Set
-``WORKFLOWS_HOST`` to the connection's host where that is not the production one.
+The connection must switch ``webhooks`` on, and the service's dashboard must have the webhook address. Set
+``WORKFLOWS_HOST`` to the connection's host if that is not the production one.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ COMPLETED = completed(os.environ.get("WORKFLOWS_HOST", DEFAULT_HOST))
 
 with DAG(
     "workflows_on_completion",
-    # The workflow's id is the event's partition key, so each completion has a run of its own and none is lost:
-    # events without a key are gathered, and one that comes while they are can be left behind.
+    # The workflow's id is the event's partition key, so that each completion has a run of its own. Airflow merges
+    # events without a key, and leaves out one that arrives while a run is queued for an earlier one.
     schedule=PartitionedAssetTimetable(assets=COMPLETED, default_partition_mapper=IdentityMapper()),
     catchup=False,
     tags=["workflows"],

@@ -1,7 +1,7 @@
 """One case through a workflow: the guide's flow, step by step. Runs as it is against the sandbox.
 
-What is personal never gets into Airflow's database: the person is read from a file when the task is rendered, and
-the result goes into a file, of which a handle travels.
+Personal data stays out of Airflow's database: the person is read from a file when the task is rendered, and the
+result goes into a file, of which only a handle travels.
 """
 
 from __future__ import annotations

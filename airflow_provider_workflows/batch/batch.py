@@ -165,7 +165,7 @@ class Batch:
             next(read_manifest(self.state_folder, self.manifest), None)
         except FileNotFoundError:
             raise errors.OutcomeUnknown(
-                f"The batch's state is gone from {self.state_folder}, so what was submitted is not known. "
+                f"The batch's state is gone from {self.state_folder}, so nobody knows what was submitted. "
                 "Clear the task to start over."
             ) from None
         again = [RowOutcome.FAILED] * failed + [RowOutcome.UNKNOWN] * unknown

@@ -1,4 +1,4 @@
-"""The check of a batch's whole input before the first call, and what is kept of it."""
+"""The manifest of a batch: its whole input, checked before the first call, in what is kept of it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _NAME = "manifest.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What came of the check.
+    """The result of the check.
 
     :param rows: number of rows
     :param first_row: number of the first of them, which is not 1 in a shard
     :param skipped: number of bad rows that are left out
-    :param digest: tells whether a retry is given the same input
+    :param digest: keyed hash of the input, by which a retry sees whether it is given the same
     """
 
     rows: int
@@ -39,11 +39,11 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """One row of the input, in what the output repeats of it.
+    """What the output repeats of one row of the input.
 
     :param number: its number in the whole input
     :param key: the row's own identifier
-    :param skipped: why it is left out; None when it is not
+    :param skipped: why it is left out; None if it is not
     :param personal_number_hash: the hash of its personal number, where hashes are asked for and it has one
     """
 
@@ -60,10 +60,13 @@ def write_manifest(
     skip_bad_rows: bool,
     hash_secret: str | None = None,
 ) -> Manifest:
-    """Read and check the whole input, and keep each row's key and what is wrong with it, but no other value.
+    """Read and check the whole input, and write each row's key and what is wrong with it, but no other value.
 
-    :param hash_secret: keep the hashes of personal numbers as well, keyed with this
-    :raises InvalidInput: listing the bad rows, unless they are to be skipped
+    :param folder: where the batch keeps its state
+    :param items: the rows, as ``read_items`` yields them
+    :param skip_bad_rows: leave bad rows out
+    :param hash_secret: write the hashes of personal numbers as well, keyed with this
+    :raises InvalidInput: listing the bad rows, unless they are left out
     """
     salt = secrets.token_hex(16)
     with replacing(folder / _NAME) as file:
@@ -84,10 +87,13 @@ def write_manifest(
 
 
 def recheck(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip_bad_rows: bool) -> Manifest:
-    """Check the whole input anew, for a retry; the digest tells whether it is what the first try was given.
+    """Check the whole input anew, for a retry; the digest is equal if the first try was given the same.
 
+    :param folder: where the batch keeps its state
+    :param items: the rows, as ``read_items`` yields them
+    :param skip_bad_rows: leave bad rows out
     :raises InvalidInput: as ``write_manifest``
-    :raises FileNotFoundError: when there is no manifest
+    :raises FileNotFoundError: if the manifest is gone
     """
     with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
         check = _Check(json.loads(file.readline())["salt"])
@@ -97,7 +103,12 @@ def recheck(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip_ba
 
 
 def read_manifest(folder: ObjectStoragePath, manifest: Manifest) -> Iterator[ManifestRow]:
-    """Yield each row of the manifest, in order."""
+    """Yield each row of the manifest, in order.
+
+    :param folder: where the batch keeps its state
+    :param manifest: what ``write_manifest`` returned
+    :raises FileNotFoundError: if the manifest is gone
+    """
     with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
         file.readline()
         number = manifest.first_row

@@ -21,18 +21,18 @@ from airflow_provider_workflows.storage import ObjectStoragePath
 OUTPUT_FORMATS = ("jsonl", "parquet")
 
 _ROWS_IN_GROUP = 1000
-#: Rows that are this large together are a group of Parquet before they are a thousand: they wait in memory.
+#: Rows wait in memory until they are a group of Parquet: a thousand, or fewer if they have this many characters.
 _CHARACTERS_IN_GROUP = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class OutputRow:
-    """What came of one row of the input; the order of fields is the order of columns.
+    """One row of the output, for one row of the input; the order of fields is the order of columns.
 
     :param key: the row's own identifier
     :param row: its number in the whole input, from 1
-    :param outcome: what came of it
-    :param status: the workflow's status when it was last seen
+    :param outcome: how the row ended
+    :param status: the workflow's status at the last poll
     :param case_id: id of the case
     :param workflow_id: id of the workflow
     :param submitted_at: when it was submitted, as ``iso`` writes it
@@ -61,7 +61,7 @@ _COLUMNS = tuple(column.name for column in dataclasses.fields(OutputRow))
 
 
 class RowWriter(Protocol):
-    """What rows are written with."""
+    """Writes the rows of an output."""
 
     def write(self, row: OutputRow) -> None:
         """Write the next row."""
@@ -78,7 +78,8 @@ def iso(seconds_since_epoch: float | None) -> str | None:
 def require_format(output_format: str) -> None:
     """Check that a format can be written.
 
-    :raises InvalidInput: when it is none of ``OUTPUT_FORMATS``, or Parquet and pyarrow is missing
+    :param output_format: one of ``OUTPUT_FORMATS``
+    :raises InvalidInput: if it is another one, or if it is Parquet and pyarrow is missing
     """
     if output_format not in OUTPUT_FORMATS:
         raise InvalidInput(f"output_format must be one of {', '.join(OUTPUT_FORMATS)}")
@@ -89,7 +90,7 @@ def require_format(output_format: str) -> None:
 def output_path(folder: ObjectStoragePath, output_format: str) -> ObjectStoragePath:
     """Return the path of the output in a folder: ``results.jsonl`` or ``results.parquet``.
 
-    :raises InvalidInput: for a format that cannot be written
+    :raises InvalidInput: if the format cannot be written
     """
     require_format(output_format)
     return folder / f"results.{output_format}"
@@ -97,14 +98,14 @@ def output_path(folder: ObjectStoragePath, output_format: str) -> ObjectStorageP
 
 @contextlib.contextmanager
 def writer(folder: ObjectStoragePath, output_format: str) -> Iterator[RowWriter]:
-    """Give what writes rows; the output is there when the block ends without an exception, and not before.
+    """Yield a writer of rows; the output is there once the block has ended without an exception, and not before.
 
     The same rows give the same bytes.
 
-    :param folder: where the output goes
+    :param folder: the folder of the output
     :param output_format: one of ``OUTPUT_FORMATS``
-    :raises InvalidInput: for a format that cannot be written
-    :raises OSError: when it could not be written
+    :raises InvalidInput: if the format cannot be written
+    :raises OSError: if it cannot be written
     """
     path = output_path(folder, output_format)
     with replacing(path) as file:
@@ -123,12 +124,12 @@ def read_output(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
     """Yield the rows of an output as dicts of the columns of ``OutputRow``.
 
     :param uri: the file, of either format
-    :raises InvalidInput: when it is no output of a batch
-    :raises FileNotFoundError: when it is not there
+    :raises InvalidInput: if it is not an output of a batch
+    :raises FileNotFoundError: if it is not there
     """
     path = storage_path("uri", uri)
     if path.suffix not in (".jsonl", ".parquet"):
-        raise InvalidInput(f"{shown(path)} is no output of a batch: that ends in .jsonl or .parquet")
+        raise InvalidInput(f"{shown(path)} is not an output of a batch: that ends in .jsonl or .parquet")
     with path.open("rb") as file:  # type: ignore[no-untyped-call]
         if path.suffix == ".jsonl":
             yield from map(json.loads, file)

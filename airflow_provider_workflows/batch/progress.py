@@ -43,7 +43,7 @@ class BatchProgress:
     :param phase: ``"Submitting"``, ``"Waiting"`` or ``"Fetching results"``
     :param rows: number of rows that the phase deals with
     :param count: returns where they stand
-    :param publish: takes what a page shows; when it fails, the batch goes on
+    :param publish: takes what a page shows; if it fails, the batch goes on
     :param log: the task's log
     """
 
@@ -121,7 +121,11 @@ class BatchProgress:
         }
         try:
             await self._publish(progress)
-        except Exception as error:  # noqa: BLE001  (a page that lags is no reason to end a batch)
+        except Exception as error:  # noqa: BLE001  (a page that lags must not end a batch)
             if self._published:
-                self._log.warning("The batch's progress could not be published: %s", type(error).__name__)
+                self._log.warning(
+                    "The batch's progress could not be written to the task's XCom: %s. The batch goes on, and its "
+                    "progress there may be out of date.",
+                    type(error).__name__,
+                )
             self._published = False

@@ -52,7 +52,7 @@ class WorkflowsOperator(RedactsArguments, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("workflows_conn_id",)
-    #: The connection says what is personal.
+    #: The connection says which fields are personal, so it must be rendered before they are redacted.
     fields_rendered_first: Sequence[str] = (WorkflowsHook.conn_name_attr,)
     ui_color = "#e3edf7"
 
@@ -72,7 +72,7 @@ class WorkflowsOperator(RedactsArguments, BaseOperator):
 
     @property
     def personal_fields(self) -> PersonalFields:
-        """The names of fields whose values are personal; all names as long as the connection cannot be read."""
+        """The names of fields whose values are personal; all names if the connection cannot be read."""
         try:
             return self.hook.settings.all_personal_fields
         except Exception:  # noqa: BLE001  (the task's first call says what is wrong with it)
@@ -90,7 +90,7 @@ class WorkflowsOperator(RedactsArguments, BaseOperator):
             raise self.unknown_outcome(error) from error
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002
-        """Return what the task has read and brought about; nothing is known of it before."""
+        """Return what the task has read and brought about, once it has succeeded."""
         from airflow_provider_workflows.lineage.openlineage import operator_lineage  # noqa: PLC0415
 
         return operator_lineage(self.lineage, self.outlets)
@@ -102,13 +102,13 @@ class WorkflowsOperator(RedactsArguments, BaseOperator):
         return operator_lineage(self.lineage, self.outlets, failed=True)
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
-        """Return nothing: what the task is about is known once it has run."""
+        """Return nothing: what the task reads and brings about shows when it has run."""
         from airflow_provider_workflows.lineage.openlineage import operator_lineage  # noqa: PLC0415
 
         return operator_lineage(None)
 
     def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
-        """Return what to fail with when nobody knows whether a call was carried out: no retry may repeat it."""
+        """Return the error to fail with if nobody knows whether a call was carried out: no retry may repeat it."""
         return AirflowFailException(str(error))
 
     def call(self, client: WorkflowsClient, context: Context) -> Any:
@@ -124,12 +124,12 @@ class WorkflowsOperator(RedactsArguments, BaseOperator):
     ) -> Any:
         """Render a template; one that is a single expression keeps the expression's type.
 
-        So a number stays a number and a dict a dict. Unlike Airflow's native rendering, text that looks like
-        a number stays text: identifiers keep their leading zeros.
+        So a number stays a number and a dict a dict. Unlike in Airflow's native rendering, text of digits stays
+        text: identifiers keep their leading zeros.
         """
         if isinstance(content, str) and (expression := _SINGLE_EXPRESSION.fullmatch(content)):
             environment = jinja_env or self.get_template_env()
             value = environment.compile_expression(expression[1], undefined_to_none=False)(context)
-            # An undefined value says by its text, or by raising, what the DAG's setting for it is.
+            # An undefined value becomes empty text or raises, as the DAG's setting for undefined values says.
             return str(value) if isinstance(value, jinja2.Undefined) else value
         return super().render_template(content, context, jinja_env, seen_oids)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.api import WorkflowsClient
 
-#: The argument that holds each field. ``email`` is Airflow's: whom it alerts when a task fails.
+#: The argument that holds each field. ``email`` is Airflow's: the address that it alerts when a task fails.
 _ARGUMENTS = {name: "email_address" if name == "email" else name for name in CASE_FIELDS}
 _PERSONAL = ("case", *_ARGUMENTS.values())
 
@@ -26,8 +26,8 @@ _PERSONAL = ("case", *_ARGUMENTS.values())
 class CreateCaseOperator(WorkflowsOperator):
     """Create a case (``POST /cases``) and return its id; for a returning user, check and return the id given.
 
-    All fields are optional and templated, and masked in the log and in the view of rendered templates. A
-    field that is None or empty is not sent.
+    All fields are optional and templated, and redacted in the log and in the view of rendered templates. A field
+    that is None or empty is not sent.
 
     :param first_name: first name
     :param last_name: last name
@@ -38,12 +38,13 @@ class CreateCaseOperator(WorkflowsOperator):
     :param company_number: number of the company, text or a whole number
     :param company_address: address of the company
     :param documents: list of ``{"resource_id": ..., "resource_name": ..., "resource_path": ...}``
-    :param case: the same fields as one dict, in this spelling or the API's; may be given beside others
-    :param case_id: the case of a returning user: when it is not empty, nothing is created
-        (``GET /cases/{caseId}`` checks that it exists)
-    :param workflows_conn_id: id of the connection
-    :raises InvalidInput: naming the fields that are wrong, before anything is sent
-    :raises NotFound: when there is no case of that id
+    :param case: the same fields as one dict, in this spelling or the API's; may be given beside other arguments
+    :param case_id: the case of a returning user: if it is not empty, nothing is created (``GET /cases/{caseId}``
+        checks that it exists)
+    :param workflows_conn_id: id of the connection (templated)
+    :return: the case's id
+    :raises InvalidInput: naming the fields that are wrong, before anything is sent, but never a value
+    :raises NotFound: if no case has that id
     """
 
     template_fields: Sequence[str] = ("case_id", *_PERSONAL, "workflows_conn_id")
@@ -82,7 +83,7 @@ class CreateCaseOperator(WorkflowsOperator):
         """Return the id of the case."""
         if self.case_id is not None and self.case_id != "":
             case_id = client.read_case(self.case_id).case_id
-            self.log.info("Case %s exists, none is created.", case_id)
+            self.log.info("Case %s exists, so no case is created.", case_id)
             return case_id
         case_id = client.create_case(**self._details()).case_id
         self.log.info("Created case %s.", case_id)
@@ -100,7 +101,7 @@ class CreateCaseOperator(WorkflowsOperator):
         return details | given
 
     def redact_arguments(self, *, rendered: bool) -> None:
-        """Cover all fields of the case."""
+        """Redact all fields of the case."""
         mask_in_logs(all_values(unwrap([getattr(self, name) for name in _PERSONAL])))
         for name in _PERSONAL:
             setattr(self, name, redact(getattr(self, name), rendered=rendered))

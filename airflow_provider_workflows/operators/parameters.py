@@ -20,12 +20,13 @@ class CreateParametersOperator(WorkflowsOperator):
     """Create a set of parameters for a workflow definition (``POST /parameters``) and return its id.
 
     :param workflow_definition_id: id of the workflow definition (templated)
-    :param parameters: JSON values by name (templated); a template that is a single expression keeps its
-        value's type, so numbers stay numbers. What stands under the name of a personal field of a case, or of one
-        that the connection adds, is masked in the log and in the view of rendered templates.
-    :param workflows_conn_id: id of the connection
-    :raises InvalidInput: naming what is no JSON, before anything is sent
-    :raises NotFound: when there is no definition of that id
+    :param parameters: JSON values by name (templated); a template that is a single expression keeps its value's
+        type, so numbers stay numbers. Values under the name of a personal field, of a case or of those that the
+        connection adds, are redacted in the log and in the view of rendered templates
+    :param workflows_conn_id: id of the connection (templated)
+    :return: the parameters' id
+    :raises InvalidInput: naming the path of a value that is not JSON, before anything is sent
+    :raises NotFound: if no definition has that id
     """
 
     template_fields: Sequence[str] = ("workflow_definition_id", "parameters", "workflows_conn_id")
@@ -45,5 +46,5 @@ class CreateParametersOperator(WorkflowsOperator):
         return parameters.id
 
     def redact_arguments(self, *, rendered: bool) -> None:
-        """Cover the personal ones of the parameters."""
+        """Redact the personal fields of the parameters."""
         self.parameters = redact_parameters(self.parameters, self.personal_fields, rendered=rendered)

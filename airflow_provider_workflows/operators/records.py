@@ -1,4 +1,4 @@
-"""What a task remembers over its tries: the record of its run or of its batch, as JSON in a store."""
+"""What a task remembers over its processes: the record of its run, batch or outage, as JSON in a store."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 #: The keys of the task's state store. A record is written whole under its key, so that it is never half true.
 RUN_KEY = "workflow_run"
 BATCH_KEY = "workflow_batch"
+OUTAGE_KEY = "workflow_status_outage"
 
 
 class RunPhase(str, enum.Enum):
@@ -145,6 +146,32 @@ class BatchRecord:
         return dataclasses.replace(self, phase=BatchPhase.DONE, summary=summary)
 
 
+@dataclass(frozen=True)
+class OutageRecord:
+    """What a rescheduled sensor remembers of an outage, since each of its polls is a process of its own.
+
+    :param since: when the first of its polls failed, in seconds since the epoch
+    :param last_failure_at: when the latest poll failed, in seconds since the epoch
+    :param try_number: the try of the task that they belong to
+    """
+
+    since: float
+    last_failure_at: float
+    try_number: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the record that ``to_json`` made JSON of.
+
+        :raises TypeError: if there are other fields
+        """
+        return cls(**fields)
+
+
 class Record(Protocol):
     """One of the records above."""
 
@@ -160,7 +187,7 @@ class RecordStore(Protocol):
     """Keeps one JSON object of a task over its tries."""
 
     def read(self) -> Mapping[str, Any] | None:
-        """Return the object, or None if there is none."""
+        """Return the object, or None if nothing is stored."""
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Write the object in place of the one that is there; it is stored once this returns."""
@@ -216,7 +243,7 @@ class Records(Generic[RecordT]):
         self._kind = kind
 
     def read(self) -> RecordT | None:
-        """Return the record that an earlier try has written, or None if there is none.
+        """Return the record that an earlier try has written, or None if nothing is stored.
 
         :raises OutcomeUnknown: if the record cannot be read: submitting anew might run, and bill, all again
         """
@@ -258,6 +285,14 @@ def batch_records(context: Context) -> Records[BatchRecord]:
     :param context: the task's context
     """
     return Records(TaskStateRecordStore(context, BATCH_KEY), BatchRecord)
+
+
+def outage_records(context: Context) -> Records[OutageRecord]:
+    """Return the record of a sensor's outage.
+
+    :param context: the task's context
+    """
+    return Records(TaskStateRecordStore(context, OUTAGE_KEY), OutageRecord)
 
 
 def batch_name(context: Context) -> str:

@@ -62,7 +62,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     :return: the result under the API's names, unknown fields included; with ``output_path`` a ``ResultHandle``
     :raises InvalidInput: if an argument cannot be right, or the result is too large without an ``output_path``
     :raises WorkflowNotCompleted: naming the status; ``WorkflowFailed`` where it is a failure status
-    :raises NotFound: if there is no workflow of that id
+    :raises NotFound: if no workflow has that id
     """
 
     template_fields: Sequence[str] = (

@@ -20,7 +20,6 @@ from airflow_provider_workflows.airflow_internals.deferral import (
     can_resume,
     first_reschedule,
 )
-from airflow_provider_workflows.airflow_internals.task_state import task_state_store
 from airflow_provider_workflows.api.errors import DeadlineReached, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
@@ -35,6 +34,7 @@ from airflow_provider_workflows.arguments import seconds, templated_text
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import is_deferrable
+from airflow_provider_workflows.operators.records import OutageRecord, outage_records
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
@@ -46,12 +46,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.operators.base import Text
 
-#: A rescheduled look starts a process: it is not worth it more often, unless the DAG says so.
+#: The shortest time between two polls of a rescheduled sensor: each starts a process, which costs more than a poll.
 RESCHEDULE_INTERVAL_SECONDS = 60.0
 #: How late Airflow may be with a poll that was rescheduled, in seconds.
 RESCHEDULE_LAG_SECONDS = 60.0
-#: The key of the task's state store that tells a rescheduled sensor since when its polls have failed.
-FAILING_KEY = "workflow_status_failing"
 #: The shortest fixed interval, for a ``poke_interval`` of 0.
 _SHORTEST_INTERVAL_SECONDS = 0.05
 
@@ -59,21 +57,23 @@ _SHORTEST_INTERVAL_SECONDS = 0.05
 class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
     """Wait until a workflow has succeeded (``GET /workflows/{workflowId}``), and return its final status.
 
-    A failure status fails the task at once and without a retry, since looking again would not change it (with
-    ``soft_fail`` the task is skipped). Which statuses mean what is said by the connection. Return value,
-    errors, link, ``timeout``, ``execution_timeout`` and ``soft_fail`` are the same whether it pokes,
-    reschedules or defers.
+    A failure status fails the task at once and without a retry, since another poll would not change it (with
+    ``soft_fail`` the task is skipped). The connection says which status means what. Return value, errors, link,
+    ``timeout``, ``execution_timeout`` and ``soft_fail`` are the same whether it pokes, reschedules or defers.
 
     :param workflow_id: id of the workflow (templated)
     :param workflows_conn_id: id of the connection (templated)
     :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
         ``[operators] default_deferrable``
-    :param poll_interval: seconds between two looks at least (default 5, when it reschedules 60); in between,
-        a poll is due after a fifth of the time that was waited
-    :param max_poll_interval: seconds between two looks at most
-    :param poke_interval: a fixed interval in its place, in seconds
-    :param max_outage: seconds for which failing polls (lost connections, 5xx, 429) are borne
-    :param timeout: seconds after which the wait fails (``AirflowSensorTimeout``)
+    :param poll_interval: the shortest time between two polls, in seconds or as a timedelta (default 5 seconds, or
+        60 if the sensor reschedules); in between, a poll is due after a fifth of the time that was waited
+    :param max_poll_interval: the longest time between two polls, in seconds or as a timedelta
+    :param poke_interval: a fixed time between two polls in place of both, in seconds or as a timedelta
+    :param max_outage: how long polls may fail (lost connections, 5xx, 429) before the task does, in seconds or as a
+        timedelta
+    :param timeout: Airflow's: how long to wait at most (``AirflowSensorTimeout``)
+    :return: the final status
+    :raises InvalidInput: if an argument cannot be right, before anything is sent
     :raises AirflowFailException: naming the failure status
     :raises WorkflowsError: what went wrong with a poll
     """
@@ -122,10 +122,10 @@ class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
         return WorkflowsHook(self.workflows_conn_id)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once; when the workflow has not ended and the sensor is deferrable, defer."""
+        """Poll once; if the workflow has not ended and the sensor is deferrable, defer."""
         wait = self._wait = self._wait or self._begin(context)
         webhooks = self.deferrable and self.hook.settings.webhooks and can_resume()
-        # The trigger looks as soon as it may fire, and a webhook tells the rest.
+        # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.
         event = None if webhooks else self._poll_once(context, wait)
         if event is not None:
             return PokeReturnValue(is_done=True, xcom_value=self._success(event))
@@ -143,7 +143,7 @@ class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
         return self._success(event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume as the base class does, with our own errors and timeouts handled as poking handles them."""
+        """Resume as the base class does, and handle our errors and timeouts as poking handles them."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowTaskTimeout as error:
@@ -192,21 +192,23 @@ class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
 
     def _failing_since(self, context: Context, wait: Wait, now: float) -> float:
         """Return since when polls have failed, over the processes of a rescheduled sensor."""
-        since, attempt = now, context["ti"].try_number
-        # A look that succeeds leaves the record alone: it speaks of this outage if the look before wrote it.
+        since, try_number = now, context["ti"].try_number
+        # A poll that succeeds leaves the record as it is: it is of this outage if the poll before wrote it.
         interval = self._schedule.interval(now - wait.started, float("inf"), 0.0)
         try:
-            store = task_state_store(context)
-            record: Any = store.get(FAILING_KEY)
+            records = outage_records(context)
+            record = records.read()
             if (
-                record
-                and record["try"] == attempt
-                and now - record["last"] <= interval + RESCHEDULE_LAG_SECONDS
+                record is not None
+                and record.try_number == try_number
+                and now - record.last_failure_at <= interval + RESCHEDULE_LAG_SECONDS
             ):
-                since = record["since"]
-            store.set(FAILING_KEY, {"since": since, "last": now, "try": attempt})
+                since = record.since
+            records.write(OutageRecord(since, now, try_number))
         except Exception:
-            self.log.exception("Airflow's task state store could not be used.")
+            self.log.exception(
+                "Airflow's task state store could not be used, so the outage is counted from this poll."
+            )
         return since
 
     def _success(self, event: Mapping[str, Any]) -> str:
@@ -215,7 +217,7 @@ class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
         except WorkflowFailed as error:
             raise AirflowFailException(str(error)) from error
         except DeadlineReached as error:
-            # The sensor's timeout and the task's execution_timeout are two things in Airflow.
+            # Airflow raises one error for a sensor's timeout and another for the task's execution_timeout.
             kind = AirflowTaskTimeout if self._execution_seconds < self.timeout else AirflowSensorTimeout
             raise kind(str(error)) from error
 

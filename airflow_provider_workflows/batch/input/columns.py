@@ -24,17 +24,17 @@ _SPELLINGS = (
 )
 
 CheckHeader: TypeAlias = Callable[[Sequence[str]], None]
-"""What is called with the columns of a table, and raises when they cannot be right."""
+"""A function that takes the columns of a table, and raises if they cannot be right."""
 
 Fields: TypeAlias = Mapping[str, str | None]
-"""The field of each column that is known; None for one to leave out."""
+"""The field of each column that may occur; None for a column to leave out."""
 
 
 def fields_of(columns: Mapping[str, str | None] | None) -> Fields:
     """Return the field of each column that may occur.
 
     :param columns: the field of each column that is named otherwise, None to leave it out
-    :raises InvalidInput: when a target is no field
+    :raises InvalidInput: if a target is not a field
     """
     if not isinstance(columns, Mapping | None):
         raise InvalidInput(f"columns must be a dict of column and field, not {type(columns).__name__}")
@@ -42,7 +42,7 @@ def fields_of(columns: Mapping[str, str | None] | None) -> Fields:
     for column, field in (columns or {}).items():
         if field is not None and not (isinstance(field, str) and field in _SPELLINGS):
             raise InvalidInput(
-                f"columns maps {named(column)} to what is no field; the fields are {', '.join(_FIELDS)}, "
+                f"columns maps {named(column)} to what is not a field; the fields are {', '.join(_FIELDS)}, "
                 "and None leaves a column out"
             )
         fields[column] = field if field is None else _SPELLINGS[field]
@@ -50,13 +50,13 @@ def fields_of(columns: Mapping[str, str | None] | None) -> Fields:
 
 
 def check_header(header: Sequence[str], fields: Fields, columns: Mapping[str, str | None] | None) -> None:
-    """Check the columns of a flat file, all of which must be known.
+    """Check the columns of a flat file, each of which must have a field or be left out.
 
     :param header: the names of the columns
     :param fields: what ``fields_of`` returned
     :param columns: the user's mapping, each column of which must be there
-    :raises InvalidInput: naming the columns that are wrong; none where no name is known, because the header
-        is missing then, and what stands in its place is a person
+    :raises InvalidInput: naming the columns that are wrong. If no column has a field, the header is missing, and
+        what stands in its place is a person: then none is named
     """
     if not any(fields.get(name) for name in header):
         if len(header) == 1 and (separator := next((mark for mark in ";\t" if mark in header[0]), None)):
@@ -72,7 +72,7 @@ def check_header(header: Sequence[str], fields: Fields, columns: Mapping[str, st
         raise InvalidInput(f"items has more than one column {repeated}: rename all but one")
     if unknown := [name for name in header if name not in fields]:
         raise InvalidInput(
-            f"items has columns that are no field of a case: {', '.join(map(named, unknown))}; rename them, or "
+            f"items has columns that are not fields of a case: {', '.join(map(named, unknown))}; rename them, or "
             'map or drop them, as in columns={"PESEL": "personal_number", "note": None}'
         )
     if missing := [name for name in columns or () if name not in header]:

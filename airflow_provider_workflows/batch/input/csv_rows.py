@@ -1,4 +1,4 @@
-"""Rows out of CSV, within bounds whatever the file holds."""
+"""Read rows out of CSV, in bounded memory whatever the file holds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def csv_rows(stream: io.BufferedReader, skip: int, check_header: CheckHeader) ->
     :param stream: the file
     :param skip: data rows at the beginning to pass over
     :param check_header: called with the columns
-    :raises InvalidInput: when the file as a whole cannot be read
+    :raises InvalidInput: if the file as a whole cannot be read
     """
     records = _records(io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=""))
     names = []
@@ -47,7 +47,7 @@ def csv_rows(stream: io.BufferedReader, skip: int, check_header: CheckHeader) ->
 
 def _records(text: io.TextIOWrapper) -> Iterator[list[str | Unreadable] | Unreadable]:
     """Yield the header's cells, then those of each row that is not blank."""
-    # The limit is the whole process's, so it is only ever raised. Rows are bounded by _Lines.
+    # The limit holds for the whole process, so it is only ever raised. _Lines bounds the rows.
     csv.field_size_limit(max(csv.field_size_limit(), ROW_CHARACTERS))
     lines = _Lines(text)
     reader = csv.reader(lines, strict=True)

@@ -1,4 +1,4 @@
-"""Streams of rows out of JSON Lines, CSV and Parquet, wherever the file is."""
+"""Read rows as a stream out of JSON Lines, CSV and Parquet, wherever the file is."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _PARQUET_ROWS = 1000
 def file_path(value: object) -> ObjectStoragePath:
     """Return the path of a file of rows.
 
-    :param value: URI, absolute local path, or a path of Airflow's
-    :raises InvalidInput: when it is none, or its suffix is that of no format known here
+    :param value: URI, absolute local path, or ``ObjectStoragePath``
+    :raises InvalidInput: if it is not a path, or its suffix is not that of a format read here
     """
     path = storage_path("items", value)
     if suffix(path) not in _READERS:
         raise InvalidInput(
-            f"items must be a file in .jsonl (or .ndjson), .csv or .parquet; {shown(path)} is none"
+            f"items must be a file in .jsonl (or .ndjson), .csv or .parquet; {shown(path)} is not"
         )
     return path
 
@@ -55,14 +55,14 @@ def read_file(path: ObjectStoragePath, skip: int, check_header: CheckHeader) -> 
     :param path: what ``file_path`` returned
     :param skip: data rows at the beginning to pass over
     :param check_header: called with the columns of a table before its first row
-    :raises InvalidInput: when the file as a whole cannot be read
+    :raises InvalidInput: if the file as a whole cannot be read
     """
     with _opened(path) as stream:
         yield from _READERS[suffix(path)](stream, skip, check_header)
 
 
 class _Source(io.RawIOBase):
-    """A file of Airflow's as one of Python's, so that Airflow sees it read but not line by line, which is slow."""
+    """A file of Airflow's as one of Python's: Airflow counts each read, which would be slow line by line."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -123,11 +123,11 @@ def _json_cells(line: bytes) -> Cells:
         cells = parse_json(text)
     except InvalidInput as problem:
         return Unreadable(str(problem))
-    return cells if isinstance(cells, dict) else Unreadable("is no JSON object")
+    return cells if isinstance(cells, dict) else Unreadable("is not a JSON object")
 
 
 def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
-    """Yield each line that is not blank, of a line that is too long only the beginning."""
+    """Yield each line that is not blank; of a line that is too long, only its beginning."""
     limit = 4 * ROW_CHARACTERS + 1  # A character has four bytes at most.
     line = stream.readline(limit).removeprefix(b"\xef\xbb\xbf")
     while line:
@@ -160,7 +160,7 @@ def _parquet(stream: io.BufferedReader, skip: int, check_header: CheckHeader) ->
     except (pyarrow.ArrowException, OSError):
         if isinstance(stream.raw, _Source) and stream.raw.failed:
             raise
-        raise InvalidInput("items is no whole Parquet file: it may be cut or damaged") from None
+        raise InvalidInput("items is not a whole Parquet file: it may be cut or damaged") from None
 
 
 def _values(column: Any) -> list[Any]:

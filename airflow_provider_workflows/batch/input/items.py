@@ -1,4 +1,4 @@
-"""The items of a batch: read as a stream, each row checked, before the first call."""
+"""Read the items of a batch as a stream, and check each row, before the first call."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapp
 
 SHOWN_BAD_ROWS = 20
 _SHARD_NAMES = {"items", "first_row", "rows"}
-#: What is wrong with a row whose key an earlier one has.
+#: The reasons why a row whose key an earlier one has is a bad row.
 DUPLICATE_KEY = "is used by an earlier row"
 DUPLICATE_NUMBER = "its number is the key of an earlier row"
 
 
 def read_items(items: Items, columns: Mapping[str, str | None] | None = None) -> Iterator[Row | BadRow]:
-    """Return an iterator over all rows in order, each checked; the input is read as a stream.
+    """Return an iterator over all rows in order, each checked, that reads the input as a stream.
 
     The keys of rows that can be run are unique.
 
     :param items: list of rows; URI or path of a .jsonl, .ndjson, .csv or .parquet file; or a shard's reference
     :param columns: the field of each column that is named otherwise, None to leave a column out
-    :raises InvalidInput: when the arguments cannot be right, and while reading when the input as a whole
-        cannot be read or has no rows
+    :raises InvalidInput: if the arguments cannot be right, and while reading, if the input as a whole cannot be
+        read or has no rows
     """
     fields = fields_of(columns)
     first_row, rows = 1, None
@@ -57,11 +57,11 @@ def require_items_or_template(items: object) -> None:
 
 
 def source_of(items: object) -> str | None:
-    """Return the URI or path that items are read from; None where they are the rows, or what is neither."""
+    """Return the URI or path that items are read from; None if they are the rows themselves, or not items."""
     if isinstance(items, Mapping):
         items = items["items"] if items.keys() == _SHARD_NAMES else None
     text = str(items).strip() if isinstance(items, (str, ObjectStoragePath)) else ""
-    # Rows that a template made text of are no path, but they must not show either.
+    # Rows that a template has made text of are not a path, and must not show either.
     return None if not text or text[0] in "[{(" or not text.isprintable() else text
 
 
@@ -94,7 +94,7 @@ def _shard(reference: Mapping[str, Any]) -> tuple[Any, int, int]:
     ]
     if reference.keys() != _SHARD_NAMES or len(numbers) != 2:
         raise InvalidInput(
-            'items is a dict but no shard\'s reference ({"items": file, "first_row": 1, "rows": 5000}); '
+            'items is a dict but not a shard\'s reference ({"items": file, "first_row": 1, "rows": 5000}); '
             "a single row is given as a list of one dict"
         )
     return reference["items"], numbers[0], numbers[1]
@@ -122,21 +122,21 @@ def _read(
 
 
 class _Keys:
-    """The keys seen so far; nothing is kept as long as each is its row's number."""
+    """The keys so far; nothing is kept as long as each is its row's number."""
 
     def __init__(self, first_row: int) -> None:
         self._numbers = range(first_row, first_row)
         self._digests: set[bytes] | None = None
 
     def clash(self, row: Row | BadRow) -> str:
-        """Return why the row cannot have its key, empty when it can."""
+        """Return why the row cannot have its key; empty if it can."""
         is_number = row.key == str(row.number)
         if self._digests is None:
             if is_number:
                 return ""
             # All rows before have their number as a key.
             self._numbers, self._digests = range(self._numbers.start, row.number), set()
-        # With Python's own part, 15 bytes are 48: a hundred thousand keys are to cost little.
+        # Python takes 48 bytes for a digest of 15: a hundred thousand keys cost 15 MB with the set.
         digest = hashlib.blake2b(row.key.encode(), digest_size=15).digest()
         if digest in self._digests or self._is_earlier_number(row.key):
             return DUPLICATE_NUMBER if is_number else DUPLICATE_KEY

@@ -94,7 +94,7 @@ def checked(number: int, cells: object, fields: Fields, *, flat: bool = False) -
     for name, value in given.items():
         try:
             values[name] = _read(name, value, flat)
-        except InvalidInput as problem:  # noqa: PERF203 (all of a row's problems are told)
+        except InvalidInput as problem:  # noqa: PERF203 (all problems of a row are reported)
             wrong.append((columns[name], str(problem).removeprefix(f"{name} ")))
     case_id, parameters, key = (values.pop(name, None) for name in ("case_id", "parameters", "key"))
     of_case = [name for name in given if name not in ("case_id", "parameters", "key")]
@@ -105,8 +105,8 @@ def checked(number: int, cells: object, fields: Fields, *, flat: bool = False) -
     elif not given.keys() - {"parameters", "key"} and not wrong:
         wrong.append(("", "has neither a case field nor a case_id"))
     case, wrong_in_case = _case(values, columns)
-    told = {column for column, _ in wrong}
-    wrong += [problem for problem in wrong_in_case if problem[0] not in told]
+    reported = {column for column, _ in wrong}
+    wrong += [problem for problem in wrong_in_case if problem[0] not in reported]
     if not wrong:
         wrong += _too_long({**case, "parameters": parameters}, columns)
     key = key or str(number)
@@ -128,18 +128,18 @@ def _columns(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], 
             columns[name] = column
     if columns:
         wrong += [
-            (one_line(str(name), 60), "is no field of a case: rename it, or map or drop it with columns")
+            (one_line(str(name), 60), "is not a field of a case: rename it, or map or drop it with columns")
             for name in unknown[:5]
         ]
     elif unknown:
-        # Where no name is known, the names may be values.
+        # If no name is a field's, the names may be values.
         wrong.append(("", "has no name that is a field of a case: rename them, or map them with columns"))
     return columns, wrong
 
 
 def _is_empty(name: str, value: Any) -> bool:
     if name == "phone" and isinstance(value, dict):
-        # A column of objects in Parquet has one of nulls for a row without.
+        # In a column of objects in Parquet, a row without one has an object of nulls.
         return bool(value) and all(_is_empty("", part) for part in value.values())
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
@@ -148,7 +148,7 @@ def _read(name: str, value: Any, flat: bool) -> Any:
     if isinstance(value, Unreadable):
         raise InvalidInput(value.reason)
     if isinstance(value, float) and math.isnan(value):
-        raise InvalidInput("is NaN, which is no value: leave it out")
+        raise InvalidInput("is NaN, which is not a value: leave it out")
     if isinstance(value, str):
         if len(value) > CELL_CHARACTERS:
             raise InvalidInput(_TOO_LONG)
@@ -196,13 +196,13 @@ def _shown(path: tuple[str, ...], reason: str, columns: Mapping[str, str]) -> tu
     column = columns.get(field_name) or next(columns[name] for name in PHONE_PARTS if name in columns)
     place = [f"item {int(within.pop(0)) + 1}"] if within and field_name == "documents" else []
     if any(name not in _NAMES_WITHIN for name in within):
-        # What stands there as a name is the user's, so it is not shown.
+        # The name there is the user's own and may be personal, so it is not shown.
         return column, ", ".join([*place, "holds a name that the API does not have"])
     return column, " ".join([", ".join([*place, *within]), reason]).strip()
 
 
 def _too_long(values: Mapping[str, Any], columns: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the objects that are too long; text was measured before. So a row is bounded too."""
+    """Return the objects that are too long: with texts, which were measured before, this bounds a row."""
     texts = {
         name: json.dumps(values[name], ensure_ascii=False, separators=(",", ":"))
         for name in _JSON_FIELDS

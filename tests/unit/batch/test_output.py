@@ -155,7 +155,7 @@ class TestFormats:
             require_format("parquet")
 
     def test_another_file_is_no_output(self, tmp_path: Path) -> None:
-        with pytest.raises(InvalidInput, match="is no output of a batch"):
+        with pytest.raises(InvalidInput, match="is not an output of a batch"):
             list(read_output(str(tmp_path / "results.csv")))
 
 

@@ -16,6 +16,7 @@ from airflow_provider_workflows.operators.records import (
     RUN_KEY,
     BatchPhase,
     BatchRecord,
+    OutageRecord,
     Records,
     RunPhase,
     RunRecord,
@@ -51,7 +52,7 @@ class Stored:
 
 
 @pytest.mark.parametrize(
-    "record", RUNS + BATCHES, ids=lambda record: f"{type(record).__name__}-{record.phase}"
+    "record", [*RUNS, *BATCHES, OutageRecord(1.5, 2.5, 1)], ids=lambda record: type(record).__name__
 )
 def test_a_record_comes_back_as_it_was_written(record: Any) -> None:
     records = Records(Stored(), type(record))

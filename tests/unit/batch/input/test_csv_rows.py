@@ -67,7 +67,7 @@ def test_text_that_is_no_json_object_is_told_in_its_column(cell: str, tmp_path: 
         (b"first_name,,email,\n", "a column without a name, at position 2, 4"),
         (b"first_name,email,first_name\n", "more than one column 'first_name'"),
         (b"first_name,firstName\n", "more than one column for 'first_name'"),
-        (b"first_name,PESEL,note\n", "no field of a case: 'PESEL', 'note'; rename them"),
+        (b"first_name,PESEL,note\n", "not fields of a case: 'PESEL', 'note'; rename them"),
         (b"first_name;email\nKowalska;a\n", "separated by ';'"),
         (b"first_name\temail\n", "separated by a tab"),
         (b"Kowalska,Kowalska\n", "has no known column: is its first line a header?"),

@@ -31,13 +31,13 @@ class TestParquet:
         path = tmp_path / "rows.parquet"
         path.write_bytes(content[:length])
 
-        assert "no whole Parquet file" in refusal(str(path))
+        assert "not a whole Parquet file" in refusal(str(path))
 
     def test_that_is_damaged_within_is_refused(self, content: bytes, tmp_path: Path) -> None:
         path = tmp_path / "rows.parquet"
         path.write_bytes(content[:4] + b"\xff" * 40 + content[44:])
 
-        assert "no whole Parquet file" in refusal(str(path))
+        assert "not a whole Parquet file" in refusal(str(path))
 
     def test_without_rows_is_refused(self, tmp_path: Path) -> None:
         parquet.write_table(pa.table({"first_name": pa.array([], "string")}), tmp_path / "rows.parquet")
@@ -47,7 +47,7 @@ class TestParquet:
     def test_with_an_unknown_column_is_refused(self, tmp_path: Path) -> None:
         parquet.write_table(pa.table({"email": ["a"], "note": ["b"]}), tmp_path / "rows.parquet")
 
-        assert "no field of a case: 'note'" in refusal(str(tmp_path / "rows.parquet"))
+        assert "not fields of a case: 'note'" in refusal(str(tmp_path / "rows.parquet"))
 
     def test_has_its_bad_cells_told(self, tmp_path: Path) -> None:
         latin = pa.array([SECRET.encode(), b"W\xf3jcik"], "binary").view("string")
@@ -82,9 +82,9 @@ class TestParquet:
         ("/nowhere/rows.csv.gz", "must be a file in .jsonl (or .ndjson), .csv or .parquet"),
         ("/nowhere/rows", "must be a file in .jsonl (or .ndjson), .csv or .parquet"),
         ("nosuch://bucket/rows.csv", "nosuch://"),
-        ({"first_name": SECRET}, "is a dict but no shard's reference"),
-        ({"items": "/rows.csv", "first_row": 0, "rows": 1}, "is a dict but no shard's reference"),
-        ({"items": "/rows.csv", "first_row": 1, "rows": True}, "is a dict but no shard's reference"),
+        ({"first_name": SECRET}, "is a dict but not a shard's reference"),
+        ({"items": "/rows.csv", "first_row": 0, "rows": 1}, "is a dict but not a shard's reference"),
+        ({"items": "/rows.csv", "first_row": 1, "rows": True}, "is a dict but not a shard's reference"),
         ({"items": [GOOD], "first_row": 1, "rows": 1}, "not list"),
     ],
 )
@@ -136,8 +136,8 @@ def test_a_shard_of_a_file_that_has_become_shorter_is_refused(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
-        ({"PESEL": "pesel"}, "columns maps 'PESEL' to what is no field; the fields are first_name, "),
-        ({"PESEL": ["email"]}, "columns maps 'PESEL' to what is no field"),
+        ({"PESEL": "pesel"}, "columns maps 'PESEL' to what is not a field; the fields are first_name, "),
+        ({"PESEL": ["email"]}, "columns maps 'PESEL' to what is not a field"),
         (["email"], "columns must be a dict of column and field, not list"),
     ],
 )

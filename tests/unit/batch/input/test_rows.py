@@ -54,7 +54,7 @@ def refusal(items: Any, columns: Any = None) -> str:
         ({"firstName": [SECRET]}, "firstName", "must be text, not list"),
         ({"personal_number": 1.0}, "personal_number", "must be text, not float"),
         ({"company_number": True}, "company_number", "must be text, not bool"),
-        ({"email": float("nan")}, "email", "is NaN, which is no value: leave it out"),
+        ({"email": float("nan")}, "email", "is NaN, which is not a value: leave it out"),
         ({"email": SECRET + "\ud800"}, "email", "is not valid"),
         ({"email": SECRET, "personal_number": 10**5000}, "personal_number", "is not valid"),
         ({"phone": SECRET}, "phone", "must be an object, not str"),
@@ -93,7 +93,7 @@ def refusal(items: Any, columns: Any = None) -> str:
         (
             {**GOOD, "nickname": SECRET},
             "nickname",
-            "is no field of a case: rename it, or map or drop it with columns",
+            "is not a field of a case: rename it, or map or drop it with columns",
         ),
         (
             {SECRET: 1, "x": 1},
@@ -154,8 +154,8 @@ def test_all_problems_of_a_row_are_told() -> None:
     [
         (b'{"first_name": "Kowalska', "is not valid JSON, or ends in the middle of it"),
         (b"Kowalska", "is not valid JSON, or ends in the middle of it"),
-        (b'["Kowalska"]', "is no JSON object"),
-        (b'"Kowalska"', "is no JSON object"),
+        (b'["Kowalska"]', "is not a JSON object"),
+        (b'"Kowalska"', "is not a JSON object"),
         (b'{"email": "Kowalska", "email": "Kowalska"}', "holds an object with the same name twice"),
         (
             b'{"email": "Kowalska", "personal_number": NaN}',
