@@ -1,10 +1,11 @@
-"""Clocks of the tests' own, so that a test of ten seconds takes none, or one."""
+"""Clocks of the tests' own, so that a test of ten seconds takes none, or two; and waiting for a condition."""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
 import time
+from collections.abc import Callable
 from typing import Any
 
 
@@ -54,3 +55,11 @@ class FastLoop(asyncio.SelectorEventLoop):
 class _Hurrying(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         return super().select(timeout and timeout / FastLoop.SPEED)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until what happens elsewhere has happened, for 30 seconds on the clock on the wall at most."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.002)

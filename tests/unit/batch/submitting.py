@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +69,3 @@ class Rows:
 
 def _outcomes(known: dict[int, RowState]) -> dict[int, RowOutcome]:
     return {row: state.outcome(Statuses()) for row, state in sorted(known.items()) if row != WHOLE_BATCH}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.002)

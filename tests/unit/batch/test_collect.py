@@ -21,6 +21,7 @@ from airflow_provider_workflows.batch.output import writer
 from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import RESULT_CALL
+from tests.unit.clocks import until
 
 TRIES = 3
 RESULT_PATH = "/workflows/{workflowId}/result"
@@ -223,11 +224,11 @@ async def test_an_outage_leaves_results_missing_without_hammering(
 
 async def test_no_more_is_fetched_ahead_than_memory_bears(output: Output, sandbox: Sandbox) -> None:
     await output.completed(1, sandbox.define(seconds=0.0))
-    sandbox.fault("latency", seconds=0.3, path=RESULT_PATH)
+    sandbox.fault("latency", seconds=0.1, path=RESULT_PATH)
     taken = []
 
     collecting = asyncio.create_task(output.collect(taken.append(row) or row for row in manifest(5000)))
-    await asyncio.sleep(0.15)
+    await until(lambda: sandbox.counts.requests[RESULT_CALL])
 
     assert 0 < len(taken) <= 4 * 2 + 1
     await collecting

@@ -17,9 +17,9 @@ from airflow_provider_workflows.batch.journal import Journal, entries, states
 from airflow_provider_workflows.batch.submit import FIRST_ROWS
 from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
 from tests.unit.batch_task import AUTHORIZE_CALL, CASE_CALL, PARAMETERS_CALL, RUN_CALL, cases
-from tests.unit.clocks import FastLoop
+from tests.unit.clocks import FastLoop, until
 
-from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows, until
+from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows
 
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}
 

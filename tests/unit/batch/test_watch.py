@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from tests.unit.batch_task import STATUS_CALL
+from tests.unit.clocks import until
 
 STATUS_PATH = "/workflows/{workflowId}"
 FAILED, RUNNING, SUCCEEDED = RowOutcome.FAILED, RowOutcome.RUNNING, RowOutcome.SUCCEEDED
@@ -237,10 +239,10 @@ class TestFailures:
 
 
 class TestTakingOver:
-    async def killed(self, runs: Runs, *, after: float) -> None:
-        """Have a trigger that is cancelled after so many seconds, as when its triggerer ends."""
+    async def killed(self, runs: Runs, *, once: Callable[[], bool]) -> None:
+        """Have a trigger that is cancelled once a condition holds, as when its triggerer ends."""
         waiting = asyncio.create_task(runs.event())
-        await asyncio.sleep(after)
+        await until(once)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -250,21 +252,21 @@ class TestTakingOver:
     ) -> None:
         ended = runs.start(10, seconds=0.0)
         going_on = runs.start(5, seconds=0.6)
-        await self.killed(runs, after=0.4)
+        await self.killed(runs, once=lambda: runs.outcomes == {SUCCEEDED: 10, RUNNING: 5})
         assert runs.outcomes == {SUCCEEDED: 10, RUNNING: 5}
         sandbox.counts.reset()
 
         assert await runs.event() == {"ended": 15, "running": 0, "timed_out": False}
 
-        looked_at = {seen.path.removeprefix("/workflows/") for seen in sandbox.requests_seen}
-        assert looked_at == set(going_on)
-        assert not looked_at & set(ended)
+        polled = {seen.path.removeprefix("/workflows/") for seen in sandbox.requests_seen}
+        assert polled == set(going_on)
+        assert not polled & set(ended)
         assert runs.outcomes == {SUCCEEDED: 15}
 
     async def test_what_was_not_yet_written_is_polled_again(self, runs: Runs, sandbox: Sandbox) -> None:
         runs.start(10, seconds=0.0)
         runs.start(1, seconds=0.5)
-        await self.killed(runs, after=0.3)
+        await self.killed(runs, once=lambda: sandbox.counts.requests[STATUS_CALL] > 11)
         assert runs.outcomes == {RUNNING: 11}
 
         assert await runs.event() == {"ended": 11, "running": 0, "timed_out": False}

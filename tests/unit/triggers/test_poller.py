@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.triggers import poller as poller_module
 from airflow_provider_workflows.triggers.poller import Event, Poller
-from tests.unit.clocks import FastLoop
+from tests.unit.clocks import FastLoop, until
 
 CONNECTION = "workflows_default"
 STATUS_CALL = "GET /workflows/{workflowId}"
@@ -438,12 +438,6 @@ async def runs_of(settings: Settings, number: int) -> list[str]:
         case_id = (await client.create_case()).case_id
         runs = await asyncio.gather(*[client.run_workflow(DEFINITION, case_id) for _ in range(number)])
     return [run.id for run in runs]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until what happens elsewhere has happened."""
-    while not condition():  # noqa: ASYNC110  (there is nothing to be told by)
-        await asyncio.sleep(0.1)
 
 
 class TestLoop:
