@@ -1,6 +1,6 @@
-"""The extra fields of a connection: one table for the form that Airflow shows and for reading them.
+"""The extra fields of a connection, for Airflow's form and for reading them.
 
-Nothing heavy is imported here: Airflow reads this whenever it lists its providers.
+This imports nothing heavy: Airflow reads it whenever it lists its providers.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from typing import Any
 class ExtraField:
     """One field of the connection's extra.
 
-    :param label: what the form calls it
+    :param label: its name in the form
     :param description: the form's help text
     :param schema: JSON schema for the form
-    :param parse: from JSON, or from the text of a URI, to the setting's value; raises ValueError with what
-        is wanted
+    :param parse: turns JSON, or the text of a URI, into the setting's value; raises ValueError if it cannot
     """
 
     label: str
@@ -74,7 +73,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError  # noqa: TRY004  (told as what is wanted, like every other)
+        raise ValueError  # noqa: TRY004  (the message is the same for every value)
     return value.strip()
 
 
@@ -95,8 +94,8 @@ FIELDS: Mapping[str, ExtraField] = {
         _above_zero,
     ),
     "max_attempts": ExtraField(
-        "Tries per call",
-        "How often a call is tried at most. A call that may have been carried out is never sent again, "
+        "Attempts per call",
+        "How many requests a call makes at most. A request that may have started a run is never repeated, "
         "whatever this says. Default: 5.",
         {"type": ["integer", "null"], "minimum": 1},
         _count,
@@ -117,8 +116,8 @@ FIELDS: Mapping[str, ExtraField] = {
     ),
     "requests_per_second": ExtraField(
         "Requests per second",
-        "How many polls waiting workflows each triggerer, and how many calls each batch, sends in a second "
-        "at most. Default: no cap.",
+        "How many polls each triggerer, and how many requests each batch, makes in a second at most. "
+        "Default: no cap.",
         _NUMBER,
         _above_zero,
     ),
@@ -131,21 +130,21 @@ FIELDS: Mapping[str, ExtraField] = {
     "webhooks": ExtraField(
         "Receive webhooks",
         "Take the service's webhooks at /workflows/webhooks/ and this connection's id, on Airflow's API server, "
-        "and ask for a workflow's status seldom. Default: no.",
+        "and poll workflows seldom. Default: no.",
         {"type": ["boolean", "null"], "default": False},
         _truth,
     ),
     "personal_fields": ExtraField(
         "Personal fields",
         "Further names of fields whose values are personal, separated by commas, beside those of a case. They are "
-        "masked in parameters and results, however they are spelled.",
+        "redacted in parameters and results, whatever their spelling.",
         _TEXT,
         _names,
     ),
     "hash_secret": ExtraField(
         "Hash secret",
         "At least 32 characters that hashes of personal numbers are keyed with (hash_personal_numbers). "
-        "Whoever has it can find the numbers.",
+        "Anyone who has it can find the numbers.",
         {"type": ["string", "null"], "format": "password"},
         _text,
     ),
@@ -175,7 +174,7 @@ _WANTED: Mapping[Callable[[Any], Any], str] = {
 
 
 def read_extra(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that a connection's extra holds; what is null or empty is not given.
+    """Return the settings that a connection's extra holds; a field that is null or empty is left out.
 
     :raises ValueError: naming the field and what it must be
     """

@@ -1,4 +1,4 @@
-"""From an Airflow connection to a client of the Workflows API."""
+"""The hook: it makes clients of the Workflows API from an Airflow connection."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.api import AsyncWorkflowsClient, WorkflowsClient
 
-#: How long testing a connection may wait for the service, in seconds: somebody is polling the button.
+#: How long testing a connection may wait for the service, in seconds: a person waits at the button.
 TEST_TIMEOUT_SECONDS = 10.0
 
 
 class WorkflowsHook(BaseHook):
-    """Gives clients for a connection of the type ``workflows``.
+    """Makes clients for a connection of the type ``workflows``.
 
     :param workflows_conn_id: id of the connection
     """
@@ -80,12 +80,15 @@ class WorkflowsHook(BaseHook):
         return api.AsyncWorkflowsClient(settings, shared_tokens(settings))
 
     def workflow_url(self, workflow_id: str) -> str:
-        """Return the page of a workflow: in the dashboard where the connection knows it, else in the API."""
+        """Return the page of a run: in the dashboard if the connection has ``dashboard_url``, else in the API.
+
+        :param workflow_id: id of the run
+        """
         template = self.settings.dashboard_url or f"{self.settings.host}/workflows/{{workflow_id}}"
         return template.replace("{workflow_id}", workflow_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Authorize for real; return whether that worked, and what is wrong in words to act on."""
+        """Authorize at the service; return whether that worked, and what is wrong and what to do about it."""
         try:
             settings = dataclasses.replace(
                 self.settings,
@@ -126,8 +129,8 @@ class WorkflowsHook(BaseHook):
 
 @functools.lru_cache(maxsize=8)
 def _shared_client(_process_id: int, settings: Settings) -> WorkflowsClient:
-    # Keyed by the process, because sockets must not be shared with one that was forked, and by all that the
-    # connection says, so that a changed connection gets a new client.
+    # Keyed by the process, because a forked process must not share its parent's sockets, and by all settings, so
+    # that a changed connection gets a new client.
     return api.WorkflowsClient(settings, shared_tokens(settings))
 
 
@@ -192,8 +195,8 @@ def _tested(client: WorkflowsClient) -> tuple[bool, str]:
     try:
         client.authorize()
         if settings.organization_token is not None:
-            # Nothing authorizes an organization token but its use: asking for a case that cannot exist tells,
-            # where the service is what it should be.
+            # An organization token is checked only when it is used. So a case is read that cannot exist, once it is
+            # certain that the host is the Workflows API.
             _require_the_service(client)
             client.read_case(str(uuid.UUID(int=0)))
     except errors.WorkflowsError as error:
