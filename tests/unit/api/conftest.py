@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -76,7 +77,7 @@ def client(drive: Callable[[Settings], Driver], sandbox: Sandbox) -> Driver:
 
 @pytest.fixture(autouse=True)
 def no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the pauses between tries short; their length is a test of its own."""
+    """Keep the pauses between attempts short; their length is a test of its own."""
     monkeypatch.setattr(retry, "BACKOFF", retry.Backoff(0.001))
 
 
@@ -114,6 +115,34 @@ def silent_server() -> Iterator[str]:
 def closing_server() -> Iterator[str]:
     """A server that closes every connection at once."""
     yield from _serve(lambda connection: None)
+
+
+@pytest.fixture
+def tunnelling_proxy() -> Iterator[str]:
+    """A proxy that connects one client at a time to the host that it names (RFC 9110, section 9.3.6)."""
+
+    def forward(origin: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := origin.recv(65536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+    def tunnel(client: socket.socket) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        method, authority, _ = head.decode().split(maxsplit=2)
+        assert method == "CONNECT"
+        host, _, port = authority.rpartition(":")
+        with socket.create_connection((host, int(port))) as service:
+            client.sendall(b"HTTP/1.1 200 Connected\r\nX-Proxy: one\r\n\r\n")
+            upwards = threading.Thread(target=forward, args=(client, service), daemon=True)
+            upwards.start()
+            forward(service, client)
+            upwards.join(5)
+
+    yield from _serve(tunnel)
 
 
 @pytest.fixture

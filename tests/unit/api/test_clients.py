@@ -20,6 +20,13 @@ Drive = Callable[..., Driver]
 CONCURRENT_CALLS = 200
 
 
+@pytest.fixture
+def tls_sandbox() -> Iterator[Sandbox]:
+    """A sandbox with a certificate of its own."""
+    with Sandbox(tls=True) as running:
+        yield running
+
+
 def test_the_flow_needs_one_authorize_and_no_call_besides_its_steps(drive: Drive, sandbox: Sandbox) -> None:
     definition = sandbox.define(seconds=0.0, result={"decision": "PASS"})
     client = drive(sandbox.settings)
@@ -230,11 +237,6 @@ class TestUnreachable:
 class TestTrust:
     """``verify`` as True, False and a CA file."""
 
-    @pytest.fixture
-    def tls_sandbox(self) -> Iterator[Sandbox]:
-        with Sandbox(tls=True) as running:
-            yield running
-
     def test_a_private_certificate_is_refused_by_default(self, drive: Drive, tls_sandbox: Sandbox) -> None:
         client = drive(dataclasses.replace(tls_sandbox.settings, verify=True, max_attempts=1))
 
@@ -267,6 +269,18 @@ class TestEnvironment:
         client("create_case")
 
         assert sandbox.counts.requests["POST /cases"] == 1
+
+    def test_tls_goes_through_a_tunnel(
+        self, drive: Drive, tunnelling_proxy: str, tls_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("https_proxy", tunnelling_proxy)
+        monkeypatch.delenv("no_proxy", raising=False)
+        client = drive(tls_sandbox.settings)
+
+        case_id = client("create_case").case_id
+
+        assert client("read_case", case_id).case_id == case_id
+        assert tls_sandbox.counts.total_connections == 1
 
     def test_an_unusable_proxy_is_said_at_once(self, drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")

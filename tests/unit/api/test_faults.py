@@ -12,7 +12,7 @@ from airflow_provider_workflows.sandbox import DEFINITION, FORBIDDEN_DEFINITION,
 
 from .conftest import Driver
 
-TRIES = Settings(key="key", secret="secret").max_attempts
+ATTEMPTS = Settings(key="key", secret="secret").max_attempts
 
 STATUS_CALL = "GET /workflows/{workflowId}"
 RUN_CALL = "POST /workflows/run"
@@ -54,12 +54,12 @@ class TestCallThatMayBeRepeated:
         self, client: Driver, sandbox: Sandbox, fault: dict[str, Any]
     ) -> None:
         workflow_id = started_workflow(client)
-        sandbox.fault(**fault, times=TRIES - 1)
+        sandbox.fault(**fault, times=ATTEMPTS - 1)
 
         workflow = client("read_workflow", workflow_id)
 
         assert workflow.status == "RUNNING"
-        assert sandbox.counts.requests[STATUS_CALL] == TRIES
+        assert sandbox.counts.requests[STATUS_CALL] == ATTEMPTS
 
     @pytest.mark.parametrize(
         ("fault", "error"),
@@ -71,7 +71,7 @@ class TestCallThatMayBeRepeated:
             *[pytest.param(*case.values, errors.RateLimited, id=case.id) for case in RATE_LIMITED],
         ],
     )
-    def test_is_given_up_after_the_last_try(
+    def test_is_given_up_after_the_last_attempt(
         self, client: Driver, sandbox: Sandbox, fault: dict[str, Any], error: type[Exception]
     ) -> None:
         workflow_id = started_workflow(client)
@@ -80,7 +80,7 @@ class TestCallThatMayBeRepeated:
         with pytest.raises(error):
             client("read_workflow", workflow_id)
 
-        assert sandbox.counts.requests[STATUS_CALL] == TRIES
+        assert sandbox.counts.requests[STATUS_CALL] == ATTEMPTS
 
     def test_is_not_repeated_where_that_cannot_help(self, client: Driver, sandbox: Sandbox) -> None:
         workflow_id = started_workflow(client)
