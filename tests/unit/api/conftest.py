@@ -121,6 +121,8 @@ def closing_server() -> Iterator[str]:
 def tunnelling_proxy() -> Iterator[str]:
     """A proxy that connects one client at a time to the host that it names (RFC 9110, section 9.3.6)."""
 
+    clients: list[socket.socket] = []
+
     def forward(origin: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := origin.recv(65536):
@@ -129,6 +131,7 @@ def tunnelling_proxy() -> Iterator[str]:
             target.shutdown(socket.SHUT_RDWR)
 
     def tunnel(client: socket.socket) -> None:
+        clients.append(client)
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += client.recv(1)
@@ -142,7 +145,12 @@ def tunnelling_proxy() -> Iterator[str]:
             forward(service, client)
             upwards.join(5)
 
-    yield from _serve(tunnel)
+    servers = _serve(tunnel)
+    yield next(servers)
+    for client in clients:
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+    next(servers, None)
 
 
 @pytest.fixture
