@@ -103,7 +103,7 @@ def met(
 
 
 class Clock:
-    """Time that goes on when somebody sleeps."""
+    """Time that goes on while one sleeps."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""The exchange's decisions, step by step, without a socket and with a clock of the test's own."""
+"""The exchange's decisions, one by one, without a socket and with a clock of the test's own."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def tokens(number: int, life: float | None = 3600) -> Response:
 RUNNING = response(id=WORKFLOW, status="RUNNING")
 
 
-class Wire:
-    """Carries out steps with scripted replies, and remembers what was sent and how long was slept."""
+class Driver:
+    """Carries out effects with scripted replies, and keeps what was sent and how long it slept."""
 
     def __init__(self, clock: Clock, *replies: Response | NoResponse) -> None:
         self.clock = clock
@@ -52,22 +52,22 @@ class Wire:
         self.sent: list[SendRequest] = []
         self.slept: list[float] = []
 
-    def run(self, steps: Flow[Any]) -> Any:
+    def run(self, flow: Flow[Any]) -> Any:
         reply: Response | NoResponse | None = None
         while True:
             try:
-                step: Effect = steps.send(reply)
+                effect: Effect = flow.send(reply)
             except StopIteration as finished:
                 return finished.value
             reply = None
-            if isinstance(step, SendRequest):
-                self.sent.append(step)
+            if isinstance(effect, SendRequest):
+                self.sent.append(effect)
                 reply = self.replies.pop(0)
-            elif isinstance(step, Sleep):
-                self.slept.append(step.seconds)
-                self.clock.moment += step.seconds
+            elif isinstance(effect, Sleep):
+                self.slept.append(effect.seconds)
+                self.clock.moment += effect.seconds
             else:
-                self.run(step.flow)
+                self.run(effect.flow)
 
     @property
     def paths(self) -> list[str]:
@@ -95,49 +95,49 @@ def read_workflow(workflows: Exchange) -> Flow[Any]:
 
 class TestPause:
     def test_follows_retry_after(self, clock: Clock) -> None:
-        wire = Wire(clock, tokens(1), response(429, {"retry-after": "3"}), RUNNING)
+        driver = Driver(clock, tokens(1), response(429, {"retry-after": "3"}), RUNNING)
 
-        wire.run(read_workflow(exchange_with(clock, draw=0.0)))
+        driver.run(read_workflow(exchange_with(clock, draw=0.0)))
 
-        assert wire.slept == [3.0]
+        assert driver.slept == [3.0]
 
 
 class TestBounds:
     def test_no_try_begins_after_the_time_is_up(self, clock: Clock) -> None:
-        wire = Wire(clock, tokens(1), *[response(503, {"retry-after": "5"})] * 9)
+        driver = Driver(clock, tokens(1), *[response(503, {"retry-after": "5"})] * 9)
 
         with pytest.raises(errors.ServiceUnavailable):
-            wire.run(read_workflow(exchange_with(clock, draw=0.0, max_attempts=9, retry_seconds=12)))
+            driver.run(read_workflow(exchange_with(clock, draw=0.0, max_attempts=9, retry_seconds=12)))
 
-        assert wire.slept == [5.0, 5.0]
+        assert driver.slept == [5.0, 5.0]
 
     def test_a_longer_wait_than_is_left_is_handed_to_the_caller_at_once(self, clock: Clock) -> None:
-        wire = Wire(clock, tokens(1), response(429, {"retry-after": "3600"}))
+        driver = Driver(clock, tokens(1), response(429, {"retry-after": "3600"}))
 
         with pytest.raises(errors.RateLimited) as raised:
-            wire.run(read_workflow(exchange_with(clock)))
+            driver.run(read_workflow(exchange_with(clock)))
 
         assert raised.value.retry_after == 3600
-        assert wire.slept == []
+        assert driver.slept == []
 
-    def test_an_response_may_take_the_read_timeout_however_little_time_is_left(self, clock: Clock) -> None:
-        wire = Wire(clock, tokens(1), response(503, {"retry-after": "9"}), RUNNING)
+    def test_a_response_may_take_the_read_timeout_however_little_time_is_left(self, clock: Clock) -> None:
+        driver = Driver(clock, tokens(1), response(503, {"retry-after": "9"}), RUNNING)
 
-        wire.run(read_workflow(exchange_with(clock, draw=0.0, retry_seconds=10, read_timeout=7)))
+        driver.run(read_workflow(exchange_with(clock, draw=0.0, retry_seconds=10, read_timeout=7)))
 
-        assert [send.timeout for send in wire.sent[1:]] == [10, 7]
+        assert [send.timeout for send in driver.sent[1:]] == [10, 7]
 
 
 class TestTokens:
     def test_are_obtained_with_the_first_call_and_kept(self, clock: Clock) -> None:
         workflows = exchange_with(clock)
-        wire = Wire(clock, tokens(1), RUNNING, RUNNING)
+        driver = Driver(clock, tokens(1), RUNNING, RUNNING)
 
-        wire.run(read_workflow(workflows))
-        wire.run(read_workflow(workflows))
+        driver.run(read_workflow(workflows))
+        driver.run(read_workflow(workflows))
 
-        assert wire.paths == ["/auth/authorize", f"/workflows/{WORKFLOW}", f"/workflows/{WORKFLOW}"]
-        assert wire.sent[2].headers["Authorization"] == "Bearer access-1"
+        assert driver.paths == ["/auth/authorize", f"/workflows/{WORKFLOW}", f"/workflows/{WORKFLOW}"]
+        assert driver.sent[2].headers["Authorization"] == "Bearer access-1"
 
     @pytest.mark.parametrize(
         ("life", "age", "renewed"),
@@ -152,72 +152,72 @@ class TestTokens:
     )
     def test_are_refreshed_early(self, clock: Clock, life: float | None, age: float, renewed: bool) -> None:
         workflows = exchange_with(clock)
-        wire = Wire(clock, tokens(1, life), RUNNING, *[tokens(2)] * renewed, RUNNING)
-        wire.run(read_workflow(workflows))
+        driver = Driver(clock, tokens(1, life), RUNNING, *[tokens(2)] * renewed, RUNNING)
+        driver.run(read_workflow(workflows))
 
         clock.moment += age
-        wire.run(read_workflow(workflows))
+        driver.run(read_workflow(workflows))
 
-        assert ("/auth/refresh" in wire.paths) is renewed
+        assert ("/auth/refresh" in driver.paths) is renewed
 
     def test_that_are_valid_still_are_used_when_an_early_refresh_fails(self, clock: Clock) -> None:
         workflows = exchange_with(clock, max_attempts=1)
-        wire = Wire(clock, tokens(1, 100), RUNNING, response(503), response(503), RUNNING, RUNNING)
-        wire.run(read_workflow(workflows))
+        driver = Driver(clock, tokens(1, 100), RUNNING, response(503), response(503), RUNNING, RUNNING)
+        driver.run(read_workflow(workflows))
 
         clock.moment += 92
-        wire.run(read_workflow(workflows))
-        wire.run(read_workflow(workflows))
+        driver.run(read_workflow(workflows))
+        driver.run(read_workflow(workflows))
 
-        assert wire.sent[-1].headers["Authorization"] == "Bearer access-1"
-        assert wire.paths.count("/auth/refresh") == 1
+        assert driver.sent[-1].headers["Authorization"] == "Bearer access-1"
+        assert driver.paths.count("/auth/refresh") == 1
 
     def test_of_an_unreachable_service_are_not_asked_for_twice(self, clock: Clock) -> None:
         workflows = exchange_with(clock, max_attempts=1)
-        wire = Wire(clock, tokens(1, 100), RUNNING, NoResponse("refused", arrived=False))
-        wire.run(read_workflow(workflows))
+        driver = Driver(clock, tokens(1, 100), RUNNING, NoResponse("refused", arrived=False))
+        driver.run(read_workflow(workflows))
 
         clock.moment += 101
         with pytest.raises(errors.ServiceUnreachable):
-            wire.run(read_workflow(workflows))
+            driver.run(read_workflow(workflows))
 
-        assert wire.paths[-1] == "/auth/refresh"
+        assert driver.paths[-1] == "/auth/refresh"
 
     def test_that_no_header_could_carry_are_refused(self, clock: Clock) -> None:
-        wire = Wire(clock, response(accessToken="two\r\nlines"))
+        driver = Driver(clock, response(accessToken="two\r\nlines"))
 
         with pytest.raises(errors.UnexpectedResponse, match="accessToken") as raised:
-            wire.run(read_workflow(exchange_with(clock, max_attempts=1)))
+            driver.run(read_workflow(exchange_with(clock, max_attempts=1)))
 
         assert "two" not in str(raised.value)
 
-    def test_whoever_waited_for_a_renewal_takes_what_it_brought(self, clock: Clock) -> None:
+    def test_a_call_that_waited_for_a_renewal_takes_what_it_brought(self, clock: Clock) -> None:
         workflows = exchange_with(clock)
-        wire = Wire(clock, tokens(1), RUNNING, tokens(2))
-        wire.run(read_workflow(workflows))
+        driver = Driver(clock, tokens(1), RUNNING, tokens(2))
+        driver.run(read_workflow(workflows))
         first, second = read_workflow(workflows), read_workflow(workflows)
-        for steps in (first, second):
-            steps.send(None)
-        renewals = [steps.send(response(401)) for steps in (first, second)]
+        for flow in (first, second):
+            flow.send(None)
+        renewals = [flow.send(response(401)) for flow in (first, second)]
 
         for renewal in renewals:
             assert isinstance(renewal, Exclusive)
-            wire.run(renewal.flow)
+            driver.run(renewal.flow)
 
-        assert wire.paths.count("/auth/refresh") == 1
-        replays = [steps.send(None) for steps in (first, second)]
+        assert driver.paths.count("/auth/refresh") == 1
+        replays = [flow.send(None) for flow in (first, second)]
         assert [replay.headers["Authorization"] for replay in replays] == ["Bearer access-2"] * 2
 
     def test_appear_in_no_log_and_no_repr(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level("DEBUG")
         workflows = exchange_with(clock)
-        wire = Wire(
+        driver = Driver(
             clock, tokens(1), response(401), response(400), response(503), tokens(2), response(503), RUNNING
         )
 
-        wire.run(read_workflow(workflows))
+        driver.run(read_workflow(workflows))
 
-        shown = caplog.text + repr(wire.sent)
+        shown = caplog.text + repr(driver.sent)
         assert "Trying again" in shown
         assert not [word for word in ("access-", "refresh-", "secret") if word in shown]
 
@@ -251,9 +251,9 @@ class TestEveryStatus:
         refusal = response(status, fingerprint="f-1", errors=[{"code": "C", "message": "why"}])
         raised = []
         for call in (endpoints.read_workflow(WORKFLOW), endpoints.run_workflow(WORKFLOW, WORKFLOW)):
-            wire = Wire(clock, tokens(1), refusal)
+            driver = Driver(clock, tokens(1), refusal)
             with pytest.raises(errors.WorkflowsError) as caught:
-                wire.run(exchange_with(clock, max_attempts=1).perform(call))
+                driver.run(exchange_with(clock, max_attempts=1).perform(call))
             raised.append(caught.value)
 
         assert [type(error) for error in raised] == [idempotent, once_only]
@@ -271,18 +271,18 @@ class TestEveryStatus:
     )
     @pytest.mark.parametrize("status", [200, 400, 500])
     def test_survives_any_body(self, clock: Clock, status: int, body: bytes) -> None:
-        wire = Wire(clock, tokens(1), Response(status, {}, body))
+        driver = Driver(clock, tokens(1), Response(status, {}, body))
 
         with pytest.raises(errors.WorkflowsError) as raised:
-            wire.run(exchange_with(clock, max_attempts=1).perform(endpoints.read_workflow(WORKFLOW)))
+            driver.run(exchange_with(clock, max_attempts=1).perform(endpoints.read_workflow(WORKFLOW)))
 
         assert len(str(raised.value)) < 600
 
-    def test_unknown_fields_of_an_response_are_kept(self, clock: Clock) -> None:
+    def test_unknown_fields_of_a_response_are_kept(self, clock: Clock) -> None:
         came = {"id": WORKFLOW, "status": "RUNNING", "later": {"deep": [1, None]}}
-        wire = Wire(clock, tokens(1), response(**came))
+        driver = Driver(clock, tokens(1), response(**came))
 
-        workflow = wire.run(read_workflow(exchange_with(clock)))
+        workflow = driver.run(read_workflow(exchange_with(clock)))
 
         assert workflow.json_object() == came
 

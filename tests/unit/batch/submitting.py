@@ -24,7 +24,7 @@ RUNNING, UNKNOWN, NOT_SUBMITTED = RowOutcome.RUNNING, RowOutcome.UNKNOWN, RowOut
 
 
 class Rows:
-    """Rows on their way to the sandbox; what is known of them stays from one submission to the next."""
+    """Rows on their way to the sandbox; their states stay from one submission to the next."""
 
     def __init__(self, client: AsyncWorkflowsClient, folder: Path, definition_id: str) -> None:
         self.client = client
@@ -67,5 +67,5 @@ class Rows:
         return _outcomes(states(self.folder))
 
 
-def _outcomes(known: dict[int, RowState]) -> dict[int, RowOutcome]:
-    return {row: state.outcome(Statuses()) for row, state in sorted(known.items()) if row != WHOLE_BATCH}
+def _outcomes(states: dict[int, RowState]) -> dict[int, RowOutcome]:
+    return {row: state.outcome(Statuses()) for row, state in sorted(states.items()) if row != WHOLE_BATCH}

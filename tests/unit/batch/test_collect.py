@@ -37,7 +37,7 @@ class Output:
         self.states: dict[int, RowState] = {}
 
     async def completed(self, number: int, definition_id: str) -> None:
-        """Have so many rows whose workflows have completed."""
+        """Have a number of rows whose workflows have completed."""
         for row in range(1, number + 1):
             case = await self.client.create_case()
             run = await self.client.run_workflow(definition_id, case.case_id)
@@ -119,13 +119,13 @@ async def test_a_row_without_a_result_says_why(
 
 
 async def test_a_skipped_row_says_what_is_wrong_with_it(output: Output) -> None:
-    await output.collect([ManifestRow(1, "1", "email: is no e-mail address")])
+    await output.collect([ManifestRow(1, "1", "email: is not an e-mail address")])
 
     (row,) = output.rows
     assert (row["outcome"], row["error_code"], row["error"]) == (
         "skipped",
         "BadRow",
-        "email: is no e-mail address",
+        "email: is not an e-mail address",
     )
 
 

@@ -47,7 +47,7 @@ def failure(
         ({"succeeded": 96, "failed": 2, "unknown": 2}, 0.03, True),
     ],
 )
-def test_rows_that_did_not_succeed_fail_the_batch_beyond_what_is_borne(
+def test_rows_that_did_not_succeed_fail_the_batch_beyond_the_share_that_may_fail(
     outcomes: dict[str, int], max_failed_share: Any, fails: bool
 ) -> None:
     assert (failure(outcomes, max_failed_share) is not None) is fails

@@ -1,4 +1,4 @@
-"""Submitting: what the service sees, what the journal holds, and what is known of each row in the end."""
+"""Submitting: what the service sees, what the journal holds, and the outcome of each row in the end."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class TestRequests:
         parameters: dict[str, Any] | None,
         expected: dict[str, int],
     ) -> None:
-        known = [(await rows.client.create_case()).case_id for _ in range(6)]
+        case_ids = [(await rows.client.create_case()).case_id for _ in range(6)]
         sandbox.counts.reset()
-        items = [{**row, "case_id": case_id} if "case_id" in row else row for case_id in known]
+        items = [{**row, "case_id": case_id} if "case_id" in row else row for case_id in case_ids]
 
         await rows.submit(items, parameters=parameters)
 

@@ -1,4 +1,4 @@
-"""The fault table of submitting: what is sent again, and what is known of the row in the end."""
+"""The fault table of submitting: what is sent again, and the outcome of the row in the end."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ class _Task:
 
 
 class TestFailures:
-    async def test_a_blip_is_borne(self, runs: Runs, sandbox: Sandbox) -> None:
+    async def test_a_blip_is_waited_out(self, runs: Runs, sandbox: Sandbox) -> None:
         runs.start(5, seconds=0.0)
         sandbox.fault("server_error", status=500, form="html", path=STATUS_PATH, times=12)
 

@@ -116,12 +116,12 @@ class TestSharing:
 
     async def test_polls_that_are_due_together_go_out_together(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 20, seconds=600)
-        woken = 0
+        releases = 0
         release = Poller._release
 
         def counting(poller: Poller) -> None:
-            nonlocal woken
-            woken += 1
+            nonlocal releases
+            releases += 1
             release(poller)
 
         poller = shared_poller()
@@ -132,12 +132,12 @@ class TestSharing:
         for workflow_id in ids:
             tasks.append(asyncio.ensure_future(wait_for(workflow_id, schedule=schedule)))
             await asyncio.sleep(0.011)
-        woken = 0
+        releases = 0
         sandbox.counts.reset()
         await until(lambda: sandbox.counts.requests[STATUS_CALL] >= 3 * len(ids))
         await end(tasks)
 
-        assert woken <= sandbox.counts.requests[STATUS_CALL] / 5
+        assert releases <= sandbox.counts.requests[STATUS_CALL] / 5
 
 
 async def end(tasks: list[asyncio.Future[Any]]) -> None:
@@ -264,10 +264,10 @@ class TestTrouble:
     async def test_of_one_workflow_does_not_touch_the_others(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=0.5)
 
-        unknown, known = await asyncio.gather(wait_for(DEFINITION), wait_for(workflow_id))
+        unknown, existing = await asyncio.gather(wait_for(DEFINITION), wait_for(workflow_id))
 
         assert "error" in unknown
-        assert known == {"status": "COMPLETED"}
+        assert existing == {"status": "COMPLETED"}
 
     async def test_429_slows_the_whole_poller(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 100, seconds=600)
@@ -363,7 +363,7 @@ class TestBounds:
 
 
 class TestConnection:
-    async def test_is_looked_up_anew_when_it_expires_so_that_a_rotated_secret_is_picked_up(
+    async def test_is_looked_up_again_when_it_expires_so_that_a_rotated_secret_is_picked_up(
         self,
         sandbox: Sandbox,
         monkeypatch: pytest.MonkeyPatch,
