@@ -13,7 +13,7 @@ from airflow.sdk.module_loading import import_string
 
 
 class TaskInstance:
-    """Keeps XComs, and what a rescheduled or retried task is told of its past."""
+    """Keeps XComs, and what a rescheduled or retried task learns of its past."""
 
     def __init__(self, max_tries: int = 1) -> None:
         self.max_tries = max_tries

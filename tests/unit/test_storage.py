@@ -223,7 +223,7 @@ class TestPaths:
         ],
         ids=str,
     )
-    def test_refuses_what_is_no_place_to_write(self, value: object, reason: str) -> None:
+    def test_refuses_what_is_not_a_place_to_write(self, value: object, reason: str) -> None:
         with pytest.raises(InvalidInput) as refusal:
             storage_path("output", value)
 

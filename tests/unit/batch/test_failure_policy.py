@@ -54,7 +54,7 @@ def test_rows_that_did_not_succeed_fail_the_batch_beyond_the_share_that_may_fail
 
 
 @pytest.mark.parametrize("max_failed_share", ["fail", "", 1.01, -0.1, 5, True, None, float("nan"), "0.5"])
-def test_what_is_no_choice_is_refused(max_failed_share: Any) -> None:
+def test_what_is_not_a_share_is_refused(max_failed_share: Any) -> None:
     with pytest.raises(InvalidInput, match="max_failed_share"):
         FailurePolicy(max_failed_share, resubmit_failed=False, resubmit_unknown=False)
 

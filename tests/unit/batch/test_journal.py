@@ -1,4 +1,4 @@
-"""The journal: nothing that was recorded is lost, whoever is killed when."""
+"""The journal: nothing that was recorded is lost, whichever process is killed when."""
 
 from __future__ import annotations
 
@@ -122,14 +122,16 @@ class TestWhatWasCutOff:
 
         assert [read["row"] for read in entries(ObjectStoragePath(str(tmp_path)))] == [1, 3]
 
-    async def test_everybody_is_told_of_what_could_not_be_written(
+    async def test_each_caller_gets_the_error_of_what_could_not_be_written(
         self, journal: Journal, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "fsync", _refuse)
 
-        told = await asyncio.gather(*(journal.record(entry(row)) for row in range(5)), return_exceptions=True)
+        results = await asyncio.gather(
+            *(journal.record(entry(row)) for row in range(5)), return_exceptions=True
+        )
 
-        assert [type(error) for error in told] == [OSError] * 5
+        assert [type(error) for error in results] == [OSError] * 5
 
     async def test_nobody_waits_for_ever_when_the_task_is_ended_while_it_writes(
         self, journal: Journal, monkeypatch: pytest.MonkeyPatch
@@ -172,10 +174,10 @@ class TestStates:
         ]
         (tmp_path / "journal-000001-aa.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
 
-        known = states(ObjectStoragePath(str(tmp_path)))
+        rows = states(ObjectStoragePath(str(tmp_path)))
 
-        assert (known[1].case_id, known[1].workflow_id, known[1].begun) == ("c", "w", None)
-        assert known[2].begun == "run"
+        assert (rows[1].case_id, rows[1].workflow_id, rows[1].begun) == ("c", "w", None)
+        assert rows[2].begun == "run"
 
     async def test_a_row_that_is_submitted_again_keeps_its_case_and_parameters(
         self, tmp_path: Path, journal: Journal

@@ -154,7 +154,7 @@ class TestFormats:
         with pytest.raises(InvalidInput, match=r"pip install 'airflow-provider-workflows\[parquet\]'"):
             require_format("parquet")
 
-    def test_another_file_is_no_output(self, tmp_path: Path) -> None:
+    def test_another_file_is_not_an_output(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput, match="is not an output of a batch"):
             list(read_output(str(tmp_path / "results.csv")))
 

@@ -175,7 +175,7 @@ class TestFirstRows:
 
         assert Counter(rows.outcomes.values()) == {NOT_SUBMITTED: 4, RUNNING: 10}
 
-    async def test_a_returning_user_who_is_not_known_stops_no_other(
+    async def test_a_returning_user_whom_the_service_does_not_have_stops_no_other(
         self, rows: Rows, sandbox: Sandbox
     ) -> None:
         await rows.submit([{"case_id": "00000000-0000-0000-0000-000000000000"}, *cases(5)])

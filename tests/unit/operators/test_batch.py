@@ -71,7 +71,7 @@ class TestSuccess:
         assert len(batch.deferred) == 1
         assert waiting_here.deferred == []
         assert _without_place_and_time(summaries[0]) == _without_place_and_time(summaries[1])
-        assert [_told(row) for row in batch.output] == [_told(row) for row in waiting_here.output]
+        assert [_shape(row) for row in batch.output] == [_shape(row) for row in waiting_here.output]
 
     def test_a_mapped_task_writes_into_a_folder_of_its_own(self, batch: BatchTask) -> None:
         batch.ti.map_index = 7
@@ -98,7 +98,7 @@ def _without_place_and_time(summary: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in summary.items() if name not in ("output", "seconds")}
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
+def _shape(row: dict[str, Any]) -> dict[str, Any]:
     own = ("case_id", "workflow_id", "submitted_at", "ended_at", "result")
     return {name: value is not None if name in own else value for name, value in row.items()}
 
@@ -147,7 +147,7 @@ class TestBeforeTheFirstCall:
 
 class TestFailure:
     @pytest.mark.parametrize("max_failed_share", [1.0, 0.5])
-    def test_is_borne_as_far_as_asked(
+    def test_is_tolerated_as_far_as_asked(
         self, batch: BatchTask, sandbox: Sandbox, max_failed_share: float
     ) -> None:
         sandbox.fault("cut_after", path="/workflows/run", times=1)

@@ -46,7 +46,7 @@ class TestAssetEvents:
 
         assert [[key for _, key in events] for events in asset_events(batch).values()] == [["2026-11-30"]] * 2
 
-    def test_are_none_when_the_batch_fails(self, batch: BatchTask, sandbox: Sandbox) -> None:
+    def test_are_absent_if_the_batch_fails(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.definition_id = sandbox.define(seconds=0.1, status="FAILED")
 
         with pytest.raises(BatchFailed):
@@ -58,12 +58,12 @@ class TestAssetEvents:
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
         batch.run(cases(2), outlets=[Asset("results")])
-        told = asset_events(batch)
+        before = asset_events(batch)
         batch.outlet_events = OutletEventAccessors()
 
         batch.run(cases(2), outlets=[Asset("results")])
 
-        assert asset_events(batch) == told
+        assert asset_events(batch) == before
         assert sum(sandbox.counts.runs_per_case.values()) == 2
 
     def test_a_partition_key_that_turned_out_empty_is_refused_before_anything_is_sent(

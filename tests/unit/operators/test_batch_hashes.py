@@ -26,11 +26,13 @@ def test_each_row_has_the_hash_of_its_number_or_of_its_result(
     batch: BatchTask, sandbox: Sandbox, output_format: str
 ) -> None:
     with sandbox.client() as client:
-        known, nameless = (client.create_case(personal_number=number).case_id for number in (NUMBER, None))
+        with_number, nameless = (
+            client.create_case(personal_number=number).case_id for number in (NUMBER, None)
+        )
     rows = [
         {"personal_number": f" {NUMBER} "},
         {"personal_number": 2211012345},
-        {"case_id": known},
+        {"case_id": with_number},
         {"case_id": nameless},
         {"first_name": "Ada"},
         {"personal_number": NUMBER, "phone": "no phone"},

@@ -27,7 +27,7 @@ ROW: dict[str, Any] = {
     "parameters": {"note": "Qzxnote"},
 }
 BAD_ROW = {**ROW, "phone": "Qzxphone", "personal_number": 44051401359}
-# Named here, because the lines of a traceback are among what is looked through.
+# Named here, because the lines of a traceback are searched as well.
 WITHOUT_PARAMETERS = {name: value for name, value in ROW.items() if name != "parameters"}
 ANOTHER_ROW = {**WITHOUT_PARAMETERS, "first_name": "Qzxewa"}
 PARAMETERS = {"email": "qzx@example.org"}

@@ -428,7 +428,7 @@ class TestResultByReference:
         ("output_path", "problem"),
         [(None, "output"), ("", "empty"), ("results", "output"), ("{{ x }}", "empty")],
     )
-    def test_an_output_that_is_no_place_is_refused_before_anything_is_sent(
+    def test_an_output_that_is_not_a_place_is_refused_before_anything_is_sent(
         self, sandbox: Sandbox, output_path: str | None, problem: str
     ) -> None:
         workflow_id = completed(sandbox)
@@ -454,7 +454,7 @@ class TestResultByReference:
             fetch(workflow_id, result_max_xcom_bytes=size - 1)
 
     @pytest.mark.parametrize("number", [0, -1, 1.5, True, "48"])
-    def test_a_limit_that_is_none_is_refused(self, number: Any) -> None:
+    def test_a_limit_that_cannot_be_right_is_refused(self, number: Any) -> None:
         with pytest.raises(errors.InvalidInput, match="result_max_xcom_bytes must be"):
             GetWorkflowResultOperator(task_id="result", workflow_id="w", result_max_xcom_bytes=number)
 
@@ -475,6 +475,6 @@ class TestResultByReference:
     @pytest.mark.parametrize(
         "handle", [None, {}, "file:///x.json", {"uri": "/x.json", "size": "1", "sha256": ""}]
     )
-    def test_what_is_no_handle_is_not_read(self, handle: Any) -> None:
+    def test_what_is_not_a_handle_is_not_read(self, handle: Any) -> None:
         with pytest.raises(errors.InvalidInput, match="read_result takes the handle"):
             read_result(handle)

@@ -25,11 +25,11 @@ from tests.unit.tasks import TaskInstance, TaskStateStore
 SECRET = "qzx-secret-of-more-than-32-characters"
 NUMBER = "44051401359"
 ROW = {"first_name": "Qzxa", "personal_number": NUMBER}
-FAILING = "{{ nothing.of.that }}"
+UNDEFINED = "{{ nothing.of.that }}"
 
 
 class Table:
-    """Rows in a shape that is no list, such as a data frame, and whose text is its values."""
+    """Rows in a shape that is not a list, such as a data frame, and whose text is its values."""
 
     def __repr__(self) -> str:
         return str([ROW])
@@ -71,10 +71,10 @@ class TestWhereATemplateFails:
     @pytest.mark.parametrize(
         "operator",
         [
-            case(case={"first_name": "Qzxa", "last_name": FAILING}),
-            parameters({"first_name": "Qzxa", "PESEL": 55051401359, "limit": FAILING}),
-            parameters({"applicant": [{"personalNumber": NUMBER}], "limit": FAILING}),
-            batch([ROW], parameters={"first_name": "Qzxa", "limit": FAILING}),
+            case(case={"first_name": "Qzxa", "last_name": UNDEFINED}),
+            parameters({"first_name": "Qzxa", "PESEL": 55051401359, "limit": UNDEFINED}),
+            parameters({"applicant": [{"personalNumber": NUMBER}], "limit": UNDEFINED}),
+            batch([ROW], parameters={"first_name": "Qzxa", "limit": UNDEFINED}),
         ],
         ids=["case", "parameters", "nested parameters", "batch"],
     )
@@ -88,13 +88,13 @@ class TestWhereATemplateFails:
             rendered(operator)
 
         logged = caplog.text + "".join(capfd.readouterr())
-        assert FAILING in logged
+        assert UNDEFINED in logged
         assert [value for value in ("Qzxa", NUMBER, "55051401359") if value in logged] == []
 
     def test_the_connection_is_rendered_first_since_it_says_what_is_personal(
         self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
     ) -> None:
-        given = {"pesel": "Qzxa", "limit": "harmless", "a": FAILING}
+        given = {"pesel": "Qzxa", "limit": "harmless", "a": UNDEFINED}
         operator = parameters(given, workflows_conn_id="workflows_{{ name }}")
 
         with pytest.raises(jinja2.UndefinedError):

@@ -164,7 +164,7 @@ class TestHashKeys:
 
 
 class TestPersonalFields:
-    def test_of_the_connection_are_covered_among_rendered_parameters(self) -> None:
+    def test_of_the_connection_are_redacted_among_rendered_parameters(self) -> None:
         operator = CreateParametersOperator(
             task_id="parameters",
             workflow_definition_id=DEFINITION,

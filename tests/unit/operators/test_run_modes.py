@@ -253,7 +253,7 @@ STORED_RUN = {
 
 
 class TestDurability:
-    """What Airflow is told when; the decision table with real kills is among the integration tests."""
+    """What is written to Airflow when; the decision table with real kills is among the integration tests."""
 
     @pytest.mark.parametrize(
         ("record", "decision"),

@@ -21,7 +21,7 @@ from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 
 
 class Store:
-    """Keeps the record in memory, and fails as often as it is told when a run's id is written."""
+    """Keeps the record in memory, and fails the first few times that a run's id is written."""
 
     def __init__(self, failures: int = 0) -> None:
         self.fields: Any = None

@@ -30,7 +30,7 @@ ROW = f"{SECRET},{SECRET}\n".encode()
     ],
     ids=lambda value: value[:24] if isinstance(value, bytes) else None,
 )
-def test_a_bad_row_of_a_csv_is_told_by_row_and_column_and_the_next_is_read(
+def test_a_bad_row_of_a_csv_is_reported_by_row_and_column_and_the_next_is_read(
     row: bytes, column: str, reason: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "rows.csv"
@@ -41,7 +41,7 @@ def test_a_bad_row_of_a_csv_is_told_by_row_and_column_and_the_next_is_read(
 
 
 @pytest.mark.parametrize("cell", [SECRET, '"{""a"": 1, ""a"": 2}"', '"{""a"": Infinity}"', "[1]"])
-def test_text_that_is_no_json_object_is_told_in_its_column(cell: str, tmp_path: Path) -> None:
+def test_text_that_is_not_a_json_object_is_reported_in_its_column(cell: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"first_name,parameters\n{SECRET},{cell}\n")
 

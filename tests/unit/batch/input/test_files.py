@@ -49,7 +49,7 @@ class TestParquet:
 
         assert "not fields of a case: 'note'" in refusal(str(tmp_path / "rows.parquet"))
 
-    def test_has_its_bad_cells_told(self, tmp_path: Path) -> None:
+    def test_has_its_bad_cells_reported(self, tmp_path: Path) -> None:
         latin = pa.array([SECRET.encode(), b"W\xf3jcik"], "binary").view("string")
         table = pa.table({"last_name": latin, "personal_number": [None, 1.5]})
         parquet.write_table(table, tmp_path / "rows.parquet")
@@ -88,7 +88,7 @@ class TestParquet:
         ({"items": [GOOD], "first_row": 1, "rows": 1}, "not list"),
     ],
 )
-def test_items_of_no_known_kind_are_refused(items: Any, reason: str) -> None:
+def test_items_of_another_kind_are_refused(items: Any, reason: str) -> None:
     assert reason in refusal(items)
 
 

@@ -139,11 +139,13 @@ def refusal(items: Any, columns: Any = None) -> str:
         ({**GOOD, "key": True}, "key", "must be text or a whole number, not bool"),
     ],
 )
-def test_a_bad_row_of_a_list_is_told_by_number_column_and_reason(row: Any, column: str, reason: str) -> None:
+def test_a_bad_row_of_a_list_is_reported_by_number_column_and_reason(
+    row: Any, column: str, reason: str
+) -> None:
     assert bad_rows([GOOD, row, GOOD]) == [(2, column, reason)]
 
 
-def test_all_problems_of_a_row_are_told() -> None:
+def test_all_problems_of_a_row_are_reported() -> None:
     problems = bad_rows([{"first_name": 1, "email": 2, "key": 1.5, "nickname": SECRET}])
 
     assert {column for _, column, _ in problems} == {"first_name", "email", "key", "nickname"}
@@ -170,7 +172,7 @@ def test_all_problems_of_a_row_are_told() -> None:
     ],
     ids=lambda value: value[:24] if isinstance(value, bytes) else None,
 )
-def test_a_bad_line_of_json_is_told_by_row_and_the_next_is_read(
+def test_a_bad_line_of_json_is_reported_by_row_and_the_next_is_read(
     line: bytes, reason: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "rows.jsonl"
