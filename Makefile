@@ -6,9 +6,12 @@ ARGUMENTS =
 
 environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
+# Airflow spends half of its time waiting: tests that share one run side by side with those of another.
+side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-fast bench bench-imports bench-batch bench-webhooks lint types constraints clean environment tools
+.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-all test-fast bench bench-imports bench-batch \
+	bench-webhooks lint types constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -33,13 +36,18 @@ stack: tools ## run PostgreSQL, Redis and all of Airflow, as docker-compose.yaml
 sandbox: environment ## run only the sandbox of the API (ARGUMENTS=--help: its options)
 	@$(run) airflow_provider_workflows.sandbox $(ARGUMENTS)
 
-test: test-fast test-airflow ## run all tests (ARGUMENTS go to pytest, twice)
-
-test-airflow: tools ## run the tests that need a running Airflow, one after the other (ARGUMENTS go to pytest)
-	$(run) pytest tests/integration tests/stack $(ARGUMENTS)
+test: test-fast test-airflow ## run the tests, but the slowest (ARGUMENTS go to pytest, twice)
+	@echo 'The slowest tests, and larger numbers of runs and rows, are in "make test-all".'
 
 test-fast: tools ## run the tests that need no running Airflow (ARGUMENTS go to pytest)
-	$(run) pytest tests/unit --numprocesses 4 --dist worksteal $(ARGUMENTS)
+	$(run) pytest tests/unit --numprocesses 4 --dist worksteal --durations 10 $(ARGUMENTS)
+
+test-airflow: tools ## run the tests that need a running Airflow, but the slowest (ARGUMENTS go to pytest)
+	$(run) pytest tests/integration tests/stack -m 'not slow' $(side_by_side) $(ARGUMENTS)
+
+test-all: test-fast ## run all tests, with larger numbers of runs and rows, in half an hour (ARGUMENTS go to pytest, twice)
+	STACK_RUNS=150 STACK_ROWS=10000 WEBHOOK_RUNS=100 WEBHOOK_POLLED_RUNS=30 WEBHOOK_ROWS=500 \
+		$(run) pytest tests/integration tests/stack $(side_by_side) $(ARGUMENTS)
 
 bench: environment ## measure what a poll costs, beside other providers, in 8 minutes (ARGUMENTS=--help)
 	@$(run) pip install -qq --disable-pip-version-check --editable '.[bench]'

@@ -7,8 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # Airflow reads its settings when it is imported: they must be there before.
 _HOME = Path(tempfile.mkdtemp(prefix="airflow-provider-workflows-tests-"))
@@ -21,6 +23,24 @@ os.environ.update(
 )
 
 from airflow_provider_workflows.sandbox import Sandbox  # noqa: E402
+
+#: The folder whose tests share one running Airflow, and those of its modules that have one of their own.
+_SHARING_FOLDER = "tests/integration/"
+_WITH_AIRFLOW_OF_THEIR_OWN = ("test_dags_test.py", "test_nightly_batch.py", "test_notifier.py")
+
+
+class _OneProcessForEachAirflow(LoadScopeScheduling):
+    """Has tests that share an Airflow run in one process, side by side with those of another."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if file.startswith(_SHARING_FOLDER) and not file.endswith(_WITH_AIRFLOW_OF_THEIR_OWN):
+            return _SHARING_FOLDER
+        return file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return _OneProcessForEachAirflow(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_unconfigure() -> None:

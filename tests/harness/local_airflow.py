@@ -203,7 +203,11 @@ class LocalAirflow:
             running.until(running.is_healthy, seconds, "airflow standalone to be healthy")
             if problem := failure():
                 raise AirflowFailed(f"{problem}{log_tail()}")
-            yield running
+            try:
+                yield running
+            finally:
+                # Nothing of it is kept, so none of it need end in good order, which takes half a minute.
+                process.kill()
 
     def _run(
         self,

@@ -15,6 +15,8 @@ from urllib.parse import quote, urlencode
 from tests.harness.airflow_log import readable
 
 RUN_SECONDS = 180.0
+#: Between two questions to the API server, which has other work to do.
+POLL_SECONDS = 0.2
 DAG_SECONDS = 90.0
 
 Value = TypeVar("Value")
@@ -189,10 +191,10 @@ class RunningAirflow:
             return None
         return response["value"]
 
-    def until(self, look: Callable[[], Value | None], seconds: float, what: str) -> Value:
-        """Look twice a second until there is something to return.
+    def until(self, find: Callable[[], Value | None], seconds: float, what: str) -> Value:
+        """Call ``find`` a few times a second until it returns something true, and return that.
 
-        :param look: returns what is waited for, or something false
+        :param find: returns what is waited for, or something false
         :param seconds: when to give up
         :param what: what is waited for, for the message
         :raises AirflowFailed: when that takes too long, or Airflow has failed meanwhile
@@ -201,7 +203,7 @@ class RunningAirflow:
         reason = ""
         while True:
             try:
-                if found := look():
+                if found := find():
                     return found
             except NoResponse as error:
                 reason = f" ({error})"
@@ -209,7 +211,7 @@ class RunningAirflow:
                 raise AirflowFailed(f"{failure}, while waiting for {what}{self._log_tail()}")
             if time.monotonic() > end:
                 raise AirflowFailed(f"waited {seconds:g} seconds for {what}{reason}{self._log_tail()}")
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
 
     def watch(self) -> NoReturn:
         """Return never; only an exception ends it.
@@ -219,7 +221,7 @@ class RunningAirflow:
         while True:
             if failure := self._failure():
                 raise AirflowFailed(f"{failure}{self._log_tail()}")
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
 
     def _send(self, method: str, path: str, body: object = None) -> Any:
         headers = {"Accept": "application/json"}
@@ -235,9 +237,9 @@ class RunningAirflow:
         except urllib.error.HTTPError as error:
             if error.code < 500:
                 raise
-            raise NoResponse(f"{method} {path}: the API server answered {error.code}") from error
+            raise NoResponse(f"{method} {path}: the API server responded with {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
-            raise NoResponse(f"{method} {path}: the API server did not response: {error}") from error
+            raise NoResponse(f"{method} {path}: the API server did not respond: {error}") from error
 
 
 def _run(dag_id: str, run_id: str) -> str:

@@ -56,7 +56,7 @@ def runs(running_airflow: RunningAirflow) -> dict[str, Run]:
     }
 
 
-@pytest.mark.parametrize(("name", "state", "max_attempts", "submitted"), TABLE)
+@pytest.mark.parametrize(("name", "state", "tries", "submitted"), TABLE)
 def test_every_row_of_the_decision_table_holds(
     runs: dict[str, Run], airflow_sandbox: Sandbox, name: str, state: str, tries: int, submitted: int
 ) -> None:

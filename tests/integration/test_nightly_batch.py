@@ -160,7 +160,7 @@ def test_the_readme_s_shards_run_as_they_stand(idle_airflow: LocalAirflow, readm
 def test_the_demo_shows_the_table_and_what_came_of_the_rows() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     demo = subprocess.run(
-        [sys.executable, "-m", "development.demo_batch", "--cases", "200"],
+        [sys.executable, "-m", "development.demo_batch", "--cases", "100"],
         cwd=Path(__file__).parents[2],
         env=environment,
         capture_output=True,
@@ -170,7 +170,7 @@ def test_the_demo_shows_the_table_and_what_came_of_the_rows() -> None:
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stderr == ""
-    assert "200 invented cases, 4 of returning users, and 2 in rows that are bad." in demo.stdout
-    assert f"  {DEFINITION}     200        2 " in demo.stdout
+    assert "100 invented cases, 2 of returning users, and 1 in rows that are bad." in demo.stdout
+    assert f"  {DEFINITION}     100        1 " in demo.stdout
     assert "Succeeded: each row is in the output once, and no case was run twice." in demo.stdout
     assert "\x1b" not in demo.stdout

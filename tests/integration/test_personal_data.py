@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
-import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,8 +30,8 @@ MASKED = {"first_name": "Qzwewelina", "personal_number": "00271854321"}
 MASKED_VALUES = ["Qzwewelina", "00271854321"]
 UNMASKED = {"first_name": "Qzyanna", "personal_number": "00271898765"}
 UNMASKED_VALUES = ["Qzyanna", "00271898765"]
-#: What is written after a run's end: the last lines of logs, and lineage events.
-SETTLED_SECONDS = 3.0
+#: Lineage events are written by processes of their own, after the end of a task.
+LATE_SECONDS = 60.0
 
 
 def spellings(value: str) -> set[str]:
@@ -108,11 +108,27 @@ def everything(
     )
     for dag_id, run_id in begun:
         assert running_airflow.wait(dag_id, run_id, 300) == "success", dag_id
-    time.sleep(SETTLED_SECONDS)
+    _wait_for_lineage(running_airflow, lineage_file, begun)
     written = "".join(file.read_text("utf-8") for file in folder.rglob("*.json*") if file.parent != folder)
     # The runs did have the values.
     assert [value for value in VALUES if value not in written] == []
     return Everything(local_airflow.home, lineage_file)
+
+
+def _wait_for_lineage(airflow: RunningAirflow, file: Path, runs: list[tuple[str, str]]) -> None:
+    """Wait until the last event of each task is written: so is all that its process has logged before."""
+    jobs = Counter(
+        f"{dag_id}.{task.task_id}"
+        for dag_id, run_id in runs
+        for task in airflow.task_instances(dag_id, run_id)
+    )
+
+    def all_written() -> bool:
+        events = map(json.loads, file.read_text("utf-8").splitlines())
+        ended = Counter(event["job"]["name"] for event in events if event["eventType"] == "COMPLETE")
+        return all(ended[job] >= number for job, number in jobs.items())
+
+    airflow.until(all_written, LATE_SECONDS, "the lineage of each task")
 
 
 def _write_cases(path: Path) -> None:

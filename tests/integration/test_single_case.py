@@ -1,4 +1,4 @@
-"""The example DAG on real Airflow: in one process, and on a scheduler with a triggerer."""
+"""The example DAG on real Airflow, on a scheduler with a triggerer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_workflows.results import read_result
 from airflow_provider_workflows.sandbox import FAILING_DEFINITION, Sandbox
-from tests.harness.local_airflow import LocalAirflow, RunningAirflow
+from tests.harness.local_airflow import RunningAirflow
 
 from .conftest import EXAMPLE, MODES
 
@@ -27,54 +27,40 @@ PERSON = {"first_name": "Brunhilde", "last_name": "Kowalska-Iwanowa", "personal_
 STATUS_CALL = "GET /workflows/{workflowId}"
 
 
-@pytest.fixture
-def conf(tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "person.json").write_text(json.dumps(PERSON))
-    return {"person": str(tmp_path / "person.json"), "output": str(tmp_path / "results")}
+def conf_in(folder: Path) -> dict[str, str]:
+    (folder / "person.json").write_text(json.dumps(PERSON))
+    return {"person": str(folder / "person.json"), "output": str(folder / "results")}
 
 
-@pytest.mark.parametrize("mode", ["poke", "deferrable"])
-def test_dags_test_runs_the_flow_with_the_calls_that_it_needs(
-    idle_airflow: LocalAirflow, sandbox_of_idle_airflow: Sandbox, conf: dict[str, str], mode: str
-) -> None:
-    sandbox_of_idle_airflow.counts.reset()
-
-    run = idle_airflow.run_dag(f"{EXAMPLE}_{mode}", conf=conf)
-
-    assert run.succeeded, run.output
-    requests = dict(sandbox_of_idle_airflow.counts.requests)
-    assert requests.pop(STATUS_CALL) >= 3
-    assert requests == {
-        "POST /auth/authorize": 1,
-        "POST /cases": 1,
-        "POST /parameters": 1,
-        "POST /workflows/run": 1,
-        "GET /workflows/{workflowId}/result": 1,
+@pytest.fixture(scope="module")
+def succeeding(running_airflow: RunningAirflow, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A run of the example for each mode of the sensor, by mode: all under way at once."""
+    return {
+        mode: running_airflow.trigger(f"{EXAMPLE}_{mode}", conf_in(tmp_path_factory.mktemp(mode)))
+        for mode in MODES
     }
-    assert "'decision': 'PASS'" in run.output
-    assert not [value for value in PERSON.values() if value in run.output]
 
 
-def test_the_readme_s_dag_runs_as_it_stands(
-    idle_airflow: LocalAirflow, sandbox_of_idle_airflow: Sandbox
-) -> None:
-    sandbox_of_idle_airflow.counts.reset()
-
-    run = idle_airflow.run_dag("identity_check")
-
-    assert run.succeeded, run.output
-    assert list(sandbox_of_idle_airflow.counts.runs_per_case.values()) == [1]
-    assert sandbox_of_idle_airflow.counts.requests["GET /workflows/{workflowId}/result"] == 1
+@pytest.fixture(scope="module")
+def failing(running_airflow: RunningAirflow, succeeding: dict[str, str]) -> dict[str, str]:
+    """A run whose workflow ends in a failure status for each mode of the sensor, by mode."""
+    conf = {"definition": FAILING_DEFINITION}
+    return {mode: running_airflow.trigger(f"{EXAMPLE}_{mode}", conf) for mode in MODES}
 
 
 @pytest.mark.parametrize("mode", MODES)
 class TestOnAScheduler:
     def test_the_flow_succeeds(
-        self, running_airflow: RunningAirflow, airflow_sandbox: Sandbox, conf: dict[str, str], mode: str
+        self,
+        running_airflow: RunningAirflow,
+        airflow_sandbox: Sandbox,
+        succeeding: dict[str, str],
+        failing: dict[str, str],
+        mode: str,
     ) -> None:
-        dag_id = f"{EXAMPLE}_{mode}"
+        dag_id, run_id = f"{EXAMPLE}_{mode}", succeeding[mode]
 
-        run_id, state = running_airflow.run(dag_id, conf)
+        state = running_airflow.wait(dag_id, run_id)
 
         assert state == "success", running_airflow.task_log(dag_id, run_id, "wait_for_workflow")
         assert running_airflow.task_states(dag_id, run_id) == dict.fromkeys(TASKS, "success")
@@ -98,11 +84,11 @@ class TestOnAScheduler:
         assert not [value for value in PERSON.values() if value in str(rendered)]
 
     def test_a_failure_status_fails_the_task_and_says_which(
-        self, running_airflow: RunningAirflow, mode: str
+        self, running_airflow: RunningAirflow, failing: dict[str, str], mode: str
     ) -> None:
-        dag_id = f"{EXAMPLE}_{mode}"
+        dag_id, run_id = f"{EXAMPLE}_{mode}", failing[mode]
 
-        run_id, state = running_airflow.run(dag_id, {"definition": FAILING_DEFINITION})
+        state = running_airflow.wait(dag_id, run_id)
 
         assert state == "failed"
         states = running_airflow.task_states(dag_id, run_id)

@@ -16,9 +16,10 @@ from airflow.sdk import DAG, Context
 from airflow_provider_workflows.api import WorkflowsClient
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 
-#: The process is killed once its journals have become so long, in bytes: one more for each try.
-KILLED_AT = (800_000, 1_600_000, 2_400_000)
-WRITTEN_BYTES = 500_000
+#: The process is killed once its journals have this many bytes for each row of the batch, one kill for each try.
+KILLED_AT = (80, 160, 240)
+#: And once more when the output has this many bytes for each row.
+WRITTEN_BYTES = 50
 
 
 class KilledBatchOperator(RunWorkflowBatchOperator):
@@ -26,14 +27,15 @@ class KilledBatchOperator(RunWorkflowBatchOperator):
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any]:
         if context["ti"].try_number <= len(KILLED_AT):
-            length = KILLED_AT[context["ti"].try_number - 1]
+            length = KILLED_AT[context["ti"].try_number - 1] * context["params"]["rows"]
             self._kill_when(lambda: self._bytes("_state/*/journal-*.jsonl") > length)
         return super().call(client, context)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         marker = Path(str(self.output_path), "killed-while-writing")
         if not marker.exists():
-            self._kill_when(lambda: self._bytes("*.part") > WRITTEN_BYTES, marker)
+            length = WRITTEN_BYTES * context["params"]["rows"]
+            self._kill_when(lambda: self._bytes("*.part") > length, marker)
         return super().execute_complete(context, event)
 
     def _bytes(self, pattern: str) -> int:
@@ -54,7 +56,7 @@ with DAG(
     "killed_batch",
     schedule=None,
     catchup=False,
-    params={"cases": "", "output": "", "definition": ""},
+    params={"cases": "", "output": "", "definition": "", "rows": 0},
 ):
     KilledBatchOperator(
         task_id="run",

@@ -1,0 +1,54 @@
+"""The example DAG and the README's on real Airflow in one process, by `airflow dags test`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_workflows.sandbox import Sandbox
+from tests.harness.local_airflow import LocalAirflow
+
+from .conftest import EXAMPLE
+from .test_single_case import PERSON, STATUS_CALL, conf_in
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> dict[str, str]:
+    return conf_in(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+def test_dags_test_runs_the_flow_with_the_calls_that_it_needs(
+    idle_airflow: LocalAirflow, sandbox_of_idle_airflow: Sandbox, conf: dict[str, str], mode: str
+) -> None:
+    sandbox_of_idle_airflow.counts.reset()
+
+    run = idle_airflow.run_dag(f"{EXAMPLE}_{mode}", conf=conf)
+
+    assert run.succeeded, run.output
+    requests = dict(sandbox_of_idle_airflow.counts.requests)
+    assert requests.pop(STATUS_CALL) >= 3
+    assert requests == {
+        "POST /auth/authorize": 1,
+        "POST /cases": 1,
+        "POST /parameters": 1,
+        "POST /workflows/run": 1,
+        "GET /workflows/{workflowId}/result": 1,
+    }
+    assert "'decision': 'PASS'" in run.output
+    assert not [value for value in PERSON.values() if value in run.output]
+
+
+def test_the_readme_s_dag_runs_as_it_stands(
+    idle_airflow: LocalAirflow, sandbox_of_idle_airflow: Sandbox
+) -> None:
+    sandbox_of_idle_airflow.counts.reset()
+
+    run = idle_airflow.run_dag("identity_check")
+
+    assert run.succeeded, run.output
+    assert list(sandbox_of_idle_airflow.counts.runs_per_case.values()) == [1]
+    assert sandbox_of_idle_airflow.counts.requests["GET /workflows/{workflowId}/result"] == 1
