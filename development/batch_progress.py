@@ -94,8 +94,8 @@ class BatchProgress:
                 self._bar.update(self._bar_id, visible=False)
                 next_line = now + LINE_SECONDS
                 continue
-            runs, looks, results = (new - old for new, old in zip(seen, before, strict=True))
-            phase, done, total, amount = self._phase(runs, looks, results)
+            runs, polls, results = (new - old for new, old in zip(seen, before, strict=True))
+            phase, done, total, amount = self._phase(runs, polls, results)
             self._bar.update(
                 self._bar_id, description=phase, completed=done, total=total, amount=amount, visible=True
             )
@@ -103,9 +103,9 @@ class BatchProgress:
                 next_line = now + LINE_SECONDS
                 say(f"    {phase}: {amount}")
 
-    def _phase(self, runs: int, looks: int, results: int) -> tuple[str, int, int | None, str]:
+    def _phase(self, runs: int, polls: int, results: int) -> tuple[str, int, int | None, str]:
         if results:
             return "Fetching results", results, runs, f"{results:,} of {runs:,}"
-        if looks:
-            return "Waiting", 0, None, f"{runs:,} runs, polled {looks:,} times"
+        if polls:
+            return "Waiting", 0, None, f"{runs:,} runs, polled {polls:,} times"
         return "Submitting", runs, self._rows, f"{runs:,} of {self._rows:,} runs started"

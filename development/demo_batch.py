@@ -29,7 +29,7 @@ CALL_SECONDS = 0.05
 UNAVAILABLE_SHARE = 0.02
 LOST_SHARE = 0.005
 
-#: One row in so many is a returning user's, and one is bad.
+#: How many rows there are for each returning user's, and for each bad one.
 RETURNING_EACH = 50
 BAD_EACH = 99
 BAD_CELLS = (
@@ -129,7 +129,7 @@ class StepsAndProgress(Steps):
 
 
 def _returning_users(sandbox: Sandbox, number: int) -> list[str]:
-    """Return the ids of so many cases that are there before; the counts say nothing of how they came about."""
+    """Return the ids of cases that are there before; the counts say nothing of how they came about."""
     with sandbox.client() as client:
         ids = [client.create_case().case_id for _ in range(number)]
     sandbox.counts.reset()

@@ -81,7 +81,7 @@ def _greeting(stack: Stack, sandbox: Sandbox) -> str:
         *(f"  {name:13}  log: {stack.log_file(name)}" for name in stack.topology.components),
         "",
         "What to try:",
-        "  1. Trigger the DAG workflows_single_case and look at its tasks, their logs and XComs.",
+        "  1. Trigger the DAG workflows_single_case and open its tasks, their logs and XComs.",
         "  2. Trigger it with another definition:",
         *definitions,
         "  3. Let the sandbox fail five times, then trigger again:",

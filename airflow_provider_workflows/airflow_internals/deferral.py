@@ -65,7 +65,7 @@ async def hold_back_until(
 
     :param not_before: the earliest moment, in seconds since the epoch; None for at once
     :param clock: returns the time in seconds since the epoch
-    :param sleep: returns after so many seconds
+    :param sleep: returns after the given number of seconds
     """
     if not_before is not None and (seconds := not_before - clock()) > 0:
         await sleep(seconds)

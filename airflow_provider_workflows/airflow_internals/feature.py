@@ -44,7 +44,7 @@ class Feature(Generic[T]):
         if self._found is None and not self._is_missing:
             with self._lock:
                 if self._found is None and not self._is_missing:
-                    self._look_up()
+                    self._lookup()
         return self._found
 
     def is_available(self) -> bool:
@@ -52,10 +52,10 @@ class Feature(Generic[T]):
         return self.get() is not None
 
     def forget(self) -> None:
-        """Forget what was found, so that the next use looks for it, and may log, again."""
+        """Forget what was found, so that the next use checks for it, and may log, again."""
         self._found, self._is_missing = None, False
 
-    def _look_up(self) -> None:
+    def _lookup(self) -> None:
         try:
             self._found = self.find()
         except Exception as error:  # noqa: BLE001  (whatever it is, the name is not as expected)

@@ -48,7 +48,7 @@ def _find_facet() -> bool:
 FACETS = Feature(
     "openlineage.client.facet_v2.RunFacet: _get_schema(), _additional_skip_redact",
     purpose="give a facet of its own its schema",
-    without="The facet names OpenLineage's general schema, and Airflow may redact values that look like secrets",
+    without="The facet names OpenLineage's general schema, and Airflow may redact values that resemble secrets",
     find=_find_facet,
 )
 

@@ -147,7 +147,7 @@ def deferred_tasks_with_xcom(
 ) -> list[DeferredTask]:
     """Return the tasks that wait with a trigger of a class, and whose XCom is one of several texts.
 
-    Upper and lower case are the same. There are none where Airflow cannot tell.
+    Upper and lower case are the same. The result is empty where Airflow cannot tell.
 
     :param classpath: module and name of the trigger's class
     :param next_method: the method with which the task resumes

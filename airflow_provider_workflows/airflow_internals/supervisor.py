@@ -40,10 +40,10 @@ def is_asynchronous() -> bool:
 
 
 def is_triggerer() -> bool:
-    """Return whether this process is a triggerer's, whose supervisor answers a callback's questions.
+    """Return whether this process is a triggerer's, whose supervisor responds to a callback's questions.
 
     In Airflow 3.3 an executor's process for callbacks gets no response at all to a question about tasks or XComs,
-    and would wait for it for ever. So False where it cannot be told.
+    and would wait for it for ever. So False where that cannot be decided.
     """
     runner = SUPERVISOR.get()
     return runner is not None and hasattr(getattr(runner, "SUPERVISOR_COMMS", None), "start_reader")

@@ -22,7 +22,7 @@ class TaskStateStore(Protocol):
     """Values of one task instance, by key; they outlast its tries, and a clear."""
 
     def get(self, key: str) -> Any:
-        """Return a value, or None where there is none."""
+        """Return a value, or None if it is missing."""
 
     def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
         """Write a value, which must be JSON; it is stored once this returns."""

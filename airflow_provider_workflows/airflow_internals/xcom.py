@@ -32,13 +32,13 @@ XCOM = Feature(
 
 
 def value_of(ti_key: TaskInstanceKey, key: str) -> Any:
-    """Return an XCom of a task instance, or None where there is none or Airflow cannot read it."""
+    """Return an XCom of a task instance, or None if it is missing or Airflow cannot read it."""
     xcom = XCOM.get()
     return None if xcom is None else xcom.get_value(ti_key=ti_key, key=key)
 
 
 def read(key: str, *, dag_id: str, run_id: str, task_id: str, map_index: int | None) -> Any:
-    """Return an XCom of a task instance, or None where there is none or Airflow cannot read it.
+    """Return an XCom of a task instance, or None if it is missing or Airflow cannot read it.
 
     :param map_index: its map index; None for a task that is not mapped
     """
@@ -49,7 +49,7 @@ def read(key: str, *, dag_id: str, run_id: str, task_id: str, map_index: int | N
 
 
 async def read_in_trigger(key: str, task: Any) -> Any:
-    """Return an XCom of a trigger's task, or None where there is none or Airflow cannot read it.
+    """Return an XCom of a trigger's task, or None if it is missing or Airflow cannot read it.
 
     :param task: the trigger's ``task_instance``
     """

@@ -35,4 +35,4 @@ def require_id(argument: str, value: object) -> str:
         reason = "still holds a template"
     else:
         reason = f"has {len(text)} characters that are not of the form of an id"
-    raise InvalidInput(f"{argument} {reason}; an id looks like 3b2d8a4f-579f-4e2e-a51c-f859e532fe8c")
+    raise InvalidInput(f"{argument} {reason}; an id is written like 3b2d8a4f-579f-4e2e-a51c-f859e532fe8c")

@@ -38,7 +38,7 @@ def personal_number_hash(number: object, secret: str) -> str | None:
 
 
 def find_personal_number(value: Any) -> str | int | None:
-    """Return the personal number of the person that a case or a result is about, or None where there is none.
+    """Return the personal number of the person that a case or a result is about, or None if it is missing.
 
     In a result that has ``partyDetails`` it is the first one there, outer ones before inner ones: elsewhere there
     may be those of other people. Without ``partyDetails`` it is the first one anywhere.

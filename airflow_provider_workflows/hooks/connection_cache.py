@@ -19,17 +19,17 @@ class _Entry(Generic[T]):
     value: T | None
     #: The error of the last lookup, if it failed and there is no earlier value.
     failure: Exception | None
-    #: When the connection is due to be looked up again, in seconds of the cache's clock.
+    #: When the connection is due to be read again, in seconds of the cache's clock.
     due: float
 
 
 class ConnectionCache(Generic[T]):
-    """What was looked up of connections, by their ids; each is looked up again once it is due.
+    """What connections say, by their ids; each is read again once it is due.
 
     When a lookup fails, what was found before is used on; without that, the error is raised until the next lookup.
 
-    :param look_up: returns what a connection says, or None for one that is not to be used; raises if it cannot tell
-    :param found_seconds: after how long a connection is looked up again
+    :param lookup: returns what a connection says, or None for one that is not to be used; raises if it cannot tell
+    :param found_seconds: after how long a connection is read again
     :param not_found_seconds: after how long if the last lookup returned None
     :param failed_seconds: after how long if the last lookup failed; 0: failures are not kept
     :param max_not_found: this many connections at most are kept that are not to be used
@@ -39,7 +39,7 @@ class ConnectionCache(Generic[T]):
 
     def __init__(
         self,
-        look_up: Callable[[str], Awaitable[T | None]],
+        lookup: Callable[[str], Awaitable[T | None]],
         *,
         found_seconds: float,
         not_found_seconds: float,
@@ -52,7 +52,7 @@ class ConnectionCache(Generic[T]):
         self.not_found_seconds = not_found_seconds
         self.failed_seconds = failed_seconds
         self.max_not_found = max_not_found
-        self._look_up = look_up
+        self._lookup = lookup
         self._clock = clock
         self._slots = asyncio.Semaphore(max_lookups)
         self._entries: OrderedDict[str, _Entry[T]] = OrderedDict()
@@ -64,7 +64,7 @@ class ConnectionCache(Generic[T]):
         return conn_id in self._entries
 
     def is_due(self, conn_id: str) -> bool:
-        """Return whether ``get`` would look the connection up."""
+        """Return whether ``get`` would read the connection."""
         entry = self._entries.get(conn_id)
         return entry is None or self._clock() >= entry.due
 
@@ -74,7 +74,7 @@ class ConnectionCache(Generic[T]):
         return None if entry is None else entry.value
 
     def expire(self, conn_id: str, seconds: float = 0.0) -> None:
-        """Have a connection looked up again in this many seconds, unless that is due earlier.
+        """Have a connection read again in this many seconds, unless that is due earlier.
 
         :param seconds: more than 0 where there may be a reason with each request, such as a rejected key
         """
@@ -82,7 +82,7 @@ class ConnectionCache(Generic[T]):
             entry.due = min(entry.due, self._clock() + seconds)
 
     async def get(self, conn_id: str) -> T | None:
-        """Return what a connection says, looked up if that is due.
+        """Return what a connection says, read anew if that is due.
 
         :return: None for a connection that is not to be used
         :raises Exception: that of the lookup
@@ -90,7 +90,7 @@ class ConnectionCache(Generic[T]):
         entry = self._current(conn_id)
         if entry is None:
             async with self._slots:
-                # Another may have looked it up meanwhile.
+                # Another caller may have read it meanwhile.
                 entry = self._current(conn_id) or await self._renew(conn_id)
         if entry.failure is not None:
             # A copy: each that raises it adds its own frames.
@@ -107,7 +107,7 @@ class ConnectionCache(Generic[T]):
             # Until this lookup is done, the others use what was found before.
             before.due = self._clock() + self.failed_seconds
         try:
-            value = await self._look_up(conn_id)
+            value = await self._lookup(conn_id)
         except Exception as error:
             if not self.failed_seconds:
                 raise

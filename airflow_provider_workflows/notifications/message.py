@@ -201,7 +201,7 @@ def _xcoms_in_words(dag_id: str, run_id: str, task_id: str, map_index: int) -> s
 
 
 def _xcom(key: str, dag_id: str, run_id: str, task_id: str, map_index: int | None) -> Any:
-    """Return an XCom of a task, or None if there is none or Airflow cannot be asked."""
+    """Return an XCom of a task, or None if it is missing or Airflow cannot be asked."""
     index = map_index if map_index is not None and map_index >= 0 else None
     try:
         return xcom.read(key, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=index)

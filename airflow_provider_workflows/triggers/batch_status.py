@@ -77,7 +77,7 @@ class BatchStatusTrigger(WaitTrigger):
     async def wait(self) -> dict[str, Any]:
         """Return the event that ends the wait for the batch."""
         try:
-            # A path that names a connection looks it up, which blocks.
+            # A path that names a connection reads it, which blocks.
             folder = await asyncio.to_thread(ObjectStoragePath, self.folder)
             watch = BatchWatch(
                 folder,

@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 
 #: Polls that are due within this many seconds of each other go out together: waking up costs as much as a poll.
 DUE_TIME_STEP_SECONDS = 0.25
-#: The connection is looked up again after this many seconds, so that a rotated secret is picked up.
+#: The connection is read again after this many seconds, so that a rotated secret is picked up.
 CONNECTION_CACHE_SECONDS = 300.0
-#: After a rejected key it is looked up again earlier, at most once in this many seconds.
+#: After a rejected key it is read again earlier, at most once in this many seconds.
 REJECTED_KEY_LOOKUP_SECONDS = 30.0
 #: After a lookup that failed, the next is made after this many seconds.
 FAILED_LOOKUP_RETRY_SECONDS = 2.0
@@ -104,7 +104,7 @@ class Poller:
         self._tasks: set[asyncio.Task[None]] = set()
         self._client: AsyncWorkflowsClient | None = None
         self._connections = ConnectionCache(
-            self._look_up,
+            self._lookup,
             found_seconds=CONNECTION_CACHE_SECONDS,
             not_found_seconds=FAILED_LOOKUP_RETRY_SECONDS,
             failed_seconds=FAILED_LOOKUP_RETRY_SECONDS,
@@ -142,7 +142,7 @@ class Poller:
 
     @property
     def statuses(self) -> Statuses:
-        """The statuses that end a wait, as the connection says; the defaults until it was looked up."""
+        """The statuses that end a wait, as the connection says; the defaults until it was read."""
         return Statuses() if self._client is None else self._client.settings.statuses
 
     async def wait(self, wait: Wait) -> Event:
@@ -242,7 +242,7 @@ class Poller:
     def _release(self) -> None:
         """Start as many tasks as may poll at once, each with a poll that is due."""
         self._timer = None
-        # The first poll looks up the connection, and with it the rate that it allows.
+        # The first poll reads the connection, and with it the rate that it allows.
         most = POOL_SIZE if self._client is not None else 1
         while self._working < most and (watch := self._next()) is not None:
             self._working += 1
@@ -251,7 +251,7 @@ class Poller:
             task.add_done_callback(self._tasks.discard)
 
     def _next(self) -> _Watch | None:
-        """Return the next workflow that is due; if there is none, set the timer for the next one."""
+        """Return the next workflow that is due; otherwise set the timer for the next one."""
         now = self._loop.time()
         while self._heap and self._heap[0][0] <= now:
             # Asked right before each poll, so that a pause holds for all that were due before it.
@@ -325,7 +325,7 @@ class Poller:
             self._client = self._client_with(settings)
         return self._client
 
-    async def _look_up(self, conn_id: str) -> Settings:
+    async def _lookup(self, conn_id: str) -> Settings:
         failure: errors.WorkflowsError
         try:
             return await asyncio.wait_for(self._hook.aget_settings(), LOOKUP_TIMEOUT_SECONDS)
@@ -334,10 +334,10 @@ class Poller:
         except Exception as error:
             connection = f"connection {conn_id}"
             if errors.is_mistake(error):
-                log.exception("Looking up %s failed unexpectedly.", connection)
-                failure = errors.from_exception(error, f"Looking up {connection}")
+                log.exception("Reading %s failed unexpectedly.", connection)
+                failure = errors.from_exception(error, f"Reading {connection}")
             else:
-                failure = errors.ServiceUnavailable(f"The {connection} could not be looked up: {error}")
+                failure = errors.ServiceUnavailable(f"The {connection} could not be read: {error}")
         log.warning("%s", failure)
         raise failure
 

@@ -50,7 +50,7 @@ class WebhookHandler:
     :param conn_id: id of the connection
     :param settings: what it says
     :param keys: the public keys of its host
-    :param sleep: returns after so many seconds
+    :param sleep: returns after the given number of seconds
     """
 
     def __init__(

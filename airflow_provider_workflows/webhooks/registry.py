@@ -18,9 +18,9 @@ from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
 
 log = logging.getLogger(__name__)
 
-#: A connection is looked up again after this many seconds.
+#: A connection is read again after this many seconds.
 CONNECTION_CACHE_SECONDS = 60.0
-#: A connection that was not found is looked up again sooner: Airflow says the same when its database is away, and
+#: A connection that was not found is read again sooner: Airflow says the same when its database is away, and
 #: the service repeats a delivery for 20 seconds.
 NOT_FOUND_CACHE_SECONDS = 5.0
 #: This many ids that take no webhooks are cached.
@@ -32,10 +32,10 @@ _CONN_ID = re.compile(r"[\w.\-]{1,200}", re.ASCII)
 
 
 class HandlerRegistry:
-    """Finds the handler of a connection; the connection is looked up when it is first asked for.
+    """Finds the handler of a connection; the connection is read when it is first asked for.
 
     :param clock: monotonic seconds
-    :param sleep: returns after so many seconds
+    :param sleep: returns after the given number of seconds
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class HandlerRegistry:
     ) -> None:
         self._sleep = sleep
         self.connections = ConnectionCache(
-            _look_up,
+            _lookup,
             found_seconds=CONNECTION_CACHE_SECONDS,
             not_found_seconds=NOT_FOUND_CACHE_SECONDS,
             failed_seconds=0.0,
@@ -60,7 +60,7 @@ class HandlerRegistry:
     async def get(self, conn_id: str) -> WebhookHandler | None:
         """Return the handler of a connection, or None if there is no such connection or it takes no webhooks.
 
-        :raises TryAgainLater: if that cannot be told now
+        :raises TryAgainLater: if that cannot be decided now
         """
         if not _CONN_ID.fullmatch(conn_id):
             return None
@@ -70,7 +70,7 @@ class HandlerRegistry:
             if conn_id in self.handlers:
                 # Ids that somebody invents do not keep out a connection that takes webhooks.
                 return self.handlers[conn_id]
-            raise TryAgainLater("too many connections are being looked up")
+            raise TryAgainLater("too many connections are being read")
         self._lookups += 1
         try:
             settings = await self.connections.get(conn_id)
@@ -105,7 +105,7 @@ class HandlerRegistry:
         return keys
 
 
-async def _look_up(conn_id: str) -> Settings | None:
+async def _lookup(conn_id: str) -> Settings | None:
     return await asyncio.to_thread(_settings, conn_id)
 
 

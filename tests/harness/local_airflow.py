@@ -247,7 +247,7 @@ class LocalAirflow:
         for name in ("NO_PROXY", "no_proxy"):
             variables[name] = ",".join(filter(None, (os.environ.get(name), HOST, "localhost")))
         return variables | {
-            # `airflow standalone` looks for `airflow` itself.
+            # `airflow standalone` finds `airflow` by itself.
             "PATH": os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath))),
             "PYTHONUNBUFFERED": "1",
             "NO_COLOR": "1",

@@ -24,7 +24,7 @@ INTERRUPT_SECONDS = 30.0
 class Process:
     """A command that runs until it ends or is stopped, as a context manager that stops it.
 
-    The session also keeps Ctrl-C of a terminal from the command: whoever started it decides when it ends.
+    The session also keeps Ctrl-C of a terminal from the command: its starter decides when it ends.
 
     :param arguments: the command
     :param environment: all of its environment variables

@@ -178,7 +178,7 @@ class RunningAirflow:
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
     ) -> Any:
-        """Return a value that a task has pushed, None if there is none.
+        """Return a value that a task has pushed, None if it is missing.
 
         :param key: what it was pushed under; its own value is the one that it returned
         """

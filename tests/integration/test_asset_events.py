@@ -123,7 +123,7 @@ def test_a_result_that_is_killed_between_file_and_event_leaves_one_file(
     ]
 
 
-def test_a_dag_that_waits_for_the_definition_is_told_of_every_task(
+def test_a_dag_that_waits_for_the_definition_sees_every_task(
     consumed: Consumed, events_of: dict[str, str], running_airflow: RunningAirflow, airflow_sandbox: Sandbox
 ) -> None:
     made = [
@@ -134,11 +134,11 @@ def test_a_dag_that_waits_for_the_definition_is_told_of_every_task(
     assert len(made) == 3 * len(SUCCEEDING)
     assert events_of
 
-    def told() -> bool:
+    def all_seen() -> bool:
         seen = [extra for value in consumed.values("events_are_consumed", "workflows") for extra in value]
         return all(extra in seen for extra in made)
 
-    running_airflow.until(told, 60, "each event to be seen downstream")
+    running_airflow.until(all_seen, 60, "each event to be seen downstream")
 
 
 def test_each_of_three_quick_runs_of_the_nightly_batch_reaches_the_example_downstream(

@@ -119,7 +119,9 @@ def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
         yield running
 
 
-def test_a_task_that_fails_sends_one_message_with_its_workflow_and_where_to_look(alerting: Alerting) -> None:
+def test_a_task_that_fails_sends_one_message_with_its_workflow_and_where_to_find_more(
+    alerting: Alerting,
+) -> None:
     assert alerting.ended(EXAMPLE) == "failed"
 
     lines = alerting.message(EXAMPLE).splitlines()

@@ -165,7 +165,7 @@ def test_nothing_that_airflow_has_written_has_a_personal_value(everything: Every
     assert everything.places(VALUES) == {}
 
 
-def test_logs_tables_and_lineage_are_among_what_is_looked_through(everything: Everything) -> None:
+def test_logs_tables_and_lineage_are_among_what_is_searched(everything: Everything) -> None:
     kinds = {place.partition(":")[0] for place, text in everything if text}
 
     assert kinds == {"log", "table", "lineage"}

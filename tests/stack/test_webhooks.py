@@ -22,7 +22,7 @@ from .conftest import StartStack
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 
 MAPPED, BATCH, ON_COMPLETION = "webhooks_mapped", "webhooks_batch", "workflows_on_completion"
-TOLD, POLLED = "workflows_default", "workflows_polled"
+NOTIFIED, POLLED = "workflows_default", "workflows_polled"
 #: How many of each: fewer than in `make test-all`.
 RUNS = int(os.environ.get("WEBHOOK_RUNS", "60"))
 POLLED_RUNS = int(os.environ.get("WEBHOOK_POLLED_RUNS", "20"))
@@ -39,19 +39,19 @@ WAIT_SECONDS = 900.0
 class Waited:
     """What was waited for in one DAG run, or in one batch.
 
-    :param looks: how often each workflow was polled, by id
+    :param polls: how often each workflow was polled, by id
     :param deliveries: how often each workflow's webhook was sent, by id
     :param failures: the logs of tasks that failed, and what Airflow has noted of them
     """
 
     tasks: list[TaskInstance]
-    looks: Counter[str]
+    polls: Counter[str]
     deliveries: Counter[str]
     failures: str
 
     def __str__(self) -> str:
-        number = len(self.looks)
-        return f"{number} runs, {self.looks.total() / number:.2f} looks a run, {max(self.looks.values())} at most"
+        number = len(self.polls)
+        return f"{number} runs, {self.polls.total() / number:.2f} polls a run, {max(self.polls.values())} at most"
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Outcome:
 
 
 class Driver:
-    """Has things run on a stack, and looks at what became of them."""
+    """Has things run on a stack, and reads what became of them."""
 
     def __init__(self, stack: Stack, sandbox: Sandbox, folder: Path) -> None:
         self._stack = stack
@@ -213,10 +213,10 @@ def outcome(start_stack: StartStack, tmp_path_factory: pytest.TempPathFactory) -
         # What is run from here on without webhooks goes on while the rest begins.
         batch, mapped = {POLLED: driver.batch(POLLED)}, {}
         mapped[POLLED], _ = driver.mapped(POLLED, POLLED_RUNS)
-        address = f"{airflow.url}/workflows/webhooks/{TOLD}"
+        address = f"{airflow.url}/workflows/webhooks/{NOTIFIED}"
 
         sandbox.webhooks.send_to(address)
-        batch[TOLD] = driver.batch(TOLD)
+        batch[NOTIFIED] = driver.batch(NOTIFIED)
         airflow.until(driver.is_scheduled_on_completions, 60, "the example to be scheduled on completions")
         sandbox.webhooks.fault("doubled")
         completed, triggered = driver.completions()
@@ -224,7 +224,7 @@ def outcome(start_stack: StartStack, tmp_path_factory: pytest.TempPathFactory) -
 
         for name, share in {"doubled": DOUBLED, "lost": LOST, "early": EARLY}.items():
             sandbox.webhooks.fault(name, share=share)
-        mapped[TOLD], _ = driver.mapped(TOLD, RUNS)
+        mapped[NOTIFIED], _ = driver.mapped(NOTIFIED, RUNS)
         for dag_id, runs in ((MAPPED, mapped), (BATCH, batch)):
             for run_id in runs.values():
                 airflow.wait(dag_id, run_id, WAIT_SECONDS)
@@ -242,43 +242,43 @@ def outcome(start_stack: StartStack, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_every_task_ends_right_in_its_first_try(outcome: Outcome) -> None:
-    for name, number in ((TOLD, RUNS), (POLLED, POLLED_RUNS)):
+    for name, number in ((NOTIFIED, RUNS), (POLLED, POLLED_RUNS)):
         states = Counter((one.state, one.try_number) for one in outcome.mapped[name].tasks)
 
         assert states == {("success", 1): number}, outcome.mapped[name].failures
 
 
-def test_what_is_told_is_polled_twice_and_doubled_webhooks_change_nothing(outcome: Outcome) -> None:
-    told = outcome.mapped[TOLD]
-    print(f"\nmapped, told:   {told}\nmapped, polled: {outcome.mapped[POLLED]}")
+def test_what_a_webhook_ends_is_polled_twice_and_doubled_webhooks_change_nothing(outcome: Outcome) -> None:
+    notified = outcome.mapped[NOTIFIED]
+    print(f"\nmapped, notified: {notified}\nmapped, polled:   {outcome.mapped[POLLED]}")
 
-    # An early webhook tells nothing and costs two polls, or three when it is doubled.
-    early = {name for name, looks in told.looks.items() if looks > POLLS_WITH_WEBHOOK}
+    # An early webhook ends nothing and costs two polls, or three when it is doubled.
+    early = {name for name, polls in notified.polls.items() if polls > POLLS_WITH_WEBHOOK}
     assert len(early) <= 2 * EARLY * RUNS
-    assert all(told.deliveries[name] for name in early)
-    assert told.looks.total() <= POLLS_WITH_WEBHOOK * RUNS + 3 * len(early)
-    assert told.looks.total() <= (POLLS_WITH_WEBHOOK + 4 * EARLY) * RUNS
+    assert all(notified.deliveries[name] for name in early)
+    assert notified.polls.total() <= POLLS_WITH_WEBHOOK * RUNS + 3 * len(early)
+    assert notified.polls.total() <= (POLLS_WITH_WEBHOOK + 4 * EARLY) * RUNS
 
 
 def test_some_webhooks_were_doubled_and_some_lost(outcome: Outcome) -> None:
-    times = Counter(outcome.mapped[TOLD].deliveries.values())
+    times = Counter(outcome.mapped[NOTIFIED].deliveries.values())
 
     assert times.keys() == {0, 1, 2}
 
 
 def test_webhooks_save_polls(outcome: Outcome) -> None:
-    told, polled = outcome.mapped[TOLD], outcome.mapped[POLLED]
+    notified, polled = outcome.mapped[NOTIFIED], outcome.mapped[POLLED]
 
-    assert told.looks.total() / RUNS < 0.7 * polled.looks.total() / POLLED_RUNS
+    assert notified.polls.total() / RUNS < 0.7 * polled.polls.total() / POLLED_RUNS
 
 
-def test_a_batch_is_told_as_well(outcome: Outcome) -> None:
-    told, polled = outcome.batch[TOLD], outcome.batch[POLLED]
-    print(f"\nbatch, told:   {told}\nbatch, polled: {polled}")
+def test_a_batch_is_notified_as_well(outcome: Outcome) -> None:
+    notified, polled = outcome.batch[NOTIFIED], outcome.batch[POLLED]
+    print(f"\nbatch, notified: {notified}\nbatch, polled:   {polled}")
 
-    assert outcome.rows == {TOLD: ["succeeded"] * ROWS, POLLED: ["succeeded"] * ROWS}
-    assert told.looks.total() <= POLLS_WITH_WEBHOOK * ROWS
-    assert told.looks.total() < 0.7 * polled.looks.total()
+    assert outcome.rows == {NOTIFIED: ["succeeded"] * ROWS, POLLED: ["succeeded"] * ROWS}
+    assert notified.polls.total() <= POLLS_WITH_WEBHOOK * ROWS
+    assert notified.polls.total() < 0.7 * polled.polls.total()
 
 
 def test_each_completion_is_one_dag_run_though_each_webhook_comes_twice(outcome: Outcome) -> None:

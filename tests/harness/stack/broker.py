@@ -19,7 +19,7 @@ URL_VARIABLE = "STACK_REDIS_URL"
 USUAL_URL = f"redis://{HOST}:6379"
 CONNECT_SECONDS = 3.0
 DATABASES = 16
-"""So many a server has unless it is told otherwise."""
+"""The number that a server has unless it is configured otherwise."""
 
 _CLAIM = "stack"
 

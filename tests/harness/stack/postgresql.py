@@ -46,7 +46,7 @@ class Database:
 
     def __init__(self, url: sqlalchemy.URL) -> None:
         self.url = url
-        # No pool: a connection that is kept open would be in the way of whoever restarts or drops it.
+        # No pool: a connection that is kept open would be in the way of a restart or a drop.
         self._engine = sqlalchemy.create_engine(
             url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_SECONDS}
         )

@@ -18,8 +18,8 @@ class TellingOperator(CreateCaseOperator):
     """Logs what it was given, and hands the same on wherever it can."""
 
     def call(self, client: Any, context: Any) -> str:
-        told = f"case: {unwrap(self.case)}"
-        self.log.info("Creating %s", told)
+        text = f"case: {unwrap(self.case)}"
+        self.log.info("Creating %s", text)
         self.lineage = TaskLineage(client.settings.host)
         return super().call(client, context)
 

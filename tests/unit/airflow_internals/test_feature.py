@@ -1,4 +1,4 @@
-"""The guard before an undocumented name: it looks once, says so once, and gives None."""
+"""The guard before an undocumented name: it checks once, says so once, and gives None."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def feature(found: list[object]) -> Feature[object]:
     return Feature("airflow.name", purpose="do a thing", without="Another thing is done", find=found.pop)
 
 
-def test_what_is_there_is_returned_and_looked_up_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_there_is_returned_and_read_once(caplog: pytest.LogCaptureFixture) -> None:
     subject = feature(["thing"])
 
     found = [subject.get(), subject.get()]
@@ -63,7 +63,7 @@ def test_what_is_missing_is_said_once_with_what_happens_and_what_to_do(
     assert "install a newer airflow-provider-workflows" in record.message
 
 
-def test_what_was_forgotten_is_looked_up_again() -> None:
+def test_what_was_forgotten_is_read_again() -> None:
     found: list[object] = []
     subject = feature(found)
     assert subject.get() is None

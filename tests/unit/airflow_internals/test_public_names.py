@@ -31,7 +31,7 @@ PUBLIC_MODULES = {
     "airflow.sdk.types",
     "airflow.triggers.base",
 }
-#: Undocumented names that need no import: they are overridden, read from an object, or looked for.
+#: Undocumented names that need no import: they are overridden, read from an object, or checked for.
 PRIVATE_NAMES = {
     "SUPERVISOR_COMMS",
     "_PythonDecoratedOperator",

@@ -125,7 +125,7 @@ def test_another_body_or_key_does_not_fit() -> None:
             accept(signature, body, key)
 
 
-def test_a_signature_of_one_form_is_none_of_the_other() -> None:
+def test_a_signature_of_one_form_is_refused_for_the_other() -> None:
     protected = sign(BODY, PRIVATE, KID, b64=False).split(".")[0]
     signature = f"{protected}..{sign(BODY, PRIVATE, KID).rsplit('.')[-1]}"
     with pytest.raises(SignatureInvalid, match="does not fit the body"):

@@ -84,7 +84,7 @@ def test_the_task_is_retried_only_when_a_retry_has_something_to_do(
     assert (decision.action is not RetryAction.FAIL) is retried
 
 
-def test_the_message_has_the_counts_and_where_to_look() -> None:
+def test_the_message_has_the_counts_and_where_to_find_more() -> None:
     raised = failure({"succeeded": 990, "failed": 3, "not_submitted": 1007, "skipped": 20})
 
     assert str(raised) == (

@@ -205,7 +205,9 @@ class TestAnotherAttempt:
         [UNAVAILABLE, UNREACHABLE, errors.AuthenticationFailed("401"), errors.UnexpectedResponse("page")],
         ids=lambda error: type(error).__name__,
     )
-    async def test_is_made_so_many_times_while_others_succeed(self, error: errors.WorkflowsError) -> None:
+    async def test_is_made_max_attempts_times_while_others_succeed(
+        self, error: errors.WorkflowsError
+    ) -> None:
         shared = flow_control()
 
         assert await attempts_until_given_up(shared, error, between=lambda: shared.succeeded(RUN)) == TRIES

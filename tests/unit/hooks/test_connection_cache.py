@@ -1,4 +1,4 @@
-"""Connections are looked up when they are due, and no oftener; a failed lookup keeps what was found before."""
+"""Connections are read when they are due, and no oftener; a failed lookup keeps what was found before."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FOUND, NOT_FOUND, FAILED = 300.0, 5.0, 2.0
 
 
 class Connections:
-    """Connections to be looked up, and a clock that is moved on by hand."""
+    """Connections to be read, and a clock that is moved on by hand."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -22,7 +22,7 @@ class Connections:
         self.going = asyncio.Event()
         self.going.set()
 
-    async def look_up(self, conn_id: str) -> str | None:
+    async def lookup(self, conn_id: str) -> str | None:
         self.lookups.append(conn_id)
         await self.going.wait()
         if self.failure is not None:
@@ -33,7 +33,7 @@ class Connections:
         self, *, failed: float = FAILED, max_not_found: int = 100, max_lookups: int = 1
     ) -> ConnectionCache[str]:
         return ConnectionCache(
-            self.look_up,
+            self.lookup,
             found_seconds=FOUND,
             not_found_seconds=NOT_FOUND,
             failed_seconds=failed,
@@ -52,7 +52,7 @@ def connections() -> Connections:
     [("settings", None, FOUND), (None, None, NOT_FOUND), (None, OSError("away"), FAILED)],
     ids=["found", "not found", "failed"],
 )
-async def test_a_connection_is_looked_up_again_once_it_is_due(
+async def test_a_connection_is_read_again_once_it_is_due(
     connections: Connections, says: str | None, failure: Exception | None, seconds: float
 ) -> None:
     connections.says = {"one": says} if says else {}
@@ -81,7 +81,7 @@ async def test_a_failure_is_raised_until_the_next_lookup_as_a_copy_each_time(
     assert connections.lookups == ["one"]
 
 
-async def test_a_failure_that_is_not_kept_is_raised_and_looked_up_again(connections: Connections) -> None:
+async def test_a_failure_that_is_not_kept_is_raised_and_read_again(connections: Connections) -> None:
     connections.failure = OSError("away")
     cache = connections.cache(failed=0.0)
 
@@ -133,20 +133,20 @@ async def test_those_who_ask_at_once_share_one_lookup(connections: Connections) 
     assert connections.lookups == ["one"]
 
 
-async def test_what_was_found_is_used_on_while_one_looks_it_up_again(connections: Connections) -> None:
+async def test_what_was_found_is_used_on_while_one_reads_it_again(connections: Connections) -> None:
     connections.says = {"one": "before"}
     cache = connections.cache()
     await cache.get("one")
     connections.now = FOUND
     connections.says = {"one": "after"}
     connections.going.clear()
-    looking_up = asyncio.create_task(cache.get("one"))
+    reading_again = asyncio.create_task(cache.get("one"))
     await asyncio.sleep(0)
 
     assert await cache.get("one") == "before"
 
     connections.going.set()
-    assert await looking_up == "after"
+    assert await reading_again == "after"
 
 
 async def test_ids_that_are_invented_are_dropped_and_those_that_are_found_are_not(

@@ -161,7 +161,7 @@ def test_a_result_knows_the_definition_of_the_run_that_it_is_given(sandbox: Sand
 
 
 @pytest.mark.parametrize("definition_id", ["", "None", "no id"])
-def test_a_definition_that_is_none_is_refused_before_anything_is_sent(
+def test_a_definition_that_is_not_an_id_is_refused_before_anything_is_sent(
     sandbox: Sandbox, context: dict[str, Any], definition_id: str
 ) -> None:
     *_, workflow_id = ran(sandbox, dict(context))
@@ -200,6 +200,6 @@ def test_a_result_that_nobody_is_told_of_costs_one_request(sandbox: Sandbox, con
 
 
 @pytest.mark.parametrize("value", ["", " ", "None", None, 5, "x" * 251])
-def test_a_partition_key_that_is_none_is_refused(value: object) -> None:
+def test_a_partition_key_that_is_not_text_is_refused(value: object) -> None:
     with pytest.raises(errors.InvalidInput, match="partition_key"):
         partition_key_of(value)

@@ -189,7 +189,7 @@ def new_workflow(sandbox: Sandbox, definition_id: str) -> str:
 
 
 class TestMessageOfATask:
-    def test_of_a_run_that_fails_says_which_how_and_where_to_look(self, sandbox: Sandbox) -> None:
+    def test_of_a_run_that_fails_says_which_how_and_where_to_find_more(self, sandbox: Sandbox) -> None:
         case_id = new_case(sandbox)
         operator = RunWorkflowOperator(
             task_id="run",

@@ -40,7 +40,9 @@ class TestSuccess:
             "statuses": {"COMPLETED": 5},
         }
 
-    def test_each_row_costs_so_many_requests_and_no_more(self, batch: BatchTask, sandbox: Sandbox) -> None:
+    def test_each_row_costs_the_requests_it_needs_and_no_more(
+        self, batch: BatchTask, sandbox: Sandbox
+    ) -> None:
         batch.run(cases(40), parameters={"limit": 1}, max_concurrency=4)
 
         assert sandbox.counts.requests == {

@@ -57,13 +57,13 @@ def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lookups(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
-    """Counts how often each connection is looked up."""
+    """Counts how often each connection is read."""
     counted: collections.Counter[str] = collections.Counter()
-    look_up = WorkflowsHook.aget_settings
+    lookup = WorkflowsHook.aget_settings
 
     async def counting(hook: WorkflowsHook) -> Any:
         counted[hook.workflows_conn_id] += 1
-        return await look_up(hook)
+        return await lookup(hook)
 
     monkeypatch.setattr(WorkflowsHook, "aget_settings", counting)
     return counted
@@ -85,7 +85,7 @@ async def wait_for(workflow_id: str, **arguments: Any) -> Event:
 
 
 class TestSharing:
-    async def test_a_thousand_waits_take_the_pool_s_connections_one_token_and_one_look_up(
+    async def test_a_thousand_waits_take_the_pool_s_connections_one_token_and_one_lookup(
         self, sandbox: Sandbox, lookups: collections.Counter[str]
     ) -> None:
         ids = workflows(sandbox, 1000, seconds=1.0)
@@ -324,7 +324,7 @@ class TestTrouble:
         assert "Polling workflow" in event["error"]["message"]  # type: ignore[index]
         assert "TypeError" in event["error"]["message"]  # type: ignore[index]
 
-    async def test_that_is_a_mistake_in_the_look_up_of_the_connection_ends_the_wait_at_once(
+    async def test_that_is_a_mistake_in_the_lookup_of_the_connection_ends_the_wait_at_once(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(WorkflowsHook, "aget_settings", lambda: None)
@@ -363,7 +363,7 @@ class TestBounds:
 
 
 class TestConnection:
-    async def test_is_looked_up_again_when_it_expires_so_that_a_rotated_secret_is_picked_up(
+    async def test_is_read_again_when_it_expires_so_that_a_rotated_secret_is_picked_up(
         self,
         sandbox: Sandbox,
         monkeypatch: pytest.MonkeyPatch,
@@ -384,7 +384,7 @@ class TestConnection:
         assert await task == {"status": "COMPLETED"}
         assert lookups[CONNECTION] >= 2
 
-    async def test_that_cannot_be_looked_up_is_not_looked_up_for_each_who_waits(
+    async def test_that_cannot_be_read_is_not_read_for_each_who_waits(
         self, monkeypatch: pytest.MonkeyPatch, lookups: collections.Counter[str]
     ) -> None:
         # As Airflow says when its API server could not be asked.

@@ -129,7 +129,7 @@ async def test_the_workflow_is_found_among_other_ids(
     ],
     ids=["id", "workflow", "workflowId"],
 )
-async def test_a_workflow_is_not_hidden_by_one_that_has_ended_before_and_is_named_beside_it(
+async def test_a_workflow_is_not_missed_for_one_that_has_ended_before_and_is_named_beside_it(
     api: Api, database: Database, uri: str, body: dict[str, Any]
 ) -> None:
     before, workflow_id = api.run(), api.run()

@@ -52,7 +52,7 @@ async def test_a_batch_is_told_of_all_that_come_at_once(api: Api, database: Data
     assert [number for number, _, _ in completions_of(task)] == list(range(1, 31))
 
 
-async def test_only_the_latest_hints_are_kept(
+async def test_only_the_latest_completions_are_kept(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "MAX_INBOX_COMPLETIONS", 3)

@@ -54,7 +54,7 @@ async def test_a_connection_of_another_type_is_as_one_that_does_not_exist(
 @pytest.mark.parametrize(
     "conn_id", ["x" * 201, "%00", "a%20b", "%2e%2e", "a%2fb", "%C3%A9", "%ff", ";", "a'--"]
 )
-async def test_what_is_no_id_of_a_connection_is_not_looked_up(api: Api, conn_id: str) -> None:
+async def test_what_is_no_id_of_a_connection_is_not_read(api: Api, conn_id: str) -> None:
     assert (await api.post(BODY, conn_id=conn_id)).status_code == 404
     assert conn_id not in api.registry.connections
 
@@ -110,7 +110,7 @@ FORGERIES: dict[str, Callable[[Api], tuple[str | None, str]]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES.values(), ids=list(FORGERIES))
-async def test_a_forgery_is_refused_without_a_hint_logged_with_the_reason_and_counted(
+async def test_a_forgery_is_refused_without_a_reason_and_logged_with_the_reason_and_counted(
     api: Api,
     database: Database,
     caplog: pytest.LogCaptureFixture,

@@ -288,7 +288,7 @@ async def test_more_than_can_be_dealt_with_are_told_to_come_again(
     assert await api.tell(workflow_id) == 204
 
 
-async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_the_service_tries_again(
+async def test_a_connection_that_cannot_be_read_for_a_while_is_found_when_the_service_tries_again(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv(f"AIRFLOW_CONN_{CONN_ID.upper()}")
@@ -306,5 +306,5 @@ async def test_a_connection_that_cannot_be_looked_up_for_a_while_is_found_when_t
     assert (await api.post(b"{}")).status_code == 204
 
 
-def test_a_connection_is_looked_up_again_within_the_services_tries() -> None:
+def test_a_connection_is_read_again_within_the_services_tries() -> None:
     assert registry.NOT_FOUND_CACHE_SECONDS <= 10

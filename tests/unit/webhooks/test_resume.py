@@ -19,7 +19,7 @@ from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task, until
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> float:
-    """Let tasks be resumed so many seconds after they were deferred."""
+    """Let tasks be resumed the given number of seconds after they were deferred."""
     monkeypatch.setattr(deferral, "HEARTBEATS_BEFORE_EVENT", 0.2)
     return deferral.seconds_before_event()
 

@@ -1,0 +1,69 @@
+"""The glossary's retired words are gone from code, messages, tests and documentation."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+GLOSSARY = CHECKOUT / "docs" / "glossary.md"
+FOLDERS = ("airflow_provider_workflows", "benchmarks", "dags", "development", "docs", "tests")
+#: Names that say nothing of what they hold.
+RETIRED_NAMES = frozenset(
+    {"known", "told", "facts", "AT_ONCE", "REMEMBERED", "Masked", "Failing", "Timetable"}
+)
+#: Names of others: Airflow's timetable for partitioned assets, its form's fields, a figure of older benchmarks.
+FOREIGN = re.compile(r"PartitionedAssetTimetable|hidden-fields|look_ups")
+
+
+def retired_words() -> list[str]:
+    table = GLOSSARY.read_text().split("## Retired words")[1]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")][1:]
+    without_remarks = (re.sub(r"\(.*?\)", "", cell) for cell in cells if not cell.startswith(" ---"))
+    return [word.strip() for cell in without_remarks for word in cell.split(",")]
+
+
+def files(*suffixes: str) -> list[Path]:
+    found = [path for folder in FOLDERS for path in (CHECKOUT / folder).rglob("*") if path.suffix in suffixes]
+    further = [CHECKOUT / name for name in ("README.md", "CHANGELOG.md") if ".md" in suffixes]
+    left_out = {GLOSSARY, Path(__file__)}
+    return sorted(
+        path for path in found + further if path not in left_out and "__pycache__" not in path.parts
+    )
+
+
+def occurrences(path: Path, pattern: re.Pattern[str]) -> Iterator[str]:
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if match := pattern.search(FOREIGN.sub("", line)):
+            yield f"{path.relative_to(CHECKOUT)}:{number}: {match[0]}"
+
+
+def test_the_glossary_lists_what_is_retired() -> None:
+    assert {"look", "answer", "borne", "is none"} <= set(retired_words())
+
+
+@pytest.mark.parametrize("word", retired_words())
+def test_a_retired_word_is_used_nowhere(word: str) -> None:
+    # Names join words by underscores, and test names by nothing else.
+    flags = 0 if word.startswith("is ") else re.IGNORECASE
+    pattern = re.compile(rf"(?<![A-Za-z]){word.replace(' ', '[ _]')}(?![A-Za-z])", flags)
+
+    found = [place for path in files(".py", ".md") for place in occurrences(path, pattern)]
+
+    assert found == []
+
+
+def test_no_name_is_one_that_says_nothing() -> None:
+    found = [
+        f"{path.relative_to(CHECKOUT)}:{token.start[0]}: {token.string}"
+        for path in files(".py")
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+        if token.type == tokenize.NAME and token.string in RETIRED_NAMES
+    ]
+
+    assert found == []
