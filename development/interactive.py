@@ -43,7 +43,9 @@ def _run(wanted_port: int) -> None:
     port = next_free_port(wanted_port)
     if port != wanted_port:
         say(f"Port {wanted_port} is taken, so this will be port {port}.")
-    with Sandbox() as sandbox, LocalAirflow(CHECKOUT / "dags", port=port) as airflow:
+    # Somebody who clicks around may also change a DAG.
+    environment = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5"}
+    with Sandbox() as sandbox, LocalAirflow(CHECKOUT / "dags", environment, port=port) as airflow:
         say("Preparing Airflow with SQLite in a temporary folder ...")
         airflow.migrate()
         airflow.command("connections", "add", CONNECTION_ID, "--conn-json", sandbox.connection_json)

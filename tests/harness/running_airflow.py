@@ -119,7 +119,11 @@ class RunningAirflow:
             return True
 
         self.until(is_known, DAG_SECONDS, f"the DAG {dag_id} to be found")
-        self.call("PATCH", dag, {"is_paused": False})
+        self.until(
+            lambda: self.call("PATCH", dag, {"is_paused": False}),
+            DAG_SECONDS,
+            f"the DAG {dag_id} to be unpaused",
+        )
         run = self.call("POST", f"{dag}/dagRuns", {"logical_date": None, "conf": dict(conf or {})})
         return str(run["dag_run_id"])
 

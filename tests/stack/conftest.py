@@ -12,9 +12,14 @@ import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.harness.stack import Stack, StackUnavailable
+from tests.harness.stack.settings import read_settings
 
 EXAMPLES = Path(__file__).parents[2] / "dags"
 OWN_DAGS = Path(__file__).parent / "dags"
+
+
+#: Reading a DAG again takes seconds of a core, and nobody changes one.
+READ_ONCE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600"}
 
 
 class StartStack(Protocol):
@@ -41,7 +46,7 @@ def start_stack(dags_folder: Path) -> StartStack:
     @contextlib.contextmanager
     def start(sandbox: Sandbox, environment: dict[str, str] | None = None, **options: Any) -> Iterator[Stack]:
         with contextlib.ExitStack() as cleanup:
-            stack = Stack(dags_folder, sandbox.environment | (environment or {}), **options)
+            stack = Stack(dags_folder, sandbox.environment | READ_ONCE | (environment or {}), **options)
             try:
                 cleanup.enter_context(stack)
             except StackUnavailable as unavailable:
@@ -61,5 +66,6 @@ def module_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture(scope="module")
 def stack(start_stack: StartStack, module_sandbox: Sandbox) -> Iterator[Stack]:
     """The stack as ``stack.env`` sets it, for the tests of a module."""
-    with start_stack(module_sandbox) as running:
+    as_in_the_file = {name: value for name, value in read_settings().items() if name in READ_ONCE}
+    with start_stack(module_sandbox, as_in_the_file) as running:
         yield running
