@@ -39,6 +39,11 @@ FAULTS = [
     {"name": "html_ok"},
 ]
 SHARE_OF_FAULTS = 0.05
+WORKER_CONCURRENCY = 4
+#: Half of the faults lose the response of the call that starts a run, give or take four standard deviations; and
+#: the killed worker may have been at that call with each of its tasks.
+_LOST_RUNS = RUNS * SHARE_OF_FAULTS / 2
+MAX_UNKNOWN_RUNS = _LOST_RUNS + 4 * _LOST_RUNS**0.5 + WORKER_CONCURRENCY
 #: What the log of a task says that failed because nobody knows whether its run was submitted.
 UNKNOWN = ("may or may not have been carried out", "was cut off while it submitted")
 
@@ -82,7 +87,7 @@ def test_runs_that_end_right_after_they_were_deferred_succeed_with_airflow_s_def
 ) -> None:
     # The heartbeat that Airflow has by default, in place of the one that we recommend.
     default = {"AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5"}
-    with Sandbox() as sandbox, start_stack(sandbox, default, worker_concurrency=4) as stack:
+    with Sandbox() as sandbox, start_stack(sandbox, default, worker_concurrency=WORKER_CONCURRENCY) as stack:
         definition_id = sandbox.define(seconds=1.0)
         for _ in range(REPETITIONS):
             runs = ManyRuns.start(stack.running, sandbox, definition_id)
@@ -103,7 +108,7 @@ def test_a_killed_triggerer_and_a_killed_worker_lose_and_double_nothing(start_st
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
     }
-    with Sandbox() as sandbox, start_stack(sandbox, sooner, worker_concurrency=4) as stack:
+    with Sandbox() as sandbox, start_stack(sandbox, sooner, worker_concurrency=WORKER_CONCURRENCY) as stack:
         definition_id = sandbox.define(seconds=(5.0, 45.0))
         runs = ManyRuns.start(stack.running, sandbox, definition_id)
         for fault in FAULTS:
@@ -128,7 +133,7 @@ def test_a_killed_triggerer_and_a_killed_worker_lose_and_double_nothing(start_st
             if not any(words in (log := runs.log(task)) for words in UNKNOWN)
         }
         assert unexplained == {}
-        assert len(failed) <= RUNS * SHARE_OF_FAULTS
+        assert len(failed) <= MAX_UNKNOWN_RUNS
         submitted = [sandbox.counts.runs_per_case[case_id] for case_id in runs.case_ids]
         assert max(submitted) == 1
         assert sum(submitted) >= RUNS - len(failed)
