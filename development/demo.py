@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _demonstrate(conf: dict[str, object] | None, *, verbose: bool) -> bool:
     started = time.monotonic()
     with Sandbox() as sandbox, LocalAirflow(CHECKOUT / "dags", sandbox.environment) as airflow:
-        say(f"A sandbox of the Workflows API responses on {sandbox.url}.")
+        say(f"A sandbox of the Workflows API listens on {sandbox.url}.")
         prepare(airflow, verbose=verbose)
         say(f"Running the DAG {DAG_ID} with `airflow dags test` (about 20 seconds) ...")
         steps = StepsAndCalls(sandbox, verbose=verbose)

@@ -68,7 +68,7 @@ def _demonstrate(number: int, *, verbose: bool) -> bool:
         returning = _returning_users(sandbox, number // RETURNING_EACH)
         bad = write_cases(cases, number, returning)
         _let_err(sandbox)
-        say(f"A sandbox of the Workflows API responses on {sandbox.url}: each call takes {CALL_SECONDS:g} s,")
+        say(f"A sandbox of the Workflows API listens on {sandbox.url}: each call takes {CALL_SECONDS:g} s,")
         say(
             f"{UNAVAILABLE_SHARE:.0%} are refused with 503, and {LOST_SHARE:.1%} of the runs start unanswered."
         )

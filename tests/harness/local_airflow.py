@@ -194,7 +194,7 @@ class LocalAirflow:
             def failure() -> str | None:
                 if process.exit_code is not None:
                     return f"airflow standalone ended with {process.exit_code}"
-                # It goes on without the server whose port was taken, and somebody else responses there.
+                # It goes on without the server whose port was taken, and another server responds there.
                 if b"address already in use" in log.read_bytes().lower():
                     return "a port of airflow standalone is taken"
                 return None

@@ -27,7 +27,7 @@ class AirflowFailed(RuntimeError):
 
 
 class NoResponse(AirflowFailed):
-    """The API server did not response, or only that it failed; it may do better the next time."""
+    """The API server did not respond, or responded that it failed; the next request may succeed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Consumed:
         if not ids:
             return []
 
-        # Airflow responses 500 while a run that an event has caused waits for its start.
+        # Airflow responds with 500 while a run that an event has caused waits for its start.
         def found() -> tuple[list[dict[str, Any]]]:
             return (self.airflow.call("GET", "/assets/events", asset_id=ids[0], limit=100)["asset_events"],)
 

@@ -36,7 +36,7 @@ def empty_broker(port: int) -> Iterator[str]:
     :raises AirflowFailed: when our own server does not start, with the end of its log
     """
     named = os.environ.get(URL_VARIABLE)
-    if named or _responses(USUAL_URL):
+    if named or _responds(USUAL_URL):
         with _database_on(named or USUAL_URL) as url:
             yield url
     else:
@@ -44,7 +44,7 @@ def empty_broker(port: int) -> Iterator[str]:
             yield url
 
 
-def _responses(url: str) -> bool:
+def _responds(url: str) -> bool:
     try:
         with _client(url) as client:
             return bool(client.ping())
@@ -98,5 +98,5 @@ def _own_server(port: int) -> Iterator[str]:
         settings.write_text("".join(f"{line}\n" for line in lines))
         url = f"redis://:{password}@{HOST}:{port}/0"
         with Process([str(program), str(settings)], os.environ, log) as process:
-            wait_for_response("Redis", process, lambda: _responses(url), log)
+            wait_for_response("Redis", process, lambda: _responds(url), log)
             yield url

@@ -72,7 +72,7 @@ class Database:
         with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sqlalchemy.text(statement))
 
-    def responses(self) -> bool:
+    def responds(self) -> bool:
         """Return whether it can be used."""
         try:
             self.execute("SELECT 1")
@@ -159,7 +159,7 @@ def _own_server(port: int) -> Iterator[Database]:
         command = _as_ordinary_user([str(programs / "postgres"), "-D", str(data), *options])
         server = Database(sqlalchemy.URL.create(DRIVER, _ROLE, password, HOST, port, "postgres"))
         with Process(command, os.environ, log) as process:
-            wait_for_response("PostgreSQL", process, server.responses, log)
+            wait_for_response("PostgreSQL", process, server.responds, log)
             server.execute_alone(f"CREATE DATABASE {_ROLE}")
             yield Database(server.url.set(database=_ROLE))
 

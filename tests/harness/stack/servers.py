@@ -27,22 +27,22 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_for_response(name: str, process: Process, responses: Callable[[], bool], log: Path) -> None:
-    """Wait until a server responses.
+def wait_for_response(name: str, process: Process, responds: Callable[[], bool], log: Path) -> None:
+    """Wait until a server responds.
 
     :param name: what it is, for the message
     :param process: its process
-    :param responses: whether it responses
+    :param responds: returns whether it responds
     :param log: its log
     :raises AirflowFailed: when it has ended or takes too long, with the end of its log
     """
     end = time.monotonic() + START_SECONDS
-    while not responses():
+    while not responds():
         problem = ""
         if process.exit_code is not None:
             problem = f"{name} ended with {process.exit_code}"
         elif time.monotonic() > end:
-            problem = f"{name} did not response within {START_SECONDS:g} seconds"
+            problem = f"{name} did not respond within {START_SECONDS:g} seconds"
         if problem:
             raise AirflowFailed(f"{problem}{tail(log)}")
         time.sleep(0.1)

@@ -246,9 +246,9 @@ class Stack:
             return self._has_reported(component)
         if component.is_worker:
             return self._takes_tasks(component)
-        return self._responses()
+        return self._responds()
 
-    def _responses(self) -> bool:
+    def _responds(self) -> bool:
         try:
             self.running.call("GET", "/version")
         except (OSError, http.client.HTTPException):

@@ -44,7 +44,7 @@ OFTEN = {"poll_interval": 0.05, "max_poll_interval": 0.05}
 class ChatChannel:
     """An incoming webhook of a chat service, as a context manager.
 
-    :param statuses: what it responses first, one after the other; 200 after that
+    :param statuses: what it responds with first, one after the other; 200 after that
     """
 
     def __init__(self, *statuses: int) -> None:

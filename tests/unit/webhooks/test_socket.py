@@ -20,7 +20,7 @@ PATH = f"/workflows/webhooks/{CONN_ID}"
 
 @pytest.fixture
 async def port(api: Api) -> AsyncIterator[int]:
-    """The port of a server that responses as Airflow's API server does."""
+    """The port of a server that responds as Airflow's API server does."""
     config = uvicorn.Config(api.app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
