@@ -53,10 +53,10 @@ def add_events(
 ) -> None:
     """Add partitioned events to assets that some DAG names; nothing is added where Airflow cannot.
 
-    A partition key that has an event of the asset since a moment gets no other.
+    If the asset has had an event with a partition key since ``since``, no second one is added.
 
     :param extras: the ``extra`` of each event, by the asset's URI and by the partition key
-    :param since: the moment
+    :param since: how far back an event counts as the same
     :param session: of the metadata database; the caller commits
     """
     from sqlalchemy import select  # noqa: PLC0415

@@ -1,4 +1,7 @@
-"""Which fields hold personal data, and how their values are kept out of messages."""
+"""Which fields hold personal data, and how their values are kept out of messages.
+
+The arguments and logs of tasks are redacted by ``operators/redaction.py``, which asks this module.
+"""
 
 from __future__ import annotations
 

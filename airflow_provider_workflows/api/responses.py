@@ -134,7 +134,7 @@ def _parsed(endpoint: Endpoint[ResponseModel], response: Response) -> ResponseMo
     came = f"{response.status} with: {_shown(endpoint, response) or 'an empty body'}"
     readable = _is_json_object(response.body)
     happened = (
-        f"what came lacks or garbles {', '.join(missing)} ({came})"
+        f"the response has no valid {', '.join(missing)} ({came})"
         if readable and missing
         else f"what came is not a response of the Workflows API ({came})"
     )

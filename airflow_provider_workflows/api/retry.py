@@ -1,7 +1,11 @@
 """Whether a failed call is repeated, when, and how fast calls may go out: decided here and nowhere else.
 
-Each error says by its ``Retry`` what may be done about it. The classes below say when: none of them sleeps, sends
-or draws a random number by itself, so that threads and event loops use the same ones, and tests wait for nothing.
+Each error says by its ``Retry`` what may be done about it (``docs/retries.md`` has the table); ``api/responses.py``
+makes errors of responses, such as ``RateLimited`` of 429. ``api/exchange.py`` repeats single calls,
+``batch/flow_control.py`` those of a batch, ``triggers/poller.py`` polls.
+
+The classes below say when: none of them sleeps, sends or draws a random number by itself, so that threads and event
+loops use the same ones, and tests wait for nothing.
 """
 
 from __future__ import annotations
@@ -61,7 +65,7 @@ class Backoff:
         :param asked: seconds that the service asked for by ``Retry-After``; waited at least
         :param draw: a random number from 0 to 1; 1 for the longest pause
         """
-        # The exponent is bounded because floats are: an outage may take thousands of attempts.
+        # The exponent is capped, or the float would overflow: an outage may take thousands of attempts.
         seconds = draw * min(self.first_seconds * 2.0 ** min(failures - 1, 30), self.longest_seconds)
         # The jitter comes on top of what was asked: all who were refused together were given the same time.
         return seconds if asked is None else asked + seconds

@@ -23,12 +23,12 @@ class Adapter(HTTPAdapter):
     """An adapter of requests whose connections raise ``NotSent``, and bound the time for a response's headers."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Have the pools for direct connections make ours."""
+        """Have the pools for direct connections use our connection classes."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Have the pools for a proxy make ours."""
+        """Have the pools for a proxy use our connection classes."""
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager

@@ -126,7 +126,7 @@ class Batch:
         hash_secret = settings.require_hash_secret() if options.hash_personal_numbers else None
         output_path(place.folder, options.output_format)
         require_writable("output_path", place.folder)
-        # A DAG run of the same name that was deleted since may have left a state there, which is of other rows.
+        # A deleted DAG run of the same name may have left its state here; it belongs to other rows.
         remove_folder(place.state_folder)
         return write_manifest(
             place.state_folder,

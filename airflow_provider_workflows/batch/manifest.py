@@ -1,4 +1,4 @@
-"""The manifest of a batch: its whole input, checked before the first call, in what is kept of it."""
+"""The manifest of a batch: what is kept of its input, all of which is checked before the first call."""
 
 from __future__ import annotations
 

@@ -34,6 +34,8 @@ _ROWS_READ_AT_ONCE = 256
 class Submission:
     """Creates a case and starts a run for each row that has none.
 
+    Which rows are due says ``RowState.is_due``; a retry makes more of them due by ``Batch.make_due``.
+
     :param client: makes one attempt for a call: calls are repeated here, so that the journal has each attempt
     :param journal: where each call is written down
     :param states: the state of each row that has one, by row number; kept up to date

@@ -74,7 +74,7 @@ class RunWorkflowBatchOperator(BatchArguments):
         personal number or of the one in its result, for joins without the number; the key is the connection's
         ``hash_secret``
     :param partition_key: the partition that the asset events belong to, such as ``"{{ ds }}"`` (templated);
-        without it they belong to none. Airflow starts DAGs on either the one kind or the other
+        without it they have no partition. Airflow starts a DAG by events of either kind, never by both
     :param workflows_conn_id: id of the connection (templated)
     :return: ``{"output": uri, "first_row": 1, "rows": ..., "outcomes": {...}, "statuses": {...}, "seconds": ...}``
     :raises InvalidInput: naming what is wrong with which rows, or with the output, before anything is sent

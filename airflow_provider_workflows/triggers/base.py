@@ -30,7 +30,8 @@ class WaitTrigger(BaseTrigger):
 
     :param workflows_conn_id: id of the connection
     :param deadline: when to stop, in seconds since the epoch; None for never
-    :param not_before: when to send the event at the earliest, in seconds since the epoch; None for at once
+    :param not_before: when to send the event at the earliest, in seconds since the epoch; None for at once. Airflow
+        fails tasks that are resumed too early: ``airflow_internals/deferral.py`` says why
     :param poll_interval: seconds between two polls of a run at least
     :param max_poll_interval: seconds between two polls of a run at most
     :param max_outage: seconds for which polls of a run may fail before the wait for it ends

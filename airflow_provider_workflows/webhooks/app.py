@@ -29,10 +29,12 @@ def webhooks_app() -> FastAPI:
     registry = HandlerRegistry()
     deliveries = 0
     warn_late = ThrottledWarning(
-        log, "%d webhooks were not dealt with in time since the last such line; they come again.%s"
+        log,
+        "Since the last such line, %d webhooks took too long and got a 503; the service will send them again.%s",
     )
     warn_again = ThrottledWarning(
-        log, "%d webhooks are to come again since the last such line, the latest because %s."
+        log,
+        "Since the last such line, %d webhooks got a 503; the service will send them again. The latest because %s.",
     )
     app = FastAPI(title="Workflows webhooks", openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -90,7 +92,7 @@ async def _take(registry: HandlerRegistry, conn_id: str, request: Request, respo
 
 
 async def _read_body(request: Request) -> bytes | None:
-    """Return the body, or None if it is longer than ``MAX_BODY_BYTES``; then no more is read than shows that."""
+    """Return the body, or None if it is longer than ``MAX_BODY_BYTES``: reading stops at that limit."""
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
         return None

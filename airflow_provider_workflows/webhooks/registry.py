@@ -1,4 +1,4 @@
-"""The handlers of all connections that take webhooks."""
+"""The handlers of all connections that take webhooks. The tasks that wait are found in ``webhooks/resume.py``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 #: A connection is read again after this many seconds.
 CONNECTION_CACHE_SECONDS = 60.0
 #: A connection that was not found is read again sooner: Airflow says the same when its database is away, and
-#: the service repeats a delivery for 20 seconds.
+#: the service repeats a delivery after 5, 10, 15, 20 and 25 seconds.
 NOT_FOUND_CACHE_SECONDS = 5.0
 #: This many ids that take no webhooks are cached.
 MAX_CACHED_CONNECTIONS = 1000

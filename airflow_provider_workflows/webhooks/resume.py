@@ -1,4 +1,4 @@
-"""Resuming the tasks that wait for a run, from the API server.
+"""Find the tasks that wait for a run, and resume them, from the API server.
 
 Airflow has no public call for this; ``airflow_internals`` says what is used, and what happens without it.
 """

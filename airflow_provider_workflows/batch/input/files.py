@@ -62,7 +62,7 @@ def read_file(path: ObjectStoragePath, skip: int, check_header: CheckHeader) -> 
 
 
 class _Source(io.RawIOBase):
-    """A file of Airflow's as one of Python's: Airflow counts each read, which would be slow line by line."""
+    """Wraps an Airflow file as a plain Python file: Airflow counts each read, which is slow line by line."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

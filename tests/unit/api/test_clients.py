@@ -328,7 +328,7 @@ class TestMessages:
         workflow_id = client("run_workflow", DEFINITION, client("create_case").case_id).id
         sandbox.fault("missing_fields")
 
-        with pytest.raises(errors.UnexpectedResponse, match=r"lacks or garbles id, status"):
+        with pytest.raises(errors.UnexpectedResponse, match=r"has no valid id, status"):
             client("read_workflow", workflow_id)
 
     def test_a_service_that_repeats_a_personal_value_is_not_quoted(
