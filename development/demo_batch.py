@@ -1,4 +1,4 @@
-"""``make demo-batch``: 2,000 cases through two workflows, against a sandbox that errs, in a minute."""
+"""``make demo-batch``: 2,000 cases through two workflows, against a sandbox with faults, in a minute."""
 
 from __future__ import annotations
 
