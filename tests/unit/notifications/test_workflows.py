@@ -468,7 +468,7 @@ async def _awaited(notifier: BaseNotifier) -> None:
 def dead_end(kind: str, channel: ChatChannel) -> str:
     if kind == "nobody listens":
         return f"http://127.0.0.1:9/services/{TOKEN}"
-    if kind == "never responses":
+    if kind == "never responds":
         return channel.deaf_url
     if kind == "no URL":
         return TOKEN
@@ -479,7 +479,7 @@ def dead_end(kind: str, channel: ChatChannel) -> str:
 #: Why a message cannot be sent, what is said of it, and how many requests there are.
 DEAD_ENDS = [
     ("nobody listens", "Connection refused", 0),
-    ("never responses", "timed out", 1),
+    ("never responds", "timed out", 1),
     ("refuses", "HTTP status 404", 1),
     ("redirects", "HTTP status 302", 1),
     ("fails", "HTTP status 500", 3),
