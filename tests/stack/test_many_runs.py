@@ -40,10 +40,8 @@ FAULTS = [
 ]
 SHARE_OF_FAULTS = 0.05
 WORKER_CONCURRENCY = 4
-#: Half of the faults lose the response of the call that starts a run, give or take four standard deviations; and
-#: the killed worker may have been at that call with each of its tasks.
-_LOST_RUNS = RUNS * SHARE_OF_FAULTS / 2
-MAX_UNKNOWN_RUNS = _LOST_RUNS + 4 * _LOST_RUNS**0.5 + WORKER_CONCURRENCY
+#: The share of 150 runs, of fewer as well: a killed worker cuts off as many of them, and chance weighs more.
+MAX_UNKNOWN_RUNS = SHARE_OF_FAULTS * max(RUNS, 150)
 #: What the log of a task says that failed because nobody knows whether its run was submitted.
 UNKNOWN = ("may or may not have been carried out", "was cut off while it submitted")
 
