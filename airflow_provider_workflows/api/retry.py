@@ -121,6 +121,8 @@ class RateLimiter:
 
     def take_slot(self, now: float) -> float:
         """Take the next slot of the rate, and return when it begins, ``now`` or later."""
+        if not self._interval:
+            return now
         slot = max(self._next_slot, now)
         self._next_slot = slot + self._interval
         return slot
@@ -160,28 +162,27 @@ class CircuitBreaker:
         self._lost = 0
         self._lost_since = 0.0
         self._probes = 0
+        #: Whether every call may go out.
+        self.is_closed = True
+        #: When the next probe may go out, in seconds of the clock; 0 before the first one.
         self.next_probe_at = 0.0
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether every call may go out."""
-        return self._lost < LOST_RESPONSES_BEFORE_OPEN
-
     def probe(self) -> None:
-        """Take note of a call that goes out: if it is a probe, the next one waits."""
-        if not self.is_closed:
-            self._probes += 1
-            self.next_probe_at = self._clock() + self._backoff.seconds(self._probes)
+        """Take note of a probe, a call that goes out while the breaker is not closed: the next one waits."""
+        self._probes += 1
+        self.next_probe_at = self._clock() + self._backoff.seconds(self._probes)
 
     def lost(self) -> None:
         """Take note of a lost response."""
         if self._lost == 0:
             self._lost_since = self._clock()
         self._lost += 1
+        self.is_closed = self._lost < LOST_RESPONSES_BEFORE_OPEN
 
     def responded(self) -> None:
         """Take note of a call that was surely carried out, or surely refused."""
         self._lost = self._probes = 0
+        self.is_closed = True
         self.next_probe_at = 0.0
 
     def has_been_losing_for(self, seconds: float) -> bool:

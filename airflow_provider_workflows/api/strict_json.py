@@ -26,7 +26,9 @@ def parse_json(text: str | bytes) -> Any:
         alone ("is not valid JSON ..."), to be put behind a name.
     """
     try:
-        value = _DECODER.decode(text if isinstance(text, str) else text.decode())
+        if not isinstance(text, str):
+            text = text.decode()
+        value = _DECODER.decode(text)
     except InvalidInput:
         raise
     except RecursionError:
@@ -34,7 +36,8 @@ def parse_json(text: str | bytes) -> Any:
     except ValueError:
         # Python refuses a number of thousands of digits with a ValueError as well.
         raise InvalidInput("is not valid JSON, or ends in the middle of it") from None
-    if _is_too_deep(value):
+    # Text with few brackets cannot nest deeply, and to count them is cheaper than to visit the value.
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_too_deep(value):
         raise InvalidInput(_TOO_DEEP)
     return value
 

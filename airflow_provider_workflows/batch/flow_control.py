@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import random
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
@@ -60,7 +62,10 @@ class FlowControl:
         self._sleep = sleep
         self._draw = draw
         self._limiter = RateLimiter(requests_per_second, backoff=self._backoff, clock=clock)
-        self._breakers: dict[str, CircuitBreaker] = {}
+        #: By kind of call.
+        self._breakers = defaultdict[str, CircuitBreaker](
+            functools.partial(CircuitBreaker, backoff=self._backoff, clock=clock)
+        )
         self._last_success = float("-inf")
         self._under_way = True
         self.gave_up: errors.WorkflowsError | None = None
@@ -83,7 +88,7 @@ class FlowControl:
 
     async def turn(self, kind: str = "") -> None:
         """Return when a call may go out; ``kind`` as in ``Attempts``."""
-        breaker = self._breaker(kind)
+        breaker = self._breakers[kind]
         while True:
             now = self._clock()
             if (pause := self._limiter.take_slot(now) - now) > 0:
@@ -91,7 +96,8 @@ class FlowControl:
             # Those that were kept back take a slot again, and do not go out all at once.
             if not await self._kept_back(breaker):
                 break
-        breaker.probe()
+        if not breaker.is_closed:
+            breaker.probe()
 
     async def _kept_back(self, breaker: CircuitBreaker) -> bool:
         """Wait for the end of what keeps a call back, and return whether there was anything."""
@@ -104,22 +110,16 @@ class FlowControl:
             await self._sleep(min(pause, KEPT_BACK_SECONDS))
         return waited
 
-    def _breaker(self, kind: str) -> CircuitBreaker:
-        breaker = self._breakers.get(kind)
-        if breaker is None:
-            breaker = self._breakers[kind] = CircuitBreaker(backoff=self._backoff, clock=self._clock)
-        return breaker
-
     def succeeded(self, attempts: Attempts) -> None:
         """Take note of a call that succeeded."""
         self._limiter.accepted()
         self._last_success = self._clock()
         self._under_way = True
-        self._breaker(attempts.kind).responded()
+        self._breakers[attempts.kind].responded()
 
     def lost(self, attempts: Attempts) -> None:
         """Take note of a lost response: where that goes on, calls go out one at a time, and less and less often."""
-        breaker = self._breaker(attempts.kind)
+        breaker = self._breakers[attempts.kind]
         breaker.lost()
         if breaker.has_been_losing_for(self._max_outage):
             self.gave_up = errors.ServiceUnavailable(
@@ -133,7 +133,7 @@ class FlowControl:
         One that the service refuses for now (429) makes all others wait as well.
         """
         if not error.is_retryable(under_way=self._under_way):
-            self._breaker(attempts.kind).responded()
+            self._breakers[attempts.kind].responded()
             return False
         now = self._clock()
         if attempts.failures == 0:
