@@ -1,4 +1,4 @@
-"""What Airflow keeps of a task over its tries: the task state store, and the number that a clear raises."""
+"""What Airflow keeps of a task over its tries: the task state store, and whether somebody has cleared it."""
 
 from __future__ import annotations
 
@@ -69,11 +69,12 @@ def never_expire() -> Any:
     return TASK_STATE_STORE.get()
 
 
-def generation(context: Context) -> int:
-    """Return a number that stays the same over the retries of a task, and that a clear raises.
+def clears(context: Context) -> int:
+    """Return a number that stays the same over the retries of a task, and that each clear raises.
 
-    It is ``ti.max_tries``: a clear adds the tries that the task has had. Airflow documents the attribute, but not
-    this.
+    It is ``ti.max_tries``: a clear adds the tries that the task has had, also that of a running task, by the
+    scheduler. Airflow documents the attribute, but not this. It tells a clear from a retry, and nothing more: what
+    was submitted is decided by what is recorded.
 
     :param context: the task's context
     """

@@ -157,6 +157,13 @@ class DeadlineReached(WorkflowNotCompleted):
     """The wait for a workflow ended before the workflow did; ``workflow_status`` is the last that was seen."""
 
 
+class Stopped(WorkflowsError):
+    """The task was told to stop, or is not the one that may act any more: nothing new was started."""
+
+    retry = Retry.LATER
+    concerns_every_call = True
+
+
 class BatchFailed(WorkflowsError):
     """Too many rows of a batch did not succeed; ``retry`` says whether another try of the task has work to do."""
 

@@ -91,6 +91,8 @@ class RunWorkflowBatchOperator(BatchArguments):
         self.lineage = self._lineage()
         records = batch_records(context)
         record = records.read()
+        if records.was_cleared:
+            record = None
         if record is not None and record.summary is not None:
             self.log.info("An earlier try has finished the batch: %s.", record.summary["output"])
             return self._succeed(context, record.summary)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from airflow_provider_workflows.airflow_internals.task_state import (
-    generation,
+    clears,
     never_expire,
     task_state_store,
 )
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.batch.batch import BatchPlace
     from airflow_provider_workflows.batch.manifest import Manifest
+    from airflow_provider_workflows.batch.ownership import Claim
 
 #: The keys of the task's state store. A record is written whole under its key, so that it is never half true.
 RUN_KEY = "workflow_run"
 BATCH_KEY = "workflow_batch"
 OUTAGE_KEY = "workflow_status_outage"
+CLAIM_KEY = "workflow_batch_claim"
 
 
 class RunPhase(str, enum.Enum):
@@ -184,7 +186,11 @@ class Record(Protocol):
 
 
 class RecordStore(Protocol):
-    """Keeps one JSON object of a task over its tries."""
+    """Keeps one JSON object of a task over its tries, and over clears."""
+
+    @property
+    def was_cleared(self) -> bool:
+        """Whether the task was cleared since the object that ``read`` has returned was written."""
 
     def read(self) -> Mapping[str, Any] | None:
         """Return the object, or None if nothing is stored."""
@@ -197,7 +203,7 @@ class RecordStore(Protocol):
 
 
 class TaskStateRecordStore:
-    """Keeps a record in Airflow's task state store; one from before a clear is left out.
+    """Keeps a record in Airflow's task state store, beside the number by which a clear shows.
 
     :param context: the task's context
     :param key: the key in the store
@@ -206,19 +212,26 @@ class TaskStateRecordStore:
 
     def __init__(self, context: Context, key: str) -> None:
         self._store = task_state_store(context)
-        self._generation = generation(context)
+        self._clears = clears(context)
         self._key = key
+        self._was_cleared = False
+
+    @property
+    def was_cleared(self) -> bool:
+        """Whether the task was cleared since the record that ``read`` has returned was written."""
+        return self._was_cleared
 
     def read(self) -> Mapping[str, Any] | None:
-        """Return what an earlier try has written, unless the task was cleared since."""
+        """Return what an earlier try has written, whether it was cleared or not."""
         stored = self._store.get(self._key)
-        if not isinstance(stored, Mapping) or stored.get("generation") != self._generation:
+        if not isinstance(stored, Mapping):
             return None
-        return {name: value for name, value in stored.items() if name != "generation"}
+        self._was_cleared = stored.get("clears") != self._clears
+        return {name: value for name, value in stored.items() if name != "clears"}
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Write the record in place of the one that is there."""
-        self._store.set(self._key, {**fields, "generation": self._generation}, retention=never_expire())
+        self._store.set(self._key, {**fields, "clears": self._clears}, retention=never_expire())
 
     def delete(self) -> None:
         """Remove the record."""
@@ -258,8 +271,13 @@ class Records(Generic[RecordT]):
         raise OutcomeUnknown(
             f"The task's record of an earlier try has format {written_format!r}, and this version of "
             f"airflow-provider-workflows reads format {self.FORMAT}, so what was submitted is not known. "
-            "Install the version that wrote it, or clear the task to start over."
+            'Install the version that wrote it, or set on_clear="start_over" and clear the task.'
         )
+
+    @property
+    def was_cleared(self) -> bool:
+        """Whether the task was cleared since the record that ``read`` has returned was written."""
+        return self._store.was_cleared
 
     def write(self, record: RecordT) -> RecordT:
         """Write a record in place of the one that is there, and return it."""
@@ -295,14 +313,24 @@ def outage_records(context: Context) -> Records[OutageRecord]:
     return Records(TaskStateRecordStore(context, OUTAGE_KEY), OutageRecord)
 
 
+def claim_records(context: Context) -> Records[Claim]:
+    """Return the latest claim of a task's tries.
+
+    :param context: the task's context
+    """
+    from airflow_provider_workflows.batch.ownership import Claim  # noqa: PLC0415  (as above)
+
+    return Records(TaskStateRecordStore(context, CLAIM_KEY), Claim)
+
+
 def batch_name(context: Context) -> str:
-    """Return the name of a batch's state folder: the same in each try of a task, another after a clear.
+    """Return the name of a batch's state folder: the same in each try of a task, also after a clear.
 
     :param context: the task's context
     """
     ti = context["ti"]
     map_index = -1 if ti.map_index is None else ti.map_index
-    identity = (ti.dag_id, ti.run_id, ti.task_id, map_index, generation(context))
+    identity = (ti.dag_id, ti.run_id, ti.task_id, map_index)
     return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
 

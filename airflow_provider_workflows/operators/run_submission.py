@@ -106,6 +106,8 @@ class RunSubmission:
         if self._records is None:
             return self._submit()
         record = self._records.read()
+        if self._records.was_cleared:
+            record = None
         decision = decide(record)
         if record is not None and decision is Decision.UNKNOWN:
             self._require_consent(record)

@@ -78,10 +78,11 @@ ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
     ("the workflow ended in a failure status", errors.WorkflowFailed(""), []),
     ("the wait reached its deadline", errors.DeadlineReached(""), []),
     ("too many rows failed, and a retry has work to do", errors.BatchFailed("", retry=Retry.LATER), []),
+    ("the task was stopped, or another try has taken over", errors.Stopped(""), []),
     ("too many rows failed, and a retry has none", errors.BatchFailed("", retry=Retry.NEVER), []),
 ]
 #: Errors that no single call meets.
-OF_A_TASK = (errors.WorkflowNotCompleted, errors.BatchFailed)
+OF_A_TASK = (errors.WorkflowNotCompleted, errors.BatchFailed, errors.Stopped)
 #: An error that only the poller meets: anywhere else the exception itself ends the task.
 OF_THE_POLLER = errors.InternalError
 
@@ -199,7 +200,9 @@ async def submit(error: errors.WorkflowsError | None, folder: Path, *, first: bo
 
 async def collect(error: errors.WorkflowsError | None, folder: Path) -> str:
     """Ask the collection: does it fetch the result again?"""
-    if error is None or isinstance(error, (OF_THE_POLLER, errors.DeadlineReached, errors.BatchFailed)):
+    if error is None or isinstance(
+        error, (OF_THE_POLLER, errors.DeadlineReached, errors.BatchFailed, errors.Stopped)
+    ):
         return NOT_MET
     clock, client = Clock(), FailingClient(error)
     states = {1: RowState("c", None, "w", 0.0, status="COMPLETED", ended_at=1.0)}

@@ -98,4 +98,4 @@ def test_a_clear_raises_the_number_by_which_tries_are_told_from_a_start_over() -
 
     assert "max_tries" in task_runner.RuntimeTaskInstance.model_fields
     assert "ti.max_tries = " in source
-    assert task_state.generation({"ti": SimpleNamespace(max_tries=3)}) == 3  # type: ignore[typeddict-item]
+    assert task_state.clears({"ti": SimpleNamespace(max_tries=3)}) == 3  # type: ignore[typeddict-item]

@@ -38,6 +38,8 @@ BATCHES = [BEGUN, BEGUN.at(BatchPhase.WAITING), BEGUN.at(BatchPhase.FAILED), BEG
 class Stored:
     """A store that is neither Airflow's nor a file."""
 
+    was_cleared = False
+
     def __init__(self) -> None:
         self.text: str | None = None
 
@@ -113,16 +115,18 @@ class TestTaskStateStore:
         [(run_records, RUN_KEY, RUNS[0]), (batch_records, BATCH_KEY, BEGUN)],
         ids=["run", "batch"],
     )
-    def test_a_retry_reads_the_record_and_a_cleared_task_does_not(
+    def test_a_cleared_task_reads_its_record_and_that_it_was_cleared(
         self, context: Any, open_records: Any, key: str, record: Any
     ) -> None:
         open_records(context).write(record)
         assert context["task_state_store"].get(key)["phase"] == "submitting"
-        assert open_records(context).read() == record
+        retry = open_records(context)
+        assert (retry.read(), retry.was_cleared) == (record, False)
 
         context["ti"].max_tries += 1
 
-        assert open_records(context).read() is None
+        cleared = open_records(context)
+        assert (cleared.read(), cleared.was_cleared) == (record, True)
 
     def test_a_run_and_a_batch_have_records_of_their_own(self, context: Any) -> None:
         run_records(context).write(RUNS[0])

@@ -259,11 +259,9 @@ class TestDurability:
         ("record", "decision"),
         [
             (None, Decision.SUBMIT),
-            ({"phase": "submitting", "generation": 1}, Decision.UNKNOWN),
-            ({"phase": "submitted", "generation": 1}, Decision.REATTACH),
-            ({"phase": "failed", "generation": 1}, Decision.SUBMIT),
-            ({"phase": "submitting", "generation": 0}, Decision.SUBMIT),
-            ({"phase": "submitted", "generation": 0}, Decision.SUBMIT),
+            ({"phase": "submitting", "clears": 1}, Decision.UNKNOWN),
+            ({"phase": "submitted", "clears": 1}, Decision.REATTACH),
+            ({"phase": "failed", "clears": 1}, Decision.SUBMIT),
         ],
     )
     def test_decisions(

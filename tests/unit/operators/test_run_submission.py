@@ -23,6 +23,8 @@ from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 class Store:
     """Keeps the record in memory, and fails the first few times that a run's id is written."""
 
+    was_cleared = False
+
     def __init__(self, failures: int = 0) -> None:
         self.fields: Any = None
         self.failures = failures
