@@ -1,94 +1,53 @@
-"""The moment at which templates are rendered: what is personal is redacted before Airflow logs or stores it."""
+"""The moment at which templates are rendered: data is left as it is, and what is personal is redacted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import jinja2
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment
 
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
+    FeatureChangedError,
     require_attributes,
     require_parameters,
 )
+from airflow_provider_workflows.airflow_internals.mapped_arguments import (
+    arguments_of_other_tasks,
+    is_of_mapped_task,
+)
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
     from airflow.sdk.bases.decorator import TaskDecorator
+    from airflow.sdk.definitions._internal.templater import Templater
 
+    _Templater = Templater
     _Operator = BaseOperator
 else:
-    _Operator = object
+    _Templater = _Operator = object
 
 
 def _find_rendering() -> bool:
     require_attributes(BaseOperator, "_do_render_template_fields")
-    require_parameters(BaseOperator._do_render_template_fields, "parent", "template_fields")  # noqa: SLF001
+    names = ("parent", "template_fields", "context", "jinja_env", "seen_oids")
+    require_parameters(BaseOperator._do_render_template_fields, *names)  # noqa: SLF001
     return True
 
 
 RENDERING = Feature(
     "BaseOperator._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)",
-    purpose="redact personal arguments before rendered templates are stored",
-    without="Operators with personal arguments refuse to be made, so that no personal value shows",
+    purpose="redact personal arguments before rendered templates are stored, and keep data from being rendered",
+    without="Operators with personal arguments, and mapped ones, refuse to be made, so that no value shows or "
+    "is evaluated",
     find=_find_rendering,
 )
-
-
-class RedactsArguments(_Operator):
-    """Redacts an operator's arguments while its templates are rendered; to stand before ``BaseOperator``.
-
-    Airflow names ``_do_render_template_fields`` as the seam for this: ``render_template_fields``, which is
-    documented, is not called on a mapped task. Without it, an operator that redacts cannot be made.
-    """
-
-    #: The fields that are rendered before the first call of ``redact_arguments``.
-    fields_rendered_first: Sequence[str] = ()
-
-    def redact_arguments(self, *, rendered: bool) -> None:
-        """Keep what is personal among the arguments from showing.
-
-        It is called twice: after ``fields_rendered_first`` were rendered, because Airflow logs the field that a
-        template fails in, and after all were.
-
-        :param rendered: whether all templates were rendered
-        """
-
-    def require_redaction(self) -> None:
-        """Raise where an operator that redacts would redact nothing.
-
-        :raises AirflowException: saying what to do
-        """
-        if type(self).redact_arguments is not RedactsArguments.redact_arguments:
-            require_redaction()
-
-    def _do_render_template_fields(
-        self, parent: Any, template_fields: Iterable[str], *args: Any, **kwargs: Any
-    ) -> None:
-        if parent is not self:
-            super()._do_render_template_fields(parent, template_fields, *args, **kwargs)
-            return
-        names = list(template_fields)
-        first = [name for name in names if name in self.fields_rendered_first]
-        if first:
-            super()._do_render_template_fields(parent, first, *args, **kwargs)
-        self.redact_arguments(rendered=False)
-        others = [name for name in names if name not in first]
-        super()._do_render_template_fields(parent, others, *args, **kwargs)
-        self.redact_arguments(rendered=True)
-
-
-def require_redaction() -> None:
-    """Raise where ``RedactsArguments`` would redact nothing.
-
-    :raises AirflowException: saying what to do
-    """
-    if not RENDERING.is_available():
-        raise AirflowException(
-            "Personal values cannot be redacted in this version of Airflow, which renders templates in another "
-            "way: install a newer airflow-provider-workflows, or an Airflow that it was tested with."
-        )
 
 
 class ShowsAs:
@@ -105,6 +64,177 @@ class ShowsAs:
     def serialize(self) -> str:
         """Return what Airflow stores in the view of rendered templates."""
         return self.shown()
+
+
+@dataclass(frozen=True, repr=False)
+class Data(ShowsAs):
+    """A value of another task while templates are rendered, which leaves it as it is.
+
+    Airflow's ``render_template`` puts what ``resolve`` returns in the place of an object that has such a method,
+    and renders nothing of it. So does ``airflow.sdk.literal``, whose text is the value.
+    """
+
+    value: Any
+
+    def resolve(self, context: object) -> Any:  # noqa: ARG002
+        """Return the value."""
+        return self.value
+
+    def shown(self) -> str:
+        """Return what shows in place of the value, which may be personal."""
+        return "***"
+
+    def __repr__(self) -> str:
+        return self.shown()
+
+
+class RendersText(_Templater):
+    """Renders a template to text, or to its value if it is a single expression; to stand before a base class.
+
+    So a number stays a number and a dict a dict. ``render_template_as_native_obj`` changes nothing: where Airflow
+    would read the text as Python, identifiers would lose their leading zeros, and data would be evaluated.
+    """
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render a template, or those in a dict or list; a single expression keeps its value's type."""
+        if not isinstance(content, str):
+            return super().render_template(content, context, jinja_env, seen_oids)
+        environment = _text_environment(jinja_env or self.get_template_env())
+        if expression := _SINGLE_EXPRESSION.fullmatch(content):
+            value = environment.compile_expression(expression[1], undefined_to_none=False)(context)
+            # An undefined value becomes empty text or raises, as the DAG's setting for undefined values says.
+            return str(value) if isinstance(value, jinja2.Undefined) else value
+        is_file = content.endswith(tuple(self.template_ext))
+        template = environment.get_template(content) if is_file else environment.from_string(content)
+        return template.render(context)
+
+
+_SINGLE_EXPRESSION = re.compile(r"\s*\{\{[-+]?((?:(?!\{\{|\}\}).)*?)[-+]?\}\}\s*", re.DOTALL)
+
+
+def _text_environment(environment: jinja2.Environment) -> jinja2.Environment:
+    """Return an environment that renders text, with the filters, macros and settings of another."""
+    if not issubclass(environment.code_generator_class, NativeCodeGenerator):
+        return environment
+    if not TEXT_ENVIRONMENT.is_available():
+        raise AirflowFailException(
+            "Nothing was sent: with render_template_as_native_obj=True, this version of Jinja or Airflow would "
+            "evaluate data. Leave the setting away: a template that is a single expression keeps its value's type "
+            "without it."
+        )
+    return _overlay(environment)
+
+
+def _overlay(environment: jinja2.Environment) -> jinja2.Environment:
+    text: Any = environment.overlay()
+    # NativeEnvironment differs from its base class in these three.
+    text.code_generator_class = jinja2.Environment.code_generator_class
+    text.template_class = jinja2.Environment.template_class
+    text.concat = jinja2.Environment.concat
+    return text  # type: ignore[no-any-return]
+
+
+def _find_text_environment() -> bool:
+    environment = _overlay(NativeEnvironment())
+    for template in ("{{ text }}", "{% set kept %}{{ text }}{% endset %}{{ kept }}"):
+        if environment.from_string(template).render(text="1_000") != "1_000":
+            raise FeatureChangedError("text is read as Python")
+    return True
+
+
+TEXT_ENVIRONMENT = Feature(
+    "jinja2.nativetypes.NativeEnvironment: code_generator_class, template_class, concat",
+    purpose="render templates to text in a DAG with render_template_as_native_obj=True",
+    without="The tasks of such a DAG fail before they send anything",
+    find=_find_text_environment,
+)
+
+
+class RendersArguments(RendersText, _Operator):
+    """Renders an operator's arguments, and redacts them; to stand before ``BaseOperator``.
+
+    What the DAG's author wrote is rendered. What ``expand`` and ``expand_kwargs`` take from other tasks is not:
+    Airflow would render it where it no longer knows the value by its id, and evaluate
+    ``{{ conn.workflows_default.password }}`` in a row of data (apache/airflow issues 26016, 33733 and 38745).
+
+    Airflow names ``_do_render_template_fields`` as the seam for this: ``render_template_fields``, which is
+    documented, is not called on a mapped task. Without it, an operator that redacts cannot be made.
+    """
+
+    #: The fields that are rendered before the first call of ``redact_arguments``.
+    fields_rendered_first: Sequence[str] = ()
+
+    def redact_arguments(self, *, rendered: bool) -> None:
+        """Keep what is personal among the arguments from showing.
+
+        It is called twice: after ``fields_rendered_first`` were rendered, because Airflow logs the field that a
+        template fails in, and after all were. What comes from other tasks is wrapped the first time, and shows
+        nowhere.
+
+        :param rendered: whether all templates were rendered
+        """
+
+    def require_rendering(self) -> None:
+        """Raise where personal arguments would not be redacted, or data would be rendered.
+
+        :raises AirflowException: saying what to do
+        """
+        redacts = type(self).redact_arguments is not RendersArguments.redact_arguments
+        if redacts or is_of_mapped_task(self):
+            require_rendering()
+
+    def wrap_data(self, names: Iterable[str]) -> None:
+        """Wrap the arguments that come from other tasks, so that they are not rendered.
+
+        :param names: the names of the arguments
+        """
+        for name in self.template_fields:
+            if name in names:
+                setattr(self, name, Data(getattr(self, name)))
+
+    def _do_render_template_fields(
+        self,
+        parent: Any,
+        template_fields: Iterable[str],
+        context: Context,
+        jinja_env: jinja2.Environment,
+        seen_oids: set[int],
+    ) -> None:
+        if parent is not self:
+            super()._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)
+            return
+        # Paths, which the base class renders, are text too.
+        self.render_template_as_native_obj = False
+        environment = _text_environment(jinja_env)
+        self.wrap_data(arguments_of_other_tasks(self, context))
+        names = list(template_fields)
+        first = [name for name in names if name in self.fields_rendered_first]
+        others = [name for name in names if name not in first]
+        # What is data is wrapped, so that no id of a value needs to tell it. With them an XComArg in a dict of
+        # expand_kwargs would not be resolved.
+        super()._do_render_template_fields(parent, first, context, environment, set())
+        self.redact_arguments(rendered=False)
+        super()._do_render_template_fields(parent, others, context, environment, set())
+        self.redact_arguments(rendered=True)
+
+
+def require_rendering() -> None:
+    """Raise where ``RendersArguments`` would be left out, and would redact nothing.
+
+    :raises AirflowException: saying what to do
+    """
+    if not RENDERING.is_available():
+        raise AirflowException(
+            "Personal values cannot be redacted, and data cannot be kept from being rendered, in this version of "
+            "Airflow, which renders templates in another way: install a newer airflow-provider-workflows, or an "
+            "Airflow that it was tested with."
+        )
 
 
 def _find_python_task() -> type[Any]:
@@ -139,15 +269,34 @@ def redacting_task(redact: Callable[[Any], Any], **defaults: Any) -> TaskDecorat
         raise AirflowException(
             "Tasks whose arguments are redacted cannot be made in this version of Airflow."
         )
-    require_redaction()
+    require_rendering()
 
-    class RedactingTask(RedactsArguments, base):  # type: ignore[misc, valid-type]
-        """A function whose arguments are redacted once they are rendered."""
+    class RedactingTask(RendersArguments, base):  # type: ignore[misc, valid-type]
+        """A function whose arguments are redacted once they are rendered; lists among them are data."""
+
+        def wrap_data(self, names: Iterable[str]) -> None:
+            self._change_arguments(lambda name, value: Data(value) if name in names else _rows_as_data(value))
 
         def redact_arguments(self, *, rendered: bool) -> None:
             if rendered:
-                arguments: Any = self
-                arguments.op_args = [redact(value) for value in arguments.op_args]
-                arguments.op_kwargs = {name: redact(value) for name, value in arguments.op_kwargs.items()}
+                self._change_arguments(lambda _, value: redact(value))
+
+        def _change_arguments(self, change: Callable[[str, Any], Any]) -> None:
+            arguments: Any = self
+            arguments.op_args = [change("", value) for value in arguments.op_args]
+            arguments.op_kwargs = {name: change(name, value) for name, value in arguments.op_kwargs.items()}
 
     return task_decorator_factory(decorated_operator_class=RedactingTask, **defaults)
+
+
+def _rows_as_data(argument: Any) -> Any:
+    """Return an argument so that nothing in a list is rendered, but that other tasks' values take their place."""
+    return _values_as_data(argument) if isinstance(argument, (list, tuple)) else argument
+
+
+def _values_as_data(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_values_as_data(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _values_as_data(item) for name, item in value.items()}
+    return value if hasattr(value, "resolve") and hasattr(value, "iter_references") else Data(value)

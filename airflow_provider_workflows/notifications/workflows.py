@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -10,17 +11,18 @@ from airflow.sdk import BaseHook, BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_workflows.airflow_internals.rendering import RendersText
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.notifications.delivery import NotDelivered, deliver, url_of
 from airflow_provider_workflows.notifications.message import failure_message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from airflow.sdk import Context
 
 
-class WorkflowsNotifier(BaseNotifier):
+class WorkflowsNotifier(RendersText, BaseNotifier):
     """Post ``failure_message`` as ``{"text": ...}`` to an incoming webhook (Slack, Mattermost, Google Chat).
 
     For the ``on_failure_callback`` (or ``on_retry_callback``) of a task or a DAG, and for a deadline alert, in the
@@ -51,6 +53,16 @@ class WorkflowsNotifier(BaseNotifier):
     def __init__(self, alert_conn_id: str = "workflows_alerts", *, context: Context | None = None) -> None:
         super().__init__(context)
         self.alert_conn_id = alert_conn_id
+
+    # Airflow renders the notifier in place, and tasks share one: what the first alert has rendered would be a
+    # template to the second, and would name the first one's connection.
+    def __call__(self, *args: Any) -> None:
+        """Render the templates and post the message, for the context of one callback."""
+        super(WorkflowsNotifier, copy.copy(self)).__call__(*args)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Render the templates and post the message, without blocking the event loop."""
+        return super(WorkflowsNotifier, copy.copy(self)).__await__()
 
     def notify(self, context: Context) -> None:
         """Post the message; when that fails, an error is logged and nothing raised."""

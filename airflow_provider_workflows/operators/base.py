@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import jinja2
 from airflow.sdk import BaseOperator, conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_workflows.airflow_internals.rendering import RedactsArguments
+from airflow_provider_workflows.airflow_internals.rendering import RendersArguments
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.api.redaction import ALL_FIELDS, PersonalFields
 from airflow_provider_workflows.arguments import templated_text, true_or_false
@@ -42,11 +40,11 @@ def is_deferrable(deferrable: object) -> bool:
     return true_or_false("deferrable", deferrable)
 
 
-_SINGLE_EXPRESSION = re.compile(r"\s*\{\{[-+]?((?:(?!\{\{|\}\}).)*?)[-+]?\}\}\s*", re.DOTALL)
-
-
-class WorkflowsOperator(RedactsArguments, BaseOperator):
+class WorkflowsOperator(RendersArguments, BaseOperator):
     """An operator that makes calls of the Workflows API.
+
+    What comes from other tasks is data, and is not rendered. A template that is a single expression keeps its
+    value's type; any other becomes text, whatever ``render_template_as_native_obj`` says.
 
     :param workflows_conn_id: id of the connection (templated)
     """
@@ -60,7 +58,7 @@ class WorkflowsOperator(RedactsArguments, BaseOperator):
         # A mapped task hands on None where the DAG has set nothing.
         kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
         super().__init__(**kwargs)
-        self.require_redaction()
+        self.require_rendering()
         self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
         #: What the task has read and brought about, as far as it has come.
         self.lineage: TaskLineage | None = None
@@ -114,22 +112,3 @@ class WorkflowsOperator(RedactsArguments, BaseOperator):
     def call(self, client: WorkflowsClient, context: Context) -> Any:
         """Make the operator's calls with ``client``, and return what they bring."""
         raise NotImplementedError
-
-    def render_template(
-        self,
-        content: Any,
-        context: Context,
-        jinja_env: jinja2.Environment | None = None,
-        seen_oids: set[int] | None = None,
-    ) -> Any:
-        """Render a template; one that is a single expression keeps the expression's type.
-
-        So a number stays a number and a dict a dict. Unlike in Airflow's native rendering, text of digits stays
-        text: identifiers keep their leading zeros.
-        """
-        if isinstance(content, str) and (expression := _SINGLE_EXPRESSION.fullmatch(content)):
-            environment = jinja_env or self.get_template_env()
-            value = environment.compile_expression(expression[1], undefined_to_none=False)(context)
-            # An undefined value becomes empty text or raises, as the DAG's setting for undefined values says.
-            return str(value) if isinstance(value, jinja2.Undefined) else value
-        return super().render_template(content, context, jinja_env, seen_oids)

@@ -102,7 +102,8 @@ class CreateCaseOperator(WorkflowsOperator):
 
     def redact_arguments(self, *, rendered: bool) -> None:
         """Redact all fields of the case."""
-        mask_in_logs(all_values(unwrap([getattr(self, name) for name in _PERSONAL])))
+        values = unwrap([getattr(self, name) for name in _PERSONAL])
+        mask_in_logs(all_values(values), rendered=rendered)
         for name in _PERSONAL:
             setattr(self, name, redact(getattr(self, name), rendered=rendered))
 

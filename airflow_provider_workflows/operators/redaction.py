@@ -35,9 +35,12 @@ class Redacted(ShowsAs):
         return REDACTED
 
 
-def mask_in_logs(values: Iterable[str]) -> None:
-    """Have Airflow mask ``values`` in this task's log, but for templates, which have not been rendered yet."""
-    if literals := sorted({value for value in values if value.strip() and "{{" not in value}):
+def mask_in_logs(values: Iterable[str], *, rendered: bool = True) -> None:
+    """Have Airflow mask ``values`` in this task's log.
+
+    :param rendered: whether templates have been rendered; before that, those among the values are left out
+    """
+    if literals := sorted({value for value in values if value.strip() and (rendered or _is_literal(value))}):
         mask_secret([*literals])
 
 
@@ -80,9 +83,9 @@ def redact_parameters(parameters: Any, fields: PersonalFields, *, rendered: bool
     """
     values = unwrap(parameters)
     if isinstance(values, Mapping):
-        mask_in_logs(values_of_personal_fields(values, fields))
+        mask_in_logs(values_of_personal_fields(values, fields), rendered=rendered)
         return redact_personal_fields(parameters, fields, rendered=rendered)
-    mask_in_logs(all_values(values))
+    mask_in_logs(all_values(values), rendered=rendered)
     return redact(parameters, rendered=rendered)
 
 

@@ -20,6 +20,7 @@ from airflow_provider_workflows.airflow_internals.deferral import (
     can_resume,
     first_reschedule,
 )
+from airflow_provider_workflows.airflow_internals.rendering import RendersArguments
 from airflow_provider_workflows.api.errors import DeadlineReached, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
@@ -54,7 +55,7 @@ RESCHEDULE_LAG_SECONDS = 60.0
 _SHORTEST_INTERVAL_SECONDS = 0.05
 
 
-class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
+class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator):
     """Wait until a workflow has succeeded (``GET /workflows/{workflowId}``), and return its final status.
 
     A failure status fails the task at once and without a retry, since another poll would not change it (with
@@ -99,6 +100,7 @@ class WorkflowStatusSensor(OwnPokeInterval, BaseSensorOperator):
         if poke_interval is not None:
             kwargs["poke_interval"] = seconds("poke_interval", poke_interval)
         super().__init__(**kwargs)
+        self.require_rendering()
         self.workflow_id = templated_text("workflow_id", workflow_id)
         self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
         self.deferrable = is_deferrable(deferrable)
