@@ -39,7 +39,7 @@ async def sent_once(
 
     :raises Dropped: if the connection broke
     """
-    # aiohttp sends an idempotent request a second time on its own when a kept connection breaks. What is
+    # aiohttp sends a GET a second time on its own when a kept connection breaks. What is
     # repeated, and how often, is the exchange's decision: the exceptions that it acts on must not reach it.
     try:
         return await handler(request)

@@ -1,4 +1,4 @@
-"""Every endpoint of the API's generation 1 as a value: method, path, models, and whether it is idempotent."""
+"""Every endpoint of the API's generation 1 as a value: method, path, models, and whether it is repeatable."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Endpoint(Generic[ResponseModel]):
     :param method: the HTTP method
     :param path: the path with its ids filled in
     :param response: the model of a successful response
-    :param idempotent: whether a request may be repeated after it may have been carried out (RFC 9110, section
-        9.2.2). One that is not idempotent is repeated only if it surely was not carried out.
+    :param repeatable: whether a request may be repeated after it may have been carried out: because it only reads,
+        or because another case, set of parameters or token costs nothing. One that is not repeatable, and that is
+        ``POST /workflows/run`` alone, is repeated only if it surely was not carried out.
     :param body: the JSON object to send, or None
     :param authenticated: whether the request carries a token
     :param sensitive: whether the body holds personal data or secrets, which no message may repeat
@@ -33,7 +34,7 @@ class Endpoint(Generic[ResponseModel]):
     method: str
     path: str
     response: type[ResponseModel]
-    idempotent: bool
+    repeatable: bool
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     authenticated: bool = True
     sensitive: bool = False
@@ -58,18 +59,18 @@ def refresh(refresh_token: str) -> Endpoint[models.Tokens]:
 
 def _token_endpoint(path: str, request: models.RequestBody) -> Endpoint[models.Tokens]:
     return Endpoint(
-        "POST", path, models.Tokens, idempotent=True, body=request.body(), authenticated=False, sensitive=True
+        "POST", path, models.Tokens, repeatable=True, body=request.body(), authenticated=False, sensitive=True
     )
 
 
 def create_case(details: Mapping[str, Any]) -> Endpoint[models.Case]:
-    """``POST /cases``: a new case; repeating it would make another.
+    """``POST /cases``: a new case; repeating it makes another, which costs nothing.
 
     :param details: fields of ``models.CaseDetails``, in Python's or the API's spelling; all are optional
     :raises InvalidInput: naming the fields that are wrong, never a value
     """
     case = models.require_case_details(details)
-    return Endpoint("POST", "/cases", models.Case, idempotent=False, body=case.body(), sensitive=True)
+    return Endpoint("POST", "/cases", models.Case, repeatable=True, body=case.body(), sensitive=True)
 
 
 def read_case(case_id: str) -> Endpoint[models.Case]:
@@ -77,13 +78,13 @@ def read_case(case_id: str) -> Endpoint[models.Case]:
 
     :raises InvalidInput: if ``case_id`` is not a UUID
     """
-    return Endpoint("GET", f"/cases/{require_id('case_id', case_id)}", models.Case, idempotent=True)
+    return Endpoint("GET", f"/cases/{require_id('case_id', case_id)}", models.Case, repeatable=True)
 
 
 def create_parameters(
     workflow_definition_id: str, parameters: Mapping[str, Any]
 ) -> Endpoint[models.Parameters]:
-    """``POST /parameters``: a new set of parameters for a workflow definition.
+    """``POST /parameters``: a new set of parameters for a definition; another one costs nothing.
 
     :param parameters: JSON values by name
     :raises InvalidInput: if ``workflow_definition_id`` is not a UUID, or JSON cannot express a value
@@ -96,7 +97,7 @@ def create_parameters(
         "POST",
         "/parameters",
         models.Parameters,
-        idempotent=False,
+        repeatable=True,
         body=details.body(),
         sensitive=True,
         ids={"definition": definition},
@@ -119,7 +120,7 @@ def run_workflow(
         "POST",
         "/workflows/run",
         models.StartedWorkflow,
-        idempotent=False,
+        repeatable=False,
         body=details.body(),
         ids={"case": details.case_id, "definition": details.workflow_definition_id},
     )
@@ -131,7 +132,7 @@ def read_workflow(workflow_id: str) -> Endpoint[models.Workflow]:
     :raises InvalidInput: if ``workflow_id`` is not a UUID
     """
     return Endpoint(
-        "GET", f"/workflows/{require_id('workflow_id', workflow_id)}", models.Workflow, idempotent=True
+        "GET", f"/workflows/{require_id('workflow_id', workflow_id)}", models.Workflow, repeatable=True
     )
 
 
@@ -144,7 +145,7 @@ def read_result(workflow_id: str) -> Endpoint[models.WorkflowResult]:
         "GET",
         f"/workflows/{require_id('workflow_id', workflow_id)}/result",
         models.WorkflowResult,
-        idempotent=True,
+        repeatable=True,
     )
 
 
@@ -157,7 +158,7 @@ def read_webhook_key(key_id: str) -> Endpoint[models.PlainText]:
         "GET",
         f"/auth/webhooks/key/{require_id('kid', key_id)}?pem=true",
         models.PlainText,
-        idempotent=True,
+        repeatable=True,
         authenticated=False,
         text=True,
     )

@@ -121,7 +121,7 @@ class UnexpectedResponse(WorkflowsError):
     """What came back is not a response of the Workflows API: a redirect, a proxy's page, a body cut off.
 
     It may pass, as proxies are restarted and hosts repaired. ``retry`` is ``NEVER`` where the call is not
-    idempotent: the response does not say whether the call was carried out behind it.
+    repeatable: the response does not say whether the call was carried out behind it.
     """
 
     retry = Retry.LATER
@@ -129,9 +129,9 @@ class UnexpectedResponse(WorkflowsError):
 
 
 class OutcomeUnknown(WorkflowsError):
-    """The request was sent and its response lost: it may or may not have been carried out.
+    """The request that starts a run was sent and its response lost: there may or may not be a run.
 
-    Never repeated by this package, because a repetition may start (and bill) a second run.
+    Never repeated by this package, because a repetition may start (and bill) a second one.
     """
 
     retry = Retry.UNKNOWN

@@ -44,7 +44,7 @@ def read(endpoint: Endpoint[ResponseModel], reply: Response | NoResponse, *, now
     :param endpoint: what was sent
     :param reply: what came
     :param now: seconds since the epoch, for a ``Retry-After`` that is a date
-    :raises WorkflowsError: the one that fits; for a call that is not idempotent, ``OutcomeUnknown``
+    :raises WorkflowsError: the one that fits; for a call that is not repeatable, ``OutcomeUnknown``
         whenever it may have been carried out
     """
     if isinstance(reply, NoResponse):
@@ -54,20 +54,20 @@ def read(endpoint: Endpoint[ResponseModel], reply: Response | NoResponse, *, now
     return _parsed(endpoint, reply)
 
 
-def error_class(status: int, *, idempotent: bool) -> type[errors.WorkflowsError]:
+def error_class(status: int, *, repeatable: bool) -> type[errors.WorkflowsError]:
     """Return the class of the error for a response.
 
     :param status: HTTP status of the response, not 2xx
-    :param idempotent: whether the call may be repeated after it may have been carried out
+    :param repeatable: whether the call may be repeated after it may have been carried out
     """
-    return _refusal(status, idempotent=idempotent)[0]
+    return _refusal(status, repeatable=repeatable)[0]
 
 
-def _refusal(status: int, *, idempotent: bool) -> tuple[type[errors.WorkflowsError], str]:
+def _refusal(status: int, *, repeatable: bool) -> tuple[type[errors.WorkflowsError], str]:
     if status < 400:
         return _REDIRECTED
     if status in _UNDECIDED:
-        return _UNAVAILABLE if idempotent else _UNKNOWN
+        return _UNAVAILABLE if repeatable else _UNKNOWN
     return _REFUSALS.get(status, _REJECTED)
 
 
@@ -83,21 +83,21 @@ def _raise_no_response(endpoint: Endpoint[ResponseModel], no_response: NoRespons
             "Check the connection's host and port, the network and the proxy settings."
         )
     happened = f"the response was lost ({no_response.reason})"
-    if endpoint.idempotent:
+    if endpoint.repeatable:
         raise errors.ServiceUnavailable(f"{endpoint}: {happened}. Try again later.")
     raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_CHECK_FIRST}.")
 
 
 def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: float) -> NoReturn:
     status = response.status
-    kind, advice = _refusal(status, idempotent=endpoint.idempotent)
+    kind, advice = _refusal(status, repeatable=endpoint.repeatable)
     if status < 400:
         raise kind(
             f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not "
             f"followed. {advice}.",
             status=status,
             # A redirect does not say whether what stands behind it has carried the call out (303 says so).
-            retry=None if endpoint.idempotent else Retry.NEVER,
+            retry=None if endpoint.repeatable else Retry.NEVER,
         )
     body = _error_body(response)
     first = body.errors[0] if body.errors else ServiceError()
@@ -124,7 +124,7 @@ def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: f
 
 
 def _parsed(endpoint: Endpoint[ResponseModel], response: Response) -> ResponseModel:
-    # For a call that is not idempotent, a response that cannot be read tells as little as one that was lost.
+    # For a call that is not repeatable, a response that cannot be read tells as little as one that was lost.
     try:
         if endpoint.text:
             return endpoint.response.model_validate({"text": response.body.decode("utf-8", errors="replace")})
@@ -138,7 +138,7 @@ def _parsed(endpoint: Endpoint[ResponseModel], response: Response) -> ResponseMo
         if readable and missing
         else f"what came is not a response of the Workflows API ({came})"
     )
-    if not endpoint.idempotent:
+    if not endpoint.repeatable:
         raise errors.OutcomeUnknown(f"{endpoint}: {happened}. {_CHECK_FIRST}.", status=response.status)
     raise errors.UnexpectedResponse(
         f"{endpoint}: {happened}. Check that the connection's host is the Workflows API "

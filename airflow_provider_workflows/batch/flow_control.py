@@ -128,7 +128,7 @@ class FlowControl:
             )
 
     async def another(self, attempts: Attempts, error: errors.WorkflowsError) -> bool:
-        """Wait, and return whether a call that failed, and surely was not carried out, is to be tried again.
+        """Wait, and return whether a call that failed, and may be made again, is to be tried again.
 
         One that the service refuses for now (429) makes all others wait as well.
         """

@@ -74,7 +74,7 @@ def is_repeated(status: int | None, *, arrived: bool = True) -> bool:
         error: type[WorkflowsError] = OutcomeUnknown if arrived else ServiceUnreachable
         return error.retry.is_retryable()
     # A redirect says that the URL is wrong, which does not pass.
-    return status >= 400 and error_class(status, idempotent=True).retry.is_retryable()
+    return status >= 400 and error_class(status, repeatable=True).retry.is_retryable()
 
 
 async def deliver(

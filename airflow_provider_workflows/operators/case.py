@@ -26,6 +26,8 @@ _PERSONAL = ("case", *_ARGUMENTS.values())
 class CreateCaseOperator(WorkflowsOperator):
     """Create a case (``POST /cases``) and return its id; for a returning user, check and return the id given.
 
+    A request whose response was lost is sent again: a case too many costs nothing.
+
     All fields are optional and templated, and redacted in the log and in the view of rendered templates. A field
     that is None or empty is not sent.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class CreateParametersOperator(WorkflowsOperator):
     """Create a set of parameters for a workflow definition (``POST /parameters``) and return its id.
 
+    A request whose response was lost is sent again: a set of parameters too many costs nothing.
+
     :param workflow_definition_id: id of the workflow definition (templated)
     :param parameters: JSON values by name (templated); a template that is a single expression keeps its value's
         type, so numbers stay numbers. Values under the name of a personal field, of a case or of those that the

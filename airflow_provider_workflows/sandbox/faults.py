@@ -248,7 +248,7 @@ class FaultSchedule(Generic[AnyFault]):
 
     def __init__(self, seed: int) -> None:
         self._lock = threading.Lock()
-        # No secret depends on these numbers, and a seed makes a test repeatable.
+        # No secret depends on these numbers, and a seed makes a test reproducible.
         self._random = random.Random(seed)  # noqa: S311
         self._scheduled: list[_Scheduled[AnyFault]] = []
 

@@ -72,7 +72,7 @@ class Service:
         self.definitions = {definition.id: definition for definition in READY_DEFINITIONS}
         self._counts = counts
         self._clock = clock
-        # No secret depends on these numbers, and a seed makes a test repeatable.
+        # No secret depends on these numbers, and a seed makes a test reproducible.
         self._random = random.Random(seed)  # noqa: S311
         self._cases = {case_id: _case(case_id, details) for case_id, details in READY_CASES.items()}
         self._parameters: dict[str, _Parameters] = {}

@@ -41,7 +41,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "retries.md"
 BEGIN, END = "<!-- written by tests/unit/test_retry_table.py -->", "<!-- end -->"
 
 ID = "63131229-edc5-49d0-888b-7724e65d7d2d"
-GET, POST = endpoints.read_workflow(ID), endpoints.run_workflow(ID, ID)
+REPEATABLE = endpoints.read_workflow(ID), endpoints.create_case({}), endpoints.create_parameters(ID, {})
+RUN = endpoints.run_workflow(ID, ID)
 SETTINGS = Settings(secret="tot_0123456789", retry_seconds=10_000.0)
 MAX_OUTAGE = 1000.0
 NOT_MET = ""
@@ -63,11 +64,11 @@ ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
     ("the TLS handshake failed", errors.TlsFailed(""), [NoResponse("tls", arrived=False, tls=True)]),
     ("429", errors.RateLimited(""), [status(429)]),
     ("503", errors.ServiceUnavailable(""), [status(503)]),
-    ("other 5xx, 408, 425, a lost response: idempotent call", errors.ServiceUnavailable(""), UNDECIDED),
-    ("the same: call that is not idempotent", errors.OutcomeUnknown(""), UNDECIDED),
+    ("other 5xx, 408, 425, a lost response: repeatable call", errors.ServiceUnavailable(""), UNDECIDED),
+    ("the same: the call that starts a run", errors.OutcomeUnknown(""), UNDECIDED),
     ("a redirect", errors.UnexpectedResponse(""), [status(302)]),
-    ("a proxy's page, a body cut off: idempotent call", errors.UnexpectedResponse(""), [status(200)]),
-    ("the same: call that is not idempotent", errors.OutcomeUnknown(""), [status(200)]),
+    ("a proxy's page, a body cut off: repeatable call", errors.UnexpectedResponse(""), [status(200)]),
+    ("the same: the call that starts a run", errors.OutcomeUnknown(""), [status(200)]),
     ("401, also with a new token", errors.AuthenticationFailed(""), [status(401)]),
     ("403", errors.PermissionDenied(""), [status(403)]),
     ("404", errors.NotFound(""), [status(404)]),
@@ -165,13 +166,19 @@ def wait(error: errors.WorkflowsError | None, *, under_way: bool) -> str:
     return "waited out" if event is None else "ends the wait"
 
 
-async def submit(error: errors.WorkflowsError | None, folder: Path, *, first: bool) -> str:
-    """Ask the submission: what becomes of the row, and of those after it?"""
+async def submit(error: errors.WorkflowsError | None, folder: Path, *, first: bool, run: bool) -> str:
+    """Ask the submission: what becomes of the row, and of those after it?
+
+    :param first: whether no row has a run yet
+    :param run: whether each row has its case, so that the call that fails is the one that starts its run
+    """
     if error is None or isinstance(error, (OF_THE_POLLER, *OF_A_TASK)):
         return NOT_MET
     clock, client = Clock(), FailingClient(error)
     begun = clock.now
-    states = {} if first else {1: RowState("c", None, "w", 0.0)}
+    states = {number: RowState(ID) for number in (1, 2, 3)} if run else {}
+    if not first:
+        states[1] = RowState(ID, None, "w", 0.0)
     with contextlib.closing(Journal(ObjectStoragePath(str(folder)))) as journal:
         submission = Submission(
             client,  # type: ignore[arg-type]
@@ -234,7 +241,7 @@ async def webhook_key(error: errors.WorkflowsError | None) -> str:
 
 def notifier(error: errors.WorkflowsError, replies: list[Reply]) -> str:
     """Ask the notifier: does it post the message again?"""
-    if met(POST, error, replies) is None:
+    if met(RUN, error, replies) is None:
         return NOT_MET
     again = {True: "posted again", False: "given up"}
     responses = {
@@ -246,22 +253,26 @@ def notifier(error: errors.WorkflowsError, replies: list[Reply]) -> str:
     return ", ".join(responses | lost)
 
 
-def task(idempotent: errors.WorkflowsError | None, other: errors.WorkflowsError | None) -> str:
+def task(error: errors.WorkflowsError | None) -> str:
     """Ask the retry policy: does Airflow try the task again?"""
+    if error is None:
+        return NOT_MET
     words = {"default": "retried", "retry": "retried", "fail": "fails"}
-    decisions = [
-        words[WorkflowsRetryPolicy().evaluate(error, 1, 3).action.value]
-        for error in (idempotent, other)
-        if error is not None
-    ]
-    return decisions[0] if len({*decisions}) == 1 else f"{decisions[0]}; after the other call: {decisions[1]}"
+    return words[WorkflowsRetryPolicy().evaluate(error, 1, 3).action.value]
+
+
+def of_both(repeatable: str, run: str) -> str:
+    """Return what becomes of a repeatable call, and what of the call that starts a run where that differs."""
+    if NOT_MET in (repeatable, run) or repeatable == run:
+        return repeatable or run
+    return f"{repeatable}; starting a run: {run}"
 
 
 COLUMNS = (
     "what happened",
     "error",
-    "call that is idempotent",
-    "call that is not",
+    "repeatable call",
+    "the call that starts a run",
     "first poll of a sensor",
     "wait under way",
     "first rows of a batch",
@@ -276,24 +287,31 @@ COLUMNS = (
 async def rows(folder: Path) -> list[list[str]]:
     table = []
     for number, (words, error, replies) in enumerate(ERRORS):
-        folders = [folder / f"{number}-{place}" for place in ("first", "later", "collect")]
+        folders = [folder / f"{number}-{place}" for place in range(5)]
         for one in folders:
             one.mkdir()
-        idempotent, other = met(GET, error, replies), met(POST, error, replies)
+        repeatable, run = met(REPEATABLE[0], error, replies), met(RUN, error, replies)
+        (repeated,) = {call(endpoint, error, replies) for endpoint in REPEATABLE}
         table.append(
             [
                 words,
                 f"`{type(error).__name__}`",
-                call(GET, error, replies),
-                call(POST, error, replies),
-                wait(idempotent, under_way=False),
-                wait(idempotent, under_way=True),
-                await submit(other, folders[0], first=True),
-                await submit(other, folders[1], first=False),
-                await collect(idempotent, folders[2]),
-                await webhook_key(idempotent),
+                repeated,
+                call(RUN, error, replies),
+                wait(repeatable, under_way=False),
+                wait(repeatable, under_way=True),
+                of_both(
+                    await submit(repeatable, folders[0], first=True, run=False),
+                    await submit(run, folders[1], first=True, run=True),
+                ),
+                of_both(
+                    await submit(repeatable, folders[2], first=False, run=False),
+                    await submit(run, folders[3], first=False, run=True),
+                ),
+                await collect(repeatable, folders[4]),
+                await webhook_key(repeatable),
                 notifier(error, replies),
-                task(idempotent, other),
+                of_both(task(repeatable), task(run)),
             ]
         )
     return table

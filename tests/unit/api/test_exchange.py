@@ -226,7 +226,7 @@ class TestEveryStatus:
     """One error for each refusal, whichever call it befalls."""
 
     @pytest.mark.parametrize(
-        ("status", "idempotent", "once_only"),
+        ("status", "repeatable", "starts_a_run"),
         [
             (400, errors.RequestRejected, errors.RequestRejected),
             (403, errors.PermissionDenied, errors.PermissionDenied),
@@ -246,17 +246,22 @@ class TestEveryStatus:
         ],
     )
     def test_has_its_error(
-        self, clock: Clock, status: int, idempotent: type[Exception], once_only: type[Exception]
+        self, clock: Clock, status: int, repeatable: type[Exception], starts_a_run: type[Exception]
     ) -> None:
         refusal = response(status, fingerprint="f-1", errors=[{"code": "C", "message": "why"}])
         raised = []
-        for call in (endpoints.read_workflow(WORKFLOW), endpoints.run_workflow(WORKFLOW, WORKFLOW)):
+        for call in (
+            endpoints.read_workflow(WORKFLOW),
+            endpoints.create_case({}),
+            endpoints.create_parameters(WORKFLOW, {}),
+            endpoints.run_workflow(WORKFLOW, WORKFLOW),
+        ):
             driver = Driver(clock, tokens(1), refusal)
             with pytest.raises(errors.WorkflowsError) as caught:
                 driver.run(exchange_with(clock, max_attempts=1).perform(call))
             raised.append(caught.value)
 
-        assert [type(error) for error in raised] == [idempotent, once_only]
+        assert [type(error) for error in raised] == [*[repeatable] * 3, starts_a_run]
         assert {error.status for error in raised} == {status}
         if status != 302:
             assert {(error.code, error.detail, error.fingerprint) for error in raised} == {

@@ -44,7 +44,7 @@ def started_workflow(client: Driver) -> str:
     return client("run_workflow", DEFINITION, case.case_id).id
 
 
-class TestCallThatMayBeRepeated:
+class TestCallThatReads:
     """``GET /workflows/{workflowId}``."""
 
     @pytest.mark.parametrize(
@@ -90,6 +90,66 @@ class TestCallThatMayBeRepeated:
             client("read_workflow", workflow_id)
 
         assert sandbox.counts.requests[STATUS_CALL] == 1
+
+
+@pytest.mark.parametrize(
+    "call", [["create_case"], ["create_parameters", DEFINITION, {}]], ids=["/cases", "/parameters"]
+)
+class TestCallThatMakesWhatCostsNothing:
+    """``POST /cases`` and ``POST /parameters``: a case or a set of parameters too many is not a run."""
+
+    @staticmethod
+    def path(call: list[Any]) -> str:
+        return {"create_case": "/cases", "create_parameters": "/parameters"}[call[0]]
+
+    @pytest.mark.parametrize(
+        "fault", [*SERVER_ERRORS, *UNAVAILABLE, *LOST_RESPONSES, *UNEXPECTED, *RATE_LIMITED]
+    )
+    def test_is_repeated_until_it_is_responded_to(
+        self, client: Driver, sandbox: Sandbox, call: list[Any], fault: dict[str, Any]
+    ) -> None:
+        path = self.path(call)
+        sandbox.fault(**fault, path=path, times=ATTEMPTS - 1)
+
+        client(*call)
+
+        assert sandbox.counts.requests == {f"POST {path}": ATTEMPTS}
+
+    @pytest.mark.parametrize(
+        ("fault", "error"),
+        [
+            *[pytest.param(*case.values, errors.ServiceUnavailable, id=case.id) for case in SERVER_ERRORS],
+            *[pytest.param(*case.values, errors.ServiceUnavailable, id=case.id) for case in LOST_RESPONSES],
+            *[pytest.param(*case.values, errors.UnexpectedResponse, id=case.id) for case in UNEXPECTED],
+        ],
+    )
+    def test_is_given_up_after_the_last_attempt_until_later(
+        self,
+        client: Driver,
+        sandbox: Sandbox,
+        call: list[Any],
+        fault: dict[str, Any],
+        error: type[errors.WorkflowsError],
+    ) -> None:
+        path = self.path(call)
+        sandbox.fault(**fault, path=path)
+
+        with pytest.raises(error) as raised:
+            client(*call)
+
+        assert raised.value.is_retryable()
+        assert sandbox.counts.requests[f"POST {path}"] == ATTEMPTS
+
+    def test_is_not_repeated_when_it_was_refused(
+        self, client: Driver, sandbox: Sandbox, call: list[Any]
+    ) -> None:
+        path = self.path(call)
+        sandbox.fault("forbidden", path=path)
+
+        with pytest.raises(errors.PermissionDenied):
+            client(*call)
+
+        assert sandbox.counts.requests[f"POST {path}"] == 1
 
 
 class TestCallThatMustNotBeRepeated:
@@ -167,16 +227,6 @@ class TestCallThatMustNotBeRepeated:
         assert raised.value.code
         assert raised.value.fingerprint
         assert raised.value.fingerprint in str(raised.value)
-
-    @pytest.mark.parametrize("path", ["/cases", "/parameters"])
-    def test_holds_for_every_post(self, client: Driver, sandbox: Sandbox, path: str) -> None:
-        sandbox.fault("cut_after", path=path)
-
-        call = ["create_case"] if path == "/cases" else ["create_parameters", DEFINITION, {}]
-        with pytest.raises(errors.OutcomeUnknown):
-            client(*call)
-
-        assert sandbox.counts.requests[f"POST {path}"] == 1
 
     def test_is_not_repeated_when_it_was_redirected(self, client: Driver, sandbox: Sandbox) -> None:
         case_id = client("create_case").case_id

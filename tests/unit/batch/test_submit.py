@@ -14,7 +14,7 @@ from airflow_provider_workflows.api import errors, retry
 from airflow_provider_workflows.api.retry import LOST_RESPONSES_BEFORE_OPEN
 from airflow_provider_workflows.batch import submit as submit_module
 from airflow_provider_workflows.batch.journal import Journal, entries, states
-from airflow_provider_workflows.batch.submit import FIRST_ROWS
+from airflow_provider_workflows.batch.submit import FIRST_ROWS, WHOLE_BATCH
 from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
 from tests.unit.batch_task import AUTHORIZE_CALL, CASE_CALL, PARAMETERS_CALL, RUN_CALL, cases
 from tests.unit.clocks import FastLoop, until
@@ -131,7 +131,18 @@ class TestFirstRows:
         with pytest.raises(errors.UnexpectedResponse):
             await rows.submit(cases(50))
 
-        assert sandbox.counts.requests == {CASE_CALL: 1}
+        assert set(rows.states) - {WHOLE_BATCH} == {1}
+        assert set(sandbox.counts.requests) == {CASE_CALL}
+
+    async def test_a_redirect_of_the_call_that_starts_a_run_is_found_out_by_one_row(
+        self, rows: Rows, sandbox: Sandbox
+    ) -> None:
+        sandbox.fault("redirect", path="/workflows/run")
+
+        with pytest.raises(errors.UnexpectedResponse):
+            await rows.submit(cases(50))
+
+        assert sandbox.counts.requests == {CASE_CALL: 1, RUN_CALL: 1}
 
     async def test_parameters_of_an_unknown_definition_are_found_out_before_any_row(
         self, rows: Rows, sandbox: Sandbox

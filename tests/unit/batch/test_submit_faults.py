@@ -13,7 +13,6 @@ from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows
 
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}
 
-
 UNDECIDED: list[Any] = [
     *(
         pytest.param({"name": "server_error", "status": status, "form": form}, id=f"{status}-{form}")
@@ -33,7 +32,7 @@ UNDECIDED: list[Any] = [
         )
     ),
 ]
-REFUSED: list[Any] = [pytest.param({"name": name}, id=name) for name in ("forbidden", "redirect")]
+REDIRECT = pytest.param({"name": "redirect"}, id="redirect")
 NOT_NOW: list[Any] = [
     pytest.param({"name": "rate_limited"}, id="429"),
     pytest.param({"name": "rate_limited", "retry_after": 0}, id="429-seconds"),
@@ -44,48 +43,81 @@ NOT_NOW: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("path", ["/cases", "/parameters", "/workflows/run"])
-class TestFaults:
-    """The second row meets a fault on one of its calls; the third is well."""
+async def submit(rows: Rows, sandbox: Sandbox, path: str, *, times: int = 1, **fault: Any) -> int:
+    """Submit three rows, the second with a fault on one of its calls; return how often that call was sent."""
+    sandbox.fault(path=path, times=times, **fault)
+    # One at a time, so that the fault is the second row's.
+    await rows.submit((*cases(1), WITH_PARAMETERS, {"first_name": "Bob"}), concurrency=1)
+    others = {"/cases": 1, "/parameters": 0, "/workflows/run": 1}[path]
+    return sandbox.counts.requests[f"POST {path}"] - others
 
-    ITEMS = (*cases(1), WITH_PARAMETERS, {"first_name": "Bob"})
 
-    async def submit(self, rows: Rows, sandbox: Sandbox, path: str, *, times: int = 1, **fault: Any) -> int:
-        """Return how often the call was sent that the fault befell."""
-        sandbox.fault(path=path, times=times, **fault)
-        # One at a time, so that the fault is the second row's.
-        await rows.submit(self.ITEMS, concurrency=1)
-        others = {"/cases": 1, "/parameters": 0, "/workflows/run": 1}[path]
-        return sandbox.counts.requests[f"POST {path}"] - others
+class TestCallThatStartsARun:
+    PATH = "/workflows/run"
 
     @pytest.mark.parametrize("fault", UNDECIDED)
-    async def test_an_outcome_that_nobody_knows_is_not_tried_again(
-        self, begun_rows: Rows, sandbox: Sandbox, path: str, fault: dict[str, Any]
+    async def test_is_not_tried_again_when_its_outcome_is_unknown(
+        self, begun_rows: Rows, sandbox: Sandbox, fault: dict[str, Any]
     ) -> None:
-        assert await self.submit(begun_rows, sandbox, path, **fault) == 1
+        assert await submit(begun_rows, sandbox, self.PATH, **fault) == 1
         assert begun_rows.outcomes == begun_rows.written == {1: RUNNING, 2: UNKNOWN, 3: RUNNING}
         assert begun_rows.states[2].error["kind"] == "OutcomeUnknown"  # type: ignore[index]
 
-    @pytest.mark.parametrize("fault", REFUSED)
-    async def test_a_refusal_is_not_tried_again(
+    async def test_is_not_tried_again_when_it_was_redirected(
+        self, begun_rows: Rows, sandbox: Sandbox
+    ) -> None:
+        assert await submit(begun_rows, sandbox, self.PATH, name="redirect") == 1
+        assert begun_rows.outcomes == begun_rows.written == {1: RUNNING, 2: NOT_SUBMITTED, 3: RUNNING}
+
+
+@pytest.mark.parametrize("path", ["/cases", "/parameters"])
+class TestCallThatIsRepeatable:
+    @pytest.mark.parametrize("fault", [*UNDECIDED, REDIRECT])
+    async def test_is_tried_again_whether_or_not_it_was_carried_out(
         self, begun_rows: Rows, sandbox: Sandbox, path: str, fault: dict[str, Any]
     ) -> None:
-        assert await self.submit(begun_rows, sandbox, path, **fault) == 1
+        assert await submit(begun_rows, sandbox, path, times=2, **fault) == 3
+        assert begun_rows.outcomes == begun_rows.written == {1: RUNNING, 2: RUNNING, 3: RUNNING}
+        assert begun_rows.states[2].error is None
+        assert set(sandbox.counts.runs_per_case.values()) == {1}
+
+    async def test_leaves_its_row_to_the_next_try_when_it_is_given_up(
+        self, begun_rows: Rows, sandbox: Sandbox, path: str
+    ) -> None:
+        items = [*cases(1), *[WITH_PARAMETERS] * 5]
+        sandbox.fault("cut_after", path=path)
+        await begun_rows.submit(items)
+        assert begun_rows.written == {1: RUNNING} | dict.fromkeys(range(2, 7), NOT_SUBMITTED)
+        assert begun_rows.states[2].error["kind"] == "ServiceUnavailable"  # type: ignore[index]
+        sandbox.clear_faults()
+
+        await begun_rows.submit(items)
+
+        assert begun_rows.written == dict.fromkeys(range(1, 7), RUNNING)
+        assert sandbox.counts.requests["POST /workflows/run"] == 5
+
+
+@pytest.mark.parametrize("path", ["/cases", "/parameters", "/workflows/run"])
+class TestEveryCall:
+    async def test_is_not_tried_again_when_it_was_refused(
+        self, begun_rows: Rows, sandbox: Sandbox, path: str
+    ) -> None:
+        assert await submit(begun_rows, sandbox, path, name="forbidden") == 1
         assert begun_rows.outcomes == begun_rows.written == {1: RUNNING, 2: NOT_SUBMITTED, 3: RUNNING}
 
     @pytest.mark.parametrize("fault", NOT_NOW)
-    async def test_what_the_service_cannot_do_now_is_tried_again(
+    async def test_is_tried_again_when_the_service_cannot_do_it_now(
         self, begun_rows: Rows, sandbox: Sandbox, path: str, fault: dict[str, Any]
     ) -> None:
-        assert await self.submit(begun_rows, sandbox, path, times=2, **fault) == 3
+        assert await submit(begun_rows, sandbox, path, times=2, **fault) == 3
         assert begun_rows.outcomes == begun_rows.written == {1: RUNNING, 2: RUNNING, 3: RUNNING}
         assert begun_rows.states[2].error is None
 
-    async def test_an_expired_token_is_refreshed(self, begun_rows: Rows, sandbox: Sandbox, path: str) -> None:
-        assert await self.submit(begun_rows, sandbox, path, name="unauthorized") == 2
+    async def test_refreshes_an_expired_token(self, begun_rows: Rows, sandbox: Sandbox, path: str) -> None:
+        assert await submit(begun_rows, sandbox, path, name="unauthorized") == 2
         assert set(begun_rows.written.values()) == {RUNNING}
 
-    async def test_no_case_has_two_runs_whatever_happens(
+    async def test_starts_no_second_run_for_a_case_whatever_happens(
         self, rows: Rows, sandbox: Sandbox, path: str
     ) -> None:
         for fault in (*UNDECIDED, *NOT_NOW):

@@ -15,6 +15,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
+from airflow_provider_workflows.batch.submit import FIRST_ROWS
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import BatchTask, event_of
 
@@ -35,10 +36,13 @@ VALUES = ("qzx", "44051401359", "601234567")
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """Lets everybody in, and responses every other call with what was sent."""
+    """Lets everybody in, and responds to every other call with what was sent.
+
+    ``statuses`` are those of the responses, in turn; the last one is for all further calls.
+    """
 
     protocol_version = "HTTP/1.1"
-    status = 400
+    statuses = (400,)
 
     def do_POST(self) -> None:
         sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -47,7 +51,9 @@ class Echo(http.server.BaseHTTPRequestHandler):
                 200, {"accessToken": "a", "refreshToken": "r", "expiresIn": 3600, "tokenType": "Bearer"}
             )
         else:
-            self.response(self.status, {"errors": [{"code": "INVALID", "message": f"cannot take {sent}"}]})
+            status, *further = self.statuses
+            type(self).statuses = tuple(further) or (status,)
+            self.response(status, {"errors": [{"code": "INVALID", "message": f"cannot take {sent}"}]})
 
     def response(self, status: int, body: Any) -> None:
         content = json.dumps(body).encode()
@@ -150,19 +156,20 @@ def test_nothing_shows_of_rows_that_are_skipped(
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"), [(400, "not_submitted"), (422, "not_submitted"), (500, "unknown")]
+    "statuses", [(400,), (422,), (*[400] * FIRST_ROWS, 500)], ids=["400", "422", "500 after the first rows"]
 )
 def test_nothing_shows_of_what_the_service_repeats(
-    batch: BatchTask, echo: type[Echo], shown: Callable[..., str], status: int, outcome: str
+    batch: BatchTask, echo: type[Echo], shown: Callable[..., str], statuses: tuple[int, ...]
 ) -> None:
-    echo.status = status
+    echo.statuses = statuses
 
     with pytest.raises(BatchFailed) as raised:
-        batch.run([ROW] * 5)
+        batch.run([ROW] * 5, max_outage=0.1)
 
     text = shown(error=raised.value)
-    assert batch.outcomes == [outcome] * 5
+    assert batch.outcomes == ["not_submitted"] * 5
     assert "cannot take" in text
+    assert echo.statuses == statuses[-1:]
     assert_nothing_personal(text)
     assert_nothing_personal((batch.folder / "results.jsonl").read_text().casefold())
 

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput, ServiceUnavailable
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import (
     CASE_CALL,
+    PARAMETERS_CALL,
     RESULT_CALL,
     RUN_CALL,
     STATUS_CALL,
@@ -142,26 +143,36 @@ class TestRetry:
 
         assert sandbox.counts.total_requests == 0
 
-    @pytest.mark.parametrize(
-        ("choice", "error", "runs"), [("fail", AirflowFailException, 0), ("resubmit", AirflowException, 3)]
-    )
-    def test_lost_parameters_of_the_batch_are_created_again_only_where_asked(
-        self, batch: BatchTask, service: Service, choice: str, error: type[Exception], runs: int
+    @pytest.mark.parametrize("choice", ["fail", "resubmit"])
+    def test_lost_parameters_of_the_batch_are_created_again(
+        self, batch: BatchTask, service: Service, choice: str
     ) -> None:
         arguments = {"parameters": {"limit": 1}, "on_unknown_outcome": choice}
         service.sandbox.fault("cut_after", path="/parameters")
-        with pytest.raises(AirflowException) as raised:
-            batch.run(cases(3), **arguments)
-        assert type(raised.value) is error
+        with pytest.raises(ServiceUnavailable) as raised:
+            batch.run(cases(3), max_outage=0.1, **arguments)
+        assert raised.value.is_retryable()
+        assert service.sandbox.counts.requests[RUN_CALL] == 0
         service.well()
 
-        if runs:
-            batch.run(cases(3), **arguments)
-        else:
-            with pytest.raises(AirflowFailException, match="parameters"):
-                batch.run(cases(3), **arguments)
+        batch.run(cases(3), **arguments)
 
-        assert service.sandbox.counts.requests[RUN_CALL] == runs
+        assert service.sandbox.counts.requests[PARAMETERS_CALL] == 1
+        assert service.sandbox.counts.requests[RUN_CALL] == 3
+
+    @pytest.mark.parametrize("path", ["/cases", "/parameters"])
+    def test_lost_responses_to_calls_that_cost_nothing_leave_no_row_unknown(
+        self, batch: BatchTask, sandbox: Sandbox, path: str
+    ) -> None:
+        items = [{"first_name": f"Ada{row}", "parameters": {"limit": row}} for row in range(12)]
+        sandbox.fault("cut_after", path=path, times=5)
+
+        batch.run(items)
+
+        assert batch.outcomes == ["succeeded"] * 12
+        assert [sandbox.counts.runs_per_case[row["case_id"]] for row in batch.output] == [1] * 12
+        assert sandbox.counts.requests[RUN_CALL] == 12
+        assert sandbox.counts.requests[f"POST {path}"] == 12 + 5
 
 
 class Killed(BaseException):

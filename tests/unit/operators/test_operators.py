@@ -97,6 +97,25 @@ class TestCreateCase:
         assert party.business is not None
         assert party.business["companyNumber"] == "12345678"
 
+    def test_is_made_again_when_the_response_is_lost(self, sandbox: Sandbox, short_pauses: None) -> None:
+        sandbox.fault("cut_after", path="/cases", times=2)
+
+        case_id = run(CreateCaseOperator(task_id="case", **ARGUMENTS))
+
+        with sandbox.client() as client:
+            assert client.read_case(case_id).case_id == case_id
+        assert sandbox.counts.requests["POST /cases"] == 3
+
+    def test_fails_until_a_retry_when_responses_go_on_being_lost(
+        self, sandbox: Sandbox, short_pauses: None
+    ) -> None:
+        sandbox.fault("cut_after", path="/cases")
+
+        with pytest.raises(errors.ServiceUnavailable) as raised:
+            run(CreateCaseOperator(task_id="case", **ARGUMENTS))
+
+        assert raised.value.is_retryable()
+
     def test_leaves_out_what_is_empty(self, sandbox: Sandbox) -> None:
         case_id = run(
             CreateCaseOperator(task_id="case", first_name="{{ params.name }}", last_name=""),
@@ -294,6 +313,29 @@ class TestCreateParameters:
             "literal": 7,
             "nested": [0, {"deep": 1.2222}],
         }
+
+    def test_are_made_again_when_the_response_is_lost(self, sandbox: Sandbox, short_pauses: None) -> None:
+        sandbox.fault("cut_after", path="/parameters", times=2)
+
+        assert run(
+            CreateParametersOperator(task_id="parameters", workflow_definition_id=DEFINITION, parameters={})
+        )
+
+        assert sandbox.counts.requests["POST /parameters"] == 3
+
+    def test_fail_until_a_retry_when_responses_go_on_being_lost(
+        self, sandbox: Sandbox, short_pauses: None
+    ) -> None:
+        sandbox.fault("cut_after", path="/parameters")
+
+        with pytest.raises(errors.ServiceUnavailable) as raised:
+            run(
+                CreateParametersOperator(
+                    task_id="parameters", workflow_definition_id=DEFINITION, parameters={}
+                )
+            )
+
+        assert raised.value.is_retryable()
 
     def test_refuses_an_unknown_definition(self) -> None:
         with pytest.raises(errors.NotFound, match=r"definition .* responded with 404"):
