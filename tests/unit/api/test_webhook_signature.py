@@ -45,6 +45,8 @@ PUBLIC = PRIVATE.public_key()
 OTHER = rsa.generate_private_key(65537, 2048)
 WEAK = rsa.generate_private_key(65537, 1024)
 CURVE = ec.generate_private_key(ec.SECP256R1())
+# Numbers of the right size: to find primes takes up to two seconds.
+DSA = dsa.DSAPublicNumbers(2, dsa.DSAParameterNumbers(p=2**2047 + 1, q=2**255 + 1, g=2)).public_key()
 PEM = PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 BASE64 = base64.b64encode(PUBLIC.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
 
@@ -299,7 +301,7 @@ NO_PUBLIC_KEYS = {
     "text before it": f"key: {PEM}",
     "elliptic curve": public_text(CURVE.public_key()),
     "Ed25519": public_text(ed25519.Ed25519PrivateKey.generate().public_key()),
-    "DSA": public_text(dsa.generate_private_key(2048).public_key()),
+    "DSA": public_text(DSA),
     "under 2048 bits": public_text(WEAK.public_key()),
     "certificate": certificate().public_bytes(Encoding.PEM).decode(),
     "certificate, bare": base64.b64encode(certificate().public_bytes(Encoding.DER)).decode(),
