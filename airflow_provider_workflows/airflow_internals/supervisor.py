@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
     FeatureChangedError,
     require_parameters,
 )
+
+
+class Task(Protocol):
+    """What names a task of a DAG run."""
+
+    @property
+    def dag_id(self) -> str:
+        """Id of the DAG."""
+
+    @property
+    def run_id(self) -> str:
+        """Id of the DAG run."""
+
+    @property
+    def task_id(self) -> str:
+        """Id of the task."""
+
+    @property
+    def map_index(self) -> int:
+        """Index of a mapped task; -1 for one that is not mapped."""
 
 
 def _find_task_runner() -> ModuleType:
@@ -59,7 +79,7 @@ def _find_task_states() -> Any:
 TASK_STATES = Feature(
     "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states(dag_id, run_ids)",
     purpose="list the states of a run's tasks",
-    without="Messages about DAG runs name no tasks",
+    without="Messages about DAG runs name no tasks; whether another task has ended is read from its files alone",
     find=_find_task_states,
 )
 
@@ -76,3 +96,23 @@ def task_states(dag_id: str, run_id: str) -> dict[str, str]:
         return {}
     states = get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
     return {key: str(getattr(state, "value", state)) for key, state in sorted(states.items())}
+
+
+#: The states of a task that nothing but a clear makes run again.
+_ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+
+def has_ended(task: Task) -> bool | None:
+    """Return whether a task has ended for good, as one whose run is gone has; None where Airflow cannot tell.
+
+    :param task: the task, which may be one of another DAG
+    """
+    get_task_states = TASK_STATES.get()
+    if get_task_states is None:
+        return None
+    try:
+        states = task_states(task.dag_id, task.run_id)
+    except Exception:  # noqa: BLE001  (there is no supervisor, or the API server is away)
+        return None
+    state = states.get(task.task_id if task.map_index < 0 else f"{task.task_id}_{task.map_index}")
+    return state is None or state in _ENDED

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
-import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -18,18 +16,33 @@ from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
-from airflow_provider_workflows.batch.manifest import Manifest, read_manifest, recheck, write_manifest
+from airflow_provider_workflows.batch.manifest import (
+    Manifest,
+    RowDigests,
+    read_checked_rows,
+    read_common,
+    read_manifest,
+    read_salt,
+    recheck,
+    write_manifest,
+)
 from airflow_provider_workflows.batch.output import output_path, writer
+from airflow_provider_workflows.batch.ownership import Ownership
+from airflow_provider_workflows.batch.place import BatchPlace, remove_state
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts, Publish
-from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
+from airflow_provider_workflows.batch.repair import (
+    Changes,
+    Repair,
+    begin_journal,
+    repair_of,
+    rows_to_submit_again,
+    submit_again,
+    take_over,
+)
+from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
 from airflow_provider_workflows.batch.watch import BatchWatch, RunPoller, unreadable_state
-from airflow_provider_workflows.storage import (
-    ObjectStoragePath,
-    is_local,
-    remove_folder,
-    require_writable,
-)
+from airflow_provider_workflows.storage import remove_folder, require_writable, shown
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings
@@ -55,31 +68,10 @@ class BatchOptions:
     max_outage: float
     hash_personal_numbers: bool = False
 
-
-@dataclass(frozen=True)
-class BatchPlace:
-    """Where a batch is.
-
-    :param folder: the folder of the output
-    :param state_folder: the folder of the manifest and the journal, the same in each try
-    """
-
-    folder: ObjectStoragePath
-    state_folder: ObjectStoragePath
-
-    @classmethod
-    def named(cls, folder: ObjectStoragePath, name: str) -> BatchPlace:
-        """Return the place of a batch whose state is beside its output, under a name of its own."""
-        return cls(folder, folder / "_state" / name)
-
-    def to_json(self) -> dict[str, str]:
-        """Return the place as JSON: two URIs."""
-        return {"folder": str(self.folder), "state_folder": str(self.state_folder)}
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, str]) -> BatchPlace:
-        """Return the place that ``to_json`` made JSON of."""
-        return cls(ObjectStoragePath(fields["folder"]), ObjectStoragePath(fields["state_folder"]))
+    @property
+    def common(self) -> tuple[str, Mapping[str, Any] | None]:
+        """What is sent for all rows, which is part of each row's digest."""
+        return self.workflow_definition_id, self.parameters
 
 
 class Batch:
@@ -90,6 +82,7 @@ class Batch:
     :param place: where the output and the batch's state are
     :param manifest: the checked input
     :param tokens: tokens to share with other clients of the same key
+    :param ownership: says whether this try may still begin something
     """
 
     def __init__(
@@ -100,40 +93,101 @@ class Batch:
         manifest: Manifest,
         *,
         tokens: TokenStore | None = None,
+        ownership: Ownership | None = None,
     ) -> None:
         # Whether a call is repeated is decided row by row: the client makes one attempt.
         self._settings = dataclasses.replace(settings, max_attempts=1)
         self._max_attempts = settings.max_attempts
         self._tokens = tokens
         self._options = options
+        self._ownership = Ownership() if ownership is None else ownership
         self._folder = place.folder
+        self.place = place
         self.output = output_path(place.folder, options.output_format)
         self.state_folder = place.state_folder
         self.manifest = manifest
 
-    @staticmethod
-    def check(settings: Settings, options: BatchOptions, place: BatchPlace, items: Items) -> Manifest:
+    @classmethod
+    def check(
+        cls,
+        settings: Settings,
+        options: BatchOptions,
+        place: BatchPlace,
+        items: Items,
+        *,
+        salt: str | None = None,
+    ) -> Manifest:
         """Check the output and the whole input before the first call, and return the manifest.
 
-        The manifest's rows are written to the state folder, in place of what is there.
+        The manifest's rows are written to the state folder, and the journal is begun there.
 
         :param settings: how to reach the service
         :param options: what to do
         :param place: where the output and the batch's state are
         :param items: the rows, as ``read_items`` takes them
+        :param salt: of the rows' digests, to compare them with those of an earlier manifest; a new one if None
         :raises InvalidInput: naming what is wrong with which rows, or that the output cannot be written
         """
         hash_secret = settings.require_hash_secret() if options.hash_personal_numbers else None
         output_path(place.folder, options.output_format)
         require_writable("output_path", place.folder)
-        # A deleted DAG run of the same name may have left its state here; it belongs to other rows.
+        # A try that was killed before it was recorded may have left half a state here.
         remove_folder(place.state_folder)
-        return write_manifest(
+        manifest = write_manifest(
             place.state_folder,
             read_items(items, options.columns),
+            common=options.common,
             skip_bad_rows=options.skip_bad_rows,
             hash_secret=hash_secret,
+            salt=salt,
         )
+        if salt is None:
+            begin_journal(place.state_folder)
+        return manifest
+
+    def has_same_input(self, items: Items) -> bool:
+        """Return whether the input is the one that was checked; that is read again.
+
+        :param items: the rows, as ``read_items`` takes them
+        :raises InvalidInput: if they cannot be run
+        :raises OutcomeUnknown: if the batch's state is gone
+        """
+        with self._require_state():
+            return self.manifest == recheck(
+                self.state_folder,
+                read_items(items, self._options.columns),
+                common=self._options.common,
+                skip_bad_rows=self._options.skip_bad_rows,
+            )
+
+    def with_input(self, items: Items, place: BatchPlace) -> tuple[Batch, Changes]:
+        """Return the batch with another input, which keeps what it has of those rows that are as before.
+
+        :param items: the rows, as ``read_items`` takes them
+        :param place: where its state is from now on
+        :raises InvalidInput: if they cannot be run, or have no keys by which they could be compared
+        :raises OutcomeUnknown: if the batch's state is gone
+        """
+        with self._require_state():
+            salt = read_salt(self.state_folder)
+            manifest = self.check(self._settings, self._options, place, items, salt=salt)
+            try:
+                changes = take_over(
+                    self.state_folder,
+                    self.manifest,
+                    self.states,
+                    place.state_folder,
+                    manifest,
+                    with_parameters=self._has_same_parameters,
+                )
+            except errors.InvalidInput:
+                remove_state(place.state_folder)
+                raise
+        settings = dataclasses.replace(self._settings, max_attempts=self._max_attempts)
+        batch = Batch(
+            settings, self._options, place, manifest, tokens=self._tokens, ownership=self._ownership
+        )
+        return batch, changes
 
     @cached_property
     def states(self) -> dict[int, RowState]:
@@ -146,6 +200,16 @@ class Batch:
         return self._outcomes()[RowOutcome.RUNNING]
 
     @property
+    def submitted(self) -> int:
+        """Number of rows that have a run, whether it has ended or not."""
+        return sum(state.workflow_id is not None for state in self._rows())
+
+    @property
+    def cases(self) -> int:
+        """Number of rows that have a case: it never gets smaller, also where rows are submitted again."""
+        return sum(state.case_id is not None for state in self._rows())
+
+    @property
     def others(self) -> dict[str, int]:
         """Rows by outcome, for those rows that have no run to wait for."""
         return {
@@ -154,32 +218,62 @@ class Batch:
             if outcome not in _WAITED_FOR
         }
 
-    def make_due(self, *, failed: bool, unknown: bool) -> None:
-        """Make rows of an earlier try due again, beside those that have no run.
+    @property
+    def repair(self) -> Repair:
+        """What becomes of the rows now."""
+        return repair_of(self._outcomes())
 
-        :param failed: those whose run has failed
-        :param unknown: those that may have been submitted
-        :raises OutcomeUnknown: if the batch's state is gone
+    def require_journal(self, cases: int) -> None:
+        """Return if the journal has as many rows with a case as Airflow's record of the batch.
+
+        :param cases: number of rows that have a case, as the record says
+        :raises OutcomeUnknown: if some of them are gone, or all of the state
         """
         try:
-            next(read_manifest(self.state_folder, self.manifest), None)
+            is_whole = bool(self.states) and self.cases >= cases
         except FileNotFoundError:
-            raise errors.OutcomeUnknown(
-                f"The batch's state is gone from {self.state_folder}, so nobody knows what was submitted. "
-                "Clear the task to start over."
-            ) from None
-        again = [RowOutcome.FAILED] * failed + [RowOutcome.UNKNOWN] * unknown
-        statuses = self._settings.statuses
-        rows = [number for number, state in self.states.items() if state.outcome(statuses) in again]
-        if rows:
-            asyncio.run(self._write_due(rows))
+            raise self._state_is_gone("the folder is not there") from None
+        if not is_whole:
+            raise self._state_is_gone(
+                f"the journal has cases of {self.cases:,} rows, and there were {cases:,} or more"
+            )
 
-    async def _write_due(self, rows: list[int]) -> None:
-        with contextlib.closing(Journal(self.state_folder)) as journal:
-            for number in rows:
-                self.states[number].change(SUBMIT_AGAIN)
-                written = journal.note({"row": number, **SUBMIT_AGAIN})
-            await written
+    def rows_to_submit_again(self, *, failed: bool, unknown: bool) -> list[int]:
+        """Return the numbers of rows that are submitted again, beside those that have no run.
+
+        :param failed: whether to submit those whose run has failed
+        :param unknown: whether to submit those that may have been submitted
+        """
+        return rows_to_submit_again(self.states, self._settings.statuses, failed=failed, unknown=unknown)
+
+    def submit_again(self, rows: list[int]) -> None:
+        """Make rows due.
+
+        :param rows: numbers of rows
+        """
+        submit_again(self.state_folder, self.states, rows)
+
+    def _state_is_gone(self, what: str) -> errors.OutcomeUnknown:
+        return errors.OutcomeUnknown(
+            f"The batch's state is gone from {shown(self.state_folder)}, or a part of it: {what}. So nobody knows "
+            "what was submitted, and nothing was sent. Put the folder back as it was, or set "
+            'on_clear="start_over" and clear the task, which submits all rows anew.'
+        )
+
+    @contextlib.contextmanager
+    def _require_state(self) -> Iterator[None]:
+        try:
+            read_salt(self.state_folder)
+        except FileNotFoundError:
+            raise self._state_is_gone("there is no manifest") from None
+        yield
+
+    @property
+    def _has_same_parameters(self) -> bool:
+        return (
+            read_common(self.state_folder)
+            == RowDigests(read_salt(self.state_folder), self._options.common).of_common()
+        )
 
     async def submit(self, items: Items, publish: Publish, log: Any) -> None:
         """Submit each row that is due.
@@ -187,14 +281,15 @@ class Batch:
         :param items: the rows, as they were checked
         :param publish: takes what a page shows
         :param log: the task's log
-        :raises InvalidInput: if the input is not the one that was checked
+        :raises InvalidInput: if a row is not the one that was checked
+        :raises Stopped: if this try has to stop
         :raises WorkflowsError: if the first rows show that none can be submitted
         """
         rows = self.manifest.rows - self.manifest.skipped
         if rows == sum(not state.is_due for state in self._rows()):
             return
-        if self.states:
-            self._require_same(items)
+        with self._require_state():
+            checked = read_checked_rows(self.state_folder, self.manifest, common=self._options.common)
         with contextlib.closing(Journal(self.state_folder)) as journal:
             async with self._client() as client:
                 submission = Submission(
@@ -205,6 +300,8 @@ class Batch:
                     workflow_definition_id=self._options.workflow_definition_id,
                     parameters=self._options.parameters,
                     concurrency=self._options.max_concurrency,
+                    ownership=self._ownership,
+                    checked=checked,
                 )
                 async with BatchProgress("Submitting", rows, self._submitted, publish, log):
                     await submission.run(read_items(items, self._options.columns))
@@ -250,48 +347,53 @@ class Batch:
 
         :param publish: takes what a page shows
         :param log: the task's log
-        :raises OSError: if the output cannot be written
+        :raises Stopped: if this try has to stop; the output is as it was
+        :raises Exception: if the output cannot be written
         """
-        hash_personal_numbers = self._options.hash_personal_numbers
-        async with self._client() as client:
-            collection = Collection(
-                client,
-                self._flow_control(),
-                self.states,
-                concurrency=self._options.max_concurrency,
-                hash_secret=self._settings.require_hash_secret() if hash_personal_numbers else None,
-            )
+        async with self._client() as client, self._ownership.watched():
+            collection = self._collection(client)
             async with BatchProgress("Fetching results", self.manifest.rows, collection.counts, publish, log):
-                await collection.run(
-                    read_manifest(self.state_folder, self.manifest),
-                    partial(writer, self._folder, self._options.output_format),
-                )
+                await self._write_output(collection)
         return collection
 
-    def remove_state(self) -> None:
-        """Remove the batch's state, which a later try does not need any more."""
-        remove_folder(self.state_folder)
-        if is_local(self._folder):
-            # Other batches may have their state beside it.
-            with contextlib.suppress(OSError):
-                os.rmdir(self.state_folder.parent.path)  # noqa: PTH106
+    async def write_output_so_far(self) -> None:
+        """Write the output as far as the journal says, without fetching a result.
 
-    def _require_same(self, items: Items) -> None:
-        rows = read_items(items, self._options.columns)
-        again = recheck(self.state_folder, rows, skip_bad_rows=self._options.skip_bad_rows)
-        if again != self.manifest:
-            raise errors.InvalidInput(
-                f"items has changed since this task's first try ({self.manifest.rows:,} rows then, {again.rows:,} "
-                "now), and some of them were submitted. Give it the same rows, or clear the task to start over; "
-                f"what was submitted is in {self.state_folder}"
-            )
+        :raises Exception: if the output cannot be written
+        """
+        async with self._client() as client:
+            # Made anew, because what has ended was written to the journal by another process.
+            latest = Batch(self._settings, self._options, self.place, self.manifest, tokens=self._tokens)
+            await latest._write_output(latest._collection(client, fetch=False))
+
+    def _collection(self, client: AsyncWorkflowsClient, *, fetch: bool = True) -> Collection:
+        hash_personal_numbers = self._options.hash_personal_numbers
+        return Collection(
+            client,
+            self._flow_control(),
+            self.states,
+            concurrency=self._options.max_concurrency,
+            hash_secret=self._settings.require_hash_secret() if hash_personal_numbers else None,
+            fetch=fetch,
+        )
+
+    async def _write_output(self, collection: Collection) -> None:
+        await collection.run(
+            read_manifest(self.state_folder, self.manifest),
+            partial(writer, self._folder, self._options.output_format),
+        )
 
     def _client(self) -> AsyncWorkflowsClient:
         return api.AsyncWorkflowsClient(self._settings, self._tokens, pool_size=self._options.max_concurrency)
 
     def _flow_control(self) -> FlowControl:
         rate = self._options.requests_per_second or self._settings.requests_per_second
-        return FlowControl(rate, max_attempts=self._max_attempts, max_outage=self._options.max_outage)
+        return FlowControl(
+            rate,
+            max_attempts=self._max_attempts,
+            max_outage=self._options.max_outage,
+            sleep=self._ownership.sleep,
+        )
 
     def _rows(self) -> list[RowState]:
         return [state for number, state in self.states.items() if number != WHOLE_BATCH]

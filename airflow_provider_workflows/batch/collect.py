@@ -32,6 +32,7 @@ class Collection:
     :param flow_control: what all calls share
     :param states: the state of each row that has one, by row number
     :param concurrency: how many results are fetched at once
+    :param fetch: whether to fetch results; without, the output says what the journal says
     :param hash_secret: hash the personal numbers of results, keyed with this, where the input has none
     """
 
@@ -43,12 +44,14 @@ class Collection:
         *,
         concurrency: int,
         hash_secret: str | None = None,
+        fetch: bool = True,
     ) -> None:
         self._client = client
         self._flow_control = flow_control
         self._states = states
         self._ahead = 4 * concurrency
         self._hash_secret = hash_secret
+        self._fetch_results = fetch
         self.outcomes: Counter[RowOutcome] = Counter()
         self.statuses: Counter[str] = Counter()
 
@@ -84,6 +87,8 @@ class Collection:
             return _output_row(row, RowState(), RowOutcome.SKIPPED, BAD_ROW, row.skipped)
         state = self._states.get(row.number, RowState())
         outcome = state.outcome(self._client.settings.statuses)
+        if outcome is RowOutcome.SUCCEEDED and not self._fetch_results:
+            return _output_row(row, state, RowOutcome.RESULT_MISSING, *_code_and_error(_NOT_FETCHED))
         if outcome is RowOutcome.SUCCEEDED and state.workflow_id is not None:
             try:
                 result = await self._fetch(state.workflow_id)
@@ -113,6 +118,10 @@ class Collection:
                 return result.json_object()
 
 
+_NOT_FETCHED = {
+    "kind": "NotFetched",
+    "message": "The task ended before the result was fetched. A retry or a clear fetches it.",
+}
 _WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
     RowOutcome.UNKNOWN: {
         "kind": "OutcomeUnknown",

@@ -1,15 +1,21 @@
-"""The manifest of a batch: what is kept of its input, all of which is checked before the first call."""
+"""The manifest of a batch: what is kept of its input, all of which is checked before the first call.
+
+It has a line for each row, with a digest of what is sent for it. By that digest a row is recognised when its first
+call is due, and by a later try of the task, to which another file may be given. The digest is keyed with a salt in
+the manifest's first line. The folder also holds the results themselves: the salt keeps a digest from being compared
+with those of another batch.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
@@ -19,6 +25,9 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 _NAME = "manifest.jsonl"
+DIGEST_BYTES = 8
+#: Stands in the place of a bad row's digest: nothing is sent for it, so that no row may match it.
+_NO_DIGEST = bytes(DIGEST_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,78 +37,204 @@ class Manifest:
     :param rows: number of rows
     :param first_row: number of the first of them, which is not 1 in a shard
     :param skipped: number of bad rows that are left out
-    :param digest: keyed hash of the input, by which a retry sees whether it is given the same
+    :param digest: of all rows, by which a later try sees whether it is given the same
+    :param has_keys: whether each row has a key of its own, by which it is found in another file
     """
 
     rows: int
     first_row: int
     skipped: int
     digest: str
+    has_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """What the output repeats of one row of the input.
+    """What is kept of one row of the input.
 
     :param number: its number in the whole input
     :param key: the row's own identifier
     :param skipped: why it is left out; None if it is not
     :param personal_number_hash: the hash of its personal number, where hashes are asked for and it has one
+    :param digest: of what is sent for it, as hexadecimal digits; empty for a row that is left out
     """
 
     number: int
     key: str
     skipped: str | None = None
     personal_number_hash: str | None = None
+    digest: str = ""
+
+
+class RowDigests:
+    """Makes the digest of a row: of its key, its case and its parameters, and of what all rows have in common.
+
+    :param salt: random text, the same for all tries of a batch
+    :param common: what is sent for all rows: the id of the workflow definition, and the parameters of those rows
+        that have none of their own
+    """
+
+    def __init__(self, salt: str, common: tuple[str, Mapping[str, Any] | None]) -> None:
+        definition_id, parameters = common
+        key = hashlib.sha256(salt.encode()).digest()
+        self._common = self._begun(key, ["common", definition_id, parameters])
+        self._with_own_parameters = self._begun(key, definition_id)
+        self._with_common_parameters = self._begun(key, [definition_id, parameters])
+
+    @staticmethod
+    def _begun(key: bytes, common: object) -> Any:
+        begun = hashlib.blake2b(digest_size=DIGEST_BYTES, key=key)
+        begun.update(json.dumps(common, sort_keys=True).encode())
+        return begun
+
+    def of_common(self) -> str:
+        """Return the digest of what all rows have in common, as hexadecimal digits."""
+        return str(self._common.hexdigest())
+
+    def of(self, row: Row) -> bytes:
+        """Return the digest of a row; a row without a key of its own is known by its place."""
+        begun = self._with_common_parameters if row.parameters is None else self._with_own_parameters
+        digest = begun.copy()
+        digest.update(
+            json.dumps(
+                [row.key if row.has_key else None, row.case_id, row.case, row.parameters], sort_keys=True
+            ).encode()
+        )
+        return bytes(digest.digest())
+
+
+class CheckedRows:
+    """The digests of the rows that were checked: 8 bytes for each.
+
+    :param digests: makes the digest of a row
+    :param first_row: number of the first row
+    :param checked: the digests of all rows, in order
+    """
+
+    def __init__(self, digests: RowDigests, first_row: int, checked: bytes) -> None:
+        self._digests = digests
+        self._first_row = first_row
+        self._checked = checked
+
+    def require_last(self, number: int) -> None:
+        """Return if a row is the last that was checked.
+
+        :param number: number of the row that was read last
+        :raises InvalidInput: if there were more
+        """
+        last = self._first_row + len(self._checked) // DIGEST_BYTES - 1
+        if number < last:
+            raise InvalidInput(
+                f"items ends with row {number} now, and had {last} rows when it was checked. Rows that were sent "
+                "keep their runs: clear the task to go on with the input as it is now."
+            )
+
+    def require_skipped(self, row: BadRow) -> None:
+        """Return if a bad row was one when the input was checked.
+
+        :raises InvalidInput: with the row's number, if it has changed since
+        """
+        if self._digest(row.number) != _NO_DIGEST:
+            raise _changed(row.number)
+
+    def require(self, row: Row) -> None:
+        """Return if a row is what it was when the input was checked.
+
+        :raises InvalidInput: with the row's number, if it has changed since
+        """
+        if self._digest(row.number) != self._digests.of(row):
+            raise _changed(row.number)
+
+    def _digest(self, number: int) -> bytes:
+        start = (number - self._first_row) * DIGEST_BYTES
+        return self._checked[start : start + DIGEST_BYTES]
+
+
+def _changed(number: int) -> InvalidInput:
+    return InvalidInput(
+        f"row {number} of items has changed since the input was checked, so it was not sent, nor were those after "
+        "it. Let the export end before the task begins. Rows that were sent before keep their runs: clear the task "
+        "to go on with the input as it is now."
+    )
 
 
 def write_manifest(
     folder: ObjectStoragePath,
     items: Iterable[Row | BadRow],
     *,
+    common: tuple[str, Mapping[str, Any] | None],
     skip_bad_rows: bool,
     hash_secret: str | None = None,
+    salt: str | None = None,
 ) -> Manifest:
     """Read and check the whole input, and write each row's key and what is wrong with it, but no other value.
 
     :param folder: where the batch keeps its state
     :param items: the rows, as ``read_items`` yields them
+    :param common: what is sent for all rows, as ``RowDigests`` takes it
     :param skip_bad_rows: leave bad rows out
     :param hash_secret: write the hashes of personal numbers as well, keyed with this
+    :param salt: of the digests, to compare them with those of an earlier manifest; a new one if None
     :raises InvalidInput: listing the bad rows, unless they are left out
     """
-    salt = secrets.token_hex(16)
+    salt = salt or secrets.token_hex(16)
     with replacing(folder / _NAME) as file:
-        file.write(_line({"salt": salt}))
-        check = _Check(salt)
+        digests = RowDigests(salt, common)
+        file.write(_line({"salt": salt, "common": digests.of_common()}))
+        check = _Check(digests)
         for row in items:
-            check.take(row)
-            fields: dict[str, object] = {"row": row.number}
-            if row.key != str(row.number):
+            fields: dict[str, object] = {}
+            digest = check.take(row)
+            if row.has_key:
                 fields["key"] = row.key
             if isinstance(row, BadRow):
                 fields["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
-            elif hash_secret is not None and (hashed := _hash(row, hash_secret)):
-                fields["hash"] = hashed
-            if len(fields) > 1:
-                file.write(_line(fields))
+            else:
+                fields["digest"] = digest.hex()
+                if hash_secret is not None and (hashed := _hash(row, hash_secret)):
+                    fields["hash"] = hashed
+            file.write(_line(fields))
         return check.manifest(skip_bad_rows=skip_bad_rows)
 
 
-def recheck(folder: ObjectStoragePath, items: Iterable[Row | BadRow], *, skip_bad_rows: bool) -> Manifest:
-    """Check the whole input anew, for a retry; the digest is equal if the first try was given the same.
+def recheck(
+    folder: ObjectStoragePath,
+    items: Iterable[Row | BadRow],
+    *,
+    common: tuple[str, Mapping[str, Any] | None],
+    skip_bad_rows: bool,
+) -> Manifest:
+    """Check the whole input anew, for a later try; the manifest is equal if the first try was given the same.
 
     :param folder: where the batch keeps its state
     :param items: the rows, as ``read_items`` yields them
+    :param common: what is sent for all rows, as ``RowDigests`` takes it
     :param skip_bad_rows: leave bad rows out
     :raises InvalidInput: as ``write_manifest``
     :raises FileNotFoundError: if the manifest is gone
     """
-    with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
-        check = _Check(json.loads(file.readline())["salt"])
+    check = _Check(RowDigests(read_salt(folder), common))
     for row in items:
         check.take(row)
     return check.manifest(skip_bad_rows=skip_bad_rows)
+
+
+def read_salt(folder: ObjectStoragePath) -> str:
+    """Return the salt of a manifest's digests.
+
+    :param folder: where the batch keeps its state
+    :raises FileNotFoundError: if the manifest is gone
+    """
+    return str(_first_line(folder)["salt"])
+
+
+def read_common(folder: ObjectStoragePath) -> str:
+    """Return the digest of what all rows of a manifest have in common, as hexadecimal digits.
+
+    :param folder: where the batch keeps its state
+    :raises FileNotFoundError: if the manifest is gone
+    """
+    return str(_first_line(folder)["common"])
 
 
 def read_manifest(folder: ObjectStoragePath, manifest: Manifest) -> Iterator[ManifestRow]:
@@ -111,18 +246,37 @@ def read_manifest(folder: ObjectStoragePath, manifest: Manifest) -> Iterator[Man
     """
     with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
         file.readline()
-        number = manifest.first_row
-        for line in file:
+        for number, line in enumerate(file, manifest.first_row):
             fields = json.loads(line)
-            while number < fields["row"]:
-                yield ManifestRow(number, str(number))
-                number += 1
             yield ManifestRow(
-                number, fields.get("key", str(number)), fields.get("skipped"), fields.get("hash")
+                number,
+                fields.get("key", str(number)),
+                fields.get("skipped"),
+                fields.get("hash"),
+                fields.get("digest", ""),
             )
-            number += 1
-    for rest in range(number, manifest.first_row + manifest.rows):
-        yield ManifestRow(rest, str(rest))
+
+
+def read_checked_rows(
+    folder: ObjectStoragePath, manifest: Manifest, *, common: tuple[str, Mapping[str, Any] | None]
+) -> CheckedRows:
+    """Return the digests of all rows that were checked.
+
+    :param folder: where the batch keeps its state
+    :param manifest: what ``write_manifest`` returned
+    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :raises FileNotFoundError: if the manifest is gone
+    """
+    digests = bytearray()
+    for row in read_manifest(folder, manifest):
+        digests += bytes.fromhex(row.digest) if row.digest else _NO_DIGEST
+    return CheckedRows(RowDigests(read_salt(folder), common), manifest.first_row, bytes(digests))
+
+
+def _first_line(folder: ObjectStoragePath) -> dict[str, Any]:
+    with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
+        fields: dict[str, Any] = json.loads(file.readline())
+    return fields
 
 
 def _hash(row: Row, secret: str) -> str | None:
@@ -130,28 +284,35 @@ def _hash(row: Row, secret: str) -> str | None:
 
 
 class _Check:
-    def __init__(self, salt: str) -> None:
-        # A plain digest of a few personal numbers could be found by trying all that there are.
-        self._digest = hmac.new(salt.encode(), digestmod=hashlib.sha256)
+    def __init__(self, digests: RowDigests) -> None:
+        self._digests = digests
+        self._all = hashlib.sha256()
         self._bad: list[BadRow] = []
         self._skipped = self._rows = self._first_row = 0
+        self._has_keys = True
 
-    def take(self, row: Row | BadRow) -> None:
+    def take(self, row: Row | BadRow) -> bytes:
+        """Take note of a row, and return its digest."""
         self._first_row = self._first_row or row.number
         self._rows += 1
+        self._has_keys = self._has_keys and row.has_key
         if isinstance(row, BadRow):
+            digest = _NO_DIGEST
+            self._all.update(row.key.encode())
             self._skipped += 1
             if len(self._bad) < SHOWN_BAD_ROWS:
                 self._bad.append(row)
-            content: list[object] = [row.number, row.key]
         else:
-            content = [row.number, row.key, row.case_id, row.case, row.parameters]
-        self._digest.update(json.dumps(content).encode())
+            digest = self._digests.of(row)
+        self._all.update(digest)
+        return digest
 
     def manifest(self, *, skip_bad_rows: bool) -> Manifest:
         if self._bad and not skip_bad_rows:
             raise_for(self._bad, self._skipped, self._rows)
-        return Manifest(self._rows, self._first_row or 1, self._skipped, self._digest.hexdigest())
+        return Manifest(
+            self._rows, self._first_row or 1, self._skipped, self._all.hexdigest(), self._has_keys
+        )
 
 
 def _line(fields: Mapping[str, object]) -> bytes:

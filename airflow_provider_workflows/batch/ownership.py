@@ -115,6 +115,11 @@ class Ownership:
         """Whether this try may begin something new."""
         return self.stop_reason is None
 
+    @property
+    def may_write(self) -> bool:
+        """Whether this try may still write the output: it may have been stopped, but no other has taken over."""
+        return self._is_latest and self._parent() == self._parent_id
+
     def stop(self, reason: str) -> None:
         """Let nothing new begin; safe in a signal handler and in another thread.
 
@@ -185,12 +190,13 @@ class Ownership:
             self._loop = self._stopped = None
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for a number of seconds, or until this try has to stop."""
-        if self._stopped is None:
-            await asyncio.sleep(seconds)
-            return
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._stopped.wait(), seconds)
+        """Sleep for a number of seconds.
+
+        :raises Stopped: as soon as this try has to stop
+        """
+        await self._nap(seconds)
+        if self.stop_reason is not None:
+            self.require()
 
     async def turn(self) -> None:
         """Return when something new may begin: at once, or when a claim that could not be read is confirmed.
@@ -198,7 +204,6 @@ class Ownership:
         :raises Stopped: if this try has to stop
         """
         while self._clock() - self._confirmed_at > UNCONFIRMED_SECONDS and self._is_watched:
-            self.require()
             await self.sleep(_PAUSE_SECONDS)
         if self.stop_reason is not None:
             self.require()
@@ -230,6 +235,14 @@ class Ownership:
     def _is_watched(self) -> bool:
         return self._claims is not None and self._stopped is not None
 
+    async def _nap(self, seconds: float) -> None:
+        """Sleep for a number of seconds, or until this try has to stop."""
+        if self._stopped is None:
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), seconds)
+
     async def _until_stopped(self) -> None:
         if self._stopped is None:
             await asyncio.Event().wait()
@@ -238,7 +251,7 @@ class Ownership:
 
     async def _watch_parent(self) -> None:
         while self.may_act:
-            await self.sleep(PARENT_CHECK_SECONDS)
+            await self._nap(PARENT_CHECK_SECONDS)
             if self._parent() != self._parent_id:
                 self.stop("The task's supervisor is gone")
 
@@ -256,7 +269,7 @@ class Ownership:
                 if latest is None or latest.token != self._claim.token:
                     self._is_latest = False
                     self.stop("Another try of this task has taken over")
-            await self.sleep(CLAIM_CHECK_SECONDS)
+            await self._nap(CLAIM_CHECK_SECONDS)
 
     def _warn_unconfirmed(self) -> None:
         if self._log is not None:

@@ -25,7 +25,7 @@ class RowOutcome(str, enum.Enum):
     NOT_SUBMITTED = "not_submitted"
     """There is no run: the service refused it, or could not be reached."""
     UNKNOWN = "unknown"
-    """A call was cut off or its response lost, so nobody knows whether there is a run."""
+    """The call that starts a run was cut off or its response lost, so nobody knows whether there is a run."""
     SKIPPED = "skipped"
     """The row was bad, and nothing was sent for it."""
 
@@ -45,8 +45,8 @@ class RowState:
     :param case_id: id of the row's case, once there is one
     :param parameters_id: id of the row's own parameters
     :param workflow_id: id of its run
-    :param submitted_at: when the run was started, in seconds since the epoch
-    :param begun: the call that is under way, or whose outcome is unknown: ``"case"``, ``"parameters"`` or ``"run"``
+    :param submitted_at: when the run was started, or the request for it was sent, in seconds since the epoch
+    :param begun: the call that is under way, or whose response was lost: ``"case"``, ``"parameters"`` or ``"run"``
     :param status: the workflow's status that ended the wait for it
     :param ended_at: when that was seen, in seconds since the epoch
     :param error: the fields of the error that the row met
@@ -64,17 +64,28 @@ class RowState:
     def change(self, entry: Mapping[str, Any], fields: AbstractSet[str] | None = None) -> None:
         """Apply an entry of the journal; fields that it does not name stay as they are.
 
+        An entry that says how a run has ended names the run. It is left out if the row has another run by now: a
+        triggerer that lags may write of the one before. A new run has not ended.
+
         :param entry: values by the names of fields
         :param fields: the fields that are needed; None for all
         """
+        workflow_id = entry.get("workflow_id")
+        if workflow_id is not None and workflow_id != self.workflow_id:
+            if "ended_at" in entry or "status" in entry:
+                return
+            self.status = self.ended_at = self.error = None
         for name, value in entry.items():
             if name != "row" and (fields is None or name in fields):
                 setattr(self, name, value)
 
     @property
     def is_due(self) -> bool:
-        """Whether the row has no run and may be submitted: no call for it may have been lost."""
-        return self.workflow_id is None and self.begun is None
+        """Whether the row has no run and may be submitted: no response to the call that starts one was lost.
+
+        A case or parameters too many cost nothing, so that those calls are simply made again.
+        """
+        return self.workflow_id is None and self.begun != "run"
 
     @property
     def is_running(self) -> bool:

@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints, errors
@@ -15,10 +15,12 @@ from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
+from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowState
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
+    from airflow_provider_workflows.batch.manifest import CheckedRows
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ _ROWS_READ_AT_ONCE = 256
 class Submission:
     """Creates a case and starts a run for each row that has none.
 
-    Which rows are due says ``RowState.is_due``; a retry makes more of them due by ``Batch.make_due``.
+    Which rows are due says ``RowState.is_due``; a later try makes more of them due (``batch/repair.py``).
 
     :param client: makes one attempt for a call: calls are repeated here, so that the journal has each attempt
     :param journal: where each call is written down
@@ -43,6 +45,8 @@ class Submission:
     :param workflow_definition_id: id of the workflow definition
     :param parameters: JSON values by name for all rows that have none of their own, or None
     :param concurrency: how many rows are under way at once
+    :param ownership: says whether this try may still begin something
+    :param checked: the rows as they were checked: one that has changed since is not sent
     """
 
     def __init__(
@@ -55,11 +59,15 @@ class Submission:
         workflow_definition_id: str,
         parameters: Mapping[str, Any] | None,
         concurrency: int,
+        ownership: Ownership | None = None,
+        checked: CheckedRows | None = None,
     ) -> None:
         self._client = client
         self._journal = journal
         self._states = states
         self._flow_control = flow_control
+        self._ownership = Ownership() if ownership is None else ownership
+        self._checked = checked
         self._workflow_definition_id = workflow_definition_id
         self._parameters = parameters
         self._concurrency = concurrency
@@ -69,18 +77,27 @@ class Submission:
         """Submit the rows that are due; those that fail are in ``states`` with their error.
 
         :raises WorkflowsError: when the first rows show that none can succeed, before the others are sent
-        :raises OSError: when the journal cannot be written
+        :raises InvalidInput: when a row has changed since the input was checked; it is not sent
+        :raises Stopped: when this try has to stop; calls that were under way have ended and are written down
+        :raises Exception: when the journal cannot be written
         """
-        feed = _Feed(rows, self._is_due)
+        feed = _Feed(rows, self._is_due, self._checked)
+        async with self._ownership.watched():
+            await self._ownership.finish([self._begin(feed)])
+            if self._failure is None:
+                await self._ownership.finish(self._work(feed) for _ in range(self._concurrency))
+        if self._failure is not None:
+            raise self._failure
+        self._ownership.require()
+        feed.require_all()
+
+    async def _begin(self, feed: _Feed) -> None:
         if all(state.workflow_id is None for state in self._states.values()):
             with self._flow_control.first_calls(FIRST_MAX_OUTAGE_SECONDS):
                 await self._create_parameters()
                 await self._first_rows(feed)
         else:
             await self._create_parameters()
-        await asyncio.gather(*(self._work(feed) for _ in range(self._concurrency)))
-        if self._failure is not None:
-            raise self._failure
 
     def _is_due(self, row: Row) -> bool:
         state = self._states.get(row.number)
@@ -89,11 +106,6 @@ class Submission:
     async def _create_parameters(self) -> None:
         if self._parameters is None or self._state(WHOLE_BATCH).parameters_id is not None:
             return
-        if self._state(WHOLE_BATCH).begun is not None:
-            raise errors.OutcomeUnknown(
-                "An earlier try was cut off while it created the parameters for the batch, so nobody here knows "
-                'whether they exist. No row was sent. Clear the task, or set on_unknown_outcome="resubmit".'
-            )
         endpoint = endpoints.create_parameters(self._workflow_definition_id, self._parameters)
         response = await self._call(WHOLE_BATCH, "parameters", endpoint)
         await self._record(WHOLE_BATCH, begun=None, parameters_id=response.id)
@@ -121,16 +133,21 @@ class Submission:
     async def _work(self, feed: _Feed) -> None:
         try:
             # After a failure that stops all (a full disk), the others finish the rows that they are at.
-            while self._failure is None and (row := await feed.next()) is not None:
+            while self._may_go_on and (row := await feed.next()) is not None:
                 if self._flow_control.gave_up is not None:
                     await self._record(row.number, error=error_fields(self._flow_control.gave_up))
                     continue
                 try:
+                    await self._ownership.turn()
                     await self._submit(row)
                 except errors.WorkflowsError as error:
                     log.debug("Row %d: %s", row.number, error)
         except BaseException as error:  # noqa: BLE001  (raised by ``run``, once the others have finished)
             self._failure = self._failure or error
+
+    @property
+    def _may_go_on(self) -> bool:
+        return self._failure is None and self._ownership.may_act
 
     async def _submit(self, row: Row) -> None:
         number, state = row.number, self._state(row.number)
@@ -165,7 +182,12 @@ class Submission:
             if self._flow_control.gave_up is not None:
                 await self._record(number, error=error_fields(self._flow_control.gave_up))
                 raise self._flow_control.gave_up
-            await self._record(number, begun=begun, error=None)
+            self._ownership.require()
+            changes: dict[str, Any] = {"begun": begun, "error": None}
+            if begun == "run":
+                # By this time of the request a person finds the run in the dashboard, should the response be lost.
+                changes["submitted_at"] = time.time()
+            await self._record(number, **changes)
             try:
                 response = await self._client.perform(endpoint)
             except errors.OutcomeUnknown as error:
@@ -200,15 +222,43 @@ def error_fields(error: errors.WorkflowsError) -> dict[str, Any]:
 class _Feed:
     """Hands out the rows that are due, read ahead in a thread: storage may be slow."""
 
-    def __init__(self, rows: Iterator[Row | BadRow], is_due: Any) -> None:
-        self._rows = (row for row in rows if isinstance(row, Row) and is_due(row))
+    def __init__(
+        self, rows: Iterator[Row | BadRow], is_due: Callable[[Row], bool], checked: CheckedRows | None
+    ) -> None:
+        self._due = self._those_due(rows, is_due)
+        self._checked = checked
+        self._last_row = 0
         self._read: deque[Row] = deque()
         self._reading = asyncio.Lock()
 
     async def next(self) -> Row | None:
+        """Return the next row that is due; None after the last.
+
+        :raises InvalidInput: if the row has changed since the input was checked
+        """
         async with self._reading:
             if not self._read:
                 self._read.extend(
-                    await asyncio.to_thread(lambda: list(itertools.islice(self._rows, _ROWS_READ_AT_ONCE)))
+                    await asyncio.to_thread(lambda: list(itertools.islice(self._due, _ROWS_READ_AT_ONCE)))
                 )
-            return self._read.popleft() if self._read else None
+            row = self._read.popleft() if self._read else None
+        if row is not None and self._checked is not None:
+            self._checked.require(row)
+        return row
+
+    def require_all(self) -> None:
+        """Return if all rows that were checked have been read.
+
+        :raises InvalidInput: if the input has ended before
+        """
+        if self._checked is not None:
+            self._checked.require_last(self._last_row)
+
+    def _those_due(self, rows: Iterator[Row | BadRow], is_due: Callable[[Row], bool]) -> Iterator[Row]:
+        for row in rows:
+            self._last_row = row.number
+            if isinstance(row, BadRow):
+                if self._checked is not None:
+                    self._checked.require_skipped(row)
+            elif is_due(row):
+                yield row

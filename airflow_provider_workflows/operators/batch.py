@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout, TaskDeferred
 
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.api.errors import OutcomeUnknown, error_from_json
-from airflow_provider_workflows.batch.batch import Batch, BatchPlace
+from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.failure_policy import summarize
 from airflow_provider_workflows.batch.inbox import add_completions
 from airflow_provider_workflows.batch.input.items import source_of
+from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
-from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord, batch_name, batch_records
+from airflow_provider_workflows.operators.batch_submission import BatchSubmission
+from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord, claim_records
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from airflow.sdk import Context
 
@@ -40,7 +43,7 @@ class RunWorkflowBatchOperator(BatchArguments):
     Each row becomes a case (``POST /cases``, unless it names the case of a returning user) and a run
     (``POST /workflows/run``), whose result is fetched once it has succeeded. The whole input is checked before the
     first call. What is done is written beside the output, before and after each call: a retry goes on where a
-    killed try stopped, and submits nothing twice. A task that is cleared starts over.
+    killed try stopped, and submits nothing twice. A task that is cleared is repaired, as ``on_clear`` says.
 
     :param workflow_definition_id: id of the workflow definition (templated)
     :param items: the rows: a list of dicts, the URI of a ``.jsonl``, ``.csv`` or ``.parquet`` file, or what
@@ -58,6 +61,10 @@ class RunWorkflowBatchOperator(BatchArguments):
         written in each case
     :param resubmit_failed: have a retry submit those rows again whose run has failed, which is billed again. A
         retry in any case goes on with rows that have no run, no end or no result yet
+    :param on_clear: what a task does that was cleared, whatever its state was: ``"repair"`` keeps the rows that
+        have succeeded, waits for those that run, and submits those that have failed or were not submitted;
+        ``"start_over"`` submits all rows anew, which is billed again. With a key in each row the input may have
+        changed since: rows with the same key and content keep what they have, and only the others are submitted
     :param on_unknown_outcome: what a retry does about rows that may have been submitted: ``"fail"`` leaves them
         alone, ``"resubmit"`` submits them at the risk of a second run
     :param output_format: ``"jsonl"`` or ``"parquet"`` (which needs the extra ``[parquet]``)
@@ -84,56 +91,52 @@ class RunWorkflowBatchOperator(BatchArguments):
 
     #: Where the batch keeps its state, once there is one.
     _state_folder = ""
+    #: Says whether this try may still act, once it has begun; each process of a try has its own.
+    _ownership: Ownership | None = None
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any]:
         """Check, submit, wait, collect and judge, or go on where an earlier try has stopped."""
         begun_at = time.time()
         self.lineage = self._lineage()
-        records = batch_records(context)
-        record = records.read()
-        if records.was_cleared:
-            record = None
-        if record is not None and record.summary is not None:
-            self.log.info("An earlier try has finished the batch: %s.", record.summary["output"])
-            return self._succeed(context, record.summary)
-        if record is None:
-            record = self._check(context, client, begun_at)
-            batch = self._batch(record)
-        else:
-            batch = self._batch(record)
-            self.log.info(
-                "Going on with the batch of an earlier try; its state is in %s.", self._state_folder
-            )
-            batch.make_due(
-                failed=record.phase is BatchPhase.FAILED and self.resubmit_failed,
-                unknown=self.on_unknown_outcome == "resubmit",
-            )
-        records.write(record.at(BatchPhase.SUBMITTING))
-        asyncio.run(batch.submit(self._items, _publisher(context), self.log))
-        record = records.write(record.at(BatchPhase.WAITING))
-        timed_out = False
-        if batch.running:
-            timeout = self.execution_timeout
-            deadline = None if timeout is None else begun_at + timeout.total_seconds()
-            if self.deferrable:
-                self._defer(context, batch, deadline, webhooks=client.settings.webhooks and can_resume())
-            timed_out = asyncio.run(self._wait(context, batch, deadline))
-            # Made anew, because what has ended was written to the batch's journal.
-            batch = self._batch(record)
-        return self._collect_and_judge(context, batch, record, timed_out=timed_out)
+        with self._owned(context):
+            tries = self._tries(context)
+            batch, record = tries.open(self._items, begun_at)
+            self._state_folder = str(batch.state_folder)
+            if record.summary is not None:
+                self.log.info("An earlier try has finished the batch: %s.", record.summary["output"])
+                return self._succeed(context, record.summary)
+            with self._output_at_failure(batch):
+                publish = _publisher(context)
+
+                async def publish_and_note(progress: dict[str, Any]) -> None:
+                    await asyncio.to_thread(tries.note_cases, record, batch.cases)
+                    await publish(progress)
+
+                asyncio.run(batch.submit(self._items, publish_and_note, self.log))
+                record = tries.store(record.at(BatchPhase.WAITING, cases=batch.cases))
+                timed_out = False
+                if batch.running:
+                    timeout = self.execution_timeout
+                    deadline = None if timeout is None else begun_at + timeout.total_seconds()
+                    if self.deferrable:
+                        webhooks = client.settings.webhooks and can_resume()
+                        self._defer(context, batch, deadline, webhooks=webhooks)
+                    timed_out = asyncio.run(self._wait(context, batch, deadline))
+                    # Made anew, because what has ended was written to the batch's journal.
+                    batch = self._batch(record)
+            return self._collect_and_judge(context, batch, record, timed_out=timed_out)
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Collect and judge after the wait in the triggerer, or raise the error that ended it."""
         self.lineage = self._lineage()
-        if "error" in event:
-            raise error_from_json(event["error"])
-        record = batch_records(context).read()
-        if record is None:
-            raise OutcomeUnknown(
-                "The batch's record is gone from Airflow's task state store; clear the task to start over."
-            )
-        timed_out = bool(event.get("timed_out"))
-        return self._collect_and_judge(context, self._batch(record), record, timed_out=timed_out)
+        with self._owned(context):
+            record = self._tries(context).record()
+            batch = self._batch(record)
+            if "error" in event:
+                with self._output_at_failure(batch):
+                    raise error_from_json(event["error"])
+            timed_out = bool(event.get("timed_out"))
+            return self._collect_and_judge(context, batch, record, timed_out=timed_out)
 
     def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
         """Return the error to fail with: one that is retried where a retry is to submit again."""
@@ -142,23 +145,65 @@ class RunWorkflowBatchOperator(BatchArguments):
         return super().unknown_outcome(error)
 
     def on_kill(self) -> None:
-        """Say in the task's log that the runs go on."""
+        """Let nothing new begin, and say in the task's log that the runs go on."""
+        if self._ownership is not None:
+            self._ownership.stop("The task was told to stop")
         if self._state_folder:
             self.log.warning(
-                "The runs go on: the API has no call that cancels them. A retry goes on from the state in %s.",
+                "The task was told to stop: no new row begins, and calls under way are written down. The runs go "
+                "on: the API has no call that cancels them. A retry or a clear goes on from the state in %s.",
                 self._state_folder,
             )
 
-    def _check(self, context: Context, client: WorkflowsClient, begun_at: float) -> BatchRecord:
+    @contextlib.contextmanager
+    def _owned(self, context: Context) -> Iterator[None]:
+        ownership = Ownership(claim_records(context), try_number=context["ti"].try_number, log=self.log)
+        self._ownership = ownership
+        ownership.claim()
+        try:
+            yield
+        finally:
+            ownership.release()
+
+    @contextlib.contextmanager
+    def _output_at_failure(self, batch: Batch) -> Iterator[None]:
+        """Write the output as far as it is known when a try fails: no retry may come."""
+        try:
+            yield
+        except TaskDeferred:
+            raise
+        except BaseException:
+            if self._ownership is None or self._ownership.may_write:
+                try:
+                    asyncio.run(batch.write_output_so_far())
+                except Exception as error:  # noqa: BLE001  (the try's own error says more)
+                    self.log.warning("The output could not be written: %s.", type(error).__name__)
+            raise
+
+    def _tries(self, context: Context) -> BatchSubmission:
         self._rendered_partition_key()
-        place = BatchPlace.named(self._output_folder(context), batch_name(context))
-        manifest = Batch.check(client.settings, self._options(), place, self._items)
-        return BatchRecord(BatchPhase.SUBMITTING, begun_at, place, manifest)
+        return BatchSubmission(
+            context,
+            self._output_folder(context),
+            check=lambda place: Batch.check(self.hook.settings, self._options(), place, self._items),
+            make_batch=self._batch,
+            start_over=self.on_clear == "start_over",
+            resubmit_failed=self.resubmit_failed,
+            resubmit_unknown=self.on_unknown_outcome == "resubmit",
+            log=self.log,
+        )
 
     def _batch(self, record: BatchRecord) -> Batch:
         settings = self.hook.settings
         self._state_folder = str(record.place.state_folder)
-        return Batch(settings, self._options(), record.place, record.manifest, tokens=shared_tokens(settings))
+        return Batch(
+            settings,
+            self._options(),
+            record.place,
+            record.manifest,
+            tokens=shared_tokens(settings),
+            ownership=self._ownership,
+        )
 
     def _defer(self, context: Context, batch: Batch, deadline: float | None, *, webhooks: bool) -> NoReturn:
         if webhooks:
@@ -183,17 +228,19 @@ class RunWorkflowBatchOperator(BatchArguments):
     def _collect_and_judge(
         self, context: Context, batch: Batch, record: BatchRecord, *, timed_out: bool
     ) -> dict[str, Any]:
-        collection = asyncio.run(batch.collect(_publisher(context), self.log))
+        with self._output_at_failure(batch):
+            collection = asyncio.run(batch.collect(_publisher(context), self.log))
         took = time.time() - record.begun_at
         summary = summarize(batch.output, collection, first_row=record.manifest.first_row, seconds=took)
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
         failure = self._failure_policy.evaluate(summary)
+        tries = self._tries(context)
         if failure is None:
-            batch_records(context).write(record.done(summary))
-            batch.remove_state()
+            tries.store(record.done(summary))
+            tries.remove_earlier(record)
             return self._succeed(context, summary)
         self.lineage = self._lineage(summary)
-        batch_records(context).write(record.at(BatchPhase.FAILED))
+        tries.store(record.at(BatchPhase.FAILED, cases=batch.cases))
         if timed_out:
             raise AirflowTaskTimeout(str(failure)) from failure
         raise failure

@@ -65,6 +65,7 @@ class BatchArguments(WorkflowsOperator):
         on_bad_row: Literal["fail", "skip"] = "fail",
         max_failed_share: float = 0.0,
         resubmit_failed: bool = False,
+        on_clear: Literal["repair", "start_over"] = "repair",
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         output_format: Literal["jsonl", "parquet"] = "jsonl",
         max_concurrency: int = 32,
@@ -91,6 +92,7 @@ class BatchArguments(WorkflowsOperator):
         self.on_bad_row = choice("on_bad_row", on_bad_row, ("fail", "skip"))
         self.max_failed_share = max_failed_share
         self.resubmit_failed = true_or_false("resubmit_failed", resubmit_failed)
+        self.on_clear = choice("on_clear", on_clear, ("repair", "start_over"))
         self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
         self.output_format = choice("output_format", output_format, OUTPUT_FORMATS)
         self.max_concurrency = whole_number("max_concurrency", max_concurrency, at_least=1, at_most=1000)

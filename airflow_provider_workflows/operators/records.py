@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from typing_extensions import Self
 
-    from airflow_provider_workflows.batch.batch import BatchPlace
     from airflow_provider_workflows.batch.manifest import Manifest
     from airflow_provider_workflows.batch.ownership import Claim
+    from airflow_provider_workflows.batch.place import BatchPlace
 
 #: The keys of the task's state store. A record is written whole under its key, so that it is never half true.
 RUN_KEY = "workflow_run"
@@ -101,6 +100,8 @@ class BatchRecord:
     :param place: where the output and the batch's state are
     :param manifest: the checked input
     :param summary: what the task returns, once the batch has succeeded
+    :param cases: number of rows that had a case, or more, when this was written
+    :param earlier: URIs of the state folders of earlier starts, which are removed when this one has ended well
     """
 
     phase: BatchPhase
@@ -108,6 +109,8 @@ class BatchRecord:
     place: BatchPlace
     manifest: Manifest
     summary: Mapping[str, Any] | None = None
+    cases: int = 0
+    earlier: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -118,6 +121,8 @@ class BatchRecord:
                 "place": self.place.to_json(),
                 "manifest": dataclasses.asdict(self.manifest),
                 "summary": None if self.summary is None else dict(self.summary),
+                "cases": self.cases,
+                "earlier": list(self.earlier),
             }
         )
 
@@ -129,19 +134,23 @@ class BatchRecord:
         :raises ValueError: if a value cannot be right
         """
         # Not above: a task with a single run has no use for the 20 modules of the batch.
-        from airflow_provider_workflows.batch.batch import BatchPlace  # noqa: PLC0415
         from airflow_provider_workflows.batch.manifest import Manifest  # noqa: PLC0415
+        from airflow_provider_workflows.batch.place import BatchPlace  # noqa: PLC0415
 
         typed = {
             "phase": BatchPhase(fields["phase"]),
             "place": BatchPlace.from_json(fields["place"]),
             "manifest": Manifest(**fields["manifest"]),
+            "earlier": tuple(fields["earlier"]),
         }
         return cls(**{**fields, **typed})
 
-    def at(self, phase: BatchPhase) -> Self:
-        """Return the record with another phase."""
-        return dataclasses.replace(self, phase=phase)
+    def at(self, phase: BatchPhase, *, cases: int | None = None) -> Self:
+        """Return the record with another phase.
+
+        :param cases: number of rows that have a case by then; None if that has not changed
+        """
+        return dataclasses.replace(self, phase=phase, cases=self.cases if cases is None else cases)
 
     def done(self, summary: Mapping[str, Any]) -> Self:
         """Return the record of a batch that has succeeded, with what the task returns."""
@@ -321,17 +330,6 @@ def claim_records(context: Context) -> Records[Claim]:
     from airflow_provider_workflows.batch.ownership import Claim  # noqa: PLC0415  (as above)
 
     return Records(TaskStateRecordStore(context, CLAIM_KEY), Claim)
-
-
-def batch_name(context: Context) -> str:
-    """Return the name of a batch's state folder: the same in each try of a task, also after a clear.
-
-    :param context: the task's context
-    """
-    ti = context["ti"]
-    map_index = -1 if ti.map_index is None else ti.map_index
-    identity = (ti.dag_id, ti.run_id, ti.task_id, map_index)
-    return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
 
 def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import Any
 
 from airflow.sdk import ObjectStoragePath
 
-from airflow_provider_workflows.batch.batch import Batch, BatchOptions, BatchPlace
+from airflow_provider_workflows.batch.batch import Batch, BatchOptions
+from airflow_provider_workflows.batch.place import BatchPlace
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
 from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger

@@ -76,6 +76,7 @@ class BatchTask:
     def clear(self) -> None:
         """Do what a clear does: the task starts over, with as many retries as before."""
         self.ti.max_tries += 1
+        self.ti.try_number += 1
 
     @property
     def state_folders(self) -> list[Path]:

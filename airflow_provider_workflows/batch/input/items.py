@@ -111,7 +111,7 @@ def _read(
             columns = cells if isinstance(cells, Mapping) else ()
             column = next((str(name) for name in columns if fields.get(name) == "key"), "")
             problems = row.problems if isinstance(row, BadRow) else ()
-            row = BadRow(row.number, row.key, (*problems, (column, reason)))
+            row = BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key)
         yield row
     if count < (rows or 1):
         raise InvalidInput(

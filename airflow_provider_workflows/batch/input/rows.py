@@ -41,6 +41,7 @@ class Row:
     :param case_id: of a returning user, for whom no case is created
     :param case: body of ``POST /cases``; empty with a ``case_id``
     :param parameters: of this row's run
+    :param has_key: whether it has an identifier of its own
     """
 
     number: int
@@ -48,6 +49,7 @@ class Row:
     case_id: str | None
     case: dict[str, Any] = field(repr=False)
     parameters: dict[str, Any] | None = field(repr=False)
+    has_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,13 @@ class BadRow:
     :param number: of the data row in the whole input, from 1
     :param key: the row's own identifier where it has a usable one, else its number
     :param problems: column as the user wrote it (empty for the row as a whole) and reason
+    :param has_key: whether it has an identifier of its own
     """
 
     number: int
     key: str = field(repr=False)
     problems: tuple[tuple[str, str], ...]
+    has_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +113,11 @@ def checked(number: int, cells: object, fields: Fields, *, flat: bool = False) -
     wrong += [problem for problem in wrong_in_case if problem[0] not in reported]
     if not wrong:
         wrong += _too_long({**case, "parameters": parameters}, columns)
+    has_key = bool(key)
     key = key or str(number)
-    return BadRow(number, key, tuple(wrong)) if wrong else Row(number, key, case_id, case, parameters)
+    if wrong:
+        return BadRow(number, key, tuple(wrong), has_key)
+    return Row(number, key, case_id, case, parameters, has_key)
 
 
 def _columns(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], list[tuple[str, str]]]:

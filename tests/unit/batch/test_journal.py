@@ -183,8 +183,9 @@ class TestStates:
         self, tmp_path: Path, journal: Journal
     ) -> None:
         await journal.record(
-            entry(1, case_id="c", parameters_id="p", workflow_id="w", ended_at=1.0, error={})
+            entry(1, case_id="c", parameters_id="p", workflow_id="w", submitted_at=1.0, error={})
         )
+        await journal.record(entry(1, workflow_id="w", status="FAILED", ended_at=2.0))
 
         await journal.record(entry(1, **SUBMIT_AGAIN))
 

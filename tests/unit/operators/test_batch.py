@@ -56,11 +56,12 @@ class TestSuccess:
         connections = sandbox.counts.connections
         assert max(connections[call] for call in (CASE_CALL, RUN_CALL, RESULT_CALL)) <= 4
 
-    def test_leaves_the_output_and_nothing_else(self, batch: BatchTask) -> None:
+    def test_leaves_the_output_and_the_state_by_which_a_clear_repairs_it(self, batch: BatchTask) -> None:
         batch.run(cases(3))
 
         assert batch.outcomes == ["succeeded"] * 3
-        assert batch.state_folders == []
+        assert [path.name for path in sorted(batch.folder.iterdir())] == ["_state", "results.jsonl"]
+        assert len(batch.state_folders) == 1
 
     def test_gives_the_same_whether_it_waits_in_the_triggerer_or_in_the_worker(
         self, batch: BatchTask, connected: Sandbox, tmp_path: Path
@@ -214,7 +215,7 @@ class TestDeferring:
         stored = []
         for number in (9, 90):
             batch.clear()
-            batch.run(cases(number))
+            batch.run(cases(number), on_clear="start_over")
             stored.append(json.dumps(batch.deferred[-1].trigger.serialize()[1]))
 
         assert len(stored[1]) <= len(stored[0]) + 10

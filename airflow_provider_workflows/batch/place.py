@@ -1,0 +1,190 @@
+"""Where a batch is: its output, and the folder beside it that holds its state and names its task."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.storage import (
+    ObjectStoragePath,
+    is_local,
+    remove_folder,
+    shown,
+    write_whole,
+)
+
+STATE_FOLDER = "_state"
+_BATCH_FILE = "batch.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TaskIdentity:
+    """Which task a batch belongs to.
+
+    :param dag_id: id of the DAG
+    :param run_id: id of the DAG run
+    :param task_id: id of the task
+    :param map_index: index of the mapped task; -1 for one that is not mapped
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+    def __str__(self) -> str:
+        """Return the words by which a message names the task."""
+        mapped = f", map index {self.map_index}" if self.map_index >= 0 else ""
+        return f"task {self.task_id!r} of DAG {self.dag_id!r}, run {self.run_id!r}{mapped}"
+
+    @property
+    def state_name(self) -> str:
+        """The name of the task's state folder: the same in each try, also after a clear."""
+        identity = (self.dag_id, self.run_id, self.task_id, self.map_index)
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class BatchPlace:
+    """Where a batch is.
+
+    :param folder: the folder of the output
+    :param state_folder: the folder of the manifest and the journal: another for each start, and for a changed input
+    """
+
+    folder: ObjectStoragePath
+    state_folder: ObjectStoragePath
+
+    @classmethod
+    def named(cls, folder: ObjectStoragePath, name: str, number: int = 1) -> BatchPlace:
+        """Return the place of a batch whose state is beside its output.
+
+        :param folder: the folder of the output
+        :param name: the name of the task's state folder
+        :param number: counts the starts of the task, and its changed inputs
+        """
+        return cls(folder, folder / STATE_FOLDER / (name if number == 1 else f"{name}-{number}"))
+
+    def to_json(self) -> dict[str, str]:
+        """Return the place as JSON: two URIs."""
+        return {"folder": str(self.folder), "state_folder": str(self.state_folder)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, str]) -> BatchPlace:
+        """Return the place that ``to_json`` made JSON of."""
+        return cls(ObjectStoragePath(fields["folder"]), ObjectStoragePath(fields["state_folder"]))
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """What a state folder says of its batch, for other tasks, and for an Airflow that forgets a task's state.
+
+    :param task: whose batch it is
+    :param record: the record of the batch, as Airflow's task state store has it
+    :param is_over: whether the batch has ended for good
+    """
+
+    task: TaskIdentity
+    record: Mapping[str, Any]
+    is_over: bool = False
+
+    def write(self, state_folder: ObjectStoragePath) -> None:
+        """Write the file into a state folder.
+
+        :raises Exception: if it cannot be written
+        """
+        content = {"format": _FORMAT, **dataclasses.asdict(self), "record": dict(self.record)}
+        write_whole(state_folder / _BATCH_FILE, json.dumps(content).encode() + b"\n")
+
+    @classmethod
+    def read(cls, state_folder: ObjectStoragePath) -> BatchFile | None:
+        """Return what a state folder says, or None where that cannot be read."""
+        try:
+            with (state_folder / _BATCH_FILE).open("rb") as file:  # type: ignore[no-untyped-call]
+                content = json.load(file)
+            if content["format"] != _FORMAT:
+                return None
+            return cls(TaskIdentity(**content["task"]), content["record"], bool(content["is_over"]))
+        except (FileNotFoundError, LookupError, TypeError, ValueError):
+            return None
+
+
+class StateFolders:
+    """The state folders beside one output, of all tasks and all their starts.
+
+    :param folder: the folder of the output
+    :param name: the name of this task's state folder
+    """
+
+    def __init__(self, folder: ObjectStoragePath, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._names = sorted(_names(folder / STATE_FOLDER))
+
+    @property
+    def own(self) -> list[ObjectStoragePath]:
+        """The state folders of this task, the latest last."""
+        numbers = sorted(number for name in self._names if (number := self._number(name)) is not None)
+        return [BatchPlace.named(self._folder, self._name, number).state_folder for number in numbers]
+
+    @property
+    def others(self) -> list[ObjectStoragePath]:
+        """The state folders of other tasks and other runs."""
+        return [self._folder / STATE_FOLDER / name for name in self._names if self._number(name) is None]
+
+    def next_place(self) -> BatchPlace:
+        """Return a place for a new start of this task."""
+        numbers = [number for name in self._names if (number := self._number(name)) is not None]
+        return BatchPlace.named(self._folder, self._name, max(numbers, default=0) + 1)
+
+    def require_free(self, has_ended: Callable[[TaskIdentity], bool | None]) -> None:
+        """Return if no other task is at work with this output.
+
+        :param has_ended: returns whether a task has ended for good; None where Airflow cannot tell
+        :raises InvalidInput: naming the task that is
+        """
+        for state_folder in self.others:
+            batch = BatchFile.read(state_folder)
+            if batch is None or batch.is_over:
+                continue
+            ended = has_ended(batch.task)
+            if ended is None:
+                ended = batch.record.get("phase") == "failed"
+            if not ended:
+                raise InvalidInput(
+                    f"output_path: {shown(self._folder)} is the output of {batch.task}, which has not ended. Give "
+                    "each task and each run an output of its own, such as one with {{ ds }} in it, or run this "
+                    f"task again when the other has ended; if it is gone, remove {shown(state_folder)}. Nothing "
+                    "was sent"
+                )
+
+    def _number(self, name: str) -> int | None:
+        first, _, number = name.partition("-")
+        if first != self._name:
+            return None
+        return 1 if not number else int(number) if number.isdigit() else None
+
+
+def remove_state(state_folder: ObjectStoragePath) -> None:
+    """Remove the state of a start, and the folder above it if it was the only one."""
+    remove_folder(state_folder)
+    if is_local(state_folder):
+        with contextlib.suppress(OSError):
+            os.rmdir(state_folder.parent.path)  # noqa: PTH106
+
+
+def _names(folder: ObjectStoragePath) -> Iterator[str]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        folder.fs.invalidate_cache(folder.path)
+        for path in folder.fs.ls(folder.path, detail=False):
+            name = path.rstrip("/").rpartition("/")[2]
+            if name and name != STATE_FOLDER:
+                yield name

@@ -1,0 +1,208 @@
+"""What a later try of a batch goes on with: which rows it keeps, waits for, or submits again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.journal import Entry, Journal
+from airflow_provider_workflows.batch.manifest import Manifest, read_manifest
+from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
+from airflow_provider_workflows.batch.submit import WHOLE_BATCH
+from airflow_provider_workflows.storage import shown
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.status import Statuses
+    from airflow_provider_workflows.storage import ObjectStoragePath
+
+
+@dataclass(frozen=True)
+class Changes:
+    """How an input differs from the one of an earlier try.
+
+    :param kept: rows that have the same key and the same digest
+    :param changed: rows that have a key of before and another digest
+    :param new: rows whose key was not there before
+    :param vanished: rows of before whose key is not there any more
+    """
+
+    kept: int
+    changed: int
+    new: int
+    vanished: int
+
+    def __str__(self) -> str:
+        """Return the words of a log line."""
+        return (
+            f"{self.kept:,} rows are as before, {self.changed:,} have changed, {self.new:,} are new, and "
+            f"{self.vanished:,} have vanished, which are left out of the output"
+        )
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What becomes of the rows of an earlier try.
+
+    :param keeps: rows whose run has succeeded
+    :param waits_for: rows whose run goes on
+    :param submits: rows that are submitted now
+    :param leaves_unknown: rows that may have a run, and are left alone
+    :param leaves_failed: rows whose run has failed, and that are left alone
+    """
+
+    keeps: int
+    waits_for: int
+    submits: int
+    leaves_unknown: int
+    leaves_failed: int = 0
+
+    def __str__(self) -> str:
+        """Return the words of a log line."""
+        words = f"keeps {self.keeps:,}, waits for {self.waits_for:,}, submits {self.submits:,} anew"
+        if self.leaves_failed:
+            words += f", leaves {self.leaves_failed:,} whose run has failed"
+        if self.leaves_unknown:
+            words += f", leaves {self.leaves_unknown:,} of which it is not known whether there is a run"
+        return words
+
+
+def rows_to_submit_again(
+    states: Mapping[int, RowState], statuses: Statuses, *, failed: bool, unknown: bool
+) -> list[int]:
+    """Return the numbers of rows that are submitted again, beside those that have no run.
+
+    :param states: the state of each row, by number
+    :param statuses: which status means what, as the connection says
+    :param failed: whether to submit those whose run has failed
+    :param unknown: whether to submit those that may have been submitted
+    """
+    again = [RowOutcome.FAILED] * failed + [RowOutcome.UNKNOWN] * unknown
+    return [
+        number
+        for number, state in states.items()
+        if number != WHOLE_BATCH and state.outcome(statuses) in again
+    ]
+
+
+def submit_again(
+    state_folder: ObjectStoragePath, states: Mapping[int, RowState], rows: Iterable[int]
+) -> None:
+    """Make rows due, in the journal and in ``states``.
+
+    :param state_folder: where the batch keeps its state
+    :param states: the state of each row, by number; changed
+    :param rows: numbers of rows
+    """
+    numbers = list(rows)
+    for number in numbers:
+        states[number].change(SUBMIT_AGAIN)
+    _write(state_folder, ({"row": number, **SUBMIT_AGAIN} for number in numbers))
+
+
+def begin_journal(state_folder: ObjectStoragePath) -> None:
+    """Write the journal's first entry: by it a later try sees that a journal is gone.
+
+    :param state_folder: where the batch keeps its state
+    """
+    _write(state_folder, [{"row": WHOLE_BATCH}])
+
+
+def take_over(
+    earlier: ObjectStoragePath,
+    earlier_manifest: Manifest,
+    states: Mapping[int, RowState],
+    state_folder: ObjectStoragePath,
+    manifest: Manifest,
+    *,
+    with_parameters: bool,
+) -> Changes:
+    """Begin the journal of a changed input with the states of those rows that are as before.
+
+    :param earlier: where the batch has kept its state until now
+    :param earlier_manifest: the input until now
+    :param states: the state of each row until now, by number
+    :param state_folder: where the batch keeps its state from now on
+    :param manifest: the input from now on
+    :param with_parameters: whether the parameters for all rows are those of before
+    :raises InvalidInput: where rows have no keys by which they could be found, saying what differs
+    """
+    if not (earlier_manifest.has_keys and manifest.has_keys):
+        difference = _difference(earlier, earlier_manifest, state_folder, manifest)
+        raise InvalidInput(
+            f"items has changed since this task's first try: {difference}. Without a key in each row it cannot be "
+            "told which rows are which, so nothing was sent. Give the rows that there were, or set "
+            'on_clear="start_over" and clear the task, which submits all rows anew; what was submitted is in '
+            f"{shown(earlier)}"
+        )
+    before = {row.key: (row.digest, row.number) for row in read_manifest(earlier, earlier_manifest)}
+    kept = changed = new = 0
+    entries: list[Entry] = [{"row": WHOLE_BATCH}]
+    if with_parameters and (state := states.get(WHOLE_BATCH)) is not None:
+        entries = [{"row": WHOLE_BATCH, "parameters_id": state.parameters_id}]
+    for row in read_manifest(state_folder, manifest):
+        digest, number = before.pop(row.key, (None, 0))
+        if digest is None:
+            new += 1
+        elif digest != row.digest:
+            changed += 1
+        else:
+            kept += 1
+            if (state := states.get(number)) is not None:
+                entries += _entries_of(row.number, state)
+    _write(state_folder, entries)
+    return Changes(kept, changed, new, len(before))
+
+
+def _entries_of(row: int, state: RowState) -> list[Entry]:
+    fields = {name: value for name, value in dataclasses.asdict(state).items() if value is not None}
+    ended: dict[str, Any] = {name: fields.pop(name) for name in ("status", "ended_at") if name in fields}
+    entries: list[Entry] = [{"row": row, **fields}]
+    if ended:
+        # An entry about the end of a run is one of its own, and names the run.
+        entries.append({"row": row, "workflow_id": state.workflow_id, **ended})
+    return entries
+
+
+def _difference(
+    earlier: ObjectStoragePath,
+    earlier_manifest: Manifest,
+    state_folder: ObjectStoragePath,
+    manifest: Manifest,
+) -> str:
+    counts = f"{earlier_manifest.rows:,} rows then, {manifest.rows:,} now"
+    pairs = zip(read_manifest(earlier, earlier_manifest), read_manifest(state_folder, manifest), strict=False)
+    for before, now in pairs:
+        if (before.number, before.digest) != (now.number, now.digest):
+            return f"{counts}, and row {now.number} is the first that differs"
+    return counts
+
+
+def _write(state_folder: ObjectStoragePath, entries: Iterable[Entry]) -> None:
+    async def write() -> None:
+        written: Any = None
+        with contextlib.closing(Journal(state_folder)) as journal:
+            for entry in entries:
+                written = journal.note(entry)
+            if written is not None:
+                await written
+
+    asyncio.run(write())
+
+
+def repair_of(counts: Mapping[RowOutcome, int]) -> Repair:
+    """Return what becomes of the rows of an earlier try, once those that are due are due.
+
+    :param counts: rows by outcome
+    """
+    return Repair(
+        keeps=counts.get(RowOutcome.SUCCEEDED, 0),
+        waits_for=counts.get(RowOutcome.RUNNING, 0),
+        submits=counts.get(RowOutcome.NOT_SUBMITTED, 0),
+        leaves_unknown=counts.get(RowOutcome.UNKNOWN, 0),
+        leaves_failed=counts.get(RowOutcome.FAILED, 0),
+    )

@@ -1,0 +1,205 @@
+"""The batch of a task over its tries: begun, gone on with after a retry or a clear, or started over."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.airflow_internals.supervisor import has_ended
+from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
+from airflow_provider_workflows.batch.batch import Batch
+from airflow_provider_workflows.batch.journal import states
+from airflow_provider_workflows.batch.place import (
+    BatchFile,
+    BatchPlace,
+    StateFolders,
+    TaskIdentity,
+    remove_state,
+)
+from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord, Records, batch_records
+from airflow_provider_workflows.storage import ObjectStoragePath, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.sdk import Context
+
+    from airflow_provider_workflows.batch.input.items import Items
+
+
+class BatchSubmission:
+    """Finds out what this try of a task is to do with its batch.
+
+    :param context: the task's context
+    :param folder: the folder of the output
+    :param check: checks the items and writes their manifest to a place
+    :param make_batch: makes the batch that a record names
+    :param start_over: whether a cleared task submits everything anew
+    :param resubmit_failed: whether a retry submits rows again whose run has failed
+    :param resubmit_unknown: whether rows are submitted again that may have been submitted
+    :param log: the task's log
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        folder: ObjectStoragePath,
+        *,
+        check: Callable[[BatchPlace], Any],
+        make_batch: Callable[[BatchRecord], Batch],
+        start_over: bool,
+        resubmit_failed: bool,
+        resubmit_unknown: bool,
+        log: Any,
+    ) -> None:
+        ti = context["ti"]
+        map_index = -1 if ti.map_index is None else ti.map_index
+        self._task = TaskIdentity(ti.dag_id, ti.run_id, ti.task_id, map_index)
+        self._is_first_try = ti.try_number <= 1
+        self._records: Records[BatchRecord] = batch_records(context)
+        self._folders = StateFolders(folder, self._task.state_name)
+        self._check = check
+        self._make_batch = make_batch
+        self._start_over = start_over
+        self._resubmit_failed = resubmit_failed
+        self._resubmit_unknown = resubmit_unknown
+        self._log = log
+
+    def open(self, items: Items, begun_at: float) -> tuple[Batch, BatchRecord]:
+        """Return the batch, ready to be submitted, and its record, which is stored.
+
+        A batch that has succeeded, and was not cleared since, has a summary in its record.
+
+        :param items: the rows, as ``read_items`` takes them
+        :param begun_at: when this try began, in seconds since the epoch
+        :raises InvalidInput: if the input, the output or what has changed cannot be right; nothing was sent
+        :raises OutcomeUnknown: if it is not known what an earlier try has submitted
+        """
+        record = self._records.read()
+        was_cleared = self._records.was_cleared
+        if record is None and not self._is_first_try and (record := self._record_in_files()) is not None:
+            was_cleared = True
+        if record is not None and record.summary is not None and not was_cleared:
+            return self._make_batch(record), record
+        self._folders.require_free(has_ended)
+        if record is None:
+            return self._begin(begun_at)
+        if was_cleared and self._start_over:
+            return self._begin(begun_at, before=self._make_batch(record))
+        return self._go_on(record, items, was_cleared=was_cleared)
+
+    def record(self) -> BatchRecord:
+        """Return the record of the batch that was submitted.
+
+        :raises OutcomeUnknown: if it is gone
+        """
+        record = self._records.read()
+        if record is None:
+            raise OutcomeUnknown(
+                "The batch's record is gone from Airflow's task state store. Clear the task: it goes on with the "
+                "state that is beside its output."
+            )
+        return record
+
+    def store(self, record: BatchRecord) -> BatchRecord:
+        """Store a record in Airflow and beside the output, and return it."""
+        self._records.write(record)
+        is_over = record.phase is BatchPhase.DONE
+        BatchFile(self._task, record.to_json(), is_over).write(record.place.state_folder)
+        return record
+
+    def note_cases(self, record: BatchRecord, cases: int) -> None:
+        """Store how many rows have a case by now, so that a later try sees whether its journal is whole."""
+        self._records.write(dataclasses.replace(record, cases=cases))
+
+    def remove_earlier(self, record: BatchRecord) -> None:
+        """Remove the states of earlier starts, and those of other tasks whose output this one has replaced.
+
+        One in which a run has not ended stays: its id is nowhere else.
+
+        :param record: the record of a batch that has ended well
+        """
+        others = [
+            folder
+            for folder in self._folders.others
+            if (batch := BatchFile.read(folder)) is not None and (batch.is_over or has_ended(batch.task))
+        ]
+        for folder in [*map(ObjectStoragePath, record.earlier), *others]:
+            # What is left of an earlier start must not fail a batch that has ended well.
+            with contextlib.suppress(Exception):
+                if any(state.is_running for state in states(folder).values()):
+                    self._log.info("The state in %s stays, because a run in it has not ended.", shown(folder))
+                else:
+                    remove_state(folder)
+
+    def _record_in_files(self) -> BatchRecord | None:
+        for folder in reversed(self._folders.own):
+            batch = BatchFile.read(folder)
+            if batch is not None and batch.task == self._task:
+                self._log.warning(
+                    "Airflow has no record of the earlier tries of this task; their state is in %s. What "
+                    "on_clear says holds for that. It cannot be known whether a later try has left nothing there.",
+                    shown(folder),
+                )
+                return BatchRecord.from_json(batch.record)
+        return None
+
+    def _begin(self, begun_at: float, *, before: Batch | None = None) -> tuple[Batch, BatchRecord]:
+        place = self._folders.next_place()
+        manifest = self._check(place)
+        earlier = tuple(str(folder) for folder in self._folders.own)
+        record = BatchRecord(BatchPhase.SUBMITTING, begun_at, place, manifest, earlier=earlier)
+        if before is not None:
+            self._log.warning(
+                'Cleared, with on_clear="start_over": keeps 0, waits for 0, submits %s anew. %s rows had a run '
+                "before, whose state stays in %s until this start has ended well.",
+                f"{manifest.rows - manifest.skipped:,}",
+                f"{_submitted(before):,}",
+                shown(before.state_folder),
+            )
+        return self._make_batch(record), self.store(record)
+
+    def _go_on(self, record: BatchRecord, items: Items, *, was_cleared: bool) -> tuple[Batch, BatchRecord]:
+        batch = self._make_batch(record)
+        batch.require_journal(record.cases)
+        failed = was_cleared or (record.phase is BatchPhase.FAILED and self._resubmit_failed)
+        rows = batch.rows_to_submit_again(failed=failed, unknown=self._resubmit_unknown)
+        is_due = bool(rows or batch.repair.submits)
+        if (was_cleared or is_due) and not self._has_same_input(batch, items, is_due=is_due):
+            earlier = (*record.earlier, str(batch.state_folder))
+            batch, changes = batch.with_input(items, self._folders.next_place())
+            self._log.warning("items has changed since the last try: %s.", changes)
+            record = dataclasses.replace(
+                record, place=batch.place, manifest=batch.manifest, earlier=earlier, cases=batch.cases
+            )
+            rows = batch.rows_to_submit_again(failed=failed, unknown=self._resubmit_unknown)
+        batch.submit_again(rows)
+        if was_cleared:
+            self._log.warning("Cleared: %s.", batch.repair)
+        else:
+            self._log.info(
+                "Going on with the batch of an earlier try, whose state is in %s: %s.",
+                shown(batch.state_folder),
+                batch.repair,
+            )
+        return batch, self.store(dataclasses.replace(record, phase=BatchPhase.SUBMITTING, summary=None))
+
+    def _has_same_input(self, batch: Batch, items: Items, *, is_due: bool) -> bool:
+        try:
+            return batch.has_same_input(items)
+        except InvalidInput as error:
+            if is_due:
+                raise
+            self._log.warning(
+                "The input cannot be checked any more: %s. No row is due, so the results are fetched again.",
+                error,
+            )
+            return True
+
+
+def _submitted(batch: Batch) -> int:
+    try:
+        return batch.submitted
+    except FileNotFoundError:
+        return 0

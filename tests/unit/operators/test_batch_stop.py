@@ -1,0 +1,206 @@
+"""A batch in a process of its own that is told to stop, is overtaken by another try, or loses its supervisor."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asgiref.sync import SyncToAsync
+
+from airflow_provider_workflows.api.errors import Stopped
+from airflow_provider_workflows.batch import ownership
+from airflow_provider_workflows.operators.records import CLAIM_KEY
+from airflow_provider_workflows.sandbox import Sandbox
+from tests.unit.batch_task import BatchTask, cases
+
+ROWS = 400
+CONCURRENCY = 8
+STOPPED, ENDED, FAILED = 3, 0, 1
+#: Fork: the child has all modules, and the constants that a test has changed.
+PROCESSES = multiprocessing.get_context("fork")
+
+
+class FileStore:
+    """A task state store that several processes share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.write_text("{}")
+
+    def get(self, key: str) -> Any:
+        with self._locked() as stored:
+            return stored.get(key)
+
+    def set(self, key: str, value: Any, *, retention: object = None) -> None:
+        with self._locked() as stored:
+            stored[key] = value
+
+    def delete(self, key: str) -> None:
+        with self._locked() as stored:
+            stored.pop(key, None)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[dict[str, Any]]:
+        with self.path.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            stored = json.load(file)
+            yield stored
+            file.seek(0)
+            file.truncate()
+            json.dump(stored, file)
+
+
+def run_try(task: BatchTask, **arguments: Any) -> None:
+    """Run a try as Airflow's task process does: SIGTERM calls ``on_kill``, and nothing more."""
+    # The threads of the parent's pool are not there after a fork.
+    SyncToAsync.single_thread_executor = ThreadPoolExecutor(1)
+    operator = task.operator(cases(ROWS), deferrable=False, max_concurrency=CONCURRENCY, **arguments)
+    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
+    try:
+        operator.execute(task.context)
+    except Stopped:
+        os._exit(STOPPED)
+    except BaseException:  # noqa: BLE001
+        os._exit(FAILED)
+    os._exit(ENDED)
+
+
+def run_supervisor(task: BatchTask) -> None:
+    """Stand for a supervisor: the task's process is its child."""
+    child = PROCESSES.Process(target=run_try, args=(task,))
+    child.start()
+    child.join()
+
+
+@pytest.fixture
+def task(batch: BatchTask, connected: Sandbox, tmp_path: Path) -> BatchTask:
+    batch.store = FileStore(tmp_path / "store.json")  # type: ignore[assignment]
+    connected.fault("latency", seconds=0.02)
+    return batch
+
+
+@pytest.fixture
+def begin() -> Iterator[Callable[..., Any]]:
+    processes = []
+
+    def begin(target: Callable[..., None], *arguments: Any) -> Any:
+        process = PROCESSES.Process(target=target, args=arguments)
+        process.start()
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it has not happened"
+        time.sleep(0.005)
+
+
+def runs(sandbox: Sandbox) -> int:
+    return sum(sandbox.counts.runs_per_case.values())
+
+
+class TestSigterm:
+    def test_while_submitting_lets_calls_under_way_end_and_starts_nothing_more(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        process = begin(run_try, task)
+        wait_until(lambda: runs(connected) >= 20)
+
+        os.kill(process.pid, signal.SIGTERM)
+        at_the_signal = runs(connected)
+        process.join(20)
+
+        assert process.exitcode == STOPPED
+        assert runs(connected) <= at_the_signal + 2 * CONCURRENCY < ROWS
+        assert {row["outcome"] for row in task.output} == {"running", "not_submitted"}
+        assert task.outcomes.count("running") == runs(connected)
+
+    def test_a_retry_goes_on_at_once_and_no_row_runs_twice(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        process = begin(run_try, task)
+        wait_until(lambda: runs(connected) >= 20)
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+        assert task.store.get(CLAIM_KEY)["is_released"]
+
+        connected.clear_faults()
+        task.run(cases(ROWS), deferrable=False)
+
+        assert task.outcomes == ["succeeded"] * ROWS
+        assert set(connected.counts.runs_per_case.values()) == {1}
+        assert runs(connected) == ROWS
+
+
+class TestTwoTries:
+    def test_the_older_one_ends_in_order_and_no_row_runs_twice(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ownership, "CLAIM_CHECK_SECONDS", 0.1)
+        monkeypatch.setattr(ownership, "LEASE_SECONDS", 1.0)
+        first = begin(run_try, task)
+        wait_until(lambda: runs(connected) >= 20)
+
+        task.ti.try_number = 2
+        second = begin(run_try, task)
+        first.join(20)
+        second.join(60)
+
+        assert (first.exitcode, second.exitcode) == (STOPPED, ENDED)
+        assert task.outcomes == ["succeeded"] * ROWS
+        assert runs(connected) == ROWS
+
+    def test_a_try_whose_process_is_dead_is_not_waited_for(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ownership, "LEASE_SECONDS", 3600.0)
+        process = begin(run_try, task)
+        wait_until(lambda: runs(connected) >= 20)
+        process.kill()
+        process.join()
+
+        task.run(cases(ROWS), deferrable=False, on_unknown_outcome="fail", max_failed_share=1.0)
+
+        assert task.outcomes.count("unknown") <= CONCURRENCY
+        assert set(task.outcomes) <= {"succeeded", "unknown"}
+
+
+class TestOrphan:
+    def test_starts_nothing_more_soon_after_its_supervisor_is_gone(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        connected.fault("latency", seconds=0.05)
+        supervisor = begin(run_supervisor, task)
+        wait_until(lambda: runs(connected) >= 20)
+
+        supervisor.kill()
+        supervisor.join()
+        at_its_death = runs(connected)
+        # The next call of each row that is under way finds that the supervisor is gone.
+        wait_until(lambda: _is_quiet(connected))
+
+        assert runs(connected) <= at_its_death + 2 * CONCURRENCY < ROWS
+        assert not (task.folder / "results.jsonl").exists()
+
+
+def _is_quiet(sandbox: Sandbox) -> bool:
+    before = sandbox.counts.total_requests
+    time.sleep(0.7)
+    return sandbox.counts.total_requests == before
