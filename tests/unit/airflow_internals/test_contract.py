@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, BaseOperator, BaseSensorOperator
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_workflows import airflow_internals
 from airflow_provider_workflows.airflow_internals import assets, deferral, task_state
 from airflow_provider_workflows.airflow_internals.feature import Feature
-from airflow_provider_workflows.airflow_internals.rendering import ShowsAs
+from airflow_provider_workflows.airflow_internals.rendering import Data, ShowsAs
 
 for module in pkgutil.iter_modules(airflow_internals.__path__, f"{airflow_internals.__name__}."):
     importlib.import_module(module.name)
@@ -78,6 +79,20 @@ def test_the_view_of_rendered_templates_asks_a_value_how_it_shows() -> None:
     rendered = task_runner._serialize_rendered_fields(Operator(task_id="shows"))
 
     assert rendered["field"] in (["shown instead"], "['shown instead']")
+
+
+@pytest.mark.parametrize("given", ["{{ 7 * 7 }}", {"text": "{{ 7 * 7 }}"}], ids=["text", "dict"])
+def test_airflow_renders_nothing_of_what_an_object_resolves_to(given: Any) -> None:
+    operator = BaseOperator(task_id="renders")
+
+    assert operator.render_template([Data(given)], {}) == [given]
+
+
+def test_a_mapped_operator_hands_what_it_renders_to_the_operator_that_it_makes() -> None:
+    source = inspect.getsource(MappedOperator.render_template_fields)
+
+    assert "unmapped_task._do_render_template_fields(" in source
+    assert "_airflow_from_mapped=True" in inspect.getsource(MappedOperator.unmap)
 
 
 def test_outlets_that_a_task_adds_while_it_runs_are_read_once_it_is_done() -> None:

@@ -10,13 +10,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, PokeReturnValue
+from airflow.sdk import DAG, Asset, BaseOperator, BaseSensorOperator, PokeReturnValue
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from sqlalchemy.orm import Session
 
 from airflow_provider_workflows.airflow_internals import (
     assets,
     deferral,
+    mapped_arguments,
     openlineage,
     orm,
     rendering,
@@ -27,6 +28,7 @@ from airflow_provider_workflows.airflow_internals import (
 from airflow_provider_workflows.airflow_internals.feature import Feature
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 
 ASSET = Asset("workflows://example.invalid/completed")
 TASK = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
@@ -109,6 +111,63 @@ def test_an_operator_without_personal_arguments_is_made_all_the_same(
     missing(rendering.RENDERING)
 
     RunWorkflowOperator(task_id="run", workflow_definition_id="{{ a }}", case_id="{{ b }}")
+
+
+@pytest.mark.parametrize("kind", [RunWorkflowOperator, WorkflowStatusSensor])
+def test_a_mapped_operator_is_refused_where_data_would_be_rendered(
+    missing: Callable[[Feature[Any]], None], kind: Any
+) -> None:
+    name = "case_id" if kind is RunWorkflowOperator else "workflow_id"
+    others = {"workflow_definition_id": "{{ a }}"} if kind is RunWorkflowOperator else {}
+    with DAG("mapped"):
+        mapped = kind.partial(task_id="task", **others).expand(**{name: ["1"]})
+    missing(rendering.RENDERING)
+
+    with pytest.raises(AirflowException, match="data cannot be kept from being rendered"):
+        mapped.unmap({name: "1"})
+
+
+@pytest.mark.parametrize("mapped", [False, True], ids=["in a mapped group", "mapped"])
+def test_a_task_of_a_mapping_fails_where_data_cannot_be_told_from_templates(
+    missing: Callable[[Feature[Any]], None], mapped: bool
+) -> None:
+    missing(mapped_arguments.EXPAND_INPUT)
+    with DAG("mapped"):
+        operator: Any = CreateCaseOperator.partial(task_id="case").expand(first_name=["{{ 7 * 7 }}"])
+    if mapped:
+        operator, context = operator.unmap({"first_name": "{{ 7 * 7 }}"}), {}
+    else:
+        operator, context = CreateCaseOperator(task_id="case"), {"ti": SimpleNamespace(map_index=0)}
+
+    with pytest.raises(AirflowFailException, match="Nothing was sent"):
+        operator.render_template_fields(context)
+
+
+def test_a_task_that_is_not_mapped_renders_where_data_cannot_be_told_from_templates(
+    missing: Callable[[Feature[Any]], None],
+) -> None:
+    missing(mapped_arguments.EXPAND_INPUT)
+    operator = RunWorkflowOperator(task_id="run", workflow_definition_id="{{ 7 * 7 }}", case_id="1")
+
+    operator.render_template_fields(cast("Any", {"ti": SimpleNamespace(map_index=-1)}))
+
+    assert cast("Any", operator.workflow_definition_id) == 49
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_task_of_a_native_dag_fails_where_text_would_be_read_as_python(
+    missing: Callable[[Feature[Any]], None], native: bool
+) -> None:
+    missing(rendering.TEXT_ENVIRONMENT)
+    with DAG("native", render_template_as_native_obj=native):
+        operator = RunWorkflowOperator(task_id="run", workflow_definition_id="0{{ 7 }}", case_id="1")
+
+    if native:
+        with pytest.raises(AirflowFailException, match="Nothing was sent"):
+            operator.render_template_fields(cast("Any", {}))
+    else:
+        operator.render_template_fields(cast("Any", {}))
+        assert operator.workflow_definition_id == "07"
 
 
 def test_a_function_whose_arguments_are_redacted_is_not_made_a_task(

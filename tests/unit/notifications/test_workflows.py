@@ -417,6 +417,22 @@ class TestNotifier:
         assert channel.requests == [f"/services/{TOKEN}"]
         assert channel.messages == [failure_message(context_of_a_failure())]
 
+    @pytest.mark.parametrize("native", [False, True])
+    def test_renders_what_the_author_wrote_for_each_alert_and_nothing_of_what_that_brings(
+        self, sandbox: Sandbox, logged: Callable[[], str], native: bool
+    ) -> None:
+        notifier = WorkflowsNotifier("{{ params.channel }}")
+        names = ["{{ conn.workflows_default.password }}", "00123"]
+
+        for name in [*names, *names]:
+            context: Any = context_of_a_failure()
+            context["dag"] = DAG("checks", render_template_as_native_obj=native)
+            notifier(context | {"params": {"channel": name}})
+
+        said = [line for line in logged().splitlines() if "was not sent through connection" in line]
+        assert [name in line for name, line in zip([*names, *names], said, strict=True)] == [True] * 4
+        assert not [line for line in said if sandbox.secret in line]
+
     async def test_can_be_called_in_a_thread_that_has_an_event_loop(
         self, channel: ChatChannel, monkeypatch: pytest.MonkeyPatch
     ) -> None:
