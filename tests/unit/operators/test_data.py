@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseOperator, XComArg, task, task_group
+from airflow.sdk import DAG, BaseOperator, XComArg, literal, task, task_group
 from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
@@ -478,6 +478,7 @@ class TestTemplatesOfTheAuthor:
         ("make", "first_name"),
         [
             (lambda _: CreateCaseOperator(task_id="t", first_name="of {{ ds }}"), "of 2026-01-31"),
+            (lambda _: CreateCaseOperator(task_id="t", first_name=literal("of {{ ds }}")), "of {{ ds }}"),
             (
                 lambda _: CreateCaseOperator(task_id="t", first_name="0{{ dag_run.conf.number }}"),
                 "000123",
