@@ -23,7 +23,7 @@ RESULTS = Asset("results")
 
 
 @pytest.fixture(autouse=True)
-def connection(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def connection(sandbox: Sandbox, short_pauses: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in sandbox.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -38,7 +38,7 @@ def events_of(context: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def ran(sandbox: Sandbox, context: dict[str, Any], **arguments: Any) -> tuple[str, str, str]:
     """Run a workflow in a task; return the ids of the definition, the case and the workflow."""
-    definition_id = arguments.pop("definition_id", None) or sandbox.define(seconds=0.3)
+    definition_id = arguments.pop("definition_id", None) or sandbox.define(seconds=0.06)
     with sandbox.client() as client:
         case_id = client.create_case(**PERSON).case_id
     given = {"task_id": "run", "workflow_definition_id": definition_id, "case_id": case_id}
@@ -119,7 +119,7 @@ def test_a_definition_s_event_is_of_an_asset_among_the_outlets_and_of_no_alias_o
 
 @pytest.mark.parametrize("mode", [{"deferrable": False}, {"deferrable": True}], ids=["worker", "triggerer"])
 def test_a_failure_is_no_event(sandbox: Sandbox, context: dict[str, Any], mode: dict[str, Any]) -> None:
-    definition_id = sandbox.define(seconds=0.2, status="FAILED")
+    definition_id = sandbox.define(seconds=0.06, status="FAILED")
 
     with pytest.raises(errors.WorkflowFailed):
         ran(sandbox, context, definition_id=definition_id, outlets=[RESULTS], **mode)

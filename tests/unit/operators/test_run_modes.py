@@ -122,7 +122,7 @@ def subject(request: pytest.FixtureRequest, sandbox: Sandbox, context: dict[str,
 
 
 class TestContract:
-    @pytest.mark.parametrize("seconds", [0.0, 0.15], ids=["ended", "running"])
+    @pytest.mark.parametrize("seconds", [0.0, 0.08], ids=["ended", "running"])
     def test_success_leaves_the_id_and_the_link(self, subject: Any, sandbox: Sandbox, seconds: float) -> None:
         waited = subject.wait(sandbox.define(seconds=seconds))
 
@@ -131,7 +131,7 @@ class TestContract:
             "workflow_link": f"{sandbox.url}/workflows/{waited.workflow_id}",
         }
 
-    @pytest.mark.parametrize("seconds", [0.0, 0.15], ids=["ended", "running"])
+    @pytest.mark.parametrize("seconds", [0.0, 0.08], ids=["ended", "running"])
     def test_a_failure_status_is_raised_with_its_name(
         self, subject: Any, sandbox: Sandbox, seconds: float
     ) -> None:
@@ -149,7 +149,7 @@ class TestContract:
     def test_a_blip_is_not_a_failure(self, subject: Any, sandbox: Sandbox) -> None:
         sandbox.fault("server_error", status=500, form="html", path="/workflows/{workflowId}", times=7)
 
-        subject.wait(sandbox.define(seconds=0.15))
+        subject.wait(sandbox.define(seconds=0.08))
 
     def test_an_outage_longer_than_the_budget_is_raised_as_it_is(
         self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

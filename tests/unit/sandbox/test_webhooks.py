@@ -102,7 +102,7 @@ class TestDelivery:
         destination.release.clear()
         (workflow_id,) = await run(sending)
         await until(lambda: sending.counts.delivery_responses == {workflow_id: {"(none)": 1}})
-        sending.webhooks.send_to(destination.url, timeout_seconds=LIMIT_SECONDS)
+        sending.webhooks.send_to(destination.url, pause_seconds=PAUSE_SECONDS, timeout_seconds=LIMIT_SECONDS)
         destination.release.set()
         await until(lambda: sending.counts.delivery_responses == {workflow_id: {"(none)": 1, "204": 1}})
 

@@ -65,7 +65,7 @@ def defer(**arguments: Any) -> Any:
 def wait(request: pytest.FixtureRequest, connected: Sandbox, short_pauses: None) -> Wait:
     """Wait for a workflow as the sensor does in one of its modes."""
     function: Wait = request.param
-    return lambda **arguments: function(**{"poke_interval": 0.05, "timeout": 30} | arguments)
+    return lambda **arguments: function(**{"poke_interval": 0.02, "timeout": 30} | arguments)
 
 
 def started(sandbox: Sandbox, **definition: Any) -> str:
@@ -87,7 +87,7 @@ def fault_from_the_second_poll(sandbox: Sandbox, name: str, **fault: Any) -> Non
     threading.Thread(target=begin, daemon=True).start()
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.12], ids=["ended", "running"])
+@pytest.mark.parametrize("seconds", [0.0, 0.08], ids=["ended", "running"])
 class TestEndedWorkflow:
     def test_returns_the_success_status(self, wait: Wait, sandbox: Sandbox, seconds: float) -> None:
         assert wait(workflow_id=started(sandbox, seconds=seconds)) == "COMPLETED"
@@ -116,17 +116,17 @@ class TestTimeout:
         begin = time.monotonic()
 
         with pytest.raises(AirflowSensorTimeout, match="timed out"):
-            wait(workflow_id=started(sandbox, seconds=600), timeout=0.4)
+            wait(workflow_id=started(sandbox, seconds=600), timeout=0.2)
 
-        assert 0.4 <= time.monotonic() - begin < 5
+        assert 0.2 <= time.monotonic() - begin < 5
 
     def test_skips_with_soft_fail(self, wait: Wait, sandbox: Sandbox) -> None:
         with pytest.raises(AirflowSkipException):
-            wait(workflow_id=started(sandbox, seconds=600), timeout=0.2, soft_fail=True)
+            wait(workflow_id=started(sandbox, seconds=600), timeout=0.1, soft_fail=True)
 
     def test_also_ends_the_wait_for_an_unknown_status(self, wait: Wait, sandbox: Sandbox) -> None:
         with pytest.raises(AirflowSensorTimeout):
-            wait(workflow_id=started(sandbox, seconds=0.0, status="ON_THE_MOON"), timeout=0.2)
+            wait(workflow_id=started(sandbox, seconds=0.0, status="ON_THE_MOON"), timeout=0.1)
 
 
 class TestErrors:
@@ -178,7 +178,7 @@ class TestRejectedKey:
         assert sandbox.counts.requests[STATUS_CALL] == 2
 
     def test_is_waited_out_once_a_poll_has_succeeded(self, wait: Wait, sandbox: Sandbox) -> None:
-        workflow_id = started(sandbox, seconds=0.5)
+        workflow_id = started(sandbox, seconds=0.3)
         fault_from_the_second_poll(sandbox, "unauthorized", times=6)
 
         assert wait(workflow_id=workflow_id) == "COMPLETED"
@@ -219,7 +219,7 @@ class TestTrigger:
         workflow_id = started(sandbox, seconds=0.3)
 
         event = await anext(
-            WorkflowStatusTrigger(workflow_id=workflow_id, poll_interval=0.05, max_poll_interval=0.05).run()
+            WorkflowStatusTrigger(workflow_id=workflow_id, poll_interval=0.02, max_poll_interval=0.02).run()
         )
 
         assert event.payload == {"workflow_id": workflow_id, "status": "COMPLETED"}

@@ -488,7 +488,6 @@ class TestLoop:
                 await asyncio.sleep(0)
                 held.clear()
                 events = await asyncio.gather(*map(wait_for, ids))
-                gc.unfreeze()
                 if not held:
                     break
 

@@ -254,7 +254,7 @@ async def test_a_database_that_is_slow_does_not_hold_up_other_deliveries(
     workflow_id = api.run()
     await api.post(b"{}")
     monkeypatch.setattr(app, "RESPONSE_TIMEOUT_SECONDS", 0.5)
-    commits.seconds = 1.5
+    commits.seconds = 0.8
     slow = asyncio.create_task(api.tell(workflow_id))
     await asyncio.sleep(0.2)
     started = time.monotonic()
@@ -282,7 +282,7 @@ async def test_more_than_can_be_dealt_with_are_told_to_come_again(
     workflow_id = api.run(seconds=60.0)
     await api.post(b"{}")
     monkeypatch.setattr(app, "MAX_CONCURRENT_DELIVERIES", 3)
-    api.sandbox.fault("latency", seconds=0.3, path=STATUS_PATH)
+    api.sandbox.fault("latency", seconds=0.1, path=STATUS_PATH)
     responses = await asyncio.gather(*(api.tell(workflow_id) for _ in range(10)))
     assert sorted(responses) == [204] * 3 + [503] * 7
     assert await api.tell(workflow_id) == 204

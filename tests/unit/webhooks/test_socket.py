@@ -40,8 +40,8 @@ def uri(api: Api, database: Database) -> str:
 
 async def delivered(api: Api, port: int, **destination: Any) -> tuple[str, dict[str, int]]:
     """Run a workflow whose webhook comes over the socket; return its id and the statuses of the responses."""
-    api.sandbox.webhooks.send_to(f"http://127.0.0.1:{port}{PATH}", pause_seconds=0.05, **destination)
-    workflow_id = await asyncio.to_thread(api.run, seconds=0.2)
+    api.sandbox.webhooks.send_to(f"http://127.0.0.1:{port}{PATH}", pause_seconds=0.01, **destination)
+    workflow_id = await asyncio.to_thread(api.run, seconds=0.05)
     await until(lambda: not api.sandbox.webhooks._pending)
     return workflow_id, dict(api.sandbox.counts.delivery_responses[workflow_id])
 
