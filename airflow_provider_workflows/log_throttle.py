@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -48,3 +49,11 @@ class ThrottledWarning:
         if now >= self._due:
             self._log.warning(self._line, self._count, reason, exc_info=error)
             self._count, self._due = 0, now + self._interval
+
+
+def utc_time(moment: float) -> str:
+    """Return a moment as a log line names it, such as ``2026-01-31 08:15:00 UTC``.
+
+    :param moment: seconds since the epoch
+    """
+    return dt.datetime.fromtimestamp(moment, dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

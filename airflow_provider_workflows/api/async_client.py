@@ -104,6 +104,15 @@ class AsyncWorkflowsClient:
             await self._session.close()
             self._session = None
 
+    @property
+    def tokens(self) -> TokenStore:
+        """The tokens, which other clients of the same key may share."""
+        return self._tokens
+
+    def seconds_until_authorize(self) -> float:
+        """Return the seconds until a rejected key may be sent again; 0 if none was rejected, or it may be now."""
+        return self._exchange.seconds_until_authorize()
+
     async def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
         """Call an endpoint and return its response.
 

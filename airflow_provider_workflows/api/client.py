@@ -83,6 +83,15 @@ class WorkflowsClient:
         """Close the connections."""
         self._session.close()
 
+    @property
+    def tokens(self) -> TokenStore:
+        """The tokens, which other clients of the same key may share."""
+        return self._tokens
+
+    def seconds_until_authorize(self) -> float:
+        """Return the seconds until a rejected key may be sent again; 0 if none was rejected, or it may be now."""
+        return self._exchange.seconds_until_authorize()
+
     def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
         """Call an endpoint and return its response.
 

@@ -57,31 +57,43 @@ class Exchange:
         self._now = now
         self._draw = draw
         self._tokens = TokenStore() if tokens is None else tokens
-        if settings.organization_token is not None:
-            self._tokens.authorization = settings.organization_token
+        if settings.organization_token is not None and not self._tokens.rejections:
+            self._tokens.take(settings.organization_token)
 
     def perform(self, endpoint: Endpoint[ResponseModel]) -> Flow[ResponseModel]:
         """Return the flow of one endpoint, whose result is the response.
 
         :raises WorkflowsError: the one that fits
         """
+        if not endpoint.authenticated:
+            return (yield from self._tried(endpoint, self._settings.max_attempts))
         replayed = False
         while True:
-            if endpoint.authenticated and self._tokens.needs_renewal(self._clock()):
+            if self._tokens.needs_renewal(self._clock()):
                 yield Exclusive(self._renewed(self._tokens.generation, rejected=False))
             generation = self._tokens.generation
             try:
-                return (yield from self._tried(endpoint, self._settings.max_attempts))
-            except errors.AuthenticationFailed:
-                if replayed or not endpoint.authenticated or self._settings.organization_token:
-                    raise
+                response = yield from self._tried(endpoint, self._settings.max_attempts)
+            except errors.AuthenticationFailed as error:
+                rejection = error
+            else:
+                if self._tokens.rejections:
+                    self._tokens.accept()
+                return response
+            if replayed or self._settings.organization_token is not None:
+                self._rejected(generation, rejection)
+                raise rejection
             replayed = True
-            yield Exclusive(self._renewed(generation, rejected=True))
+            yield Exclusive(self._renewed(generation, rejected=True, rejection=rejection))
 
     def authorize(self) -> Flow[None]:
         """Return the flow that obtains a token now; with an organization token it does nothing."""
         if self._settings.organization_token is None:
             yield Exclusive(self._renewed(self._tokens.generation, rejected=True))
+
+    def seconds_until_authorize(self) -> float:
+        """Return the seconds until a rejected key may be sent again; 0 if none was rejected, or it may be now."""
+        return max(0.0, self._tokens.next_authorize_at - self._clock()) if self._tokens.rejections else 0.0
 
     def result(self, workflow_id: str) -> Flow[WorkflowResult]:
         """Return the flow that fetches the result of a completed workflow.
@@ -147,17 +159,33 @@ class Exchange:
             endpoint.method, endpoint.path, headers, body, max(timeout, self._settings.read_timeout)
         )
 
-    def _renewed(self, asked_in: int, *, rejected: bool) -> Flow[None]:
+    def _rejected(self, generation: int, rejection: errors.AuthenticationFailed) -> None:
+        """Take note of a call that was rejected with a token of ``generation``, though that was new."""
+        if generation == self._tokens.generation:
+            self._tokens.reject(rejection, self._clock(), self._backoff)
+
+    def _renewed(
+        self, asked_in: int, *, rejected: bool, rejection: errors.AuthenticationFailed | None = None
+    ) -> Flow[None]:
         """Obtain new tokens, to be run exclusively.
 
         :param asked_in: the generation in which the renewal was asked for; in a later one there is nothing to do
         :param rejected: whether the service refused the present token; if not, it is still used where the
             renewal fails
+        :param rejection: the error of the call that it was refused for
         """
         tokens = self._tokens
         if asked_in != tokens.generation:
             if tokens.failure is not None and tokens.authorization is None:
                 raise copy.copy(tokens.failure)
+            return
+        if (failure := rejection or tokens.failure) is not None and self._clock() < tokens.next_authorize_at:
+            raise copy.copy(failure)
+        if tokens.rejections:
+            # This authorize call is the only one of its step, whatever becomes of it.
+            tokens.next_authorize_at = self._clock() + self._backoff.seconds(tokens.rejections + 1)
+        if (token := self._settings.organization_token) is not None:
+            tokens.take(token)
             return
         still_valid = not rejected and tokens.is_valid(self._clock())
         try:
@@ -169,7 +197,10 @@ class Exchange:
                 # An early renewal can wait: it is put off, and the token used while it lasts.
                 tokens.postpone(self._clock())
                 return
-            tokens.lose(error)
+            if isinstance(error, errors.AuthenticationFailed):
+                tokens.reject(error, self._clock(), self._backoff)
+            else:
+                tokens.lose(error)
             raise
         tokens.keep(brought, self._clock())
 

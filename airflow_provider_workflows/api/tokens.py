@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_workflows.api.errors import WorkflowsError
 from airflow_provider_workflows.api.models import Tokens
+from airflow_provider_workflows.api.retry import Backoff
 
 #: Tokens are renewed this many seconds before they expire, or in the last tenth of a shorter life.
 EARLY_REFRESH_SECONDS = 60.0
@@ -22,6 +23,9 @@ class TokenStore:
     takes what that renewal brought, so that two hundred calls with an expired token cause one renewal. A lock keeps
     one renewal under way at a time, for the threads of a process and for the tasks of an event loop.
 
+    A rejected key is not sent again at once, whichever call asks for it: accounts are locked after too many wrong
+    secrets (276 were sent within 50 seconds, by the rows of one batch, before there was this pause).
+
     :param authorization: value of the ``Authorization`` header, or None before the first token
     """
 
@@ -31,6 +35,10 @@ class TokenStore:
     expires_at: float = float("inf")
     generation: int = 0
     failure: WorkflowsError | None = None
+    #: How often in a row the key was rejected, or a token that the service had just given for it.
+    rejections: int = 0
+    #: The key is not sent again before this moment, in seconds of the clients' clock.
+    next_authorize_at: float = float("-inf")
     thread_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _loop_locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
         default_factory=weakref.WeakKeyDictionary, repr=False
@@ -60,10 +68,30 @@ class TokenStore:
             self.expires_at = moment + life
             self.renew_at = self.expires_at - min(EARLY_REFRESH_SECONDS, life / 10)
 
+    def take(self, organization_token: str) -> None:
+        """Use an organization token, for which nothing is authorized."""
+        self.failure = None
+        self.authorization = organization_token
+
     def postpone(self, moment: float) -> None:
         """Begin a generation with the old tokens, because an early renewal failed at ``moment``."""
         self.generation += 1
         self.renew_at = (moment + self.expires_at) / 2
+
+    def accept(self) -> None:
+        """Take note of a call whose token was accepted: the next pause after a rejected key is a short one."""
+        self.rejections = 0
+
+    def reject(self, failure: WorkflowsError, moment: float, backoff: Backoff) -> None:
+        """Begin a generation without tokens, because the key was rejected, or a token that was new.
+
+        :param failure: the error of the call that was rejected
+        :param moment: when it was, in seconds of the clients' clock
+        :param backoff: how the pause grows until the key is sent again
+        """
+        self.lose(failure)
+        self.rejections += 1
+        self.next_authorize_at = moment + backoff.seconds(self.rejections)
 
     def lose(self, failure: WorkflowsError) -> None:
         """Begin a generation without tokens, because a renewal failed."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows import api
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.batch.collect import Collection
+from airflow_provider_workflows.batch.current_client import CurrentClient
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
@@ -45,7 +44,9 @@ from airflow_provider_workflows.batch.watch import BatchWatch, RunPoller, unread
 from airflow_provider_workflows.storage import remove_folder, require_writable, shown
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings
+    from collections.abc import Callable
+
+    from airflow_provider_workflows.api import Settings
     from airflow_provider_workflows.api.polling import PollSchedule
     from airflow_provider_workflows.api.tokens import TokenStore
     from airflow_provider_workflows.batch.input.items import Items
@@ -83,6 +84,7 @@ class Batch:
     :param manifest: the checked input
     :param tokens: tokens to share with other clients of the same key
     :param ownership: says whether this try may still begin something
+    :param read_settings: reads the connection again after a rejected key; None if it stays as it is
     """
 
     def __init__(
@@ -94,11 +96,11 @@ class Batch:
         *,
         tokens: TokenStore | None = None,
         ownership: Ownership | None = None,
+        read_settings: Callable[[], Settings] | None = None,
     ) -> None:
-        # Whether a call is repeated is decided row by row: the client makes one attempt.
-        self._settings = dataclasses.replace(settings, max_attempts=1)
-        self._max_attempts = settings.max_attempts
+        self._settings = settings
         self._tokens = tokens
+        self._read_settings = read_settings
         self._options = options
         self._ownership = Ownership() if ownership is None else ownership
         self._folder = place.folder
@@ -183,9 +185,14 @@ class Batch:
             except errors.InvalidInput:
                 remove_state(place.state_folder)
                 raise
-        settings = dataclasses.replace(self._settings, max_attempts=self._max_attempts)
         batch = Batch(
-            settings, self._options, place, manifest, tokens=self._tokens, ownership=self._ownership
+            self._settings,
+            self._options,
+            place,
+            manifest,
+            tokens=self._tokens,
+            ownership=self._ownership,
+            read_settings=self._read_settings,
         )
         return batch, changes
 
@@ -296,7 +303,7 @@ class Batch:
                     client,
                     journal,
                     self.states,
-                    self._flow_control(),
+                    self._flow_control(client),
                     workflow_definition_id=self._options.workflow_definition_id,
                     parameters=self._options.parameters,
                     concurrency=self._options.max_concurrency,
@@ -366,11 +373,11 @@ class Batch:
             latest = Batch(self._settings, self._options, self.place, self.manifest, tokens=self._tokens)
             await latest._write_output(latest._collection(client, fetch=False))
 
-    def _collection(self, client: AsyncWorkflowsClient, *, fetch: bool = True) -> Collection:
+    def _collection(self, client: CurrentClient, *, fetch: bool = True) -> Collection:
         hash_personal_numbers = self._options.hash_personal_numbers
         return Collection(
             client,
-            self._flow_control(),
+            self._flow_control(client),
             self.states,
             concurrency=self._options.max_concurrency,
             hash_secret=self._settings.require_hash_secret() if hash_personal_numbers else None,
@@ -383,15 +390,20 @@ class Batch:
             partial(writer, self._folder, self._options.output_format),
         )
 
-    def _client(self) -> AsyncWorkflowsClient:
-        return api.AsyncWorkflowsClient(self._settings, self._tokens, pool_size=self._options.max_concurrency)
+    def _client(self) -> CurrentClient:
+        return CurrentClient(
+            self._settings,
+            read_settings=self._read_settings,
+            tokens=self._tokens,
+            pool_size=self._options.max_concurrency,
+        )
 
-    def _flow_control(self) -> FlowControl:
-        rate = self._options.requests_per_second or self._settings.requests_per_second
+    def _flow_control(self, client: CurrentClient) -> FlowControl:
         return FlowControl(
-            rate,
-            max_attempts=self._max_attempts,
+            self._options.requests_per_second or self._settings.requests_per_second,
+            max_attempts=self._settings.max_attempts,
             max_outage=self._options.max_outage,
+            credentials=client,
             sleep=self._ownership.sleep,
         )
 

@@ -20,6 +20,7 @@ from airflow_provider_workflows.batch.submit import error_fields
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
+    from airflow_provider_workflows.batch.current_client import CurrentClient
 
 #: The error code of a row that was left out because it was bad.
 BAD_ROW = "BadRow"
@@ -38,7 +39,7 @@ class Collection:
 
     def __init__(
         self,
-        client: AsyncWorkflowsClient,
+        client: AsyncWorkflowsClient | CurrentClient,
         flow_control: FlowControl,
         states: Mapping[int, RowState],
         *,

@@ -5,31 +5,77 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import random
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from airflow_provider_workflows.api import errors, retry
 from airflow_provider_workflows.api.retry import Backoff, CircuitBreaker, RateLimiter
+from airflow_provider_workflows.log_throttle import utc_time
 
+log = logging.getLogger(__name__)
+
+#: While the batch waits, the log says so once in this many seconds.
+WARNING_INTERVAL_SECONDS = 60.0
+#: A pause after a 429, or between two probes, is worth such a line if it is this long, in seconds.
+LONG_PAUSE_SECONDS = 5.0
 #: A call that is kept back asks again after this many seconds: what keeps it back may end earlier, or later.
 KEPT_BACK_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class Attempts:
-    """The failed attempts at one call.
+    """The failed attempts at one call; moments are in monotonic seconds.
+
+    An attempt is *alone* if no other call of the batch was served since the attempt before it failed: then it is
+    part of an outage.
 
     :param kind: kind of call; responses to one kind may be lost while those to another come
     :param failures: number of attempts that have failed
-    :param failing_since: when the first one failed, in monotonic seconds
+    :param served: how often calls of the batch had succeeded when the latest attempt failed
+    :param failures_beside_others: how many have failed in a row that were not alone
+    :param outage_since: when the latest attempt failed that was not alone: from then on an outage is counted
+    :param refused_since: when the first of those failed that were not alone, in a row
     """
 
     kind: str = ""
     failures: int = 0
-    failing_since: float = 0.0
+    served: int = 0
+    failures_beside_others: int = 0
+    outage_since: float = 0.0
+    refused_since: float = 0.0
+
+    def failed(self, now: float, served: int) -> bool:
+        """Take note of an attempt that has failed, and return whether it was alone.
+
+        :param now: monotonic seconds
+        :param served: how often calls of the batch have succeeded
+        """
+        alone = self.failures > 0 and served == self.served
+        self.failures += 1
+        self.served = served
+        if alone:
+            self.failures_beside_others = 0
+            return True
+        if self.failures_beside_others == 0:
+            self.refused_since = now
+        self.failures_beside_others += 1
+        self.outage_since = now
+        return False
+
+
+class Credentials(Protocol):
+    """What calls are authenticated with, as the connection says."""
+
+    def seconds_until_authorize(self) -> float:
+        """Return the seconds until a rejected key may be sent again; 0 if none was rejected, or it may be now."""
+
+    async def read_connection(self) -> None:
+        """Read the connection again if a key was rejected, once for all calls that wait for that."""
 
 
 class FlowControl:
@@ -39,7 +85,9 @@ class FlowControl:
     :param max_attempts: how often a call is tried at most while others succeed
     :param max_outage: seconds for which it is tried while none succeeds; then ``gave_up`` is the error
     :param backoff: how pauses grow; ``retry.BACKOFF`` if None
+    :param credentials: have the connection read again before a rejected key is sent again; None if it never changes
     :param clock: monotonic seconds
+    :param now: seconds since the epoch, for the log
     :param sleep: sleeps for a number of seconds
     :param draw: a random number from 0 to 1
     """
@@ -51,14 +99,18 @@ class FlowControl:
         max_attempts: int,
         max_outage: float,
         backoff: Backoff | None = None,
+        credentials: Credentials | None = None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._max_attempts = max_attempts
         self._max_outage = max_outage
         self._backoff = retry.BACKOFF if backoff is None else backoff
+        self._credentials = credentials
         self._clock = clock
+        self._now = now
         self._sleep = sleep
         self._draw = draw
         self._limiter = RateLimiter(requests_per_second, backoff=self._backoff, clock=clock)
@@ -66,9 +118,12 @@ class FlowControl:
         self._breakers = defaultdict[str, CircuitBreaker](
             functools.partial(CircuitBreaker, backoff=self._backoff, clock=clock)
         )
-        self._last_success = float("-inf")
+        self._served = 0
+        self._failed = 0
         self._under_way = True
         self.gave_up: errors.WorkflowsError | None = None
+        self._latest_error: errors.WorkflowsError | None = None
+        self._warning_due = float("-inf")
 
     @contextlib.contextmanager
     def first_calls(self, max_outage: float) -> Iterator[None]:
@@ -104,8 +159,14 @@ class FlowControl:
         waited = False
         while self.gave_up is None:
             pause = max(self._limiter.paused_until, breaker.next_probe_at) - self._clock()
+            if self._credentials is not None:
+                pause = max(pause, self._credentials.seconds_until_authorize())
             if pause <= 0:
+                if self._credentials is not None:
+                    await self._credentials.read_connection()
                 break
+            if pause >= LONG_PAUSE_SECONDS:
+                self._warn_waiting(f"The next call goes out at {self._time(self._clock() + pause)}.")
             waited = True
             await self._sleep(min(pause, KEPT_BACK_SECONDS))
         return waited
@@ -113,12 +174,13 @@ class FlowControl:
     def succeeded(self, attempts: Attempts) -> None:
         """Take note of a call that succeeded."""
         self._limiter.accepted()
-        self._last_success = self._clock()
+        self._served += 1
         self._under_way = True
         self._breakers[attempts.kind].responded()
 
-    def lost(self, attempts: Attempts) -> None:
+    def lost(self, attempts: Attempts, error: errors.WorkflowsError | None = None) -> None:
         """Take note of a lost response: where that goes on, calls go out one at a time, and less and less often."""
+        self._latest_error = error or self._latest_error
         breaker = self._breakers[attempts.kind]
         breaker.lost()
         if breaker.has_been_losing_for(self._max_outage):
@@ -130,25 +192,50 @@ class FlowControl:
     async def another(self, attempts: Attempts, error: errors.WorkflowsError) -> bool:
         """Wait, and return whether a call that failed, and may be made again, is to be tried again.
 
-        One that the service refuses for now (429) makes all others wait as well.
+        One that the service refuses for now (429) makes all others wait as well, and so does a rejected key.
         """
         if not error.is_retryable(under_way=self._under_way):
             self._breakers[attempts.kind].responded()
             return False
+        self._latest_error = error
+        self._failed += 1
         now = self._clock()
-        if attempts.failures == 0:
-            attempts.failing_since = now
-        attempts.failures += 1
+        # An outage is told by what happens to the others, from the latest attempt on: a call that fails a moment
+        # before the last success of another one would else count as refused for itself, and be given up.
+        alone = attempts.failed(now, self._served)
         limited = isinstance(error, errors.RateLimited)
-        none_succeeds = self._last_success < attempts.failing_since
-        if attempts.failures >= self._max_attempts and not (limited or none_succeeds):
-            return False
-        if now - attempts.failing_since >= self._max_outage:
-            if none_succeeds:
+        if alone:
+            outage_end = attempts.outage_since + self._max_outage
+            if now >= outage_end:
                 self.gave_up = error
-            return False
+                return False
+            self._warn_waiting(f"It goes on by itself, or gives up at {self._time(outage_end)}.")
+        elif attempts.failures > 1:
+            if attempts.failures_beside_others >= self._max_attempts and not limited:
+                return await self._is_outage_beginning(attempts)
+            if now - attempts.refused_since >= self._max_outage:
+                return False
         if limited:
             self._limiter.refused(error.retry_after, longest=self._max_outage)
         else:
             await self._sleep(self._backoff.seconds(attempts.failures, error.retry_after, self._draw()))
         return True
+
+    async def _is_outage_beginning(self, attempts: Attempts) -> bool:
+        """Wait, and return whether meanwhile other calls have failed, and none was served.
+
+        A call that has used up its attempts beside others may have met an outage at its last one.
+        """
+        served, failed = self._served, self._failed
+        await self._sleep(self._backoff.seconds(attempts.failures, draw=self._draw()))
+        return self._served == served and self._failed > failed
+
+    def _warn_waiting(self, how_long: str) -> None:
+        """Say in the log that the batch waits and why, once in a while; ``how_long`` is a sentence."""
+        if (now := self._clock()) >= self._warning_due:
+            self._warning_due = now + WARNING_INTERVAL_SECONDS
+            log.warning("The batch waits for the service. %s %s", how_long, self._latest_error or "")
+
+    def _time(self, moment: float) -> str:
+        """Return a moment of the clock as a log line names it."""
+        return utc_time(self._now() + moment - self._clock())

@@ -20,6 +20,7 @@ from airflow_provider_workflows.batch.row_state import RowState
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
+    from airflow_provider_workflows.batch.current_client import CurrentClient
     from airflow_provider_workflows.batch.manifest import CheckedRows
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Submission:
 
     def __init__(
         self,
-        client: AsyncWorkflowsClient,
+        client: AsyncWorkflowsClient | CurrentClient,
         journal: Journal,
         states: dict[int, RowState],
         flow_control: FlowControl,
@@ -191,7 +192,7 @@ class Submission:
             try:
                 response = await self._client.perform(endpoint)
             except errors.OutcomeUnknown as error:
-                self._flow_control.lost(attempts)
+                self._flow_control.lost(attempts, error)
                 await self._record(number, error=error_fields(error))
                 raise
             except errors.WorkflowsError as error:

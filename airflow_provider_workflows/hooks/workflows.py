@@ -48,7 +48,11 @@ class WorkflowsHook(BaseHook):
 
     @functools.cached_property
     def settings(self) -> Settings:
-        """What the connection says.
+        """What the connection said when it was first asked for; raises as ``read_settings``."""
+        return self.read_settings()
+
+    def read_settings(self) -> Settings:
+        """Read the connection, and return what it says now.
 
         :raises AirflowNotFoundException: if the connection does not exist
         :raises InvalidInput: naming what is wrong with the connection

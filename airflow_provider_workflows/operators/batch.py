@@ -203,6 +203,7 @@ class RunWorkflowBatchOperator(BatchArguments):
             record.manifest,
             tokens=shared_tokens(settings),
             ownership=self._ownership,
+            read_settings=self.hook.read_settings,
         )
 
     def _defer(self, context: Context, batch: Batch, deadline: float | None, *, webhooks: bool) -> NoReturn:

@@ -59,6 +59,7 @@ class Control:
             ("GET", f"{CONTROL_PREFIX}definitions", self.list_definitions),
             ("POST", f"{CONTROL_PREFIX}definitions", self.define),
             ("POST", f"{CONTROL_PREFIX}tokens/expire", self.expire_tokens),
+            ("POST", f"{CONTROL_PREFIX}secret", self.rotate_secret),
             ("GET", f"{CONTROL_PREFIX}webhooks", self.read_webhooks),
             ("POST", f"{CONTROL_PREFIX}webhooks", self.send_webhooks),
             ("POST", f"{CONTROL_PREFIX}webhooks/faults", self.add_webhook_fault),
@@ -112,6 +113,10 @@ class Control:
         expiry = parse_model(Expiry, await read_json(request)) if request.can_read_body else Expiry()
         self._service.tokens.expire(refresh=expiry.refresh)
         return Reply(200, expiry.model_dump())
+
+    async def rotate_secret(self, _: web.Request) -> Reply:
+        """Replace the API key's secret, end all tokens, and return the new secret."""
+        return Reply(200, {"secret": self._service.tokens.rotate_secret()})
 
     async def read_webhooks(self, _: web.Request) -> Reply:
         """Return where webhooks go, how many are pending, and their faults in force."""

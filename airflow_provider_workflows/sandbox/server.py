@@ -236,6 +236,10 @@ class Sandbox:
         """End all access tokens now, and with ``refresh`` the refresh tokens too."""
         self._tokens.expire(refresh=refresh)
 
+    def rotate_secret(self) -> str:
+        """Replace the API key's secret, end all tokens, and return the new secret; ``connection`` has it too."""
+        return self._tokens.rotate_secret()
+
     @property
     def definitions(self) -> list[Definition]:
         """The workflow definitions, the ready ones first."""

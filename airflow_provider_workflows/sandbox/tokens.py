@@ -74,6 +74,12 @@ class Tokens:
         if refresh:
             self._refresh.clear()
 
+    def rotate_secret(self) -> str:
+        """Replace the key's secret, end all tokens, and return the new secret."""
+        self.secret = secrets.token_urlsafe(32)
+        self.expire(refresh=True)
+        return self.secret
+
     def _issue(self) -> JsonObject:
         access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         self._access[access] = self._clock() + self.token_seconds

@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 DUE_TIME_STEP_SECONDS = 0.25
 #: The connection is read again after this many seconds, so that a rotated secret is picked up.
 CONNECTION_CACHE_SECONDS = 300.0
-#: After a rejected key it is read again earlier, at most once in this many seconds.
-REJECTED_KEY_LOOKUP_SECONDS = 30.0
 #: After a lookup that failed, the next is made after this many seconds.
 FAILED_LOOKUP_RETRY_SECONDS = 2.0
 #: How long a lookup of the connection may take, in seconds.
@@ -309,8 +307,9 @@ class Poller:
         if isinstance(error, errors.RateLimited):
             # Each wait has a max_outage of its own, so polls go out now and then, however long the service asks.
             self.limiter.refused(error.retry_after, longest=MAX_POLL_INTERVAL_SECONDS)
-        if error.retry is Retry.AFTER_NEW_CREDENTIALS:
-            self._connections.expire(self._hook.workflows_conn_id, REJECTED_KEY_LOOKUP_SECONDS)
+        if error.retry is Retry.AFTER_NEW_CREDENTIALS and self._client is not None:
+            # Read again before the key is sent again.
+            self._connections.expire(self._hook.workflows_conn_id, self._client.seconds_until_authorize())
         self._warn_failed(error)
         now = self._now()
         for waiter in watch.waiters:
@@ -357,7 +356,7 @@ class Poller:
         else:
             # The other polls may go out as well now.
             self._loop.call_soon(self._release)
-        return api.AsyncWorkflowsClient(settings, shared_tokens(settings))
+        return api.AsyncWorkflowsClient(settings, shared_tokens(settings), clock=self._loop.time)
 
 
 _background: set[asyncio.Task[None]] = set()

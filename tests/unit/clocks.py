@@ -63,3 +63,18 @@ async def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.002)
+
+
+class SleepingClock:
+    """Monotonic seconds that go on when somebody sleeps, and only then."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        end = self.now + seconds
+        await asyncio.sleep(0)
+        self.now = max(self.now, end)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from airflow_provider_workflows.api import Settings, errors
+from airflow_provider_workflows.api import Settings, errors, retry
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
 
 from .conftest import Driver
@@ -75,6 +75,39 @@ def test_a_rejected_key_is_not_tried_again(drive: Drive, sandbox: Sandbox) -> No
         client("create_case")
 
     assert sandbox.counts.requests == {"POST /auth/authorize": 1}
+
+
+def test_a_rejected_key_is_sent_once_in_a_step_of_the_backoff(
+    drive: Drive, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "BACKOFF", retry.Backoff())
+    now = 1000.0
+    client = drive(dataclasses.replace(sandbox.settings, secret="wrong"), clock=lambda: now)
+    sent = []
+
+    for _ in range(100):
+        with pytest.raises(errors.AuthenticationFailed, match="Check the API key"):
+            client("create_case")
+        sent.append(sandbox.counts.requests["POST /auth/authorize"])
+        now += 0.25
+
+    # At 0, 0.5, 1.5, 3.5, 7.5, 15.5 seconds.
+    assert [sent.index(number) / 4 for number in range(1, 7)] == [0, 0.5, 1.5, 3.5, 7.5, 15.5]
+    assert sent[-1] == 6
+
+
+def test_a_rejected_key_that_is_accepted_later_is_used(drive: Drive, sandbox: Sandbox) -> None:
+    now = 1000.0
+    client = drive(sandbox.settings, clock=lambda: now)
+    sandbox.fault("unauthorized", path="/auth/authorize", times=1)
+    with pytest.raises(errors.AuthenticationFailed):
+        client("create_case")
+
+    now += 60.0
+    client("create_case")
+
+    assert sandbox.counts.requests == {"POST /auth/authorize": 2, "POST /cases": 1}
+    assert client.client.seconds_until_authorize() == 0.0
 
 
 def test_a_token_is_refreshed_before_it_expires(drive: Drive, sandbox: Sandbox) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import Callable
 
 import pytest
@@ -20,6 +21,9 @@ TRIES = 3
 UNREACHABLE = errors.ServiceUnreachable("down")
 UNAVAILABLE = errors.ServiceUnavailable("503")
 LIMITED = errors.RateLimited("429")
+
+#: The time of the loop at its beginning, and the seconds since the epoch that go with it: 2001-09-09 01:46:40 UTC.
+BEGUN, EPOCH = 1000.0, 1_000_000_000.0
 
 RUN, CASE = Attempts("run"), Attempts("case")
 
@@ -40,6 +44,7 @@ def flow_control(
         max_outage=max_outage,
         backoff=Backoff(first_pause),
         clock=now,
+        now=lambda: EPOCH + now() - BEGUN,
         draw=lambda: 1.0,
     )
 
@@ -57,9 +62,13 @@ async def turns(shared: FlowControl, number: int) -> list[float]:
 
 
 async def attempts_until_given_up(
-    shared: FlowControl, error: errors.WorkflowsError, *, between: Callable[[], object] = lambda: None
+    shared: FlowControl,
+    error: errors.WorkflowsError,
+    attempts: Attempts | None = None,
+    *,
+    between: Callable[[], object] = lambda: None,
 ) -> int:
-    attempts = Attempts()
+    attempts = Attempts() if attempts is None else attempts
     for number in itertools.count(1):
         if number > 50 or not await shared.another(attempts, error):
             return number
@@ -233,6 +242,101 @@ class TestAnotherAttempt:
         assert await slowly() > TRIES
         assert now() - begun >= 0.2
         assert shared.gave_up is UNREACHABLE
+
+
+class TestTheEdgeOfAnOutage:
+    """A call is not given up for what befalls all of them: ``max_outage`` counts from when others were served."""
+
+    async def test_a_call_that_fails_a_moment_before_the_last_success_waits_the_outage_out(self) -> None:
+        shared, attempts = flow_control(max_outage=60.0, first_pause=1.0), Attempts()
+        assert await shared.another(attempts, UNAVAILABLE)
+        # The response to a call that was under way.
+        shared.succeeded(RUN)
+        begun = now()
+
+        await attempts_until_given_up(shared, UNAVAILABLE, attempts)
+
+        assert attempts.failures > TRIES
+        assert now() - begun >= 60.0
+        assert shared.gave_up is UNAVAILABLE
+
+    async def test_max_outage_counts_from_the_latest_attempt_at_which_another_call_was_served(self) -> None:
+        shared, attempts = flow_control(max_outage=60.0, first_pause=1.0), Attempts()
+        assert await shared.another(attempts, LIMITED)
+        for _ in range(3):
+            await asyncio.sleep(15)
+            shared.succeeded(RUN)
+            assert await shared.another(attempts, LIMITED)
+        served = now()
+
+        await attempts_until_given_up(shared, UNAVAILABLE, attempts)
+
+        assert now() - served >= 60.0
+
+    async def test_attempts_before_an_outage_do_not_count_after_it(self) -> None:
+        shared, attempts = flow_control(max_outage=60.0, first_pause=1.0), Attempts()
+        for _ in range(TRIES - 1):
+            assert await shared.another(attempts, UNAVAILABLE)
+            shared.succeeded(RUN)
+        others = asyncio.create_task(attempts_until_given_up(shared, UNAVAILABLE))
+        for _ in range(5):
+            assert await shared.another(attempts, UNAVAILABLE)
+        others.cancel()
+        shared.succeeded(RUN)
+
+        assert await shared.another(attempts, UNAVAILABLE)
+
+    async def test_a_call_that_is_refused_for_itself_by_429_is_given_up_after_max_outage(self) -> None:
+        shared, attempts, begun = flow_control(max_outage=60.0), Attempts(), now()
+
+        while await shared.another(attempts, LIMITED):
+            await asyncio.sleep(1)
+            shared.succeeded(RUN)
+
+        assert 60.0 <= now() - begun < 120.0
+        assert shared.gave_up is None
+
+
+class TestWarnings:
+    @pytest.fixture
+    def lines(self, caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+        return lambda: [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+    async def test_one_a_minute_says_why_the_batch_waits_and_until_when(
+        self, lines: Callable[[], list[str]]
+    ) -> None:
+        shared = flow_control(max_outage=600.0, first_pause=1.0)
+
+        await asyncio.gather(*(attempts_until_given_up(shared, UNAVAILABLE) for _ in range(32)))
+
+        assert 9 <= len(lines()) <= 11
+        until = {re.search(r"gives up at (\S+ \S+) UTC", line)[1] for line in lines()}  # type: ignore[index]
+        assert until == {"2001-09-09 01:56:40"}
+        assert all("503" in line for line in lines())
+
+    @pytest.mark.parametrize("how", ["429", "lost"])
+    async def test_one_a_minute_says_why_calls_are_kept_back(
+        self, lines: Callable[[], list[str]], how: str
+    ) -> None:
+        shared = flow_control(max_outage=600.0, first_pause=30.0)
+        if how == "429":
+            await shared.another(Attempts(), errors.RateLimited("429", retry_after=150))
+        for _ in range(LOST_RESPONSES_BEFORE_OPEN):
+            if how == "lost":
+                shared.lost(RUN, errors.OutcomeUnknown("lost"))
+
+        await asyncio.gather(*(asyncio.wait_for(shared.turn("run"), 300) for _ in range(9)))
+
+        assert 2 <= len(lines()) <= 5
+        assert all(how in line and "The next call goes out at" in line for line in lines())
+
+    async def test_a_short_pause_is_not_worth_one(self, lines: Callable[[], list[str]]) -> None:
+        shared = flow_control(first_pause=1.0)
+        await shared.another(Attempts(), LIMITED)
+
+        await turns(shared, 9)
+
+        assert lines() == []
 
 
 class TestFirstCalls:

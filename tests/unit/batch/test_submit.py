@@ -311,6 +311,17 @@ class TestOutage:
         }
         assert max(sandbox.counts.runs_per_case.values()) == 1
 
+    async def test_at_whose_edge_another_row_was_served_gives_no_row_up(
+        self, begun_rows: Rows, sandbox: Sandbox
+    ) -> None:
+        case_id = (await begun_rows.client.create_case()).case_id
+        # The row of the returning user is served while the others fail for the first time, and they go on failing.
+        sandbox.fault("server_error", status=503, path="/cases", times=60)
+
+        await begun_rows.submit([*cases(3), {"case_id": case_id}], max_outage=3600)
+
+        assert set(begun_rows.written.values()) == {RUNNING}
+
     @pytest.mark.parametrize(
         "fault", [{"name": "server_error", "status": 502, "form": "html"}, {"name": "cut_before"}]
     )

@@ -54,6 +54,19 @@ def test_tokens_are_expired(call: Caller, body: dict[str, bool] | None, refresh:
     assert response.status_code == refresh
 
 
+def test_the_secret_is_rotated(sandbox: Sandbox, call: Caller) -> None:
+    before = {"key": sandbox.key, "secret": sandbox.secret}
+    tokens = call.authorize()
+
+    secret = call("POST", "/_sandbox/secret").json()["secret"]
+
+    assert secret == sandbox.secret == sandbox.connection["password"]
+    assert call("GET", "/cases/x").status_code == 401
+    assert call("POST", "/auth/refresh", {"refreshToken": tokens["refreshToken"]}).status_code == 401
+    assert call("POST", "/auth/authorize", before).status_code == 401
+    assert call("POST", "/auth/authorize", before | {"secret": secret}).status_code == 200
+
+
 def test_webhooks_are_controlled(sandbox: Sandbox, call: Caller) -> None:
     body = {"url": "http://destination/", "nested": True}
     assert call("POST", "/_sandbox/webhooks", body).status_code == 200

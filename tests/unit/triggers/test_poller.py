@@ -369,7 +369,6 @@ class TestConnection:
         monkeypatch: pytest.MonkeyPatch,
         lookups: collections.Counter[str],
     ) -> None:
-        monkeypatch.setattr(poller_module, "REJECTED_KEY_LOOKUP_SECONDS", 0.1)
         monkeypatch.setenv(
             "AIRFLOW_CONN_WORKFLOWS_DEFAULT",
             json.dumps(sandbox.connection | {"password": "before-the-rotation"}),
