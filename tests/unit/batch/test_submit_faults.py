@@ -47,7 +47,7 @@ async def submit(rows: Rows, sandbox: Sandbox, path: str, *, times: int = 1, **f
     """Submit three rows, the second with a fault on one of its calls; return how often that call was sent."""
     sandbox.fault(path=path, times=times, **fault)
     # One at a time, so that the fault is the second row's.
-    await rows.submit((*cases(1), WITH_PARAMETERS, {"first_name": "Bob"}), concurrency=1)
+    await rows.submit((*cases(1), WITH_PARAMETERS, {"first_name": "Bob"}), concurrency=1, max_outage=30.0)
     others = {"/cases": 1, "/parameters": 0, "/workflows/run": 1}[path]
     return sandbox.counts.requests[f"POST {path}"] - others
 
