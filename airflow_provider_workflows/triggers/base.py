@@ -18,7 +18,7 @@ from airflow_provider_workflows.api.polling import (
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -55,8 +55,13 @@ class WaitTrigger(BaseTrigger):
         """What the trigger waits for, as a log line names it."""
 
     @abc.abstractmethod
-    async def wait(self) -> dict[str, Any]:
-        """Return the event that ends the wait, as JSON without personal data."""
+    def wait(self) -> Awaitable[dict[str, Any]]:
+        """Begin to wait, and return what gives the event that ends the wait, as JSON without personal data."""
+
+    @property
+    def event_fields(self) -> dict[str, Any]:
+        """Fields of the event that say what was waited for."""
+        return {}
 
     @property
     def has_task(self) -> bool:
@@ -73,7 +78,7 @@ class WaitTrigger(BaseTrigger):
         event = await self.wait()
         if self.has_task:
             await hold_back_until(self.not_before)
-        yield TriggerEvent(event)  # type: ignore[no-untyped-call]
+        yield TriggerEvent(self.event_fields | event)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Say in the task's log that what runs goes on.
