@@ -28,7 +28,7 @@ from airflow_provider_workflows.batch.manifest import (
 from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.place import BatchPlace, remove_state
-from airflow_provider_workflows.batch.progress import BatchProgress, Counts, Publish
+from airflow_provider_workflows.batch.progress import BatchProgress, Publish
 from airflow_provider_workflows.batch.repair import (
     Changes,
     Repair,
@@ -310,7 +310,8 @@ class Batch:
                     ownership=self._ownership,
                     checked=checked,
                 )
-                async with BatchProgress("Submitting", rows, self._submitted, publish, log):
+                submitted = partial(submission.counts, self._settings.statuses)
+                async with BatchProgress("Submitting", rows, submitted, publish, log):
                     await submission.run(read_items(items, self._options.columns))
 
     async def wait(
@@ -415,9 +416,3 @@ class Batch:
         outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
         outcomes[RowOutcome.NOT_SUBMITTED] += self.manifest.rows - sum(outcomes.values())
         return outcomes
-
-    def _submitted(self) -> Counts:
-        # A row whose call is under way, or that waits for its next attempt, is not done.
-        done = [state for state in self._rows() if state.workflow_id is not None or state.error is not None]
-        outcomes = Counter(state.outcome(self._settings.statuses) for state in done)
-        return Counts(len(done), outcomes, {})

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 #: The log gets one line in this many seconds.
 LINE_SECONDS = 10.0
 
+#: There is an estimate of the time left once this share of the rows is done that were not when the phase began:
+#: the first rows are sent one by one, and tell nothing of the others.
+MIN_SHARE_FOR_ESTIMATE = 0.05
+
 #: What takes the progress that a page shows.
 Publish = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -27,7 +31,8 @@ Publish = Callable[[dict[str, Any]], Awaitable[None]]
 class Counts:
     """Where the rows of a batch stand.
 
-    :param done: rows that the present phase has dealt with
+    :param done: rows that the present phase has dealt with; one whose call is under way, or that waits for another
+        attempt, is not among them
     :param outcomes: rows by outcome, those not yet dealt with left out
     :param statuses: rows by the status of their workflow
     """
@@ -45,6 +50,7 @@ class BatchProgress:
     :param count: returns where they stand
     :param publish: takes what a page shows; if it fails, the batch goes on
     :param log: the task's log
+    :param clock: monotonic seconds
     """
 
     def __init__(
@@ -54,20 +60,23 @@ class BatchProgress:
         count: Callable[[], Counts],
         publish: Publish,
         log: logging.Logger | Any,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._phase = phase
         self._rows = rows
         self._count = count
         self._publish = publish
         self._log = log
-        self._started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
         self._done_before = 0
         self._published = True
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Begin to report."""
-        self._started = time.monotonic()
+        self._started = self._clock()
         self._done_before = self._count().done
         self._ticking = asyncio.create_task(self._tick())
         return self
@@ -80,7 +89,7 @@ class BatchProgress:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._ticking
         if error is None:
-            await self._report(f" took {time.monotonic() - self._started:,.1f} s")
+            await self._report(f" took {self._clock() - self._started:,.1f} s")
 
     async def _tick(self) -> None:
         while True:
@@ -89,9 +98,11 @@ class BatchProgress:
 
     async def _report(self, ended: str = "") -> None:
         counts = self._count()
-        seconds = max(time.monotonic() - self._started, 0.001)
-        rate = (counts.done - self._done_before) / seconds
-        left = (self._rows - counts.done) / rate if rate > 0 else None
+        seconds = max(self._clock() - self._started, 0.001)
+        done = counts.done - self._done_before
+        rate = done / seconds
+        is_telling = 0 < done >= MIN_SHARE_FOR_ESTIMATE * (self._rows - self._done_before)
+        left = (self._rows - counts.done) / rate if is_telling else None
         remaining = "" if ended or left is None else f", about {left:,.0f} s left"
         shown = {
             outcome: counts.outcomes.get(outcome, 0) for outcome in (RowOutcome.FAILED, RowOutcome.RUNNING)

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.ownership import Ownership
-from airflow_provider_workflows.batch.row_state import RowState
+from airflow_provider_workflows.batch.progress import Counts
+from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.api import AsyncWorkflowsClient
+    from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
     from airflow_provider_workflows.batch.current_client import CurrentClient
     from airflow_provider_workflows.batch.manifest import CheckedRows
 
@@ -73,6 +74,10 @@ class Submission:
         self._parameters = parameters
         self._concurrency = concurrency
         self._failure: BaseException | None = None
+        #: Rows that are being submitted: a call is under way, or waits for another attempt.
+        self._under_way: set[int] = set()
+        #: Number of rows that this try has given up without a run.
+        self._given_up = 0
 
     async def run(self, rows: Iterator[Row | BadRow]) -> None:
         """Submit the rows that are due; those that fail are in ``states`` with their error.
@@ -91,6 +96,20 @@ class Submission:
             raise self._failure
         self._ownership.require()
         feed.require_all()
+
+    def counts(self, statuses: Statuses) -> Counts:
+        """Return how many rows are submitted or given up, for the batch's progress.
+
+        :param statuses: which status means what, as the connection says
+        """
+        outcomes = Counter(
+            state.outcome(statuses)
+            for number, state in self._states.items()
+            if number != WHOLE_BATCH and number not in self._under_way and not state.is_due
+        )
+        if self._given_up:
+            outcomes[RowOutcome.NOT_SUBMITTED] = self._given_up
+        return Counts(sum(outcomes.values()), outcomes, {})
 
     async def _begin(self, feed: _Feed) -> None:
         if all(state.workflow_id is None for state in self._states.values()):
@@ -137,6 +156,7 @@ class Submission:
             while self._may_go_on and (row := await feed.next()) is not None:
                 if self._flow_control.gave_up is not None:
                     await self._record(row.number, error=error_fields(self._flow_control.gave_up))
+                    self._given_up += 1
                     continue
                 try:
                     await self._ownership.turn()
@@ -151,6 +171,16 @@ class Submission:
         return self._failure is None and self._ownership.may_act
 
     async def _submit(self, row: Row) -> None:
+        self._under_way.add(row.number)
+        try:
+            await self._make_calls(row)
+        except errors.WorkflowsError:
+            self._given_up += self._state(row.number).is_due
+            raise
+        finally:
+            self._under_way.discard(row.number)
+
+    async def _make_calls(self, row: Row) -> None:
         number, state = row.number, self._state(row.number)
         case_id = row.case_id or state.case_id
         if case_id is None:

@@ -42,7 +42,7 @@ class Rows:
         concurrency: int = 4,
     ) -> None:
         with contextlib.closing(Journal(self.folder)) as journal:
-            await Submission(
+            self.submission = Submission(
                 self.client,
                 journal,
                 self.states,
@@ -55,7 +55,8 @@ class Rows:
                 workflow_definition_id=self.definition_id,
                 parameters=parameters,
                 concurrency=concurrency,
-            ).run(read_items(items))
+            )
+            await self.submission.run(read_items(items))
 
     @property
     def outcomes(self) -> dict[int, RowOutcome]:

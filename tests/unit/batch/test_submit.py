@@ -316,7 +316,7 @@ class TestOutage:
     ) -> None:
         case_id = (await begun_rows.client.create_case()).case_id
         # The row of the returning user is served while the others fail for the first time, and they go on failing.
-        sandbox.fault("server_error", status=503, path="/cases", times=60)
+        sandbox.fault("server_error", status=503, path="/cases", times=24)
 
         await begun_rows.submit([*cases(3), {"case_id": case_id}], max_outage=3600)
 
