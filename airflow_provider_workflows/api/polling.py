@@ -6,6 +6,7 @@ The triggerer's poller and a worker that waits follow the same rules. These know
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -13,12 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.retry import Backoff
+from airflow_provider_workflows.api.retry import Backoff, Retry
 from airflow_provider_workflows.api.status import Outcome, Statuses
+from airflow_provider_workflows.log_throttle import utc_time
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api.client import WorkflowsClient
 
+log = logging.getLogger(__name__)
+
+#: While polls fail, the log says so once in this many seconds.
+WARNING_INTERVAL_SECONDS = 60.0
 #: The next poll is due after this part of the run's age. At a fifth, with the longest interval of five minutes,
 #: a run of one hour is polled fewer than 40 times and its end is seen at most a twelfth of its length late;
 #: at a tenth it would take more than 50 polls, since between 50 seconds and 50 minutes each can only be a tenth
@@ -128,6 +134,14 @@ class Wait:
         # A sensor with silent_fail goes on after its budget is used up, and must not do so without a pause.
         return min(backoff, budget_left) if budget_left > 0 else backoff
 
+    @property
+    def outage_end(self) -> float | None:
+        """When the wait ends unless polls succeed before, in seconds since the epoch; None if none has failed."""
+        if self.failing_since is None:
+            return None
+        end = self.failing_since + self.max_outage
+        return end if self.deadline is None else min(end, self.deadline)
+
     def seconds_left(self, now: float) -> float:
         """Return the seconds from ``now`` until the deadline."""
         return float("inf") if self.deadline is None else max(0.0, self.deadline - now)
@@ -144,30 +158,78 @@ def poll_until_done(
     client: WorkflowsClient,
     wait: Wait,
     *,
+    reconnect: Callable[[], WorkflowsClient] | None = None,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, object]:
     """Poll until the wait ends, sleeping in between, and return its event.
 
+    While polls fail, the log says why and until when, once a minute.
+
     :param client: sends the polls (``GET /workflows/{workflowId}``)
     :param wait: which run, until when
+    :param reconnect: returns a client for what the connection says by now; called before a rejected key is sent
+        again. If it raises, the wait goes on with the client that there is
     :param now: seconds since the epoch
     :param sleep: sleeps for a number of seconds
     """
-    while (event := poll_once(client, wait, now=now)) is None:
-        sleep(wait.pause(now()))
-    return event
+    warning_due = float("-inf")
+    while True:
+        event, error = _poll(client, wait, now)
+        if event is not None:
+            return event
+        pause = wait.pause(now())
+        if error is not None and now() >= warning_due:
+            warning_due = now() + WARNING_INTERVAL_SECONDS
+            log.warning("%s", waiting_out(error, wait.outage_end))
+        is_rejected = error is not None and error.retry is Retry.AFTER_NEW_CREDENTIALS
+        if is_rejected:
+            pause = max(pause, min(client.seconds_until_authorize(), wait.seconds_left(now())))
+        sleep(pause)
+        if is_rejected and reconnect is not None:
+            client = reconnected(client, reconnect)
+
+
+def reconnected(client: WorkflowsClient, reconnect: Callable[[], WorkflowsClient]) -> WorkflowsClient:
+    """Return what ``reconnect`` returns, or ``client`` if that raises; the log says so."""
+    try:
+        return reconnect()
+    except Exception as error:  # noqa: BLE001  (a connection that is away may come back, like the service)
+        is_ours = isinstance(error, errors.WorkflowsError)
+        log.warning(
+            "The connection could not be read again after a rejected key: %s The wait goes on with what it said "
+            "before.",
+            error if is_ours else f"{type(error).__name__}.",
+        )
+        return client
+
+
+def waiting_out(error: errors.WorkflowsError, until: float | None) -> str:
+    """Return what a log line says of polls that fail: why, and until when they are waited out.
+
+    :param error: what the latest poll met
+    :param until: when the wait ends unless polls succeed before, in seconds since the epoch; None if nobody knows
+    """
+    end = "" if until is None else f", or ends at {utc_time(until)}"
+    return f"{error} The wait goes on by itself once polls succeed{end}."
 
 
 def poll_once(
     client: WorkflowsClient, wait: Wait, *, now: Callable[[], float] = time.time
 ) -> dict[str, object] | None:
     """Poll once, and return the event if that ends the wait; the arguments are those of ``poll_until_done``."""
+    return _poll(client, wait, now)[0]
+
+
+def _poll(
+    client: WorkflowsClient, wait: Wait, now: Callable[[], float]
+) -> tuple[dict[str, object] | None, errors.WorkflowsError | None]:
+    """Poll once, and return the event if that ends the wait, and the error that the poll met."""
     try:
         status = client.read_workflow(wait.workflow_id).status
     except errors.WorkflowsError as error:
-        return wait.record_error(error, now())
-    return wait.record_status(status, client.settings.statuses, now())
+        return wait.record_error(error, now()), error
+    return wait.record_status(status, client.settings.statuses, now()), None
 
 
 def success(event: Mapping[str, Any], workflow_id: str, statuses: Statuses) -> str:

@@ -74,6 +74,11 @@ class WorkflowsHook(BaseHook):
         """Return the client for the connection, one for all hooks of a process: one pool, one token."""
         return _shared_client(os.getpid(), self.settings)
 
+    def reconnect(self) -> WorkflowsClient:
+        """Read the connection again, and return the client for what it says now; raises as ``read_settings``."""
+        self.settings = self.read_settings()
+        return self.get_conn()
+
     async def aget_conn(self) -> AsyncWorkflowsClient:
         """Return a new asynchronous client for the connection, to be closed by the caller.
 

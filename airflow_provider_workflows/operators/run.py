@@ -140,7 +140,11 @@ class RunWorkflowOperator(WorkflowsOperator):
         event = None
         # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.
         if not webhooks:
-            event = poll_once(client, wait) if self.deferrable else poll_until_done(client, wait)
+            event = (
+                poll_once(client, wait)
+                if self.deferrable
+                else poll_until_done(client, wait, reconnect=self.hook.reconnect)
+            )
         if event is None:
             self.log.info("Waiting for workflow %s in the triggerer.", run.workflow_id)
             self.defer(

@@ -27,10 +27,14 @@ from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
+    WARNING_INTERVAL_SECONDS,
     PollSchedule,
     Wait,
+    reconnected,
     success,
+    waiting_out,
 )
+from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.arguments import seconds, templated_text
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.operators.base import Text
 
 #: The shortest time between two polls of a rescheduled sensor: each starts a process, which costs more than a poll.
@@ -117,6 +122,8 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         self.max_outage = seconds("max_outage", max_outage)
         self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         self._wait: Wait | None = None
+        self._is_rejected = False
+        self._warning_due = float("-inf")
 
     @functools.cached_property
     def hook(self) -> WorkflowsHook:
@@ -179,18 +186,32 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         return wait
 
     def _poll_once(self, context: Context, wait: Wait) -> dict[str, object] | None:
-        client = self.hook.get_conn()
+        client = self._client()
         try:
             status = client.read_workflow(self.workflow_id).status
         except WorkflowsError as error:
             now = time.time()
             if self.reschedule and not self.deferrable:
                 wait.failing_since = self._failing_since(context, wait, now)
-            self.log.warning("%s", error)
-            return wait.record_error(error, now)
+            self._is_rejected = error.retry is Retry.AFTER_NEW_CREDENTIALS
+            event = wait.record_error(error, now)
+            if event is not None:
+                self.log.warning("%s", error)
+            elif now >= self._warning_due:
+                self._warning_due = now + WARNING_INTERVAL_SECONDS
+                self.log.warning("%s", waiting_out(error, wait.outage_end))
+            return event
         if status != wait.status:
             self.log.info("Workflow %s: %s.", self.workflow_id, status)
         return wait.record_status(status, client.settings.statuses, time.time())
+
+    def _client(self) -> WorkflowsClient:
+        """Return the client, for what the connection says by now if the key was rejected."""
+        client = self.hook.get_conn()
+        if self._is_rejected and not client.seconds_until_authorize():
+            self._is_rejected = False
+            client = reconnected(client, self.hook.reconnect)
+        return client
 
     def _failing_since(self, context: Context, wait: Wait, now: float) -> float:
         """Return since when polls have failed, over the processes of a rescheduled sensor."""

@@ -20,7 +20,7 @@ from airflow_provider_workflows import api
 from airflow_provider_workflows.api import Settings, Statuses, endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint
 from airflow_provider_workflows.api.models import Workflow
-from airflow_provider_workflows.api.polling import MAX_POLL_INTERVAL_SECONDS, Wait
+from airflow_provider_workflows.api.polling import MAX_POLL_INTERVAL_SECONDS, Wait, waiting_out
 from airflow_provider_workflows.api.retry import RateLimiter, Retry
 from airflow_provider_workflows.api.settings import POOL_SIZE
 from airflow_provider_workflows.hooks.connection_cache import ConnectionCache
@@ -310,10 +310,11 @@ class Poller:
         if error.retry is Retry.AFTER_NEW_CREDENTIALS and self._client is not None:
             # Read again before the key is sent again.
             self._connections.expire(self._hook.workflows_conn_id, self._client.seconds_until_authorize())
-        self._warn_failed(error)
         now = self._now()
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_error(error, now))
+        ends = [waiter.wait.outage_end for waiter in watch.waiters]
+        self._warn_failed(waiting_out(error, min(filter(None, ends))) if any(ends) else error)
 
     async def _current_client(self) -> AsyncWorkflowsClient:
         conn_id = self._hook.workflows_conn_id

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from airflow_provider_workflows.api import Statuses, errors
-from airflow_provider_workflows.api.polling import PollSchedule, Wait, success
+from airflow_provider_workflows.api import Statuses, WorkflowsClient, errors
+from airflow_provider_workflows.api.polling import PollSchedule, Wait, poll_until_done, success
+from airflow_provider_workflows.sandbox import Sandbox
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
 BEGIN = 1_700_000_000.0
@@ -160,6 +163,66 @@ class TestWait:
         wait.record_status("RUNNING", Statuses(), BEGIN)
 
         assert wait.record_error(errors.AuthenticationFailed("401"), BEGIN + 5) is None
+
+
+class Clock:
+    """Seconds since the epoch that go on when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class TestPollUntilDone:
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    def test_says_once_a_minute_why_polls_fail_and_until_when_they_are_waited_out(
+        self, sandbox: Sandbox, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        sandbox.fault("server_error", status=503)
+        wait = Wait(WORKFLOW, clock.now, schedule=PollSchedule(5.0, 20.0), max_outage=600)
+
+        with sandbox.client(max_attempts=1) as client:
+            event = poll_until_done(client, wait, now=clock, sleep=clock.sleep)
+
+        lines = [text for text in caplog.messages if "goes on by itself" in text]
+        assert "error" in event
+        assert 8 <= len(lines) <= 11
+        # Ten minutes after the first poll, at 2001-09-09 01:46:40.
+        assert all("503" in line and "ends at 2001-09-09 01:56:40 UTC" in line for line in lines)
+
+    def test_goes_on_with_the_client_that_the_connection_leads_to_after_a_rejected_key(
+        self, sandbox: Sandbox, clock: Clock
+    ) -> None:
+        wait = Wait(WORKFLOW, clock.now, schedule=PollSchedule(5.0, 5.0), max_outage=600)
+        definition_id = sandbox.define(seconds=0.0)
+        reads = 0
+
+        with (
+            WorkflowsClient(dataclasses.replace(sandbox.settings, secret="wrong"), clock=clock) as client,
+            sandbox.client() as later,
+        ):
+            wait.workflow_id = later.run_workflow(definition_id, later.create_case().case_id).id
+            sandbox.counts.reset()
+
+            def reconnect() -> WorkflowsClient:
+                nonlocal reads
+                reads += 1
+                if reads < 3:
+                    raise ConnectionError
+                return later
+
+            event = poll_until_done(client, wait, reconnect=reconnect, now=clock, sleep=clock.sleep)
+
+        assert event == {"status": "COMPLETED"}
+        assert sandbox.counts.requests["POST /auth/authorize"] == 3
 
 
 class TestSuccess:

@@ -10,9 +10,11 @@ import collections
 import contextlib
 import contextvars
 import dataclasses
+import datetime as dt
 import gc
 import json
 import logging
+import math
 import re
 import resource
 import subprocess
@@ -244,6 +246,22 @@ class TestTrouble:
         assert event["error"]["kind"] == "ServiceUnavailable"  # type: ignore[index]
         assert event["error"]["fingerprint"]  # type: ignore[index]
 
+    async def test_is_told_once_a_minute_with_the_reason_and_until_when_it_is_waited_out(
+        self, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        ids = workflows(sandbox, 50, seconds=600)
+        sandbox.fault("server_error", status=503, path="/workflows/{workflowId}")
+        begun = now()
+
+        tasks = [asyncio.ensure_future(wait_for(one, max_outage=3600)) for one in ids]
+        await until(lambda: sandbox.counts.requests[STATUS_CALL] > 100)
+        await end(tasks)
+
+        (line,) = [text for text in caplog.messages if "polls have failed" in text]
+        assert "SERVICE_UNAVAILABLE" in line
+        until_when = dt.datetime.fromisoformat(re.search(r"ends at (.+) UTC", line)[1] + "+00:00")  # type: ignore[index]
+        assert begun + 3599 <= until_when.timestamp() <= now() + 3600
+
     @pytest.mark.parametrize(
         ("prepare", "kind"),
         [
@@ -382,6 +400,27 @@ class TestConnection:
 
         assert await task == {"status": "COMPLETED"}
         assert lookups[CONNECTION] >= 2
+
+    async def test_whose_key_is_rejected_is_read_and_sent_once_in_a_step_of_the_backoff(
+        self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, lookups: collections.Counter[str]
+    ) -> None:
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_WORKFLOWS_DEFAULT",
+            json.dumps(sandbox.connection | {"password": "before-the-rotation"}),
+        )
+        ids = workflows(sandbox, 200, seconds=0.0)
+        begun = asyncio.get_running_loop().time()
+        tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
+
+        await until(lambda: sandbox.counts.requests["POST /auth/authorize"] >= 4)
+        read, sent = lookups[CONNECTION], sandbox.counts.requests["POST /auth/authorize"]
+        # The steps end after 0.5, 1.5, 3.5, 7.5 seconds and so on.
+        steps = math.floor(math.log2((asyncio.get_running_loop().time() - begun) / 0.5 + 1))
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", sandbox.connection_json)
+        events = await asyncio.gather(*tasks)
+
+        assert events == [{"status": "COMPLETED"}] * 200
+        assert max(read, sent) <= 1 + steps
 
     async def test_that_cannot_be_read_is_not_read_for_each_who_waits(
         self, monkeypatch: pytest.MonkeyPatch, lookups: collections.Counter[str]

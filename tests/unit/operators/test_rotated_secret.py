@@ -1,0 +1,115 @@
+"""A secret that is rotated while a task runs: it goes on with what the connection says by then, in each mode."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.sandbox import Sandbox
+from tests.unit.batch_task import AUTHORIZE_CALL, RESULT_CALL, RUN_CALL, STATUS_CALL, BatchTask, cases
+
+from .test_run_modes import Operator, Sensor, Subject
+
+ROWS = 40
+VARIABLE = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"
+
+pytestmark = pytest.mark.usefixtures("connected", "short_pauses")
+
+
+class Rotation:
+    """Rotates the secret once the sandbox has seen a call, and the connection once the old one was rejected."""
+
+    def __init__(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sandbox = sandbox
+        self.monkeypatch = monkeypatch
+        self._thread: threading.Thread | None = None
+
+    def after(self, call: str, number: int) -> None:
+        self._thread = threading.Thread(target=self._rotate, args=(call, number), daemon=True)
+        self._thread.start()
+
+    def is_over(self) -> bool:
+        assert self._thread is not None
+        self._thread.join(60)
+        return not self._thread.is_alive()
+
+    def _rotate(self, call: str, number: int) -> None:
+        _until(lambda: self.sandbox.counts.requests[call] >= number)
+        before = self.sandbox.counts.requests[AUTHORIZE_CALL]
+        self.sandbox.rotate_secret()
+        _until(lambda: self.sandbox.counts.requests[AUTHORIZE_CALL] >= before + 2)
+        self.monkeypatch.setenv(VARIABLE, self.sandbox.connection_json)
+
+
+def _until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def rotation(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rotation]:
+    made = Rotation(sandbox, monkeypatch)
+    yield made
+    assert made.is_over()
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "deferrable"),
+    [
+        (RUN_CALL, 5, True),
+        (STATUS_CALL, 5, True),
+        (STATUS_CALL, 5, False),
+        (RESULT_CALL, 5, True),
+    ],
+    ids=["submitting", "waiting in the triggerer", "waiting in the worker", "fetching"],
+)
+def test_a_batch_goes_on(
+    batch: BatchTask, sandbox: Sandbox, rotation: Rotation, call: str, number: int, deferrable: bool
+) -> None:
+    seconds = 0.3 if call == STATUS_CALL else 0.0
+    sandbox.define(batch.definition_id, seconds=seconds)
+    if call != STATUS_CALL:
+        sandbox.fault("latency", seconds=0.01)
+    rotation.after(call, number)
+
+    batch.run(cases(ROWS), deferrable=deferrable, max_concurrency=4)
+
+    assert batch.outcomes == ["succeeded"] * ROWS
+    assert sum(sandbox.counts.runs_per_case.values()) == ROWS
+    assert max(sandbox.counts.runs_per_case.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        (Sensor, {"deferrable": False, "mode": "poke"}),
+        (Sensor, {"deferrable": True}),
+        (Operator, {"deferrable": False}),
+        (Operator, {"deferrable": True}),
+    ],
+    ids=["sensor-poke", "sensor-deferrable", "operator-sync", "operator-deferrable"],
+)
+def test_a_wait_goes_on(
+    sandbox: Sandbox, context: dict[str, Any], rotation: Rotation, kind: type[Subject], mode: dict[str, Any]
+) -> None:
+    rotation.after(STATUS_CALL, 2)
+
+    kind(sandbox, context, **mode).wait(sandbox.define(seconds=1.0))  # type: ignore[attr-defined]
+
+
+def test_a_batch_whose_first_call_is_rejected_fails_at_once(
+    batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.rotate_secret()
+
+    with pytest.raises(errors.AuthenticationFailed):
+        batch.run(cases(ROWS))
+
+    assert sandbox.counts.requests == {AUTHORIZE_CALL: 1}
