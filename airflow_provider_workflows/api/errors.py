@@ -65,6 +65,15 @@ class InvalidInput(WorkflowsError, ValueError):
     """An argument or a setting that cannot be right; nothing was sent."""
 
 
+class ConnectionNotFound(InvalidInput):
+    """Airflow has no connection of this id; nothing was sent.
+
+    While work is under way it is waited out: Airflow says the same where a secrets backend could not be asked.
+    """
+
+    retry = Retry.AFTER_NEW_CREDENTIALS
+
+
 class InternalError(WorkflowsError):
     """A mistake in this package, in Airflow or in Python's libraries: it would happen again."""
 

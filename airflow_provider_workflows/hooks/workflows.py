@@ -54,10 +54,13 @@ class WorkflowsHook(BaseHook):
     def read_settings(self) -> Settings:
         """Read the connection, and return what it says now.
 
-        :raises AirflowNotFoundException: if the connection does not exist
+        :raises ConnectionNotFound: if the connection does not exist
         :raises InvalidInput: naming what is wrong with the connection
         """
-        connection = self.get_connection(self.workflows_conn_id)
+        try:
+            connection = self.get_connection(self.workflows_conn_id)
+        except AirflowNotFoundException:
+            raise self._not_found() from None
         return self._settings(connection, connection.extra_dejson)
 
     async def aget_settings(self) -> Settings:
@@ -66,8 +69,8 @@ class WorkflowsHook(BaseHook):
             connection = await self.aget_connection(self.workflows_conn_id)
         except AirflowNotFoundException:
             if supervisor.is_asynchronous():
-                raise
-            connection = self.get_connection(self.workflows_conn_id)
+                raise self._not_found() from None
+            return self.read_settings()
         return self._settings(connection, await connection.aextra_dejson())
 
     def get_conn(self) -> WorkflowsClient:
@@ -107,8 +110,14 @@ class WorkflowsHook(BaseHook):
             )
             with api.WorkflowsClient(settings) as client:
                 return _tested(client)
-        except (errors.WorkflowsError, AirflowNotFoundException) as error:
+        except errors.WorkflowsError as error:
             return False, str(error)
+
+    def _not_found(self) -> errors.ConnectionNotFound:
+        return errors.ConnectionNotFound(
+            f"There is no connection {self.workflows_conn_id!r}: add one of the type Workflows in Airflow "
+            "(Admin, Connections) or in its secrets backend, or name another one with workflows_conn_id."
+        )
 
     def _settings(self, connection: Connection, extra: Mapping[str, Any]) -> Settings:
         try:

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_workflows.airflow_internals.rendering import RendersText
-from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.errors import ConnectionNotFound, InvalidInput
 from airflow_provider_workflows.notifications.delivery import NotDelivered, deliver, url_of
 from airflow_provider_workflows.notifications.message import failure_message
 
@@ -90,11 +90,18 @@ class WorkflowsNotifier(RendersText, BaseNotifier):
         self.log.info("The alert was sent through connection %s.", self.alert_conn_id)
 
     def _prepare(self, context: Mapping[str, Any]) -> tuple[str, str]:
-        url = url_of(BaseHook.get_connection(self.alert_conn_id))
+        try:
+            connection = BaseHook.get_connection(self.alert_conn_id)
+        except AirflowNotFoundException:
+            raise ConnectionNotFound(
+                f"there is no connection {self.alert_conn_id!r}: add one whose password is the URL of the incoming "
+                "webhook, or name another one with alert_conn_id"
+            ) from None
+        url = url_of(connection)
         mask_secret(url)
         return url, failure_message(context)
 
     def _not_sent(self, error: Exception) -> str:
-        said = isinstance(error, (NotDelivered, InvalidInput, AirflowNotFoundException))
+        said = isinstance(error, (NotDelivered, InvalidInput))
         reason = str(error) if said else type(error).__name__
         return f"The alert was not sent through connection {self.alert_conn_id}: {reason}"

@@ -74,6 +74,7 @@ ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
     ("404", errors.NotFound(""), [status(404)]),
     ("any other 4xx", errors.RequestRejected(""), [status(400), status(409), status(422)]),
     ("a wrong argument or setting", errors.InvalidInput(""), []),
+    ("Airflow has no such connection", errors.ConnectionNotFound(""), []),
     ("a mistake in code", errors.InternalError(""), []),
     ("the result was asked for too early", errors.WorkflowNotCompleted(""), []),
     ("the workflow ended in a failure status", errors.WorkflowFailed(""), []),
@@ -84,8 +85,8 @@ ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
 ]
 #: Errors that no single call meets.
 OF_A_TASK = (errors.WorkflowNotCompleted, errors.BatchFailed, errors.Stopped)
-#: An error that only the poller meets: anywhere else the exception itself ends the task.
-OF_THE_POLLER = errors.InternalError
+#: Errors that only a wait meets: anywhere else they end the task.
+OF_THE_POLLER = (errors.InternalError, errors.ConnectionNotFound)
 
 
 def met(

@@ -12,10 +12,9 @@ import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_workflows.api import Outcome
-from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.errors import ConnectionNotFound, InvalidInput
 from airflow_provider_workflows.get_provider_info import get_provider_info
 from airflow_provider_workflows.hooks.fields import FIELDS
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
@@ -158,9 +157,13 @@ class TestRefusals:
         assert "Connection 'workflows_default'" in str(raised.value)
         assert "swordfish" not in str(raised.value)
 
-    def test_of_an_unknown_connection(self) -> None:
-        with pytest.raises(AirflowNotFoundException, match="no_such_connection"):
+    async def test_of_an_unknown_connection(self) -> None:
+        said = r"There is no connection 'no_such_connection': add one of the type Workflows"
+
+        with pytest.raises(ConnectionNotFound, match=said):
             _ = WorkflowsHook("no_such_connection").settings
+        with pytest.raises(ConnectionNotFound, match=said):
+            await WorkflowsHook("no_such_connection").aget_settings()
 
     def test_of_an_unknown_extra_is_a_warning(
         self, connect: Connect, capsys: pytest.CaptureFixture[str]

@@ -31,6 +31,7 @@ from airflow_provider_workflows.notifications import delivery
 from airflow_provider_workflows.notifications.message import MAX_MESSAGE_CHARACTERS, failure_message
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
+from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
@@ -597,4 +598,20 @@ def test_what_else_goes_wrong_is_told_by_the_kind_of_error_alone(
 def test_a_connection_that_is_missing_is_named(logged: Callable[[], str]) -> None:
     WorkflowsNotifier("nowhere")(context_of_a_failure())
 
-    assert "The alert was not sent through connection nowhere: " in logged()
+    assert (
+        "The alert was not sent through connection nowhere: there is no connection 'nowhere': add one whose "
+        "password is the URL of the incoming webhook"
+    ) in logged()
+
+
+def test_a_task_whose_connection_is_missing_is_told_of_in_the_words_of_its_error(
+    channel: ChatChannel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, password=channel.url)
+    task = CreateCaseOperator(task_id="case", workflows_conn_id="nowhere", first_name="Ada")
+    with pytest.raises(errors.ConnectionNotFound) as raised:
+        task.execute({})
+
+    WorkflowsNotifier()(context_of_a_failure() | {"exception": raised.value})
+
+    assert "Error: ConnectionNotFound: There is no connection 'nowhere': add one" in channel.messages[0]

@@ -388,6 +388,7 @@ class TestRetryPolicy:
             (errors.NotFound("m"), "fail", None),
             (errors.AuthenticationFailed("m"), "fail", None),
             (errors.InvalidInput("m"), "fail", None),
+            (errors.ConnectionNotFound("m"), "fail", None),
             (errors.WorkflowFailed("m"), "fail", None),
             (errors.OutcomeUnknown("m"), "fail", None),
             (errors.WorkflowNotCompleted("m"), "default", None),
