@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 _ACCEPT = {"Accept": "application/json"}
 _ACCEPT_TEXT = {"Accept": "text/plain"}
+# Made once: ``json.dumps`` with an option makes an encoder for each call.
+_BODIES = json.JSONEncoder(allow_nan=False)
 
 
 class Exchange:
@@ -153,7 +155,7 @@ class Exchange:
         headers = dict(_ACCEPT_TEXT if endpoint.text else _ACCEPT if endpoint.body is None else _JSON)
         if endpoint.authenticated and self._tokens.authorization is not None:
             headers["Authorization"] = self._tokens.authorization
-        body = None if endpoint.body is None else json.dumps(endpoint.body, allow_nan=False).encode()
+        body = None if endpoint.body is None else _BODIES.encode(endpoint.body).encode()
         timeout = min(deadline - self._clock(), self._settings.retry_seconds)
         return SendRequest(
             endpoint.method, endpoint.path, headers, body, max(timeout, self._settings.read_timeout)

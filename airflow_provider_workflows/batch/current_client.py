@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -76,16 +76,21 @@ class CurrentClient:
     ) -> None:
         await self._clients.aclose()
 
-    async def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
-        """Call an endpoint and return its response.
+    def perform(self, endpoint: Endpoint[ResponseModel]) -> Awaitable[ResponseModel]:
+        """Call an endpoint, and return what gives its response.
 
-        :raises WorkflowsError: of the class that says what went wrong
+        :raises WorkflowsError: when awaited, of the class that says what went wrong
         """
-        return await self._client.perform(endpoint)
+        return self._client.perform(endpoint)
 
-    async def read_result(self, workflow_id: str) -> WorkflowResult:
-        """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``)."""
-        return await self._client.read_result(workflow_id)
+    def read_result(self, workflow_id: str) -> Awaitable[WorkflowResult]:
+        """Return what gives the result of a completed workflow (``GET /workflows/{workflowId}/result``)."""
+        return self._client.read_result(workflow_id)
+
+    @property
+    def has_rejected_key(self) -> bool:
+        """Whether the key was rejected, and no call has succeeded since."""
+        return self._client.tokens.rejections > 0
 
     def seconds_until_authorize(self) -> float:
         """Return the seconds until a rejected key may be sent again; 0 if none was rejected, or it may be now."""
@@ -97,7 +102,7 @@ class CurrentClient:
         It is read once after each pause, for all calls that waited. If that fails, the batch goes on with what it
         said before.
         """
-        if self._read_settings is None or not self._client.tokens.rejections:
+        if self._read_settings is None or not self.has_rejected_key:
             return
         async with self._reading:
             pause_end = self._client.tokens.next_authorize_at

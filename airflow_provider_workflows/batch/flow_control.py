@@ -71,6 +71,10 @@ class Attempts:
 class Credentials(Protocol):
     """What calls are authenticated with, as the connection says."""
 
+    @property
+    def has_rejected_key(self) -> bool:
+        """Whether the key was rejected, and no call has succeeded since."""
+
     def seconds_until_authorize(self) -> float:
         """Return the seconds until a rejected key may be sent again; 0 if none was rejected, or it may be now."""
 
@@ -159,11 +163,12 @@ class FlowControl:
         waited = False
         while self.gave_up is None:
             pause = max(self._limiter.paused_until, breaker.next_probe_at) - self._clock()
-            if self._credentials is not None:
-                pause = max(pause, self._credentials.seconds_until_authorize())
+            rejected = self._credentials if self._credentials and self._credentials.has_rejected_key else None
+            if rejected is not None:
+                pause = max(pause, rejected.seconds_until_authorize())
             if pause <= 0:
-                if self._credentials is not None:
-                    await self._credentials.read_connection()
+                if rejected is not None:
+                    await rejected.read_connection()
                 break
             if pause >= LONG_PAUSE_SECONDS:
                 self._warn_waiting(f"The next call goes out at {self._time(self._clock() + pause)}.")

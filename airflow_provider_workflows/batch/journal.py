@@ -15,7 +15,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 LONGEST_OBJECT_BYTES = 256 * 1024
 
 Entry = Mapping[str, Any]
+
+# Made once: ``json.dumps`` with an option makes an encoder for each call.
+_ENTRIES = json.JSONEncoder(separators=(",", ":"))
 
 
 class Journal:
@@ -48,17 +51,19 @@ class Journal:
         self._object = b""
         self._path: ObjectStoragePath | None = None
 
-    async def record(self, entry: Entry) -> None:
-        """Write an entry, and return when it is safe; what is recorded meanwhile is written together.
+    def record(self, entry: Entry) -> Awaitable[None]:
+        """Write an entry; to await what is returned takes until it is safe, or raises why it cannot be written.
+
+        What is recorded meanwhile is written together.
 
         :param entry: the row's number, and what has changed of its state
-        :raises OSError: if it cannot be written
+        :raises OSError: when awaited, if the entry cannot be written
         """
-        await asyncio.shield(self.note(entry))
+        return asyncio.shield(self.note(entry))
 
     def note(self, entry: Entry) -> asyncio.Future[None]:
         """Write an entry soon, before those that come later; the future tells when it is safe."""
-        self._pending.append(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        self._pending.append(_ENTRIES.encode(entry).encode() + b"\n")
         if self._written is None:
             self._written = asyncio.get_running_loop().create_future()
             # A caller that only notes never retrieves the error, of which asyncio would complain; the next one that

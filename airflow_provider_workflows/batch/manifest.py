@@ -28,6 +28,8 @@ _NAME = "manifest.jsonl"
 DIGEST_BYTES = 8
 #: Stands in the place of a bad row's digest: nothing is sent for it, so that no row may match it.
 _NO_DIGEST = bytes(DIGEST_BYTES)
+# Made once: ``json.dumps`` with an option makes an encoder for each call.
+_DIGESTED = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class RowDigests:
     @staticmethod
     def _begun(key: bytes, common: object) -> Any:
         begun = hashlib.blake2b(digest_size=DIGEST_BYTES, key=key)
-        begun.update(json.dumps(common, sort_keys=True).encode())
+        begun.update(_DIGESTED.encode(common).encode())
         return begun
 
     def of_common(self) -> str:
@@ -95,11 +97,8 @@ class RowDigests:
         """Return the digest of a row; a row without a key of its own is known by its place."""
         begun = self._with_common_parameters if row.parameters is None else self._with_own_parameters
         digest = begun.copy()
-        digest.update(
-            json.dumps(
-                [row.key if row.has_key else None, row.case_id, row.case, row.parameters], sort_keys=True
-            ).encode()
-        )
+        sent = [row.key if row.has_key else None, row.case_id, row.case, row.parameters]
+        digest.update(_DIGESTED.encode(sent).encode())
         return bytes(digest.digest())
 
 

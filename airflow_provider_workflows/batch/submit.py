@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints, errors
@@ -234,15 +234,18 @@ class Submission:
                 return response
 
     def _state(self, number: int) -> RowState:
-        return self._states.setdefault(number, RowState())
+        state = self._states.get(number)
+        if state is None:
+            state = self._states[number] = RowState()
+        return state
 
     def _note(self, number: int, **changes: Any) -> None:
         self._state(number).change(changes)
         self._journal.note({"row": number, **changes})
 
-    async def _record(self, number: int, **changes: Any) -> None:
+    def _record(self, number: int, **changes: Any) -> Awaitable[None]:
         self._state(number).change(changes)
-        await self._journal.record({"row": number, **changes})
+        return self._journal.record({"row": number, **changes})
 
 
 def error_fields(error: errors.WorkflowsError) -> dict[str, Any]:
