@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import re
 import secrets
@@ -18,12 +19,14 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowNotFoundException
 from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
+from airflow_provider_workflows.airflow_internals.object_storage import renew_file_system
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
 
 __all__ = [
     "ObjectStoragePath",
     "is_local",
+    "read_connection_again",
     "remove_folder",
     "replacing",
     "require_writable",
@@ -32,6 +35,8 @@ __all__ = [
     "templated_path",
     "write_whole",
 ]
+
+log = logging.getLogger(__name__)
 
 PathArgument = TypeVar("PathArgument")
 
@@ -117,6 +122,37 @@ def shown(path: ObjectStoragePath | str) -> str:
 def is_local(path: ObjectStoragePath) -> bool:
     """Return whether a path is on the machine's own file system."""
     return path.protocol in _LOCAL
+
+
+def read_connection_again(path: ObjectStoragePath, error: BaseException) -> bool:
+    """Read the connection of a path again after an error, and return whether another attempt is worth while.
+
+    The key in it may have changed: Airflow uses what it said when the process first asked for it. Storage of each
+    kind has its own exception for a key that is refused, so that any exception counts. It blocks.
+
+    :param path: the path that could not be read or written; all paths of its connection are renewed
+    :param error: what was raised
+    """
+    if path.conn_id is None:
+        return False
+    try:
+        if not renew_file_system(path.protocol, path.conn_id):
+            return False
+    except Exception as failure:  # noqa: BLE001  (the error that is there says more)
+        log.warning(
+            "The storage connection %s could not be read again after %s: %s.",
+            path.conn_id,
+            type(error).__name__,
+            type(failure).__name__,
+        )
+        return False
+    log.warning(
+        "%s could not be read or written: %s. The storage connection %s was read again, and is used as it is now.",
+        shown(path),
+        type(error).__name__,
+        path.conn_id,
+    )
+    return True
 
 
 def write_whole(path: ObjectStoragePath, content: bytes) -> None:

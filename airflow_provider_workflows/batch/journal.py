@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.row_state import RowState
-from airflow_provider_workflows.storage import is_local, write_whole
+from airflow_provider_workflows.storage import is_local, read_connection_again, write_whole
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
@@ -100,10 +100,12 @@ class Journal:
             else:
                 self._object += lines
                 write_whole(self._path, self._object)
-        except BaseException:
+        except BaseException as error:
             # Half a line may be there, and must stay the last of its file.
             self._close_file()
             self._path = None
+            if isinstance(error, Exception):
+                read_connection_again(self._folder, error)
             raise
 
     def close(self) -> None:

@@ -11,12 +11,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, BaseOperator, BaseSensorOperator
+from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, ObjectStoragePath
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.execution_time import task_runner
+from airflow.sdk.io.fs import _register_filesystems
+from airflow.sdk.io.store import _STORE_CACHE
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows import airflow_internals
-from airflow_provider_workflows.airflow_internals import assets, deferral, task_state
+from airflow_provider_workflows.airflow_internals import assets, deferral, object_storage, task_state
 from airflow_provider_workflows.airflow_internals.feature import Feature
 from airflow_provider_workflows.airflow_internals.rendering import Data, ShowsAs
 
@@ -114,3 +117,19 @@ def test_a_clear_raises_the_number_by_which_tries_are_told_from_a_start_over() -
     assert "max_tries" in task_runner.RuntimeTaskInstance.model_fields
     assert "ti.max_tries = " in source
     assert task_state.clears({"ti": SimpleNamespace(max_tries=3)}) == 3  # type: ignore[typeddict-item]
+
+
+def test_the_paths_of_a_connection_use_the_file_system_that_was_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(
+        _register_filesystems(), "memory", lambda *_: MemoryFileSystem(skip_instance_cache=True)
+    )  # type: ignore[arg-type]
+    path = ObjectStoragePath("memory://contract@bucket/file")
+    before = path.fs
+
+    assert object_storage.renew_file_system("memory", "contract")
+
+    assert path.fs is not before
+    assert path.fs is ObjectStoragePath("memory://contract@bucket/other").fs
+    _STORE_CACHE.pop("memory-contract")
