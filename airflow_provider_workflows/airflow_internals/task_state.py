@@ -55,13 +55,22 @@ def task_state_store(context: Context) -> TaskStateStore:
     :raises AirflowFailException: if Airflow has no such store: without it a retry would submit, and bill, again
     """
     store = cast("dict[str, Any]", context).get("task_state_store")
-    if store is None or not TASK_STATE_STORE.is_available():
+    if not has_task_state_store(context):
         raise AirflowFailException(
             "This Airflow gives the task no task state store, so what it submits would not be remembered, and a "
             "retry would submit it again. Nothing was submitted. Use Airflow 3.3 or newer, or durable=False for "
             "single runs."
         )
     return cast("TaskStateStore", store)
+
+
+def has_task_state_store(context: Context) -> bool:
+    """Return whether Airflow gives the task a store that outlasts its tries.
+
+    :param context: the task's context
+    """
+    store = cast("dict[str, Any]", context).get("task_state_store")
+    return store is not None and TASK_STATE_STORE.is_available()
 
 
 def never_expire() -> Any:

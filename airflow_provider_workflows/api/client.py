@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +18,7 @@ from airflow_provider_workflows.api import endpoints, models
 from airflow_provider_workflows.api.effects import (
     Exclusive,
     Flow,
+    Guard,
     NoResponse,
     NotSent,
     Reply,
@@ -33,6 +36,16 @@ from airflow_provider_workflows.api.transport import Adapter, read_body
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class _Unguarded:
+    """Lets all requests and pauses pass."""
+
+    def sending(self, _: SendRequest) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class WorkflowsClient:
@@ -54,7 +67,17 @@ class WorkflowsClient:
         self.settings = settings
         self._tokens = TokenStore() if tokens is None else tokens
         self._exchange = Exchange(settings, tokens=self._tokens, clock=clock)
+        self._guard: Guard = _Unguarded()
         self._open()
+
+    def guarded(self, guard: Guard) -> Self:
+        """Return a client whose requests go through ``guard``; it shares the connections and tokens of this one.
+
+        :param guard: decides about each request and each pause
+        """
+        client = copy.copy(self)
+        client._guard = guard  # noqa: SLF001  (its own class's)
+        return client
 
     def _open(self) -> None:
         self._process_id = os.getpid()
@@ -144,9 +167,10 @@ class WorkflowsClient:
                 return result
             reply = None
             if isinstance(effect, SendRequest):
-                reply = self._send(effect)
+                with self._guard.sending(effect):
+                    reply = self._send(effect)
             elif isinstance(effect, Sleep):
-                time.sleep(effect.seconds)
+                self._guard.sleep(effect.seconds)
             else:
                 self._drive_exclusively(effect)
 

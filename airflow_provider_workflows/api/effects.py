@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 Result = TypeVar("Result")
 
@@ -15,6 +16,7 @@ class SendRequest:
     """Send this request and reply with the ``Response``, or with ``NoResponse``.
 
     :param timeout: seconds that the whole of the response may take
+    :param repeatable: whether it may be sent again, whatever became of it
     """
 
     method: str
@@ -22,6 +24,7 @@ class SendRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
     timeout: float
+    repeatable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,23 @@ Effect: TypeAlias = "SendRequest | Sleep | Exclusive"
 Reply: TypeAlias = "Response | NoResponse | None"
 Flow: TypeAlias = Generator[Effect, Any, Result]
 """A generator of effects: a driver carries out each one and sends the reply back, until there is a result."""
+
+
+class Guard(Protocol):
+    """What a driver's requests and pauses go through."""
+
+    def sending(self, request: SendRequest) -> AbstractContextManager[None]:
+        """Return the context in which a request is sent and its response read.
+
+        :param request: the request
+        :raises WorkflowsError: if the request must not be sent
+        """
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for a number of seconds, between two attempts of a call.
+
+        :raises WorkflowsError: if there must not be another attempt
+        """
 
 
 class NotSent(Exception):

@@ -157,9 +157,8 @@ class Exchange:
             headers["Authorization"] = self._tokens.authorization
         body = None if endpoint.body is None else _BODIES.encode(endpoint.body).encode()
         timeout = min(deadline - self._clock(), self._settings.retry_seconds)
-        return SendRequest(
-            endpoint.method, endpoint.path, headers, body, max(timeout, self._settings.read_timeout)
-        )
+        timeout = max(timeout, self._settings.read_timeout)
+        return SendRequest(endpoint.method, endpoint.path, headers, body, timeout, endpoint.repeatable)
 
     def _rejected(self, generation: int, rejection: errors.AuthenticationFailed) -> None:
         """Take note of a call that was rejected with a token of ``generation``, though that was new."""

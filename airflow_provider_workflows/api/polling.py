@@ -172,6 +172,7 @@ def poll_until_done(
         again. If it raises, the wait goes on with the client that there is
     :param now: seconds since the epoch
     :param sleep: sleeps for a number of seconds
+    :raises Stopped: if the client's guard has stopped the wait
     """
     warning_due = float("-inf")
     while True:
@@ -227,6 +228,8 @@ def _poll(
     """Poll once, and return the event if that ends the wait, and the error that the poll met."""
     try:
         status = client.read_workflow(wait.workflow_id).status
+    except errors.Stopped:
+        raise
     except errors.WorkflowsError as error:
         return wait.record_error(error, now()), error
     return wait.record_status(status, client.settings.statuses, now()), None

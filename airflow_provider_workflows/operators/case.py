@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import require_case_details
 from airflow_provider_workflows.api.redaction import CASE_FIELDS, all_values
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
+from airflow_provider_workflows.operators.creation import create_once
+from airflow_provider_workflows.operators.records import CASE_KEY
 from airflow_provider_workflows.operators.redaction import mask_in_logs, redact, unwrap
 
 if TYPE_CHECKING:
@@ -26,7 +29,8 @@ _PERSONAL = ("case", *_ARGUMENTS.values())
 class CreateCaseOperator(WorkflowsOperator):
     """Create a case (``POST /cases``) and return its id; for a returning user, check and return the id given.
 
-    A request whose response was lost is sent again: a case too many costs nothing.
+    A request whose response was lost is sent again: a case too many costs nothing. A retry or a clear of the task
+    returns the id that it has returned before, as long as the fields are the same.
 
     All fields are optional and templated, and redacted in the log and in the view of rendered templates. A field
     that is None or empty is not sent.
@@ -81,15 +85,21 @@ class CreateCaseOperator(WorkflowsOperator):
         self.case = None if case is None else templated_dict("case", case, "the case's fields")
         self.case_id = None if case_id is None else templated_text("case_id", case_id)
 
-    def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
+    def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the case."""
         if self.case_id is not None and self.case_id != "":
             case_id = client.read_case(self.case_id).case_id
             self.log.info("Case %s exists, so no case is created.", case_id)
             return case_id
-        case_id = client.create_case(**self._details()).case_id
-        self.log.info("Created case %s.", case_id)
-        return case_id
+        endpoint = endpoints.create_case(self._details())
+        return create_once(
+            context,
+            CASE_KEY,
+            [client.settings.host, endpoint.body],
+            lambda: client.perform(endpoint).case_id,
+            noun="case",
+            log=self.log,
+        )
 
     def _details(self) -> dict[str, Any]:
         one_by_one = {name: unwrap(getattr(self, argument)) for name, argument in _ARGUMENTS.items()}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
+from airflow_provider_workflows.operators.creation import create_once
+from airflow_provider_workflows.operators.records import PARAMETERS_KEY
 from airflow_provider_workflows.operators.redaction import redact_parameters, unwrap
 
 if TYPE_CHECKING:
@@ -19,7 +22,8 @@ if TYPE_CHECKING:
 class CreateParametersOperator(WorkflowsOperator):
     """Create a set of parameters for a workflow definition (``POST /parameters``) and return its id.
 
-    A request whose response was lost is sent again: a set of parameters too many costs nothing.
+    A request whose response was lost is sent again: a set of parameters too many costs nothing. A retry or a clear
+    of the task returns the id that it has returned before, as long as definition and parameters are the same.
 
     :param workflow_definition_id: id of the workflow definition (templated)
     :param parameters: JSON values by name (templated); a template that is a single expression keeps its value's
@@ -41,11 +45,17 @@ class CreateParametersOperator(WorkflowsOperator):
         self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
         self.parameters: Any = templated_dict("parameters", parameters, "JSON values")
 
-    def call(self, client: WorkflowsClient, context: Context) -> str:  # noqa: ARG002
+    def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the parameters."""
-        parameters = client.create_parameters(self.workflow_definition_id, unwrap(self.parameters))
-        self.log.info("Created parameters %s.", parameters.id)
-        return parameters.id
+        endpoint = endpoints.create_parameters(self.workflow_definition_id, unwrap(self.parameters))
+        return create_once(
+            context,
+            PARAMETERS_KEY,
+            [client.settings.host, endpoint.body],
+            lambda: client.perform(endpoint).id,
+            noun="parameters",
+            log=self.log,
+        )
 
     def redact_arguments(self, *, rendered: bool) -> None:
         """Redact the personal fields of the parameters."""

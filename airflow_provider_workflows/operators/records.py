@@ -1,10 +1,14 @@
-"""What a task remembers over its processes: the record of its run, batch or outage, as JSON in a store."""
+"""What a task remembers over its processes, as JSON in a store: its run, its batch, what it has created."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import enum
+import hashlib
+import hmac
+import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -26,9 +30,14 @@ if TYPE_CHECKING:
 
 #: The keys of the task's state store. A record is written whole under its key, so that it is never half true.
 RUN_KEY = "workflow_run"
+CASE_KEY = "workflow_case"
+PARAMETERS_KEY = "workflow_parameters"
 BATCH_KEY = "workflow_batch"
 OUTAGE_KEY = "workflow_status_outage"
 CLAIM_KEY = "workflow_batch_claim"
+
+#: How often the digest of a created case is iterated; it takes some 40 ms.
+DIGEST_ITERATIONS = 50_000
 
 
 class RunPhase(str, enum.Enum):
@@ -36,8 +45,12 @@ class RunPhase(str, enum.Enum):
 
     SUBMITTING = "submitting"
     """The request is about to be sent: a run may exist."""
+    NOT_SUBMITTED = "not_submitted"
+    """The request was surely not carried out: there is no run."""
     SUBMITTED = "submitted"
     """The run's id is known."""
+    SUCCEEDED = "succeeded"
+    """The run has ended in a success status."""
     FAILED = "failed"
     """The run has ended in a failure status: a retry submits a new one."""
 
@@ -49,21 +62,29 @@ class RunRecord:
     :param phase: how far it has come
     :param workflow_definition_id: id of the workflow definition
     :param case_id: id of the case
+    :param parameters_id: id of the parameters; None for a workflow without any
     :param workflow_id: id of the run, once it is known
     :param started: when the run was started, in seconds since the epoch
-    :param status: the failure status in which the run ended
+    :param status: the status in which the run ended
+    :param earlier: the records that this one has taken the place of, the latest first, until its run has ended
+        well: those of starts before, or of another input
     """
 
     phase: RunPhase
     workflow_definition_id: str
     case_id: str
+    parameters_id: str | None = None
     workflow_id: str | None = None
     started: float | None = None
     status: str | None = None
+    earlier: tuple[Self, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
-        return _without_none(dataclasses.asdict(self) | {"phase": self.phase.value})
+        earlier = [record.to_json() for record in self.earlier]
+        return _without_none(
+            dataclasses.asdict(self) | {"phase": self.phase.value, "earlier": earlier or None}
+        )
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
@@ -72,10 +93,73 @@ class RunRecord:
         :raises TypeError: if there are other fields
         :raises ValueError: if a value cannot be right
         """
-        record = cls(**{**fields, "phase": RunPhase(fields["phase"])})
+        earlier = tuple(map(cls.from_json, fields.get("earlier", ())))
+        record = cls(**{**fields, "phase": RunPhase(fields["phase"]), "earlier": earlier})
         if record.phase is RunPhase.SUBMITTED and (record.workflow_id is None or record.started is None):
             raise ValueError("a run that was submitted has an id")
+        if record.phase is RunPhase.SUCCEEDED and record.workflow_id is None:
+            raise ValueError("a run that has succeeded has an id")
         return record
+
+    @property
+    def history(self) -> tuple[Self, ...]:
+        """This record alone, and each of the earlier ones, the latest first."""
+        return (dataclasses.replace(self, earlier=()), *self.earlier)
+
+    def has_input_of(self, other: RunRecord) -> bool:
+        """Return whether the run is of the same definition, case and parameters as another."""
+        return self._input == other._input
+
+    @property
+    def _input(self) -> tuple[str, ...]:
+        ids = (self.workflow_definition_id, self.case_id, self.parameters_id or "")
+        return tuple(text.strip().lower() for text in ids)
+
+
+@dataclass(frozen=True)
+class CreationRecord:
+    """What a task remembers of the case, or of the parameters, that it has created: nothing of what is in them.
+
+    :param created_id: the id that the service gave
+    :param salt: random bytes, in hexadecimal
+    :param digest: a digest of the input, keyed by the salt, in hexadecimal
+    """
+
+    created_id: str
+    salt: str
+    digest: str
+
+    @classmethod
+    def of(cls, created_id: str, content: object) -> Self:
+        """Return the record of what was created.
+
+        :param created_id: the id that the service gave
+        :param content: the input, as JSON
+        """
+        salt = secrets.token_hex(16)
+        return cls(created_id, salt, _digest(content, salt))
+
+    def is_of(self, content: object) -> bool:
+        """Return whether that was created from the same input."""
+        return hmac.compare_digest(self.digest, _digest(content, self.salt))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the record that ``to_json`` made JSON of.
+
+        :raises TypeError: if there are other fields
+        """
+        return cls(**fields)
+
+
+def _digest(content: object, salt: str) -> str:
+    text = json.dumps(content, sort_keys=True, allow_nan=False).encode()
+    # Slow on purpose: there are so few personal numbers that a fast hash of one would be found by trying them all.
+    return hashlib.pbkdf2_hmac("sha256", text, bytes.fromhex(salt), DIGEST_ITERATIONS).hex()
 
 
 class BatchPhase(str, enum.Enum):
@@ -304,6 +388,15 @@ def run_records(context: Context) -> Records[RunRecord]:
     :param context: the task's context
     """
     return Records(TaskStateRecordStore(context, RUN_KEY), RunRecord)
+
+
+def creation_records(context: Context, key: str) -> Records[CreationRecord]:
+    """Return the record of the case, or of the parameters, that a task has created.
+
+    :param context: the task's context
+    :param key: ``CASE_KEY`` or ``PARAMETERS_KEY``
+    """
+    return Records(TaskStateRecordStore(context, key), CreationRecord)
 
 
 def batch_records(context: Context) -> Records[BatchRecord]:

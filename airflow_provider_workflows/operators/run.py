@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
+from airflow_provider_workflows.airflow_internals.task_state import clears
 from airflow_provider_workflows.api.errors import (
     DeadlineReached,
     InvalidInput,
@@ -26,12 +28,15 @@ from airflow_provider_workflows.api.polling import (
     success,
 )
 from airflow_provider_workflows.arguments import choice, seconds, templated_text, true_or_false
+from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator, is_deferrable
 from airflow_provider_workflows.operators.records import RunPhase, RunRecord, run_records
-from airflow_provider_workflows.operators.run_submission import RunSubmission, best_effort
+from airflow_provider_workflows.operators.run_submission import RunSubmission
+from airflow_provider_workflows.operators.stop_guard import StopGuard
+from airflow_provider_workflows.operators.storing import best_effort
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
@@ -43,13 +48,18 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.api import WorkflowsClient
 
+_TOLD_TO_STOP = "The task was told to stop"
+
 
 class RunWorkflowOperator(WorkflowsOperator):
     """Start a run of a workflow for a case (``POST /workflows/run``) and return the workflow's id.
 
     A run is billed, so that none is submitted twice. The request is repeated only if it surely was not carried out,
     and the task records in Airflow's task state store that it submits, and what it submitted: a retry after a crash
-    waits for the run that there is. A task that is cleared starts over.
+    waits for the run that there is. A task that is cleared is repaired, as ``on_clear`` says. A run for another
+    definition, case or parameters than those of this try is not kept: a new one is submitted.
+
+    A task that is told to stop starts no run any more; the request that is under way ends, and its id is stored.
 
     :param workflow_definition_id: id of the workflow definition (templated)
     :param case_id: id of the case (templated)
@@ -58,7 +68,10 @@ class RunWorkflowOperator(WorkflowsOperator):
     :param wait_for_completion: wait until the workflow has succeeded
     :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
         ``[operators] default_deferrable``
-    :param durable: record the run; without it a retry submits another
+    :param durable: record the run; without it a retry or a clear submits another
+    :param on_clear: what a task does that was cleared, whatever its state was: ``"repair"`` returns the run again
+        that has succeeded, waits for the one that runs, and submits a new one if it has failed or was not
+        submitted; ``"start_over"`` submits a new run whatever there is, which is billed again
     :param on_unknown_outcome: what to do if nobody knows whether a run was submitted: ``"fail"`` without a retry,
         or ``"resubmit"`` with the next retry, at the risk of a second run
     :param poll_interval: the shortest time between two polls, in seconds or as a timedelta; in between, a poll is
@@ -71,6 +84,7 @@ class RunWorkflowOperator(WorkflowsOperator):
     :raises InvalidInput: if an argument cannot be right, before anything is sent
     :raises NotFound: if the definition or the case is unknown
     :raises WorkflowFailed: naming the failure status in which the workflow ended
+    :raises Stopped: if the task was told to stop, or its supervisor is gone; a retry goes on
     :raises AirflowTaskTimeout: once ``execution_timeout`` has passed, the time in the triggerer included
     :raises AirflowFailException: if it is unknown whether a run was submitted
     """
@@ -82,6 +96,9 @@ class RunWorkflowOperator(WorkflowsOperator):
         "workflows_conn_id",
     )
     operator_extra_links = (WorkflowLink(),)
+    #: What this process's calls go through, once there are any.
+    _guard: StopGuard | None = None
+    _was_told_to_stop = False
 
     def __init__(
         self,
@@ -92,6 +109,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         wait_for_completion: bool = False,
         deferrable: bool | None = None,
         durable: bool = True,
+        on_clear: Literal["repair", "start_over"] = "repair",
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         poll_interval: float | timedelta = POLL_INTERVAL_SECONDS,
         max_poll_interval: float | timedelta = MAX_POLL_INTERVAL_SECONDS,
@@ -105,6 +123,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         self.wait_for_completion = true_or_false("wait_for_completion", wait_for_completion)
         self.deferrable = is_deferrable(deferrable)
         self.durable = true_or_false("durable", durable)
+        self.on_clear = choice("on_clear", on_clear, ("repair", "start_over"))
         self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
         self.poll_interval = seconds("poll_interval", poll_interval)
         self.max_poll_interval = seconds("max_poll_interval", max_poll_interval)
@@ -117,14 +136,17 @@ class RunWorkflowOperator(WorkflowsOperator):
         """Return the id of the workflow, once it was started or, if asked to, has succeeded."""
         begun_at = time.time()
         self._require_ids()
+        guard = self._guarded()
+        client = client.guarded(guard)
         self._submission = RunSubmission(
             client,
             run_records(context) if self.durable else None,
-            workflow_definition_id=self.workflow_definition_id,
-            case_id=self.case_id,
-            parameters_id=self.parameters_id,
+            self._record(RunPhase.SUBMITTING),
+            guard=guard,
+            start_over=self.on_clear == "start_over",
             resubmit_unknown=self.on_unknown_outcome == "resubmit",
-            resubmit_failed=self.wait_for_completion,
+            waits=self.wait_for_completion,
+            may_have_lost_record=context["ti"].try_number > 1 and clears(context) > int(self.retries or 0),
             log=self.log,
         )
         run = self._submission.run()
@@ -133,6 +155,9 @@ class RunWorkflowOperator(WorkflowsOperator):
         set_link(self, context, self.hook, run.workflow_id)
         if not self.wait_for_completion:
             return run.workflow_id
+        if run.status is not None:
+            return self._succeed(context, run.workflow_id, run.status)
+        guard.require()
         timeout: timedelta | None = self.execution_timeout
         deadline = None if timeout is None else begun_at + timeout.total_seconds()
         wait = Wait(run.workflow_id, run.started, deadline, self._schedule, self.max_outage)
@@ -143,7 +168,12 @@ class RunWorkflowOperator(WorkflowsOperator):
             event = (
                 poll_once(client, wait)
                 if self.deferrable
-                else poll_until_done(client, wait, reconnect=self.hook.reconnect)
+                else poll_until_done(
+                    client,
+                    wait,
+                    reconnect=lambda: self.hook.reconnect().guarded(guard),
+                    sleep=guard.sleep,
+                )
             )
         if event is None:
             self.log.info("Waiting for workflow %s in the triggerer.", run.workflow_id)
@@ -158,7 +188,20 @@ class RunWorkflowOperator(WorkflowsOperator):
         return self._end(context, event["workflow_id"], event)
 
     def on_kill(self) -> None:
-        """Say in the task's log that the workflow goes on."""
+        """Let no run be started any more, say in the task's log that one goes on, and end the wait.
+
+        Airflow calls it from its handler of SIGTERM, in the midst of what the task does.
+
+        :raises Stopped: out of a request whose response is not needed
+        """
+        self._was_told_to_stop = True
+        if self._guard is not None:
+            self._guard.stop(_TOLD_TO_STOP)
+        self._log_what_goes_on()
+        if self._guard is not None:
+            self._guard.cut()
+
+    def _log_what_goes_on(self) -> None:
         if self._submission is None:
             return
         if self._submission.workflow_id is not None:
@@ -178,6 +221,25 @@ class RunWorkflowOperator(WorkflowsOperator):
             return AirflowException(f"{error} A retry submits again, as on_unknown_outcome says.")
         return super().unknown_outcome(error)
 
+    def _guarded(self) -> StopGuard:
+        guard = self._guard = StopGuard(Ownership(log=self.log))
+        # SIGTERM may have come before there was one.
+        if self._was_told_to_stop:
+            guard.stop(_TOLD_TO_STOP)
+        return guard
+
+    def _record(
+        self, phase: RunPhase, workflow_id: str | None = None, status: str | None = None
+    ) -> RunRecord:
+        return RunRecord(
+            phase,
+            self.workflow_definition_id,
+            self.case_id,
+            self.parameters_id,
+            workflow_id=workflow_id,
+            status=status,
+        )
+
     def _require_ids(self) -> None:
         require_id("workflow_definition_id", self.workflow_definition_id)
         require_id("case_id", self.case_id)
@@ -195,23 +257,28 @@ class RunWorkflowOperator(WorkflowsOperator):
         try:
             status = success(event, workflow_id, self.hook.settings.statuses)
         except WorkflowFailed as error:
-            if self.durable:
-                with best_effort(self.log):
-                    run_records(context).write(
-                        RunRecord(
-                            RunPhase.FAILED,
-                            self.workflow_definition_id,
-                            self.case_id,
-                            workflow_id=workflow_id,
-                            status=error.workflow_status,
-                        )
-                    )
+            self._store_end(context, self._record(RunPhase.FAILED, workflow_id, error.workflow_status))
             raise
         except DeadlineReached as error:
             raise AirflowTaskTimeout(str(error)) from error
+        self._store_end(context, self._record(RunPhase.SUCCEEDED, workflow_id, status))
+        return self._succeed(context, workflow_id, status)
+
+    def _succeed(self, context: Context, workflow_id: str, status: str) -> str:
+        self.lineage = self._lineage(workflow_id, status)
         self.log.info("Workflow %s: %s.", workflow_id, status)
         emit(self, context, self.lineage)
         return workflow_id
+
+    def _store_end(self, context: Context, record: RunRecord) -> None:
+        """Store how a run has ended; the records of earlier ones go once it has ended well."""
+        if not self.durable:
+            return
+        with best_effort(self.log):
+            records = run_records(context)
+            if record.phase is RunPhase.FAILED and (previous := records.read()) is not None:
+                record = dataclasses.replace(record, earlier=previous.earlier)
+            records.write(record)
 
     def _lineage(self, workflow_id: str, status: str | None = None) -> TaskLineage:
         return TaskLineage(

@@ -1,47 +1,50 @@
-"""Submit the run of a task, once over all of its tries."""
+"""Submit the run of a task, once over all of its tries and clears."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import enum
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api import Outcome
-from airflow_provider_workflows.api.errors import OutcomeUnknown, WorkflowsError
+from airflow_provider_workflows.api.errors import NotFound, OutcomeUnknown, WorkflowsError
 from airflow_provider_workflows.operators.records import RunPhase, RunRecord
+from airflow_provider_workflows.operators.storing import Storing, best_effort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.operators.records import Records
-
-#: The pauses after each failed attempt to store the id of a run, in seconds: the id must not be lost.
-STORE_PAUSES_SECONDS = (1.0, 5.0, 15.0)
+    from airflow_provider_workflows.operators.stop_guard import StopGuard
 
 
 class Decision(enum.Enum):
-    """What a try of the task is to do."""
+    """What a try of the task is to do about the run of a record."""
 
     SUBMIT = "submit a run"
     REATTACH = "go on with the run that was submitted"
+    KEEP = "keep the run that has succeeded"
     UNKNOWN = "decide what to do about a run that may have been submitted"
 
 
+_DECISIONS = {
+    RunPhase.SUBMITTING: Decision.UNKNOWN,
+    RunPhase.NOT_SUBMITTED: Decision.SUBMIT,
+    RunPhase.SUBMITTED: Decision.REATTACH,
+    RunPhase.SUCCEEDED: Decision.KEEP,
+    RunPhase.FAILED: Decision.SUBMIT,
+}
+
+
 def decide(record: RunRecord | None) -> Decision:
-    """Return what to do.
+    """Return what to do, by what is recorded alone.
 
     :param record: what an earlier try has written; None if there is nothing
     """
-    if record is None or record.phase is RunPhase.FAILED:
-        return Decision.SUBMIT
-    return Decision.REATTACH if record.phase is RunPhase.SUBMITTED else Decision.UNKNOWN
+    return Decision.SUBMIT if record is None else _DECISIONS[record.phase]
 
 
 @dataclass(frozen=True)
@@ -50,150 +53,303 @@ class StartedRun:
 
     :param workflow_id: its id
     :param started: when it was started, in seconds since the epoch
+    :param status: the success status in which it has ended, if that is known
     """
 
     workflow_id: str
     started: float
+    status: str | None = None
 
 
 class RunSubmission:
     """Submits a run, or finds the one that an earlier try has submitted.
 
-    :param client: makes the calls
+    :param client: makes the calls, guarded by ``guard``
     :param records: the task's record; None to remember nothing
-    :param workflow_definition_id: id of the workflow definition
-    :param case_id: id of the case
-    :param parameters_id: id of the parameters; None for a workflow without any
+    :param record: the definition, the case and the parameters of the run, as they are recorded
+    :param guard: says whether this try may still act
+    :param start_over: whether a cleared task submits a run whatever there is; else it is repaired
     :param resubmit_unknown: whether to submit where an earlier try may have
-    :param resubmit_failed: whether to submit anew where the earlier run has failed
+    :param waits: whether the task waits for the run; if so, a retry submits anew where the run has failed
+    :param may_have_lost_record: whether earlier tries may have left a record that is gone
     :param log: the task's log
-    :param sleep: waits between two attempts to store the run's id, in seconds
+    :param storing: writes the run's id; by default as often as needed for two minutes
     """
 
     def __init__(
         self,
         client: WorkflowsClient,
         records: Records[RunRecord] | None,
+        record: RunRecord,
         *,
-        workflow_definition_id: str,
-        case_id: str,
-        parameters_id: str | None,
+        guard: StopGuard,
+        start_over: bool,
         resubmit_unknown: bool,
-        resubmit_failed: bool,
+        waits: bool,
+        may_have_lost_record: bool,
         log: Any,
-        sleep: Callable[[float], object] = time.sleep,
+        storing: Storing | None = None,
     ) -> None:
         self._client = client
         self._records = records
-        self._record = RunRecord(RunPhase.SUBMITTING, workflow_definition_id, case_id)
-        self._parameters_id = parameters_id
+        self._record = record
+        self._guard = guard
+        self._start_over = start_over
         self._resubmit_unknown = resubmit_unknown
-        self._resubmit_failed = resubmit_failed
+        self._waits = waits
+        self._may_have_lost_record = may_have_lost_record
         self._log = log
-        self._sleep = sleep
+        self._storing = storing or Storing(log, may_act=lambda: guard.may_act)
         #: The id of the run, once it is known.
         self.workflow_id: str | None = None
-        #: Whether this try may have started a run.
-        self.may_have_started = False
+
+    @property
+    def may_have_started(self) -> bool:
+        """Whether this try may have started a run."""
+        return self._guard.has_sent_run
 
     def run(self) -> StartedRun:
         """Return the run: that of an earlier try, or a new one.
 
         :raises OutcomeUnknown: if nobody knows whether a run was submitted
         :raises AirflowFailException: if a run was started, and its id could not be stored
+        :raises Stopped: if the task was told to stop before a run was started
         :raises WorkflowsError: what else went wrong
         """
-        if self._records is None:
+        records = self._records
+        if records is None:
             return self._submit()
-        record = self._records.read()
-        if self._records.was_cleared:
-            record = None
-        decision = decide(record)
-        if record is not None and decision is Decision.UNKNOWN:
-            self._require_consent(record)
-        elif record is not None and decision is Decision.REATTACH:
-            run = StartedRun(str(record.workflow_id), float(record.started or 0.0))
-            if not (self._resubmit_failed and self._has_failed(run.workflow_id)):
+        record = self._read(records)
+        if record is None:
+            self._warn_of_missing_record()
+            return self._submit_recorded(records)
+        if records.was_cleared and self._start_over:
+            self._log.warning(
+                'Cleared, with on_clear="start_over": keeps 0, waits for 0, submits 1 anew. The record of the '
+                "earlier tries (%s) is kept until the new run has ended well.",
+                _described(record),
+            )
+            return self._submit_recorded(records, record.history)
+        same_input = [run for run in record.history if run.has_input_of(self._record)]
+        if not same_input:
+            return self._submit_changed(records, record)
+        if records.was_cleared:
+            return self._repair(records, record, same_input)
+        return self._go_on(records, record, same_input[0])
+
+    def _read(self, records: Records[RunRecord]) -> RunRecord | None:
+        try:
+            return records.read()
+        except OutcomeUnknown as error:
+            if not (records.was_cleared and self._start_over):
+                raise
+            self._log.warning('Cleared, with on_clear="start_over": submits 1 anew. %s', error)
+            self._may_have_lost_record = False
+            return None
+
+    def _go_on(self, records: Records[RunRecord], record: RunRecord, run: RunRecord) -> StartedRun:
+        """Do what a retry does: go on with the run of the try before, or submit one."""
+        decision = decide(run)
+        if decision is Decision.UNKNOWN:
+            self._require_consent(run)
+        elif decision is Decision.KEEP:
+            self._log.info(
+                "Workflow %s of an earlier try has succeeded; nothing is submitted.", run.workflow_id
+            )
+            return self._kept(records, record, run, run.status)
+        elif decision is Decision.REATTACH:
+            if not (self._waits and self._polled(run)[0] is Outcome.FAILURE):
                 self._log.info(
                     "Workflow %s was submitted by an earlier try; this one goes on with it.", run.workflow_id
                 )
-                self.workflow_id = run.workflow_id
-                return run
+                return self._kept(records, record, run)
             self._log.info("Workflow %s of an earlier try has failed; submitting a new run.", run.workflow_id)
-        return self._submit_recorded(self._records)
+        return self._submit_recorded(records, _others(record, run))
 
-    def _submit_recorded(self, records: Records[RunRecord]) -> StartedRun:
-        records.write(self._record)
-        try:
-            run = self._submit()
-        except OutcomeUnknown:
-            raise
-        except WorkflowsError:
+    def _repair(
+        self, records: Records[RunRecord], record: RunRecord, same_input: list[RunRecord]
+    ) -> StartedRun:
+        """Do what a cleared task does: keep a run that has succeeded, wait for one that runs, or submit one.
+
+        :param same_input: the records of runs of the same input, the latest first
+        """
+        latest = same_input[0]
+        if decide(latest) is Decision.UNKNOWN:
+            if self._resubmit_unknown:
+                self._log_repair(latest, submits=1)
+            else:
+                self._log_repair(latest, leaves_unknown=1)
+            self._require_consent(latest)
+            return self._submit_recorded(records, _others(record, latest))
+        for run in same_input:
+            outcome, status = self._outcome(run)
+            if outcome is Outcome.SUCCESS:
+                self._log_repair(run, keeps=1)
+                return self._kept(records, record, run, status)
+            if outcome is Outcome.PENDING:
+                waits = int(self._waits)
+                self._log_repair(run, keeps=1 - waits, waits_for=waits)
+                return self._kept(records, record, run)
+        self._log_repair(latest, submits=1)
+        return self._submit_recorded(records, _others(record, latest))
+
+    def _log_repair(
+        self, run: RunRecord, *, keeps: int = 0, waits_for: int = 0, submits: int = 0, leaves_unknown: int = 0
+    ) -> None:
+        unknown = ", leaves 1 of which it is not known whether there is a run" if leaves_unknown else ""
+        self._log.warning(
+            "Cleared: keeps %d, waits for %d, submits %d anew%s. By the record of the earlier tries %s.",
+            keeps,
+            waits_for,
+            submits,
+            unknown,
+            _described(run),
+        )
+
+    def _submit_changed(self, records: Records[RunRecord], record: RunRecord) -> StartedRun:
+        self._log.warning(
+            "%s: keeps 0, waits for 0, submits 1 anew. The definition, the case or the parameters are others than "
+            "those of the earlier tries: %s. Its result would be that of another input, so it is not kept.",
+            "Cleared" if records.was_cleared else "The input has changed",
+            _described(record),
+        )
+        return self._submit_recorded(records, record.history)
+
+    def _kept(
+        self, records: Records[RunRecord], record: RunRecord, run: RunRecord, status: str | None = None
+    ) -> StartedRun:
+        """Return the run of a record; record it as this try's, so that a clear counts once."""
+        self.workflow_id = str(run.workflow_id)
+        changed = dataclasses.replace(run, earlier=_others(record, run))
+        if status is not None:
+            changed = dataclasses.replace(run, phase=RunPhase.SUCCEEDED, status=status, earlier=())
+        if records.was_cleared or changed != record:
             with best_effort(self._log):
-                records.delete()
+                records.write(changed)
+        return StartedRun(self.workflow_id, float(run.started or 0.0), status)
+
+    def _submit_recorded(
+        self, records: Records[RunRecord], earlier: tuple[RunRecord, ...] = ()
+    ) -> StartedRun:
+        intent = dataclasses.replace(self._record, earlier=earlier)
+        self._guard.require()
+        try:
+            records.write(intent)
+            run = self._submit()
+        except BaseException:
+            # Whatever it is, a stop or the task's timeout too: it must not make a retry believe in a run.
+            if not self.may_have_started:
+                with best_effort(self._log):
+                    records.write(dataclasses.replace(intent, phase=RunPhase.NOT_SUBMITTED))
             raise
         submitted = dataclasses.replace(
-            self._record, phase=RunPhase.SUBMITTED, workflow_id=run.workflow_id, started=run.started
+            intent, phase=RunPhase.SUBMITTED, workflow_id=run.workflow_id, started=run.started
         )
-        for pause in STORE_PAUSES_SECONDS:
-            with best_effort(self._log):
-                records.write(submitted)
-                return run
-            self._sleep(pause)
-        raise AirflowFailException(
-            f"Workflow {run.workflow_id} was started for case {self._record.case_id}, and Airflow could not store "
-            "its id. No retry submits another: wait for it with a WorkflowStatusSensor, or clear the task for a "
-            "new run."
-        )
+        is_stored = False
+        try:
+            is_stored = self._storing.write(
+                lambda: records.write(submitted), f"The id of workflow {run.workflow_id}"
+            )
+        finally:
+            if not is_stored:
+                self._log.critical(
+                    "Workflow %s was started for case %s and definition %s, is billed, and Airflow could not store "
+                    "its id. Wait for it with a WorkflowStatusSensor: a clear of this task cannot know of it.",
+                    run.workflow_id,
+                    self._record.case_id,
+                    self._record.workflow_definition_id,
+                )
+        if not is_stored:
+            raise AirflowFailException(
+                f"Workflow {run.workflow_id} was started for case {self._record.case_id}, and Airflow could not "
+                "store its id. No retry submits another: wait for it with a WorkflowStatusSensor, or clear the "
+                'task with on_clear="start_over" for a new run.'
+            )
+        return run
 
     def _submit(self) -> StartedRun:
-        definition_id, case_id = self._record.workflow_definition_id, self._record.case_id
-        self.may_have_started = True
+        record = self._record
         try:
-            workflow = self._client.run_workflow(definition_id, case_id, self._parameters_id)
+            workflow = self._client.run_workflow(
+                record.workflow_definition_id, record.case_id, record.parameters_id
+            )
         except WorkflowsError as error:
-            self.may_have_started = isinstance(error, OutcomeUnknown)
+            self._guard.has_sent_run = isinstance(error, OutcomeUnknown)
             raise
         self.workflow_id = workflow.id
         self._log.info(
             "Started workflow %s of definition %s for case %s, status %s.",
             workflow.id,
-            definition_id,
-            case_id,
+            record.workflow_definition_id,
+            record.case_id,
             workflow.status,
         )
         return StartedRun(workflow.id, time.time())
 
-    def _has_failed(self, workflow_id: str) -> bool:
-        try:
-            status = self._client.read_workflow(workflow_id).status
-        except WorkflowsError as error:
-            if not error.is_retryable(under_way=True):
-                raise
-            # The wait polls through an outage, for longer than a try could.
-            return False
-        return self._client.settings.statuses.outcome(status) is Outcome.FAILURE
+    def _outcome(self, run: RunRecord) -> tuple[Outcome, str | None]:
+        """Return what has become of a run, and its status if it has ended well; failure if there is no run."""
+        decision = decide(run)
+        if decision is Decision.REATTACH:
+            return self._polled(run)
+        return (Outcome.SUCCESS, run.status) if decision is Decision.KEEP else (Outcome.FAILURE, None)
 
-    def _require_consent(self, record: RunRecord) -> None:
-        subject = f"case {record.case_id} and definition {record.workflow_definition_id}"
+    def _polled(self, run: RunRecord) -> tuple[Outcome, str | None]:
+        try:
+            status = self._client.read_workflow(str(run.workflow_id)).status
+        except NotFound:
+            self._log.warning(
+                "The service does not know workflow %s, which an earlier try has submitted. For a new run set "
+                'on_clear="start_over" and clear the task.',
+                run.workflow_id,
+            )
+            raise
+        except WorkflowsError as error:
+            # The wait polls through an outage, for longer than a try could.
+            if self._waits and error.is_retryable(under_way=True) and self._guard.may_act:
+                return Outcome.PENDING, None
+            raise
+        outcome = self._client.settings.statuses.outcome(status)
+        return outcome, status if outcome is Outcome.SUCCESS else None
+
+    def _require_consent(self, run: RunRecord) -> None:
+        subject = f"case {run.case_id} and definition {run.workflow_definition_id}"
         if not self._resubmit_unknown:
             raise OutcomeUnknown(
                 f"An earlier try was cut off while it submitted a run for {subject}, so nobody knows whether "
-                "there is one. Find out in the service's dashboard; if there is no run, clear the task."
+                'there is one. Find out in the service\'s dashboard; if there is no run, set on_clear="start_over" '
+                "and clear the task."
             )
         self._log.warning(
             "An earlier try may have submitted a run for %s. Submitting another, as on_unknown_outcome says.",
             subject,
         )
 
+    def _warn_of_missing_record(self) -> None:
+        if self._may_have_lost_record:
+            self._log.warning(
+                "The task was cleared, and Airflow has no record of its earlier tries: either none of them came to "
+                "submit, or the record was discarded with the task's state. It cannot be known whether they have "
+                "started a run. This try submits 1, for case %s and definition %s; find out in the service's "
+                "dashboard whether there is another.",
+                self._record.case_id,
+                self._record.workflow_definition_id,
+            )
 
-@contextlib.contextmanager
-def best_effort(log: Any) -> Iterator[None]:
-    """Log what goes wrong with Airflow's store, so that it does not take the place of the task's own error.
 
-    :param log: the task's log
-    """
-    try:
-        yield
-    except Exception:
-        log.exception("Airflow's task state store could not be written.")
+def _others(record: RunRecord, run: RunRecord) -> tuple[RunRecord, ...]:
+    """Return what was recorded besides a run, the latest first."""
+    return tuple(one for one in record.history if one != run)
+
+
+_DESCRIPTIONS = {
+    RunPhase.SUBMITTING: "a run may have been submitted",
+    RunPhase.NOT_SUBMITTED: "no run was submitted",
+    RunPhase.SUBMITTED: "workflow {0.workflow_id} was submitted",
+    RunPhase.SUCCEEDED: "workflow {0.workflow_id} has succeeded",
+    RunPhase.FAILED: "workflow {0.workflow_id} has ended in {0.status}",
+}
+
+
+def _described(record: RunRecord) -> str:
+    words = _DESCRIPTIONS[record.phase].format(record)
+    return f"for case {record.case_id} and definition {record.workflow_definition_id} {words}"

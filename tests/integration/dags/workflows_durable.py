@@ -33,6 +33,11 @@ class KillingClient:
         self._after = after
         self._before = before
 
+    def guarded(self, guard: Any) -> KillingClient:
+        return KillingClient(
+            self._client.guarded(guard), self._context, after=self._after, before=self._before
+        )
+
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._client, name)
         if name not in (self._after, self._before):

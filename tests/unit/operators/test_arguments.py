@@ -57,6 +57,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("wait_for_completion", ["yes", 1, None], BOOL),
         ("deferrable", ["yes", 1], BOOL),
         ("durable", ["no", 0, None], BOOL),
+        ("on_clear", [7, None, ["repair"]], "must be 'repair' or 'start_over'"),
         ("on_unknown_outcome", [7, None, ["fail"]], FAIL_OR_RESUBMIT),
         ("poll_interval", ["5", None, True, Decimal(5), "{{ x }}"], DURATION),
         ("max_poll_interval", ["5", None, True], DURATION),

@@ -28,6 +28,14 @@ RUNS = [
     RunRecord(RunPhase.SUBMITTING, "definition", "case"),
     RunRecord(RunPhase.SUBMITTED, "definition", "case", workflow_id="w", started=1.5),
     RunRecord(RunPhase.FAILED, "definition", "case", workflow_id="w", status="EXPIRED"),
+    RunRecord(RunPhase.NOT_SUBMITTED, "definition", "case", "parameters"),
+    RunRecord(
+        RunPhase.SUCCEEDED,
+        "definition",
+        "case",
+        workflow_id="w",
+        earlier=(RunRecord(RunPhase.SUBMITTING, "definition", "another case"),),
+    ),
 ]
 PLACE = BatchPlace.named(ObjectStoragePath("file:///out"), "name")
 BEGUN = BatchRecord(BatchPhase.SUBMITTING, 1.5, PLACE, Manifest(5, 1, 2, "digest"))
@@ -96,8 +104,10 @@ def test_phase_and_format_are_plain_in_what_is_stored() -> None:
         {"phase": None},
         {"shoe_size": 46},
         {"phase": "submitted"},
+        {"phase": "succeeded"},
+        {"earlier": [{"phase": "submitted"}]},
     ],
-    ids=["newer", "no format", "phase", "no phase", "field", "no id"],
+    ids=["newer", "no format", "phase", "no phase", "field", "no id", "no id of a success", "earlier"],
 )
 def test_a_record_that_cannot_be_read_is_not_guessed_at(changes: dict[str, Any]) -> None:
     stored = Stored()

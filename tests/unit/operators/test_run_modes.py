@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import (
 
 from airflow_provider_workflows.airflow_internals.deferral import HEARTBEATS_BEFORE_EVENT, earliest_event
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.operators import storing
 from airflow_provider_workflows.operators.records import RUN_KEY, run_records
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.run_submission import Decision, decide
@@ -261,6 +262,8 @@ class TestDurability:
             (None, Decision.SUBMIT),
             ({"phase": "submitting", "clears": 1}, Decision.UNKNOWN),
             ({"phase": "submitted", "clears": 1}, Decision.REATTACH),
+            ({"phase": "not_submitted", "clears": 1}, Decision.SUBMIT),
+            ({"phase": "succeeded", "clears": 1}, Decision.KEEP),
             ({"phase": "failed", "clears": 1}, Decision.SUBMIT),
         ],
     )
@@ -331,9 +334,7 @@ class TestDurability:
     def test_an_id_that_cannot_be_stored_is_not_lost(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(
-            "airflow_provider_workflows.operators.run_submission.STORE_PAUSES_SECONDS", (0.0, 0.0)
-        )
+        monkeypatch.setattr(storing, "STORE_SECONDS", 0.0)
 
         class Broken(TaskStateStore):
             def set(self, key: str, value: Any, *, retention: object = None) -> None:
@@ -352,8 +353,10 @@ class TestDurability:
 
     def test_a_store_that_fails_does_not_hide_what_went_wrong(self, sandbox: Sandbox) -> None:
         class Broken(TaskStateStore):
-            def delete(self, key: str) -> None:
-                raise RuntimeError("the API server is away")
+            def set(self, key: str, value: Any, *, retention: object = None) -> None:
+                if value["phase"] == "not_submitted":
+                    raise RuntimeError("the API server is away")
+                super().set(key, value, retention=retention)
 
         operator = run_operator(sandbox, seconds=0.0)
         sandbox.fault("forbidden", path="/workflows/run")

@@ -7,17 +7,20 @@ import re
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 
 from airflow_provider_workflows.api import WorkflowsClient
 from airflow_provider_workflows.api.errors import OutcomeUnknown
+from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS, Ownership
 from airflow_provider_workflows.operators.records import Records, RunPhase, RunRecord
-from airflow_provider_workflows.operators.run_submission import (
-    STORE_PAUSES_SECONDS,
-    RunSubmission,
-    StartedRun,
-)
+from airflow_provider_workflows.operators.run_submission import RunSubmission, StartedRun
+from airflow_provider_workflows.operators.stop_guard import StopGuard
+from airflow_provider_workflows.operators.storing import STORE_SECONDS, Storing
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+
+
+class StorageError(Exception):
+    """Neither an OSError nor one of Airflow's."""
 
 
 class Store:
@@ -25,9 +28,10 @@ class Store:
 
     was_cleared = False
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: float = 0, error: type[BaseException] = RuntimeError) -> None:
         self.fields: Any = None
         self.failures = failures
+        self.error = error
 
     def read(self) -> Any:
         return self.fields
@@ -35,7 +39,7 @@ class Store:
     def write(self, fields: Any) -> None:
         if fields["phase"] == RunPhase.SUBMITTED.value and self.failures:
             self.failures -= 1
-            raise RuntimeError("the API server is away")
+            raise self.error("the API server is away")
         self.fields = dict(fields)
 
     def delete(self) -> None:
@@ -49,25 +53,35 @@ def client(sandbox: Sandbox) -> Any:
 
 
 class Task:
-    """A task whose tries share a store."""
+    """A task whose tries share a store, and for which no time passes but in pauses."""
 
     def __init__(self, client: WorkflowsClient, store: Store) -> None:
         self.client = client
         self.records = Records(store, RunRecord)
         self.case_id = client.create_case().case_id
-        self.pauses: list[float] = []
+        self.ownership = Ownership()
+        self.moment = 0.0
+        self.stops_at = float("inf")
 
-    def submission(self, *, unknown: bool = False, failed: bool = False) -> RunSubmission:
+    def sleep(self, seconds: float) -> None:
+        self.moment += seconds
+        if self.moment >= self.stops_at:
+            self.ownership.stop("The task was told to stop")
+
+    def submission(self, *, unknown: bool = False, waits: bool = False) -> RunSubmission:
+        log = logging.getLogger(__name__)
+        guard = StopGuard(self.ownership)
         return RunSubmission(
-            self.client,
+            self.client.guarded(guard),
             self.records,
-            workflow_definition_id=DEFINITION,
-            case_id=self.case_id,
-            parameters_id=None,
+            RunRecord(RunPhase.SUBMITTING, DEFINITION, self.case_id),
+            guard=guard,
+            start_over=False,
             resubmit_unknown=unknown,
-            resubmit_failed=failed,
-            log=logging.getLogger(__name__),
-            sleep=self.pauses.append,
+            waits=waits,
+            may_have_lost_record=False,
+            log=log,
+            storing=Storing(log, may_act=lambda: guard.may_act, sleep=self.sleep, clock=lambda: self.moment),
         )
 
 
@@ -86,29 +100,69 @@ def test_a_run_that_has_failed_is_found_or_submitted_anew_as_asked(
     sandbox.define(DEFINITION, seconds=0.0, status="FAILED")
     first = task.submission().run()
 
-    assert task.submission(failed=False).run() == first
-    assert task.submission(failed=True).run() != first
+    assert task.submission(waits=False).run() == first
+    assert task.submission(waits=True).run() != first
 
 
-@pytest.mark.parametrize("failures", [0, 1, 2])
+@pytest.mark.parametrize("failures", [0, 1, 2, 9])
 def test_the_id_is_stored_after_pauses_if_the_store_fails(client: WorkflowsClient, failures: int) -> None:
     task = Task(client, Store(failures))
 
     run = task.submission().run()
 
-    assert task.pauses == list(STORE_PAUSES_SECONDS[:failures])
+    pauses = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0)
+    assert task.moment == sum(pauses[:failures])
     assert task.submission().run() == StartedRun(run.workflow_id, run.started)
 
 
-def test_an_id_that_cannot_be_stored_is_in_the_error_and_is_not_retried(client: WorkflowsClient) -> None:
-    task = Task(client, Store(failures=len(STORE_PAUSES_SECONDS)))
+@pytest.mark.parametrize("error", [OSError, RuntimeError, StorageError, AirflowTaskTimeout])
+def test_an_id_that_cannot_be_stored_is_in_the_log_and_is_not_retried(
+    client: WorkflowsClient, error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    task = Task(client, Store(float("inf"), error))
+
+    with pytest.raises((AirflowFailException, AirflowTaskTimeout)):
+        task.submission().run()
+
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
+    (workflow_id,) = re.findall(r"Workflow (\S+) was started", line)
+    assert client.read_workflow(workflow_id).id == workflow_id
+    assert f"case {task.case_id}" in line
+
+
+def test_an_id_that_cannot_be_stored_for_two_minutes_is_in_the_error(client: WorkflowsClient) -> None:
+    task = Task(client, Store(failures=float("inf")))
 
     with pytest.raises(AirflowFailException) as raised:
         task.submission().run()
 
     (workflow_id,) = re.findall(r"Workflow (\S+) was started", str(raised.value))
     assert client.read_workflow(workflow_id).id == workflow_id
-    assert task.pauses == list(STORE_PAUSES_SECONDS)
+    assert task.moment == STORE_SECONDS
+
+
+def test_after_a_stop_the_store_is_given_a_few_seconds_more(
+    client: WorkflowsClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = Task(client, Store(failures=float("inf")))
+    task.stops_at = 10.0
+
+    with pytest.raises(AirflowFailException):
+        task.submission().run()
+
+    assert task.moment <= 10.0 + CALLS_END_SECONDS
+    assert "could not store its id" in caplog.text
+
+
+def test_a_store_that_is_back_a_moment_after_a_stop_gets_the_id(client: WorkflowsClient) -> None:
+    task = Task(client, Store(failures=5))
+    task.stops_at = 15.5
+
+    run = task.submission().run()
+
+    assert task.records.read() == RunRecord(
+        RunPhase.SUBMITTED, DEFINITION, task.case_id, workflow_id=run.workflow_id, started=run.started
+    )
 
 
 def test_after_a_lost_response_a_retry_submits_only_if_asked(
@@ -127,3 +181,25 @@ def test_after_a_lost_response_a_retry_submits_only_if_asked(
 
     assert task.submission(unknown=True).run().workflow_id
     assert sandbox.counts.runs_per_case == {task.case_id: 2}
+
+
+def test_an_intent_that_could_not_be_written_leaves_nothing_unknown(
+    client: WorkflowsClient, sandbox: Sandbox
+) -> None:
+    class Interrupted(Store):
+        """Stores the intent, and loses the response once."""
+
+        has_failed = False
+
+        def write(self, fields: Any) -> None:
+            super().write(fields)
+            if not self.has_failed:
+                self.has_failed = True
+                raise RuntimeError("the API server is away")
+
+    task = Task(client, Interrupted())
+    with pytest.raises(RuntimeError):
+        task.submission().run()
+
+    assert task.submission(unknown=False).run().workflow_id
+    assert sandbox.counts.runs_per_case == {task.case_id: 1}

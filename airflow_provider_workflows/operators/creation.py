@@ -1,0 +1,60 @@
+"""Create a case or a set of parameters once over all tries and clears of a task, while the input is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store
+from airflow_provider_workflows.api.errors import OutcomeUnknown
+from airflow_provider_workflows.operators.records import CreationRecord, creation_records
+from airflow_provider_workflows.operators.storing import Storing
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def create_once(
+    context: Context, key: str, content: object, create: Callable[[], str], *, noun: str, log: Any
+) -> str:
+    """Return the id of what an earlier try of the task has created from the same input, or of what is created now.
+
+    With another id the task that runs a workflow would take the case for another one, and its run would be billed
+    again. Where Airflow has no task state store, each try creates one.
+
+    :param context: the task's context
+    :param key: ``CASE_KEY`` or ``PARAMETERS_KEY``
+    :param content: all that is sent, and to which host, as JSON; only a digest of it is stored
+    :param create: creates what is asked for, and returns its id
+    :param noun: what that is, for the log
+    :param log: the task's log
+    :raises Exception: if the store cannot be read
+    """
+    if not has_task_state_store(context):
+        return create()
+    records = creation_records(context, key)
+    try:
+        record = records.read()
+    except OutcomeUnknown:
+        log.warning(
+            "The record of an earlier try is of another version and cannot be read; %s is created.", noun
+        )
+        record = None
+    if record is not None and record.is_of(content):
+        log.info(
+            "%s %s was created by an earlier try of this task from the same input, so nothing is created.",
+            noun.capitalize(),
+            record.created_id,
+        )
+        return record.created_id
+    created_id = create()
+    log.info("Created %s %s.", noun, created_id)
+    if not Storing(log).write(
+        lambda: records.write(CreationRecord.of(created_id, content)), f"The id of {noun} {created_id}"
+    ):
+        log.warning(
+            "The id of %s %s could not be stored: a retry or a clear creates another, whose run is a new one.",
+            noun,
+            created_id,
+        )
+    return created_id
