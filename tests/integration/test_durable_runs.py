@@ -21,8 +21,11 @@ TABLE = [
     ("failed_and_retried", "failed", 2, 2),
     ("failed_by_default", "failed", 1, 1),
     ("not_durable", "success", 2, 2),
-    ("cleared", "success", 1, 1),
 ]
+#: Runs that a test clears: they are under way beside those of the table.
+CLEARED = ("cleared", "cleared_to_start_over", "cleared_while_running", "cleared_while_deferred")
+#: How long the runs take that are cleared while they go on: longer than it takes Airflow to clear and run a task.
+SLOW_SECONDS = 40.0
 
 
 @dataclass
@@ -43,17 +46,52 @@ class Run:
     def wait(self) -> str:
         return self.airflow.wait(self.dag_id, self.run_id, 300)
 
+    def clear(self) -> None:
+        """Clear the task, whatever its state, and that of the case before it."""
+        before = self.task.try_number
+        self.airflow.call(
+            "POST",
+            f"/dags/{self.dag_id}/clearTaskInstances",
+            {"dry_run": False, "only_failed": False, "dag_run_id": self.run_id, "task_ids": ["case", "run"]},
+        )
+        self.airflow.until(lambda: self.task.try_number > before, 120, "the next try")
+
     def log(self, try_number: int) -> str:
         return self.airflow.task_log(self.dag_id, self.run_id, "run", try_number=try_number)
 
 
 @pytest.fixture(scope="module")
-def runs(running_airflow: RunningAirflow) -> dict[str, Run]:
-    """A run of every row's DAG, all under way at once."""
+def runs(running_airflow: RunningAirflow, airflow_sandbox: Sandbox) -> dict[str, Run]:
+    """A run of every DAG, all under way at once."""
+    conf = {"slow": airflow_sandbox.define(seconds=SLOW_SECONDS)}
     return {
-        name: Run(f"durable_{name}", running_airflow.trigger(f"durable_{name}"), running_airflow)
-        for name, *_ in TABLE
+        name: Run(f"durable_{name}", running_airflow.trigger(f"durable_{name}", conf), running_airflow)
+        for name in (*CLEARED, *(row[0] for row in TABLE))
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "state"), [("cleared_while_running", "running"), ("cleared_while_deferred", "deferred")]
+)
+def test_a_task_that_is_cleared_while_its_run_goes_on_waits_for_that_run(
+    runs: dict[str, Run], running_airflow: RunningAirflow, airflow_sandbox: Sandbox, name: str, state: str
+) -> None:
+    run = runs[name]
+
+    def submitted() -> str | None:
+        workflow_id: str | None = running_airflow.xcom(run.dag_id, run.run_id, "run", "workflow_id")
+        return workflow_id if run.task.state == state else None
+
+    first = running_airflow.until(submitted, 120, f"a run whose task is {state}")
+    case_id = run.case_id
+
+    run.clear()
+
+    assert run.wait() == "success", run.log(2)
+    assert running_airflow.xcom(run.dag_id, run.run_id, "run") == first
+    assert run.case_id == case_id
+    assert airflow_sandbox.counts.runs_per_case[case_id] == 1
+    assert "Cleared: keeps 0, waits for 1, submits 0 anew" in run.log(2)
 
 
 @pytest.mark.parametrize(("name", "state", "tries", "submitted"), TABLE)
@@ -85,19 +123,30 @@ def test_a_retry_says_that_it_goes_on_with_the_run_of_the_try_before(runs: dict[
     assert "was submitted by an earlier try" in run.log(2)
 
 
-def test_a_task_that_is_cleared_starts_over(
+def test_a_task_that_is_cleared_after_its_run_has_succeeded_returns_that_run_again(
     runs: dict[str, Run], running_airflow: RunningAirflow, airflow_sandbox: Sandbox
 ) -> None:
     run = runs["cleared"]
     assert run.wait() == "success"
+    first, case_id = running_airflow.xcom(run.dag_id, run.run_id, "run"), run.case_id
+
+    run.clear()
+
+    assert run.wait() == "success"
+    assert running_airflow.xcom(run.dag_id, run.run_id, "run") == first
+    assert run.case_id == case_id
+    assert airflow_sandbox.counts.runs_per_case[case_id] == 1
+    assert "Cleared: keeps 1, waits for 0, submits 0 anew" in run.log(2)
+
+
+def test_a_task_that_is_cleared_to_start_over_does(
+    runs: dict[str, Run], running_airflow: RunningAirflow, airflow_sandbox: Sandbox
+) -> None:
+    run = runs["cleared_to_start_over"]
+    assert run.wait() == "success"
     first = running_airflow.xcom(run.dag_id, run.run_id, "run")
 
-    running_airflow.call(
-        "POST",
-        f"/dags/{run.dag_id}/clearTaskInstances",
-        {"dry_run": False, "only_failed": False, "dag_run_id": run.run_id, "task_ids": ["run"]},
-    )
-    running_airflow.until(lambda: run.task.try_number == 2, 60, "the second try")
+    run.clear()
 
     assert run.wait() == "success"
     assert running_airflow.xcom(run.dag_id, run.run_id, "run") != first

@@ -110,6 +110,26 @@ ROWS: dict[str, tuple[type[RunWorkflowOperator], dict[str, Any]]] = {
     ),
     "not_durable": (KilledAfterTheIdIsStored, {"wait_for_completion": True, "durable": False}),
     "cleared": (RunWorkflowOperator, {"wait_for_completion": True}),
+    "cleared_to_start_over": (
+        RunWorkflowOperator,
+        {"wait_for_completion": True, "on_clear": "start_over"},
+    ),
+    "cleared_while_running": (
+        RunWorkflowOperator,
+        {
+            "workflow_definition_id": "{{ dag_run.conf['slow'] }}",
+            "wait_for_completion": True,
+            "deferrable": False,
+        },
+    ),
+    "cleared_while_deferred": (
+        RunWorkflowOperator,
+        {
+            "workflow_definition_id": "{{ dag_run.conf['slow'] }}",
+            "wait_for_completion": True,
+            "deferrable": True,
+        },
+    ),
 }
 
 for name, (operator, arguments) in ROWS.items():
