@@ -133,9 +133,7 @@ def main() -> int:
         results["sizes"] = list(map(asdict, sizes))
         printed += [*_size_lines(sizes), ""]
         figures += _size_figures(sizes)
-    report.say(report.summary(begin, _PACKAGES), "", *printed, *report.figure_lines(figures))
-    if arguments.json:
-        report.write_json(arguments.json, results, figures)
+    report.conclude(printed, figures, results, begin=begin, packages=_PACKAGES, file=arguments.json)
     return 0
 
 

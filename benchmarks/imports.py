@@ -7,7 +7,6 @@ turns; the first turn is not counted. ``--before`` measures the operators of ano
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -72,7 +71,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=7, help="how often each is measured (%(default)s)")
     arguments = parser.parse_args()
     begin = time.monotonic()
-    missing = [name for name, modules in _MODULES.items() if not _is_installed(modules[0])]
+    missing = [name for name, modules in _MODULES.items() if not report.is_installed(modules[0])]
     left_out = missing if arguments.before else [*missing, BEFORE]
     names = [name for name in _MODULES if name not in left_out]
     results: dict[str, list[ImportCost]] = {name: [] for name in names}
@@ -84,24 +83,16 @@ def main() -> int:
                 cost = _measure(name, arguments.before if name == BEFORE else THIS_CHECKOUT, variables)
                 # The first has to write Airflow's configuration and to read everything from the disk.
                 results[name] += [cost] * (turn > 0)
-    figures = _figures(results)
-    packages = ("apache-airflow", *(f"apache-airflow-providers-{name}" for name in _PACKAGES))
-    report.say(report.summary(begin, packages))
-    for name in missing:
-        report.say(f"{name} is left out: its provider is not installed (pip install -e .[bench]).")
-    report.say("", *_lines(results), "", *report.figure_lines(figures))
-    if arguments.json:
-        report.write_json(
-            arguments.json, {name: list(map(asdict, costs)) for name, costs in results.items()}, figures
-        )
+    report.conclude(
+        [*_lines(results), ""],
+        _figures(results),
+        {name: list(map(asdict, costs)) for name, costs in results.items()},
+        begin=begin,
+        packages=("apache-airflow", *(f"apache-airflow-providers-{name}" for name in _PACKAGES)),
+        missing=missing,
+        file=arguments.json,
+    )
     return 0
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module.rpartition(".")[0]) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _measure(name: str, checkout: Checkout, variables: Mapping[str, str]) -> ImportCost:

@@ -28,13 +28,13 @@ from benchmarks.candidates.pollers import (
     FLOOR_CONNECTIONS,
     IDLE,
     OURS,
+    PEER_MODULES,
     SATURATED,
     SEPARATE,
     SPREAD,
     PollCost,
     PollMeasurement,
     connections,
-    is_installed,
 )
 from benchmarks.harness import report
 from benchmarks.harness.poll_service import CERTIFICATE_FILE, COUNTERS_FILE
@@ -103,7 +103,7 @@ def main() -> int:
     )
     parser.add_argument("--repeat", type=int, default=3, help="how often each is measured (3)")
     arguments = parser.parse_args()
-    missing = [name for name in _COLUMNS if not is_installed(name)]
+    missing = [name for name, module in PEER_MODULES.items() if not report.is_installed(module)]
     left_out = [*missing] if arguments.before else [*missing, BEFORE]
     results: dict[tuple[str, int, str], list[PollCost]] = {}
     begin = time.monotonic()
@@ -120,17 +120,19 @@ def main() -> int:
             continue
         progress(f"    {cost.cpu_ms_per_poll:.3f} ms per poll")
         results.setdefault((one.scenario, one.runs, one.candidate), []).append(cost)
-    report.say(report.summary(begin, _PACKAGES))
-    for name in missing:
-        report.say(f"{name} is left out: its provider is not installed (pip install -e .[bench]).")
-    found = figures(results)
-    report.say("", *lines(results), *report.figure_lines(found))
-    if arguments.json:
-        entries = [
-            {"scenario": scenario, "runs": runs, "candidate": candidate, "costs": list(map(asdict, costs))}
-            for (scenario, runs, candidate), costs in results.items()
-        ]
-        report.write_json(arguments.json, entries, found)
+    entries = [
+        {"scenario": scenario, "runs": runs, "candidate": candidate, "costs": list(map(asdict, costs))}
+        for (scenario, runs, candidate), costs in results.items()
+    ]
+    report.conclude(
+        lines(results),
+        figures(results),
+        entries,
+        begin=begin,
+        packages=_PACKAGES,
+        missing=missing,
+        file=arguments.json,
+    )
     return 0
 
 

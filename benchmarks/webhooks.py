@@ -75,9 +75,8 @@ def main() -> int:
             figures += _taking(airflow, arguments.deliveries, "an asset")
         if "resuming" in parts:
             figures += _resuming(airflow, arguments.tasks)
-    report.say(report.summary(begin, ("apache-airflow", "aiohttp")), "", *report.figure_lines(figures))
-    if arguments.json:
-        report.write_json(arguments.json, {}, figures)
+    packages = ("apache-airflow", "aiohttp")
+    report.conclude((), figures, {}, begin=begin, packages=packages, file=arguments.json)
     return 0
 
 

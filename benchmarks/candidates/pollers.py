@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import importlib
-import importlib.util
 import itertools
 import time
 from collections import deque
@@ -39,7 +38,7 @@ FLOOR_CONNECTIONS = 32
 _MIN_INTERVAL_SECONDS = 0.01
 SATURATED, SPREAD, ENDING = "saturated", "spread", "ending"
 
-_MODULES = {
+PEER_MODULES = {
     DBT: "airflow.providers.dbt.cloud.triggers.dbt",
     DATABRICKS: "airflow.providers.databricks.triggers.databricks",
 }
@@ -100,14 +99,6 @@ class PollCost:
     late: Sequence[Sequence[float]] = ()
 
 
-def is_installed(candidate: str) -> bool:
-    """Whether the candidate's package can be imported."""
-    try:
-        return candidate not in _MODULES or importlib.util.find_spec(_MODULES[candidate]) is not None
-    except ModuleNotFoundError:
-        return False
-
-
 def connections(port: int) -> dict[str, str]:
     """Return the Airflow connections to the service at ``port``."""
     address = f'"host": "https://127.0.0.1:{port}"'
@@ -140,7 +131,7 @@ def separate(ends: list[int], interval: float, port: int) -> Waits:
 
 def dbt(ends: list[int], interval: float, _port: int) -> Waits:
     """dbt Cloud's trigger."""  # noqa: D403
-    trigger = importlib.import_module(_MODULES[DBT]).DbtCloudRunJobTrigger
+    trigger = importlib.import_module(PEER_MODULES[DBT]).DbtCloudRunJobTrigger
     for ordinal, end in enumerate(ends):
         yield _until_event(
             trigger(
@@ -155,7 +146,7 @@ def dbt(ends: list[int], interval: float, _port: int) -> Waits:
 
 def databricks(ends: list[int], interval: float, _port: int) -> Waits:
     """Databricks' trigger."""
-    trigger = importlib.import_module(_MODULES[DATABRICKS]).DatabricksExecutionTrigger
+    trigger = importlib.import_module(PEER_MODULES[DATABRICKS]).DatabricksExecutionTrigger
     for ordinal, end in enumerate(ends):
         yield _until_event(
             trigger(run_id(ordinal, end), "databricks_default", polling_period_seconds=interval)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import platform
 import statistics
@@ -92,10 +93,61 @@ def argument_parser(module: str, description: str, *, before: str = "") -> argpa
     return parser
 
 
-def summary(begin: float, packages: Sequence[str]) -> str:
-    """Return how long the measurements took since ``begin``, on the monotonic clock, and with which versions."""
+def is_installed(module: str) -> bool:
+    """Return whether a peer's module can be imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def conclude(
+    printed: Sequence[str],
+    figures: Sequence[AtMost],
+    results: object,
+    *,
+    begin: float,
+    packages: Sequence[str],
+    missing: Iterable[str] = (),
+    file: Path | None,
+) -> None:
+    """Print the report, and write all that was measured to a file.
+
+    :param printed: the tables, in lines
+    :param figures: the figures to reach
+    :param results: all that was measured, as JSON
+    :param begin: when the first measurement began, on the monotonic clock
+    :param packages: those whose versions the report names
+    :param missing: candidates whose package is not installed
+    :param file: to write to; None for none
+    """
     versions = [f"Python {platform.python_version()}", *filter(None, map(_version, packages))]
-    return f"Measured in {(time.monotonic() - begin) / 60:.1f} minutes; medians. {', '.join(versions)}."
+    minutes = (time.monotonic() - begin) / 60
+    lines = [
+        f"Measured in {minutes:.1f} minutes; medians. {', '.join(versions)}.",
+        *(
+            f"{name} is left out: its provider is not installed (pip install -e .[bench])."
+            for name in missing
+        ),
+        "",
+        *printed,
+        "Figures to reach",
+        *map(str, figures),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+    if file is not None:
+        listed = [
+            {
+                "name": one.name,
+                "value": one.value,
+                "bound": one.bound,
+                "unit": one.unit,
+                "reached": one.reached,
+            }
+            for one in figures
+        ]
+        file.write_text(json.dumps({"results": results, "figures": listed}, indent=1) + "\n")
 
 
 def _version(package: str) -> str:
@@ -105,27 +157,7 @@ def _version(package: str) -> str:
         return ""
 
 
-def figure_lines(figures: Sequence[AtMost]) -> list[str]:
-    """Return the figures to reach, with what was measured."""
-    return ["Figures to reach", *map(str, figures)]
-
-
-def write_json(file: Path, results: object, figures: Sequence[AtMost]) -> None:
-    """Write all that was measured, and which figures were reached."""
-    listed = [
-        {"name": one.name, "value": one.value, "bound": one.bound, "unit": one.unit, "reached": one.reached}
-        for one in figures
-    ]
-    file.write_text(json.dumps({"results": results, "figures": listed}, indent=1) + "\n")
-
-
 def progress(text: str) -> None:
     """Say on standard error what is being measured."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
     sys.stderr.flush()
-
-
-def say(*lines: str) -> None:
-    """Print lines of the report."""
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
