@@ -64,10 +64,13 @@ def test_a_retired_word_is_used_nowhere(word: str) -> None:
 
 
 def test_no_name_is_one_that_says_nothing() -> None:
+    # Most files have none of them, in prose or otherwise, and to take a file apart takes long.
+    anywhere = re.compile(rf"\b({'|'.join(sorted(RETIRED_NAMES))})\b")
     found = [
         f"{path.relative_to(CHECKOUT)}:{token.start[0]}: {token.string}"
         for path in files(".py")
-        for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline)
+        if anywhere.search(text := path.read_text())
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
         if token.type == tokenize.NAME and token.string in RETIRED_NAMES
     ]
 

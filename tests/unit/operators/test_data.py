@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -188,10 +188,15 @@ def new_run(request: pytest.FixtureRequest, connected: Sandbox) -> Callable[...,
 
 
 def received_case(sandbox: Sandbox, case_id: str) -> dict[str, Any]:
+    (received,) = received_cases(sandbox, [case_id])
+    return received
+
+
+def received_cases(sandbox: Sandbox, case_ids: Iterable[str]) -> list[dict[str, Any]]:
     with sandbox.client() as client:
-        party = client.read_case(case_id).party_details
-    assert party is not None
-    return dict(party.personal or {})
+        parties = [client.read_case(case_id).party_details for case_id in case_ids]
+    assert None not in parties
+    return [dict(party.personal or {}) for party in parties if party is not None]
 
 
 def received_parameters(sandbox: Sandbox, parameters_id: str) -> Any:
@@ -206,26 +211,26 @@ class TestOfACase:
     def test_a_field_is_sent_as_it_came(
         self, connected: Sandbox, new_run: Callable[..., Run], way: str
     ) -> None:
-        received = []
+        case_ids = []
         for text in TEXTS:
             with (run := new_run()).dag:
                 task = WAYS[way](run, Maker(CreateCaseOperator), "first_name", text)
-            received.append(received_case(connected, run.returned(task))["firstName"])
+            case_ids.append(run.returned(task))
 
-        assert received == TEXTS
+        assert [case["firstName"] for case in received_cases(connected, case_ids)] == TEXTS
 
     @pytest.mark.parametrize("way", WAYS)
     def test_the_fields_of_a_dict_are_sent_as_they_came(
         self, connected: Sandbox, new_run: Callable[..., Run], way: str
     ) -> None:
-        received = []
+        case_ids = []
         for text in TEXTS:
             row = {"first_name": text, "phone": {"country_code": "48", "number": text}}
             with (run := new_run()).dag:
                 task = WAYS[way](run, Maker(CreateCaseOperator), "case", row)
-            received.append(received_case(connected, run.returned(task)))
+            case_ids.append(run.returned(task))
 
-        assert received == [
+        assert received_cases(connected, case_ids) == [
             {"firstName": text, "phone": {"countryCode": "48", "number": text}} for text in TEXTS
         ]
 
@@ -385,7 +390,8 @@ class TestOfABatch:
 
         (table,) = tmp_path.rglob("results.jsonl")
         results = [json.loads(line) for line in table.read_text().splitlines()]
-        assert [received_case(connected, row["case_id"])["firstName"] for row in results] == TEXTS
+        cases = received_cases(connected, [row["case_id"] for row in results])
+        assert [case["firstName"] for case in cases] == TEXTS
         assert [row["result"]["parameters"] for row in results] == [{"text": text} for text in TEXTS]
 
 
