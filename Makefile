@@ -10,8 +10,8 @@ run = $(VENV)/bin/python -m
 side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-all test-fast bench bench-imports bench-batch \
-	bench-webhooks lint types constraints clean environment tools
+.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-all test-fast chaos bench bench-imports \
+	bench-batch bench-webhooks lint types constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -48,6 +48,9 @@ test-airflow: tools ## run the tests that need a running Airflow, but the slowes
 test-all: test-fast ## run all tests, with larger numbers of runs and rows, in half an hour (ARGUMENTS go to pytest, twice)
 	STACK_RUNS=150 STACK_ROWS=10000 WEBHOOK_RUNS=100 WEBHOOK_POLLED_RUNS=30 WEBHOOK_ROWS=500 \
 		$(run) pytest tests/integration tests/stack $(side_by_side) $(ARGUMENTS)
+
+chaos: tools ## let everything happen to the stack, and check what was paid, in an hour (ARGUMENTS: --seed 1, --short)
+	@$(run) development.chaos $(ARGUMENTS)
 
 bench: environment ## measure what a poll costs, beside other providers, in 8 minutes (ARGUMENTS=--help)
 	@$(run) pip install -qq --disable-pip-version-check --editable '.[bench]'

@@ -16,7 +16,7 @@ from airflow_provider_workflows.sandbox.counts import Counts, SeenRequest
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
 from airflow_provider_workflows.sandbox.responses import JsonObject
-from airflow_provider_workflows.sandbox.service import Service
+from airflow_provider_workflows.sandbox.service import Service, Workflow
 from airflow_provider_workflows.sandbox.sockets import (
     Certificate,
     ServerThread,
@@ -278,6 +278,11 @@ class Sandbox:
     def sign(self, body: bytes) -> str:
         """Return the header ``JWS-SIGNATURE`` of a webhook with this body, as the service makes it."""
         return self.webhooks.keys.sign(body)
+
+    @property
+    def workflows(self) -> list[Workflow]:
+        """The workflows that were started, oldest first."""
+        return list(self._service.workflows.copy().values())
 
     @property
     def requests_seen(self) -> list[SeenRequest]:

@@ -37,7 +37,17 @@ class _Parameters:
 
 
 @dataclass(frozen=True, slots=True)
-class _Workflow:
+class Workflow:
+    """A workflow that was started.
+
+    :param id: its id
+    :param case: its case, as the API gives it
+    :param definition: its definition, as it was when the workflow was started
+    :param parameters: the values of its parameters
+    :param created_date: when it was started, in ISO 8601
+    :param ends_at: when it ends, in seconds of the service's clock
+    """
+
     id: str
     case: JsonObject
     definition: Definition
@@ -46,9 +56,11 @@ class _Workflow:
     ends_at: float
 
     def status(self, now: float) -> str:
+        """Return its status at a moment of the service's clock."""
         return RUNNING if now < self.ends_at else self.definition.status
 
     def response(self, now: float) -> JsonObject:
+        """Return the workflow as the API gives it at a moment of the service's clock."""
         return {"id": self.id, "caseId": self.case["caseId"], "status": self.status(now)}
 
 
@@ -76,7 +88,7 @@ class Service:
         self._random = random.Random(seed)  # noqa: S311
         self._cases = {case_id: _case(case_id, details) for case_id, details in READY_CASES.items()}
         self._parameters: dict[str, _Parameters] = {}
-        self._workflows: dict[str, _Workflow] = {}
+        self.workflows: dict[str, Workflow] = {}
 
     def create_case(self, details: models.CaseDetails) -> JsonObject:
         """Create a case and return it."""
@@ -116,7 +128,7 @@ class Service:
         if not definition.may_run:
             raise Refusal(403, "FORBIDDEN", "The permission can_run is missing for this workflow definition.")
         parameters = self._parameters_for(definition, details.parameters_id)
-        workflow = _Workflow(
+        workflow = Workflow(
             id=str(uuid.uuid4()),
             case=case,
             definition=definition,
@@ -124,7 +136,7 @@ class Service:
             created_date=_now(),
             ends_at=self._clock() + self._random.uniform(*definition.bounds),
         )
-        self._workflows[workflow.id] = workflow
+        self.workflows[workflow.id] = workflow
         self._counts.run_created(case["caseId"])
         self.webhooks.workflow_started(
             workflow.id,
@@ -176,9 +188,9 @@ class Service:
             raise Refusal(400, "PARAMETERS_MISMATCH", "The parameters belong to another workflow definition.")
         return parameters.values
 
-    def _workflow(self, workflow_id: str) -> _Workflow:
+    def _workflow(self, workflow_id: str) -> Workflow:
         try:
-            return self._workflows[workflow_id]
+            return self.workflows[workflow_id]
         except KeyError:
             raise Refusal(404, "WORKFLOW_NOT_FOUND", "There is no such workflow.") from None
 

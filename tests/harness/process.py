@@ -74,12 +74,16 @@ class Process:
         """Return its exit code when it has ended."""
         return self._process.wait()
 
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, and not to what it started."""
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """End it as Ctrl-C does, then kill what is left of its session; may be called twice."""
         try:
             if self._process.poll() is None:
                 # Not SIGTERM: `airflow standalone` dies of it and leaves its children behind.
-                self._process.send_signal(signal.SIGINT)
+                self.send_signal(signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(INTERRUPT_SECONDS)
         finally:
@@ -91,7 +95,7 @@ class Process:
         """Kill it and all that is left of its session, at once."""
         # Again and again, for one may have been starting another one meanwhile.
         for _ in range(100):
-            members = self._members()
+            members = self.members()
             for member in members:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(member, signal.SIGKILL)
@@ -100,7 +104,8 @@ class Process:
             time.sleep(0.05)
         self._process.wait()
 
-    def _members(self) -> list[int]:
+    def members(self) -> list[int]:
+        """Return the ids of all processes of its session that run."""
         # Not the process group: Airflow puts some of its processes into groups of their own.
         session = self._process.pid
         members = []

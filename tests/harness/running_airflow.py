@@ -179,6 +179,22 @@ class RunningAirflow:
             for message in response["content"]
         )
 
+    def clear(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> None:
+        """Clear a task instance, whatever its state, as a person does in the user interface."""
+        task: object = task_id if map_index < 0 else [task_id, map_index]
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task], "only_failed": False}
+        self.call("POST", f"/dags/{quote(dag_id, safe='')}/clearTaskInstances", body)
+
+    def mark(self, dag_id: str, run_id: str, task_id: str, state: str, *, map_index: int = -1) -> None:
+        """Mark a task instance, as a person does in the user interface.
+
+        :param state: ``failed`` or ``success``
+        """
+        path = f"{_run(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}"
+        if map_index >= 0:
+            path += f"/{map_index}"
+        self.call("PATCH", path, {"new_state": state})
+
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
     ) -> Any:

@@ -14,6 +14,7 @@ import contextlib
 import functools
 import http.client
 import os
+import signal
 import sysconfig
 import time
 from collections import Counter
@@ -175,6 +176,15 @@ class Stack:
         self._ended.add(name)
         self._processes[name].stop()
 
+    def terminate(self, name: str) -> None:
+        """Tell a component to end, as an init system does first, and return at once; ``kill`` ends what is left."""
+        self._ended.add(name)
+        self._processes[name].send_signal(signal.SIGTERM)
+
+    def members(self, name: str) -> list[int]:
+        """Return the ids of the processes of a component: its own, and all that it started."""
+        return self._processes[name].members()
+
     def wait_until_ready(self, *names: str, seconds: float = START_SECONDS) -> None:
         """Wait until components do their work: a worker takes tasks, the others have reported.
 
@@ -270,7 +280,7 @@ class Stack:
         with Celery(broker=self.broker_url, set_as_current=False) as celery:
             return bool(celery.control.ping(destination=[f"celery@{component.name}"], timeout=PING_SECONDS))
 
-    def _failed(self) -> list[str]:
+    def ended_alone(self) -> list[str]:
         """Return the components that ended though nobody asked them to."""
         return [
             name
@@ -279,12 +289,12 @@ class Stack:
         ]
 
     def _failure(self) -> str | None:
-        for name in self._failed():
+        for name in self.ended_alone():
             return f"{name} ended with {self._processes[name].exit_code}"
         return None
 
     def _log_tail(self) -> str:
-        if failed := self._failed():
+        if failed := self.ended_alone():
             return self._tails(failed)
         return self._tails(list(self._processes), ALL_TAIL_LINES)
 

@@ -37,6 +37,16 @@ async def test_it_serves_within_an_async_with_block_on_a_loop_of_its_own() -> No
             assert caller("POST", "/cases", {}).status_code == 201
 
 
+def test_it_says_which_workflows_were_started_for_which_case(sandbox: Sandbox) -> None:
+    definition_id = sandbox.define(seconds=0.0)
+    with sandbox.client() as client:
+        case_id = client.create_case(first_name="Jana").case_id
+        started = [client.run_workflow(definition_id, case_id).id for _ in range(2)]
+
+    assert [workflow.id for workflow in sandbox.workflows] == started
+    assert {workflow.case["caseId"] for workflow in sandbox.workflows} == {case_id}
+
+
 def test_two_run_side_by_side() -> None:
     with Sandbox() as first, Sandbox() as second:
         assert first.url != second.url

@@ -1,0 +1,1 @@
+"""``make chaos``: the whole stack with everything happening to it that people, machines and services do."""

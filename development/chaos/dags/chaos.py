@@ -1,0 +1,55 @@
+"""What chaos happens to: single runs, a batch with keys, and a small batch that starts over when it is cleared."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
+from airflow_provider_workflows.operators.run import RunWorkflowOperator
+
+#: Of the calls of a batch: slow enough that much can happen while it submits.
+REQUESTS_PER_SECOND = float(os.environ.get("CHAOS_REQUESTS_PER_SECOND", "20"))
+#: Each kill of a process takes one, and the many kills are not to make a task fail.
+TRIES: dict[str, Any] = {"retries": 200, "retry_delay": timedelta(seconds=1)}
+SERVICE: dict[str, Any] = {"workflow_definition_id": "{{ params.definition }}", "workflows_conn_id": "chaos"}
+
+with DAG(
+    "chaos_single_runs",
+    schedule=None,
+    catchup=False,
+    max_active_tasks=1000,
+    params={"case_ids": [], "definition": ""},
+):
+
+    @task(retries=200)
+    def cases(params: dict[str, Any]) -> list[str]:
+        """Return the cases to run the workflow on."""
+        return list(params["case_ids"])
+
+    RunWorkflowOperator.partial(
+        task_id="run", wait_for_completion=True, deferrable=True, max_poll_interval=10, **SERVICE, **TRIES
+    ).expand(case_id=cases())  # type: ignore[call-arg]
+
+BATCHES: dict[str, dict[str, Any]] = {"chaos_batch": {}, "chaos_start_over": {"on_clear": "start_over"}}
+
+for dag_id, options in BATCHES.items():
+    with DAG(
+        dag_id,
+        schedule=None,
+        catchup=False,
+        params={"cases": "", "output": "", "definition": ""},
+    ):
+        RunWorkflowBatchOperator(
+            task_id="run",
+            items="{{ params.cases }}",
+            output_path="{{ params.output }}",
+            requests_per_second=REQUESTS_PER_SECOND,
+            max_poll_interval=10,
+            **SERVICE,
+            **TRIES,
+            **options,
+        )

@@ -1,0 +1,80 @@
+"""What a chaos run is made of, without a stack."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+
+from development.chaos.service import Service, by_person
+from development.chaos.storage import FLAG_VARIABLE, FailingFileSystem, StorageFault
+from development.chaos.table import Person, Table
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class TestTable:
+    def test_another_order_has_the_same_rows(self, tmp_path: Path) -> None:
+        table = Table(tmp_path / "rows.csv", "Row", 20)
+        table.export()
+        before = _rows(table.path)
+
+        table.export_in_another_order(random.Random(1))
+
+        assert _rows(table.path) != before
+        assert sorted(_rows(table.path), key=str) == sorted(before, key=str)
+
+    def test_a_correction_makes_another_person_of_a_share_of_the_rows(self, tmp_path: Path) -> None:
+        table = Table(tmp_path / "rows.csv", "Row", 20)
+        before = dict(table.persons)
+
+        corrected = table.correct(random.Random(1), 0.25)
+
+        changed = [key for key, person in table.persons.items() if person != before[key]]
+        assert corrected == len(changed) == 5
+        assert {row["key"] for row in _rows(table.path) if row["last_name"] == "Export2"} == set(changed)
+
+    def test_a_seed_draws_the_same_order_again(self, tmp_path: Path) -> None:
+        tables = [Table(tmp_path / f"{number}.csv", "Row", 20) for number in range(2)]
+
+        for table in tables:
+            table.export_in_another_order(random.Random(7))
+
+        assert _rows(tables[0].path) == _rows(tables[1].path)
+
+
+def test_the_service_says_whose_runs_there_were() -> None:
+    service = Service(seed=1, run_seconds=(0.0, 0.0))
+    service.start()
+    try:
+        jana, jan = Person("Jana", "Export1", "80000000001"), Person("Jan", "Export1", "80000000002")
+        definition_id = service.define()
+        first, second = service.create_cases([jana, jan])
+        with service.sandbox.client() as client:
+            started = [client.run_workflow(definition_id, case_id).id for case_id in (first, second, first)]
+    finally:
+        service.stop()
+
+    runs = by_person(service.runs())
+
+    assert [run.workflow_id for run in runs[jana]] == [started[0], started[2]]
+    assert [run.workflow_id for run in runs[jan]] == [started[1]]
+
+
+def test_storage_fails_while_the_flag_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flag = tmp_path / "flag"
+    monkeypatch.setenv(FLAG_VARIABLE, str(flag))
+    storage = FailingFileSystem()
+    storage.pipe_file(f"chaos://{tmp_path}/file", b"content")
+
+    flag.touch()
+    with pytest.raises(StorageFault):
+        storage.cat_file(f"chaos://{tmp_path}/file")
+    flag.unlink()
+
+    assert storage.cat_file(f"chaos://{tmp_path}/file") == b"content"
