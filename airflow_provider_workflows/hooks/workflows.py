@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import functools
 import json
@@ -15,14 +17,14 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_workflows import api
 from airflow_provider_workflows.airflow_internals import supervisor
+from airflow_provider_workflows.airflow_internals.secrets_masker import quiet_about_short_secrets
 from airflow_provider_workflows.api import Settings, Statuses, endpoints, errors
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
 from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.hooks.fields import FIELDS, read_extra
+from airflow_provider_workflows.masking import mask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.sdk import Connection
 
     from airflow_provider_workflows.api import AsyncWorkflowsClient, WorkflowsClient
@@ -58,20 +60,23 @@ class WorkflowsHook(BaseHook):
         :raises InvalidInput: naming what is wrong with the connection
         """
         try:
-            connection = self.get_connection(self.workflows_conn_id)
+            with quiet_about_short_secrets():
+                connection = self.get_connection(self.workflows_conn_id)
         except AirflowNotFoundException:
             raise self._not_found() from None
-        return self._settings(connection, connection.extra_dejson)
+        return self._settings(connection)
 
     async def aget_settings(self) -> Settings:
         """Return what the connection says, without blocking the event loop; raises as ``settings``."""
         try:
-            connection = await self.aget_connection(self.workflows_conn_id)
+            with quiet_about_short_secrets():
+                connection = await self.aget_connection(self.workflows_conn_id)
         except AirflowNotFoundException:
             if supervisor.is_asynchronous():
                 raise self._not_found() from None
             return self.read_settings()
-        return self._settings(connection, await connection.aextra_dejson())
+        # What is to be masked is told to the supervisor, which blocks.
+        return await asyncio.to_thread(self._settings, connection)
 
     def get_conn(self) -> WorkflowsClient:
         """Return the client for the connection, one for all hooks of a process: one pool, one token."""
@@ -119,12 +124,10 @@ class WorkflowsHook(BaseHook):
             "(Admin, Connections) or in its secrets backend, or name another one with workflows_conn_id."
         )
 
-    def _settings(self, connection: Connection, extra: Mapping[str, Any]) -> Settings:
+    def _settings(self, connection: Connection) -> Settings:
         try:
-            if not isinstance(extra, dict) or (
-                connection.extra and not extra and not _is_json(connection.extra)
-            ):
-                raise errors.InvalidInput("its extra must be a JSON object")
+            extra = _extra(connection)
+            mask(extra)
             given = read_extra(extra)
             statuses = Statuses.of(given.pop("success_statuses", None), given.pop("failure_statuses", None))
             if unknown := sorted(set(extra) - set(FIELDS)):
@@ -184,12 +187,14 @@ def _host(connection: Connection) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{connection.port}"))
 
 
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+def _extra(connection: Connection) -> dict[str, Any]:
+    """Return a connection's extra; Airflow's own property for it warns of each value that is too short to mask."""
+    extra: Any = None
+    with contextlib.suppress(ValueError):
+        extra = json.loads(connection.extra or "{}")
+    if not isinstance(extra, dict):
+        raise errors.InvalidInput("its extra must be a JSON object")
+    return extra
 
 
 _REASONS = (

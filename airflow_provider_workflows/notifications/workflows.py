@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
-from airflow.sdk.log import mask_secret
 
 from airflow_provider_workflows.airflow_internals.rendering import RendersText
+from airflow_provider_workflows.airflow_internals.secrets_masker import quiet_about_short_secrets
 from airflow_provider_workflows.api.errors import ConnectionNotFound, InvalidInput
+from airflow_provider_workflows.masking import mask
 from airflow_provider_workflows.notifications.delivery import NotDelivered, deliver, url_of
 from airflow_provider_workflows.notifications.message import failure_message
 
@@ -91,14 +92,15 @@ class WorkflowsNotifier(RendersText, BaseNotifier):
 
     def _prepare(self, context: Mapping[str, Any]) -> tuple[str, str]:
         try:
-            connection = BaseHook.get_connection(self.alert_conn_id)
+            with quiet_about_short_secrets():
+                connection = BaseHook.get_connection(self.alert_conn_id)
         except AirflowNotFoundException:
             raise ConnectionNotFound(
                 f"there is no connection {self.alert_conn_id!r}: add one whose password is the URL of the incoming "
                 "webhook, or name another one with alert_conn_id"
             ) from None
         url = url_of(connection)
-        mask_secret(url)
+        mask(url)
         return url, failure_message(context)
 
     def _not_sent(self, error: Exception) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow.sdk.log import mask_secret
-
 from airflow_provider_workflows.airflow_internals.rendering import ShowsAs
 from airflow_provider_workflows.api.redaction import (
     REDACTED,
@@ -16,6 +14,7 @@ from airflow_provider_workflows.api.redaction import (
     all_values,
     values_of_personal_fields,
 )
+from airflow_provider_workflows.masking import mask
 
 
 @dataclass(frozen=True, repr=False)
@@ -41,7 +40,7 @@ def mask_in_logs(values: Iterable[str], *, rendered: bool = True) -> None:
     :param rendered: whether templates have been rendered; before that, those among the values are left out
     """
     if literals := sorted({value for value in values if value.strip() and (rendered or _is_literal(value))}):
-        mask_secret([*literals])
+        mask([*literals])
 
 
 def redact(value: Any, *, rendered: bool = True) -> Any:

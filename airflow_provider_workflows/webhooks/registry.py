@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_provider_workflows.airflow_internals.secrets_masker import quiet_about_short_secrets
 from airflow_provider_workflows.api import Settings, errors
 from airflow_provider_workflows.hooks.connection_cache import ConnectionCache
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
@@ -113,7 +114,9 @@ def _settings(conn_id: str) -> Settings | None:
     """Return what a connection says, or None if there is no such connection or it takes no webhooks."""
     try:
         hook = WorkflowsHook(conn_id)
-        if hook.get_connection(conn_id).conn_type != WorkflowsHook.conn_type:
+        with quiet_about_short_secrets():
+            connection = hook.get_connection(conn_id)
+        if connection.conn_type != WorkflowsHook.conn_type:
             return None
         settings = hook.settings
     except AirflowNotFoundException:

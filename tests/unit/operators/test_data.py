@@ -262,7 +262,7 @@ class TestOfACase:
         self, new_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         masked: list[str] = []
-        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask_secret", masked.extend)
+        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask", masked.extend)
         with (run := new_run()).dag:
             task = CreateCaseOperator.partial(task_id="case").expand(
                 case=run.output([{"first_name": "Qzxa {{ 1 }}"}])

@@ -224,7 +224,7 @@ class TestMasking:
 
     def test_values_are_handed_to_airflow_s_masker(self, monkeypatch: pytest.MonkeyPatch) -> None:
         masked: list[str] = []
-        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask_secret", masked.extend)
+        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask", masked.extend)
         operator = CreateCaseOperator(task_id="case", **(ARGUMENTS | {"first_name": "{{ params.name }}"}))
 
         operator.render_template_fields({"params": {"name": "Adelheid"}})  # type: ignore[typeddict-item]

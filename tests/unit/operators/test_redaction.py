@@ -175,7 +175,7 @@ class TestRenderedTemplates:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         masked: list[str] = []
-        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask_secret", masked.extend)
+        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask", masked.extend)
 
         rendered(batch([ROW], parameters={"PESEL": "55051401359", "limit": 5}))
 

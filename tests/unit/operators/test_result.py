@@ -194,7 +194,7 @@ class TestPersonalFields:
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         masked: list[str] = []
-        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask_secret", masked.extend)
+        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask", masked.extend)
         definition_id = sandbox.define(seconds=0.0, result={"found": [{"PESEL": "77"}], "decision": "PASS"})
         with sandbox.client() as client:
             workflow_id = client.run_workflow(definition_id, client.create_case().case_id).id
