@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import logging
+import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import logging
+from collections.abc import Callable, Iterator
 
 #: A throttled line is logged this often at most, in seconds.
 LOG_INTERVAL_SECONDS = 10.0
@@ -57,3 +56,32 @@ def utc_time(moment: float) -> str:
     :param moment: seconds since the epoch
     """
     return dt.datetime.fromtimestamp(moment, dt.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+class QuietLogger:
+    """Another library's logger that logs warnings and errors only within blocks, of which several may run at once.
+
+    :param name: the logger's name
+    """
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._level_before = logging.NOTSET
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Log nothing below a warning within the block; after the last one the logger has its level again."""
+        with self._lock:
+            if self._blocks == 0:
+                self._level_before = self._logger.level
+                self._logger.setLevel(max(logging.WARNING, self._logger.getEffectiveLevel()))
+            self._blocks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks -= 1
+                if self._blocks == 0:
+                    self._logger.setLevel(self._level_before)

@@ -22,8 +22,10 @@ from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 from airflow_provider_workflows.airflow_internals.object_storage import renew_file_system
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
+from airflow_provider_workflows.log_throttle import QuietLogger
 
 __all__ = [
+    "AZURE_HTTP_LOG",
     "ObjectStoragePath",
     "is_local",
     "read_connection_again",
@@ -37,6 +39,10 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+#: Azure's library logs two records for each request: 250 KB in the task's log for 600 rows, each line by way of the
+#: supervisor, where S3 has 9 KB.
+AZURE_HTTP_LOG = QuietLogger("azure.core.pipeline.policies.http_logging_policy")
 
 PathArgument = TypeVar("PathArgument")
 

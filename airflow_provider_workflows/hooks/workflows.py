@@ -17,17 +17,16 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_workflows import api
 from airflow_provider_workflows.airflow_internals import supervisor
-from airflow_provider_workflows.airflow_internals.secrets_masker import quiet_about_short_secrets
+from airflow_provider_workflows.airflow_internals.secrets_masker import mask, quiet_about_short_secrets
 from airflow_provider_workflows.api import Settings, Statuses, endpoints, errors
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
-from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.hooks.fields import FIELDS, read_extra
-from airflow_provider_workflows.masking import mask
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_workflows.api import AsyncWorkflowsClient, WorkflowsClient
+    from airflow_provider_workflows.api.tokens import TokenStore
 
 #: How long testing a connection may wait for the service, in seconds: a person waits at the button.
 TEST_TIMEOUT_SECONDS = 10.0
@@ -162,6 +161,8 @@ def shared_tokens(settings: Settings) -> TokenStore:
 
 @functools.lru_cache(maxsize=8)
 def _tokens(*_: object) -> TokenStore:
+    from airflow_provider_workflows.api.tokens import TokenStore  # noqa: PLC0415  (not while parsing)
+
     return TokenStore()
 
 

@@ -11,9 +11,8 @@ from airflow.sdk import BaseHook, BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
 from airflow_provider_workflows.airflow_internals.rendering import RendersText
-from airflow_provider_workflows.airflow_internals.secrets_masker import quiet_about_short_secrets
+from airflow_provider_workflows.airflow_internals.secrets_masker import mask, quiet_about_short_secrets
 from airflow_provider_workflows.api.errors import ConnectionNotFound, InvalidInput
-from airflow_provider_workflows.masking import mask
 from airflow_provider_workflows.notifications.delivery import NotDelivered, deliver, url_of
 from airflow_provider_workflows.notifications.message import failure_message
 

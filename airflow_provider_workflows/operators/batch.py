@@ -23,7 +23,7 @@ from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.batch_submission import BatchSubmission
 from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord, claim_records
-from airflow_provider_workflows.storage import shown
+from airflow_provider_workflows.storage import AZURE_HTTP_LOG, shown
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
@@ -161,7 +161,8 @@ class RunWorkflowBatchOperator(BatchArguments):
         self._ownership = ownership
         ownership.claim()
         try:
-            yield
+            with AZURE_HTTP_LOG.quiet():
+                yield
         finally:
             ownership.release()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_workflows.airflow_internals.rendering import ShowsAs
+from airflow_provider_workflows.airflow_internals.secrets_masker import mask
 from airflow_provider_workflows.api.redaction import (
     REDACTED,
     STANDARD_FIELDS,
@@ -14,7 +15,6 @@ from airflow_provider_workflows.api.redaction import (
     all_values,
     values_of_personal_fields,
 )
-from airflow_provider_workflows.masking import mask
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,7 +12,7 @@ from airflow_provider_workflows.airflow_internals.deferral import earliest_event
 from airflow_provider_workflows.api.errors import is_mistake
 from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
-from airflow_provider_workflows.storage import ObjectStoragePath, read_connection_again
+from airflow_provider_workflows.storage import AZURE_HTTP_LOG, ObjectStoragePath, read_connection_again
 from airflow_provider_workflows.triggers.base import WaitTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
@@ -113,7 +113,8 @@ class BatchStatusTrigger(WaitTrigger):
             log=self.log,
             inbox=self._read_inbox if self.webhooks and self.has_task else None,
         )
-        return await watch.run()
+        with AZURE_HTTP_LOG.quiet():
+            return await watch.run()
 
     async def _publish(self, progress: dict[str, Any]) -> None:
         if self.has_task:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_workflows.log_throttle import ThrottledWarning
+from airflow_provider_workflows.log_throttle import QuietLogger, ThrottledWarning
 
 
 def test_the_first_is_logged_and_the_others_are_counted_until_a_line_is_due(
@@ -25,3 +26,36 @@ def test_the_first_is_logged_and_the_others_are_counted_until_a_line_is_due(
         "1 failed, the latest: at 0.0",
         "3 failed, the latest: at 10.0",
     ]
+
+
+class TestQuietLogger:
+    NAME = "library.http"
+
+    @pytest.fixture
+    def library(self, caplog: pytest.LogCaptureFixture) -> Iterator[logging.Logger]:
+        caplog.set_level(logging.INFO)
+        logger = logging.getLogger(self.NAME)
+        yield logger
+        logger.setLevel(logging.NOTSET)
+
+    @pytest.mark.parametrize("level", [logging.NOTSET, logging.DEBUG, logging.ERROR])
+    def test_logs_warnings_only_within_its_blocks_and_what_it_did_before_after_the_last(
+        self, library: logging.Logger, level: int
+    ) -> None:
+        library.setLevel(level)
+        other = QuietLogger(self.NAME)
+
+        with other.quiet():
+            with other.quiet():
+                pass
+            assert not library.isEnabledFor(logging.INFO)
+            assert library.isEnabledFor(logging.ERROR)
+            assert library.isEnabledFor(logging.WARNING) is (level != logging.ERROR)
+
+        assert library.level == level
+
+    def test_is_as_before_after_an_exception(self, library: logging.Logger) -> None:
+        with pytest.raises(ValueError, match="x"), QuietLogger(self.NAME).quiet():
+            raise ValueError("x")
+
+        assert library.isEnabledFor(logging.INFO)

@@ -6,6 +6,7 @@ The store checks the key of each access, and its exception is its own kind, as t
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from airflow_provider_workflows.storage import ObjectStoragePath, read_connectio
 from tests.unit.batch_task import RUN_CALL, STATUS_CALL, BatchTask, cases
 from tests.unit.tasks import event_of
 
+HTTP_LOG = logging.getLogger("azure.core.pipeline.policies.http_logging_policy")
 VARIABLE = "AIRFLOW_CONN_STORE"
 ROWS = 5
 
@@ -151,3 +153,32 @@ def test_is_shared_by_all_paths_of_the_process(monkeypatch: pytest.MonkeyPatch) 
 
     assert read_connection_again(before, KeyRefused())
     assert (before / "file").open("rb").read() == b"1"  # type: ignore[no-untyped-call]
+
+
+class TestAzure:
+    """Its library logs each request, twice; the file system in memory logs like it."""
+
+    @pytest.fixture(autouse=True)
+    def noisy(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        check = KeyedFiles._check
+
+        def logged(files: KeyedFiles) -> None:
+            HTTP_LOG.info("Request URL: 'https://account.blob.core.windows.net/...'")
+            HTTP_LOG.warning("A warning of Azure's")
+            check(files)
+
+        monkeypatch.setattr(KeyedFiles, "_check", logged)
+
+    def test_logs_no_request_while_a_batch_runs_and_as_before_afterwards(
+        self, batch: BatchTask, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        waiting = deferred(batch)
+        assert HTTP_LOG.isEnabledFor(logging.INFO)
+        event = event_of(waiting)
+        assert HTTP_LOG.isEnabledFor(logging.INFO)
+        finish(batch, event)
+
+        lines = [record.levelname for record in caplog.records if record.name == HTTP_LOG.name]
+        assert set(lines) == {"WARNING"}
+        assert HTTP_LOG.isEnabledFor(logging.INFO)

@@ -15,7 +15,6 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_workflows.airflow_internals import secrets_masker
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
-from airflow_provider_workflows.masking import mask
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
@@ -115,7 +114,7 @@ def test_what_is_long_enough_is_masked(
 ) -> None:
     monkeypatch.setattr(_secrets_masker(), "sensitive_variables_fields", ["secret", "password"])
 
-    mask(value)
+    secrets_masker.mask(value)
 
     assert redact(text) == masked
     assert warnings() == []
