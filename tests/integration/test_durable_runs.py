@@ -26,7 +26,7 @@ TABLE = [
 CLEARED_MEANWHILE = {"cleared_while_running": "running", "cleared_while_deferred": "deferred"}
 CLEARED = ("cleared", "cleared_to_start_over", *CLEARED_MEANWHILE)
 #: How long the runs take that are cleared while they go on: longer than it takes Airflow to clear and run a task.
-SLOW_SECONDS = 40.0
+SLOW_SECONDS = 30.0
 
 
 @dataclass
@@ -71,7 +71,7 @@ def runs(running_airflow: RunningAirflow, airflow_sandbox: Sandbox) -> dict[str,
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def cleared_meanwhile(runs: dict[str, Run], running_airflow: RunningAirflow) -> dict[str, str]:
     """The ids of the runs whose tasks were cleared while these runs went on, by the name of the DAG."""
     first = {}
@@ -85,25 +85,6 @@ def cleared_meanwhile(runs: dict[str, Run], running_airflow: RunningAirflow) -> 
         first[name] = running_airflow.until(submitted, 120, f"a run whose task is {state}")
         run.clear()
     return first
-
-
-@pytest.mark.parametrize("name", CLEARED_MEANWHILE)
-def test_a_task_that_is_cleared_while_its_run_goes_on_waits_for_that_run(
-    runs: dict[str, Run],
-    cleared_meanwhile: dict[str, str],
-    running_airflow: RunningAirflow,
-    airflow_sandbox: Sandbox,
-    name: str,
-) -> None:
-    run = runs[name]
-
-    assert run.wait() == "success", run.log(2)
-
-    assert running_airflow.xcom(run.dag_id, run.run_id, "run") == cleared_meanwhile[name]
-    assert airflow_sandbox.counts.runs_per_case[run.case_id] == 1
-    # It may have ended by the time that Airflow has cleared the task.
-    (line,) = [line for line in run.log(2).splitlines() if "Cleared: keeps" in line]
-    assert "submits 0 anew" in line
 
 
 @pytest.mark.parametrize(("name", "state", "tries", "submitted"), TABLE)
@@ -176,3 +157,22 @@ def test_the_id_and_the_link_can_be_read_after_the_task_has_resumed(
 
     assert running_airflow.xcom(run.dag_id, run.run_id, "run", "workflow_id") == workflow_id
     assert links["extra_links"] == {"Workflow": f"{airflow_sandbox.url}/workflows/{workflow_id}"}
+
+
+@pytest.mark.parametrize("name", CLEARED_MEANWHILE)
+def test_a_task_that_is_cleared_while_its_run_goes_on_waits_for_that_run(
+    runs: dict[str, Run],
+    cleared_meanwhile: dict[str, str],
+    running_airflow: RunningAirflow,
+    airflow_sandbox: Sandbox,
+    name: str,
+) -> None:
+    run = runs[name]
+
+    assert run.wait() == "success", run.log(2)
+
+    assert running_airflow.xcom(run.dag_id, run.run_id, "run") == cleared_meanwhile[name]
+    assert airflow_sandbox.counts.runs_per_case[run.case_id] == 1
+    # It may have ended by the time that Airflow has cleared the task.
+    (line,) = [line for line in run.log(2).splitlines() if "Cleared: keeps" in line]
+    assert "submits 0 anew" in line
