@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -135,6 +136,20 @@ class TestSigterm:
         assert task.record["phase"] == "submitted"
         assert task.run(**WAITS) == task.record["workflow_id"]
         assert task.sandbox.counts.runs_per_case == {task.case_id: 1}
+
+    def test_while_a_run_is_being_started_whose_end_a_webhook_will_tell_does_not_defer(
+        self, task: Task, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_webhooks = task.sandbox.connection
+        with_webhooks["extra"] |= {"webhooks": True}
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(with_webhooks))
+        task.sandbox.fault("latency", seconds=REQUEST_SECONDS, path="/workflows/run")
+        process = begin(run_try, task, wait_for_completion=True, deferrable=True)
+        wait_until(has_arrived(task, RUN_CALL))
+
+        assert terminate(process) == STOPPED
+
+        assert task.record["phase"] == "submitted"
 
     def test_while_a_run_is_being_started_that_is_not_waited_for_lets_the_task_succeed(
         self, task: Task, begin: Callable[..., Any]
