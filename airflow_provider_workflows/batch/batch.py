@@ -297,7 +297,8 @@ class Batch:
             return
         with self._require_state():
             checked = read_checked_rows(self.state_folder, self.manifest, common=self._options.common)
-        with contextlib.closing(Journal(self.state_folder)) as journal:
+        journal = Journal(self.state_folder, is_stopped=lambda: not self._ownership.may_act, log=log)
+        with contextlib.closing(journal):
             async with self._client() as client:
                 submission = Submission(
                     client,
@@ -346,7 +347,9 @@ class Batch:
         )
         try:
             event = await watch.run()
-        except OSError as error:
+        except errors.WorkflowsError:
+            raise
+        except Exception as error:
             raise unreadable_state(str(self.state_folder), error) from error
         return bool(event["timed_out"])
 

@@ -5,6 +5,9 @@ state store, which takes 64 KB for a key: a hundred thousand rows take about 30 
 would be a request to the API server and a row in the metadata database. Appending to a file costs a tenth of a
 millisecond.
 
+A write that fails is tried again for two minutes, in order. Those that record wait meanwhile, so that no call is
+made.
+
 Each process writes a file of its own. A line that was cut off belongs to a call that was not made, or to a response
 that nothing was done with, so it is left out when the file is read.
 """
@@ -12,16 +15,23 @@ that nothing was done with, so it is left out when the file is read.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import io
 import json
+import logging
 import os
 import secrets
-from collections.abc import Awaitable, Iterator, Mapping
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.batch.row_state import RowState
-from airflow_provider_workflows.storage import is_local, read_connection_again, write_whole
+from airflow_provider_workflows.storage import is_local, read_connection_again, shown, write_whole
+from airflow_provider_workflows.storage_retry import StorageRetry, failure_reason
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
@@ -39,14 +49,38 @@ class Journal:
     """One process's file of entries, each ``{"row": number, ...}`` with what has changed of the row's state.
 
     :param folder: where the batch keeps its state
+    :param is_stopped: returns whether the task was told to stop: then a write that fails has 3 s in place of 120
+    :param log: the task's log
+    :param clock: monotonic seconds
+    :param sleep: sleeps for a number of seconds, in the journal's thread, before a write is tried again
     """
 
-    def __init__(self, folder: ObjectStoragePath) -> None:
+    def __init__(
+        self,
+        folder: ObjectStoragePath,
+        *,
+        is_stopped: Callable[[], bool] | None = None,
+        log: logging.Logger | Any = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._folder = folder
+        self._log = logging.getLogger(__name__) if log is None else log
+        self._retry = StorageRetry(
+            f"The batch's journal in {shown(folder)}",
+            meanwhile="what happens to the rows is kept in memory, and no new row begins",
+            renew=functools.partial(read_connection_again, folder),
+            is_stopped=is_stopped,
+            log=self._log,
+            clock=clock,
+            sleep=sleep,
+        )
         self._pending: list[bytes] = []
         self._written: asyncio.Future[None] | None = None
         self._committing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "batch-journal")
+        self._closing = threading.Lock()
+        self._is_closed = False
         self._file: int | None = None
         self._object = b""
         self._path: ObjectStoragePath | None = None
@@ -57,7 +91,7 @@ class Journal:
         What is recorded meanwhile is written together.
 
         :param entry: the row's number, and what has changed of its state
-        :raises OSError: when awaited, if the entry cannot be written
+        :raises Exception: when awaited, what storage raised last, if the entry cannot be written for two minutes
         """
         return asyncio.shield(self.note(entry))
 
@@ -74,12 +108,15 @@ class Journal:
         return self._written
 
     async def _commit(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while (written := self._written) is not None:
-                lines, self._pending, self._written = b"".join(self._pending), [], None
+                with self._closing:
+                    if self._is_closed:
+                        return
+                    lines, self._pending, self._written = self._pending, [], None
+                    writing = self._thread.submit(self._write, lines)
                 try:
-                    await loop.run_in_executor(self._thread, self._append, lines)
+                    await asyncio.wrap_future(writing)
                 except BaseException as error:  # noqa: BLE001
                     # Also for the end of the task's time, a BaseException: callers that record would wait for ever.
                     written.set_exception(error)
@@ -87,6 +124,29 @@ class Journal:
                     written.set_result(None)
         finally:
             self._committing = None
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        content = b"".join(lines)
+        try:
+            self._retry.run(lambda: self._append(content))
+        except BaseException as error:
+            self._log_lost(lines, error)
+            raise
+
+    def _log_lost(self, lines: Sequence[bytes], error: BaseException) -> None:
+        """Name each run that was started and is not in the journal: it is billed, and known nowhere else."""
+        for line in lines:
+            entry = json.loads(line)
+            # An entry without ``begun`` repeats what another journal says, or says how a run has ended.
+            if entry.get("workflow_id") is not None and "begun" in entry:
+                self._log.critical(
+                    "Workflow %s was started for row %d, and that could not be written to the journal in %s: %s. "
+                    "The run is billed. A retry takes the row's outcome for unknown.",
+                    entry["workflow_id"],
+                    entry["row"],
+                    shown(self._folder),
+                    failure_reason(error),
+                )
 
     def _append(self, lines: bytes) -> None:
         if self._path is None or len(self._object) > LONGEST_OBJECT_BYTES:
@@ -100,31 +160,45 @@ class Journal:
             else:
                 self._object += lines
                 write_whole(self._path, self._object)
-        except BaseException as error:
+        except BaseException:
             # Half a line may be there, and must stay the last of its file.
             self._close_file()
             self._path = None
-            if isinstance(error, Exception):
-                read_connection_again(self._folder, error)
             raise
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. Entries that are not written by then have one more attempt."""
+        self._retry.give_up()
+        with self._closing:
+            self._is_closed = True
         self._thread.shutdown()
+        lines, self._pending = self._pending, []
+        if lines:
+            with contextlib.suppress(Exception):
+                self._write(lines)
         self._close_file()
 
     def _close_file(self) -> None:
         if self._file is not None:
-            os.close(self._file)
-            self._file = None
+            file, self._file = self._file, None
+            # What matters is on the disk already, or is written to another file.
+            with contextlib.suppress(OSError):
+                os.close(file)
 
 
 def entries(folder: ObjectStoragePath) -> Iterator[dict[str, Any]]:
     """Yield all entries of all processes, in order."""
     for path in _files(folder):
-        with path.open("rb") as file:  # type: ignore[no-untyped-call]
+        with _opened(path) as file:
             # A line without an end was cut off by a kill, and is its file's last.
             yield from (json.loads(line) for line in file if line.endswith(b"\n"))
+
+
+def _opened(path: ObjectStoragePath) -> IO[bytes]:
+    if is_local(path):
+        return cast("IO[bytes]", path.open("rb"))  # type: ignore[no-untyped-call]
+    # In one request: s3fs refuses to read on in an object that another process has written anew meanwhile.
+    return io.BytesIO(path.fs.cat_file(path.path))
 
 
 def states(folder: ObjectStoragePath, *, fields: AbstractSet[str] | None = None) -> dict[int, RowState]:

@@ -196,15 +196,7 @@ class Submission:
         run = await self._call(
             number, "run", endpoints.run_workflow(self._workflow_definition_id, case_id, parameters_id)
         )
-        try:
-            await self._record(number, begun=None, workflow_id=run.id, submitted_at=time.time())
-        except OSError:
-            log.critical(
-                "Workflow %s was started for row %d, and that could not be written to the journal.",
-                run.id,
-                number,
-            )
-            raise
+        await self._record(number, begun=None, workflow_id=run.id, submitted_at=time.time())
 
     async def _call(self, number: int, begun: str, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
         attempts = Attempts(begun)
@@ -219,6 +211,12 @@ class Submission:
                 # By this time of the request a person finds the run in the dashboard, should the response be lost.
                 changes["submitted_at"] = time.time()
             await self._record(number, **changes)
+            try:
+                # The write may have waited for two minutes, and the task been told to stop meanwhile.
+                self._ownership.require()
+            except errors.Stopped:
+                await self._record(number, begun=None, submitted_at=None)
+                raise
             try:
                 response = await self._client.perform(endpoint)
             except errors.OutcomeUnknown as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +19,8 @@ from airflow_provider_workflows.batch.journal import Entry, Journal, states
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts, Publish
 from airflow_provider_workflows.batch.row_state import OUTCOMES, RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import error_fields
+from airflow_provider_workflows.storage import shown
+from airflow_provider_workflows.storage_retry import failure_reason
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
@@ -111,12 +114,14 @@ class BatchWatch(Generic[WaiterT]):
         self._begun = False
         self._over = asyncio.Event()
         self._unwritten: list[Entry] = []
-        self._journal = Journal(folder)
+        self._journal = Journal(folder, log=log)
+        #: Set at the end of the wait: what has ended is then written for the last time.
+        self._last_write = asyncio.Event()
 
     async def run(self) -> Event:
         """Return the event that ends the wait: how many runs have ended, and how many go on.
 
-        :raises OSError: if the batch's state cannot be read or written
+        :raises Exception: if the batch's state cannot be read, or not be written for two minutes
         """
         with self._poller.kept():
             return await self._run()
@@ -130,7 +135,8 @@ class BatchWatch(Generic[WaiterT]):
             async with BatchProgress("Waiting", rows, self._counts, self._publish, self._log):
                 await self._begin(running)
                 timed_out = not await self._until_over(writing)
-            await self._write()
+            self._last_write.set()
+            await writing
         finally:
             writing.cancel()
             reading.cancel()
@@ -168,7 +174,12 @@ class BatchWatch(Generic[WaiterT]):
     def _ended(self, wait: Wait, event: Event) -> None:
         row_wait = cast("_RowWait", wait)
         del self._waiters[row_wait.workflow_id]
-        entry: dict[str, Any] = {"row": row_wait.row, "status": event.get("status"), "error": None}
+        entry: dict[str, Any] = {
+            "row": row_wait.row,
+            "workflow_id": row_wait.workflow_id,
+            "status": event.get("status"),
+            "error": None,
+        }
         goes_on = False
         if "error" in event:
             error = errors.error_from_json(cast("Mapping[str, Any]", event["error"]))
@@ -200,8 +211,11 @@ class BatchWatch(Generic[WaiterT]):
             over.cancel()
 
     async def _write_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(WRITE_SECONDS)
+        is_last = False
+        while not is_last:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._last_write.wait(), WRITE_SECONDS)
+            is_last = self._last_write.is_set()
             await self._write()
 
     async def _read_inbox(self) -> None:
@@ -254,11 +268,18 @@ def _slowest(schedule: PollSchedule) -> PollSchedule:
 def unreadable_state(folder: str, error: Exception) -> errors.WorkflowsError:
     """Return the error of a batch whose state could not be read or written while its runs were waited for.
 
-    :param folder: where the batch keeps its state
-    :param error: what was raised, of which only the type is named
+    :param folder: URI of where the batch keeps its state
+    :param error: what was raised, of which the reason is named but not the text
     """
+    if isinstance(error, errors.WorkflowsError):
+        return error
+    if errors.is_mistake(error):
+        return errors.from_exception(error, "Waiting for the runs of the batch")
+    advice = "The output must be in storage that workers and triggerers share. " * isinstance(
+        error, FileNotFoundError
+    )
     return errors.WorkflowsError(
-        f"The batch's state in {folder} could not be read or written: {type(error).__name__}. "
-        "The output must be in storage that workers and triggerers share. A retry goes on from there.",
+        f"The batch's state in {shown(folder)} could not be read or written: "
+        f"{failure_reason(error)}. {advice}The runs go on, and so does a retry.",
         retry=Retry.LATER,
     )

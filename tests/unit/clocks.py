@@ -78,3 +78,16 @@ class SleepingClock:
         end = self.now + seconds
         await asyncio.sleep(0)
         self.now = max(self.now, end)
+
+
+class BlockingClock:
+    """Monotonic seconds that go on when a thread sleeps, and only then."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds

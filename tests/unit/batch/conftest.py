@@ -12,6 +12,7 @@ from airflow_provider_workflows.api import AsyncWorkflowsClient
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import cases
+from tests.unit.clocks import BlockingClock
 
 from .submitting import Rows
 
@@ -26,8 +27,13 @@ async def client(sandbox: Sandbox) -> Any:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> Any:
-    opened = Journal(ObjectStoragePath(str(tmp_path)))
+def clock() -> BlockingClock:
+    return BlockingClock()
+
+
+@pytest.fixture
+async def journal(tmp_path: Path, clock: BlockingClock) -> Any:
+    opened = Journal(ObjectStoragePath(str(tmp_path)), clock=clock, sleep=clock.sleep)
     yield opened
     opened.close()
 

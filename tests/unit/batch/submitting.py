@@ -14,6 +14,7 @@ from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal, states
+from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
 
@@ -40,8 +41,10 @@ class Rows:
         max_outage: float = 0.1,
         parameters: dict[str, Any] | None = None,
         concurrency: int = 4,
+        ownership: Ownership | None = None,
     ) -> None:
-        with contextlib.closing(Journal(self.folder)) as journal:
+        is_stopped = None if ownership is None else lambda: not ownership.may_act
+        with contextlib.closing(Journal(self.folder, is_stopped=is_stopped)) as journal:
             self.submission = Submission(
                 self.client,
                 journal,
@@ -55,6 +58,7 @@ class Rows:
                 workflow_definition_id=self.definition_id,
                 parameters=parameters,
                 concurrency=concurrency,
+                ownership=ownership,
             )
             await self.submission.run(read_items(items))
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
+import logging
 import os
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +18,34 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
+from airflow_provider_workflows.api import Statuses
 from airflow_provider_workflows.batch import journal as journal_module
 from airflow_provider_workflows.batch.journal import Journal, entries, states
-from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN
+from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome
+from airflow_provider_workflows.storage_retry import (
+    AFTER_STOP_SECONDS,
+    MAX_STORAGE_OUTAGE_SECONDS,
+    failure_reason,
+)
+from tests.unit.clocks import BlockingClock, until
+from tests.unit.failing_storage import (
+    STORAGE_ERRORS,
+    FailingStore,
+    HttpResponseError,
+    attached_store,
+    folder_in_store,
+    no_file_longer_than,
+)
 
 
 def entry(row: int, **fields: Any) -> dict[str, Any]:
     return {"row": row, **fields}
+
+
+BEFORE = entry(1, begun=None, workflow_id="before", submitted_at=1.0)
+BEFORE_FAILED = entry(1, workflow_id="before", status="FAILED", error=None, ended_at=2.0)
+AGAIN = entry(1, begun=None, workflow_id="again", submitted_at=3.0)
+AGAIN_COMPLETED = entry(1, workflow_id="again", status="COMPLETED", error=None, ended_at=4.0)
 
 
 async def write(folder: ObjectStoragePath, *written: dict[str, Any]) -> None:
@@ -148,6 +173,159 @@ class TestWhatWasCutOff:
             await asyncio.wait_for(journal.record(entry(1)), 5)
 
 
+class TestFailingWrites:
+    """A journal in an object store whose puts fail."""
+
+    @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
+    async def test_are_tried_again_and_nothing_is_lost_or_out_of_order(
+        self, store: FailingStore, in_store: Journal, error: Exception
+    ) -> None:
+        await in_store.record(entry(1))
+        store.fail(error, times=5)
+
+        await asyncio.gather(*(in_store.record(entry(row)) for row in range(2, 50)))
+        await in_store.record(entry(50))
+
+        assert _rows(folder_in_store()) == list(range(1, 51))
+        assert store.failed == 5
+
+    async def test_on_a_disk_are_tried_again(self, tmp_path: Path) -> None:
+        clock = BlockingClock()
+        with contextlib.ExitStack() as limit, contextlib.ExitStack() as opened:
+
+            def make_room(seconds: float) -> None:
+                clock.sleep(seconds)
+                limit.close()
+
+            journal = Journal(ObjectStoragePath(str(tmp_path)), clock=clock, sleep=make_room)
+            opened.callback(journal.close)
+            await journal.record(entry(1))
+            limit.enter_context(no_file_longer_than(25))
+
+            await asyncio.gather(*(journal.record(entry(row)) for row in range(2, 50)))
+
+        # The file that had no room ends in half a line, and all is once more in the next one.
+        folder = ObjectStoragePath(str(tmp_path))
+        assert folder.fs.size(min(folder.fs.ls(folder.path, detail=False))) == 25
+        assert _rows(folder) == list(range(1, 50))
+
+    async def test_keep_those_waiting_that_record_and_nobody_else(self, store: FailingStore) -> None:
+        may_go_on = threading.Event()
+        journal = Journal(folder_in_store(), sleep=lambda _: may_go_on.wait(30))
+        store.fail(OSError(5, "Input/output error"))
+
+        recording = [asyncio.ensure_future(journal.record(entry(row))) for row in (1, 2)]
+        await until(lambda: store.failed)
+        await asyncio.sleep(0.05)
+        waited = not any(one.done() for one in recording)
+        store.away.clear()
+        may_go_on.set()
+        await asyncio.gather(*recording)
+
+        assert waited
+        assert _rows(folder_in_store()) == [1, 2]
+        journal.close()
+
+    async def test_that_go_on_for_two_minutes_are_raised_to_all_who_record(
+        self, store: FailingStore, in_store: Journal, clock: BlockingClock
+    ) -> None:
+        store.fail(HttpResponseError(503))
+        began = clock()
+
+        results = await asyncio.gather(
+            *(in_store.record(entry(row)) for row in range(5)), return_exceptions=True
+        )
+
+        assert [type(error) for error in results] == [HttpResponseError] * 5
+        assert clock() - began == MAX_STORAGE_OUTAGE_SECONDS
+
+    async def test_are_followed_by_what_can_be_written_again(
+        self, store: FailingStore, in_store: Journal
+    ) -> None:
+        store.fail(OSError(5, "Input/output error"))
+        with pytest.raises(OSError, match="Input/output"):
+            await in_store.record(entry(1))
+        store.away.clear()
+
+        await in_store.record(entry(2))
+
+        assert _rows(folder_in_store()) == [2]
+
+    @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
+    async def test_leave_the_id_of_each_run_in_the_log_that_could_not_be_written(
+        self, store: FailingStore, in_store: Journal, caplog: pytest.LogCaptureFixture, error: Exception
+    ) -> None:
+        store.fail(error)
+
+        await asyncio.gather(
+            in_store.record(entry(7, begun=None, workflow_id="w-7", submitted_at=1.0)),
+            in_store.record(entry(8, begun="run")),
+            in_store.record(entry(9, begun=None, workflow_id="w-9", submitted_at=1.0)),
+            in_store.record(entry(3, workflow_id="w-3", status="COMPLETED", ended_at=2.0)),
+            return_exceptions=True,
+        )
+
+        lost = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
+        assert [line.partition(",")[0] for line in lost] == [
+            "Workflow w-7 was started for row 7",
+            "Workflow w-9 was started for row 9",
+        ]
+        assert all(failure_reason(error) in line and "s3://bucket/state" in line for line in lost)
+        assert "hunter2" not in caplog.text
+
+    async def test_after_a_stop_are_given_up_in_time_to_log_the_ids(
+        self, store: FailingStore, clock: BlockingClock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        journal = Journal(folder_in_store(), is_stopped=lambda: True, clock=clock, sleep=clock.sleep)
+        store.fail(OSError(5, "Input/output error"))
+        began = clock()
+
+        with pytest.raises(OSError, match="Input/output"):
+            await journal.record(entry(1, begun=None, workflow_id="w-1"))
+
+        assert clock() - began == AFTER_STOP_SECONDS
+        assert "Workflow w-1 was started for row 1" in caplog.text
+        journal.close()
+
+    @pytest.mark.parametrize("works_again", [True, False])
+    async def test_have_one_more_attempt_when_the_journal_is_closed(
+        self, store: FailingStore, caplog: pytest.LogCaptureFixture, works_again: bool
+    ) -> None:
+        begun = threading.Event()
+        journal = Journal(folder_in_store(), sleep=lambda _: (begun.set(), time.sleep(0.01)))
+        store.fail(OSError(5, "Input/output error"))
+        journal.note(entry(1, begun=None, workflow_id="w-1"))
+        await until(begun.is_set)
+        journal.note(entry(2, begun=None, workflow_id="w-2"))
+        if works_again:
+            store.away.clear()
+
+        await asyncio.to_thread(journal.close)
+
+        assert _rows(folder_in_store()) == ([1, 2] if works_again else [])
+        assert ("Workflow w-1 was" in caplog.text, "Workflow w-2 was" in caplog.text) == (
+            (False, False) if works_again else (True, True)
+        )
+
+
+@pytest.fixture
+def store() -> Iterator[FailingStore]:
+    with attached_store() as store:
+        yield store
+
+
+@pytest.fixture
+async def in_store(store: FailingStore, clock: BlockingClock) -> Any:
+    journal = Journal(folder_in_store(), clock=clock, sleep=clock.sleep)
+    yield journal
+    journal.close()
+
+
+def _rows(folder: ObjectStoragePath) -> list[int]:
+    """The numbers of rows in the order of their first entries: one that was written again is no other."""
+    return list(dict.fromkeys(read["row"] for read in entries(folder)))
+
+
 def _half_then_full(write: Callable[..., int]) -> Callable[..., int]:
     written: list[int] = []
 
@@ -192,3 +370,32 @@ class TestStates:
         state = states(ObjectStoragePath(str(tmp_path)))[1]
         assert (state.case_id, state.parameters_id) == ("c", "p")
         assert (state.workflow_id, state.ended_at, state.error) == (None, None, None)
+
+    @pytest.mark.parametrize(
+        ("written", "outcome"),
+        [
+            ([BEFORE, entry(1, **SUBMIT_AGAIN), AGAIN, BEFORE_FAILED], RowOutcome.RUNNING),
+            ([BEFORE, entry(1, **SUBMIT_AGAIN), BEFORE_FAILED, AGAIN], RowOutcome.RUNNING),
+            ([BEFORE, BEFORE_FAILED, entry(1, **SUBMIT_AGAIN), BEFORE_FAILED], RowOutcome.NOT_SUBMITTED),
+            ([AGAIN_COMPLETED, AGAIN], RowOutcome.RUNNING),
+            ([BEFORE, BEFORE_FAILED, AGAIN], RowOutcome.RUNNING),
+            ([BEFORE, BEFORE_FAILED, AGAIN, AGAIN_COMPLETED, BEFORE_FAILED], RowOutcome.SUCCEEDED),
+        ],
+        ids=[
+            "of the run before, late",
+            "of the run before, between",
+            "of the run before, twice",
+            "before the run",
+            "no reset between the runs",
+            "of the run before, after the end of the new one",
+        ],
+    )
+    async def test_an_end_counts_for_its_own_run_alone(
+        self, tmp_path: Path, journal: Journal, written: list[dict[str, Any]], outcome: RowOutcome
+    ) -> None:
+        for one in written:
+            await journal.record(one)
+
+        state = states(ObjectStoragePath(str(tmp_path)))[1]
+
+        assert state.outcome(Statuses()) is outcome

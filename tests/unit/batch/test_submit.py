@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.api import errors, retry
 from airflow_provider_workflows.api.retry import LOST_RESPONSES_BEFORE_OPEN
 from airflow_provider_workflows.batch import submit as submit_module
 from airflow_provider_workflows.batch.journal import Journal, entries, states
+from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.submit import FIRST_ROWS, WHOLE_BATCH
 from airflow_provider_workflows.sandbox import FORBIDDEN_DEFINITION, Sandbox
 from tests.unit.batch_task import AUTHORIZE_CALL, CASE_CALL, PARAMETERS_CALL, RUN_CALL, cases
 from tests.unit.clocks import FastLoop, until
+from tests.unit.failing_storage import (
+    STORAGE_ERRORS,
+    FailingStore,
+    HttpResponseError,
+    attached_store,
+    folder_in_store,
+)
 
 from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows
 
@@ -276,11 +287,88 @@ class TestJournal:
             append(self, lines)
 
         monkeypatch.setattr(Journal, "_append", full_after_twenty)
+        monkeypatch.setattr(storage_retry, "MAX_STORAGE_OUTAGE_SECONDS", 0.0)
 
         with pytest.raises(OSError, match="No space left"):
             await rows.submit(cases(200), concurrency=8)
 
         assert sandbox.counts.requests[RUN_CALL] <= 21 + 8
+
+
+class TestFailingJournal:
+    """Rows whose journal is in an object store that fails for a while."""
+
+    @pytest.fixture
+    def store(self, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:
+        monkeypatch.setattr(storage_retry, "BACKOFF", retry.Backoff(0.01, 0.01))
+        with attached_store() as store:
+            rows.folder = folder_in_store()
+            yield store
+
+    @pytest.mark.parametrize(
+        "error", [error for error, _ in STORAGE_ERRORS], ids=storage_retry.failure_reason
+    )
+    async def test_lets_no_new_call_begin_until_it_can_be_written_and_leaves_no_row_unknown(
+        self, rows: Rows, sandbox: Sandbox, store: FailingStore, error: Exception
+    ) -> None:
+        submitting = asyncio.create_task(rows.submit(cases(100), concurrency=4))
+        await until(lambda: sandbox.counts.requests[RUN_CALL] > 20)
+
+        store.fail(error)
+        await until(lambda: store.failed)
+        at_the_failure = sandbox.counts.total_requests
+        failed = store.failed
+        await until(lambda: store.failed > failed + 10)
+        while_failing = sandbox.counts.total_requests - at_the_failure
+        store.away.clear()
+        await submitting
+
+        assert while_failing <= 4
+        assert list(rows.written.values()) == [RUNNING] * 100
+        assert sandbox.counts.requests[RUN_CALL] == 100
+        assert set(sandbox.counts.runs_per_case.values()) == {1}
+
+    async def test_that_fails_for_too_long_ends_the_try_and_leaves_each_lost_id_in_the_log(
+        self,
+        rows: Rows,
+        sandbox: Sandbox,
+        store: FailingStore,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        monkeypatch.setattr(storage_retry, "MAX_STORAGE_OUTAGE_SECONDS", 0.2)
+        submitting = asyncio.create_task(rows.submit(cases(100), concurrency=4))
+        await until(lambda: sandbox.counts.requests[RUN_CALL] > 20)
+
+        store.fail(HttpResponseError(503))
+        with pytest.raises(HttpResponseError):
+            await submitting
+
+        written = {state.workflow_id for state in states(rows.folder).values() if state.workflow_id}
+        logged = {record.args[0] for record in caplog.records if record.levelno == logging.CRITICAL}
+        started = {state.workflow_id for state in rows.states.values() if state.workflow_id}
+        assert len(written | logged) == sandbox.counts.requests[RUN_CALL]
+        assert written | logged == started
+
+    async def test_makes_no_call_after_a_stop_that_came_while_it_could_not_be_written(
+        self, rows: Rows, sandbox: Sandbox, store: FailingStore
+    ) -> None:
+        ownership = Ownership()
+        submitting = asyncio.create_task(rows.submit(cases(100), concurrency=4, ownership=ownership))
+        await until(lambda: sandbox.counts.requests[RUN_CALL] > 20)
+        store.fail(OSError(5, "Input/output error"))
+        await until(lambda: store.failed)
+        failed, requests = store.failed, sandbox.counts.total_requests
+        await until(lambda: store.failed > failed + 10)
+
+        ownership.stop("The task was told to stop")
+        store.away.clear()
+        with pytest.raises(errors.Stopped):
+            await submitting
+
+        assert sandbox.counts.total_requests <= requests + 4
+        assert set(rows.written.values()) <= {RUNNING, NOT_SUBMITTED}
+        assert Counter(rows.written.values())[RUNNING] == sandbox.counts.requests[RUN_CALL]
 
 
 class TestOutage:

@@ -10,24 +10,28 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.api import Statuses
 from airflow_provider_workflows.api.polling import PollSchedule
+from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.batch import watch as watch_module
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.storage_retry import failure_reason
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from tests.unit.batch_task import STATUS_CALL
 from tests.unit.clocks import until
+from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store
 
 STATUS_PATH = "/workflows/{workflowId}"
 FAILED, RUNNING, SUCCEEDED = RowOutcome.FAILED, RowOutcome.RUNNING, RowOutcome.SUCCEEDED
@@ -234,8 +238,95 @@ class TestFailures:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", refuse)
+        monkeypatch.setattr(storage_retry, "MAX_STORAGE_OUTAGE_SECONDS", 0.0)
 
         assert "OSError" in (await asyncio.wait_for(runs.event(), 10))["error"]["message"]
+
+
+class TestFailingJournal:
+    """A wait whose state is in an object store that fails for a while."""
+
+    @pytest.fixture
+    def store(
+        self, runs: Runs, often_written: None, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[FailingStore]:
+        monkeypatch.setattr(storage_retry, "BACKOFF", Backoff(0.01, 0.01))
+        with attached_store() as store:
+            yield store
+
+    def state_in_store(self, runs: Runs, store: FailingStore) -> None:
+        """Move the state of the runs into the store."""
+        store.pipe_file(f"/bucket/state/{runs.journal}", (runs.folder / runs.journal).read_bytes())
+        runs.folder = "s3://bucket/state"  # type: ignore[assignment]
+
+    @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
+    async def test_fails_nothing_and_what_has_ended_is_written_once_it_can_be(
+        self, runs: Runs, sandbox: Sandbox, store: FailingStore, error: Exception
+    ) -> None:
+        runs.start(10, seconds=0.0)
+        self.state_in_store(runs, store)
+        store.fail(error)
+
+        waiting = asyncio.create_task(runs.event())
+        await until(lambda: store.failed > 5)
+        store.away.clear()
+
+        assert await waiting == {"ended": 10, "running": 0, "timed_out": False}
+        assert runs.outcomes == {SUCCEEDED: 10}
+        assert sandbox.counts.requests[STATUS_CALL] == 10
+
+    async def test_that_fails_while_runs_go_on_keeps_what_has_ended_in_order(
+        self, runs: Runs, sandbox: Sandbox, store: FailingStore
+    ) -> None:
+        runs.start(10, seconds=0.0)
+        runs.start(5, seconds=0.5)
+        self.state_in_store(runs, store)
+        store.fail(OSError(5, "Input/output error"), times=5)
+
+        assert await runs.event() == {"ended": 15, "running": 0, "timed_out": False}
+        assert runs.outcomes == {SUCCEEDED: 15}
+
+    @pytest.mark.parametrize(("error", "reason"), STORAGE_ERRORS)
+    async def test_for_too_long_ends_the_wait_with_the_reason_and_a_retry_goes_on(
+        self,
+        runs: Runs,
+        store: FailingStore,
+        monkeypatch: pytest.MonkeyPatch,
+        error: Exception,
+        reason: str,
+    ) -> None:
+        monkeypatch.setattr(storage_retry, "MAX_STORAGE_OUTAGE_SECONDS", 0.1)
+        runs.start(3, seconds=0.0)
+        self.state_in_store(runs, store)
+        store.fail(error)
+
+        failed = (await runs.event())["error"]
+        store.away.clear()
+
+        assert f"could not be read or written: {reason}." in failed["message"]
+        assert "hunter2" not in failed["message"]
+        assert failed["retry"] == "later"
+        assert await runs.event() == {"ended": 3, "running": 0, "timed_out": False}
+        assert runs.outcomes == {SUCCEEDED: 3}
+
+    async def test_does_not_block_the_event_loop(
+        self, runs: Runs, store: FailingStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(storage_retry, "BACKOFF", Backoff(3600.0, 3600.0))
+        runs.start(3, seconds=0.0)
+        self.state_in_store(runs, store)
+        store.fail(OSError(5, "Input/output error"))
+        waiting = asyncio.create_task(runs.event())
+        await until(lambda: store.failed)
+
+        # The pause before the next attempt takes an hour.
+        for _ in range(1000):
+            await asyncio.sleep(0)
+
+        assert store.failed == 1
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
 
 
 class TestTakingOver:
