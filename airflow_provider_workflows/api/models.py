@@ -7,6 +7,7 @@ snake_case in Python and camelCase in the API; both spellings are accepted on in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -25,6 +26,10 @@ Number = Annotated[str, BeforeValidator(_text_from_number), WithJsonSchema({"typ
 
 ResponseId = Annotated[str, Field(min_length=1)]
 """An id that the service gave: any text, because a run that exists must not be lost over its id."""
+
+
+#: Numbers that identify a person or a company: leading zeros belong to them.
+IDENTIFIERS = ("personal_number", "company_number")
 
 
 class RequestBody(BaseModel):
@@ -219,6 +224,20 @@ def require_case_details(fields: Mapping[str, Any], *, argument: str = "") -> Ca
             for path, reason in invalid_fields(error)
         ]
     raise InvalidInput("; ".join(dict.fromkeys(reasons)))
+
+
+def require_identifiers_as_text(fields: Mapping[str, Any], *, argument: str = "") -> None:
+    """Refuse an identifier that is a number: its leading zeros may be lost.
+
+    :param fields: values by name, in Python's or the API's spelling
+    :param argument: the argument that the fields come from, put before each name in an error
+    :raises InvalidInput: naming the fields, never a value
+    """
+    spellings = [spelling for name in IDENTIFIERS for spelling in (name, to_camel(name))]
+    wrong = [name for name in spellings if isinstance(fields.get(name), (int, float, Decimal))]
+    if wrong:
+        names = ", ".join(".".join([argument] * bool(argument) + [name]) for name in wrong)
+        raise InvalidInput(f"{names}: is a number, so its leading zeros may be lost; give it as text")
 
 
 def invalid_fields(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.current_client import CurrentClient
 from airflow_provider_workflows.batch.flow_control import FlowControl
-from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.items import read_items, version_of
 from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.manifest import (
     Manifest,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api.polling import PollSchedule
     from airflow_provider_workflows.api.tokens import TokenStore
     from airflow_provider_workflows.batch.input.items import Items
+    from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
 #: The outcomes of rows that a wait counts itself.
 _WAITED_FOR = (RowOutcome.RUNNING, RowOutcome.SUCCEEDED, RowOutcome.FAILED)
@@ -68,6 +71,14 @@ class BatchOptions:
     requests_per_second: float | None
     max_outage: float
     hash_personal_numbers: bool = False
+    zero_pad: Mapping[str, int] | None = None
+
+    def rows(self, items: Items) -> Iterator[Row | BadRow]:
+        """Return an iterator over the checked rows of items.
+
+        :raises InvalidInput: as ``read_items``
+        """
+        return read_items(items, self.columns, zero_pad=self.zero_pad)
 
     @property
     def common(self) -> tuple[str, Mapping[str, Any] | None]:
@@ -135,9 +146,10 @@ class Batch:
         require_writable("output_path", place.folder)
         # A try that was killed before it was recorded may have left half a state here.
         remove_folder(place.state_folder)
+        version = version_of(items)
         manifest = write_manifest(
             place.state_folder,
-            read_items(items, options.columns),
+            options.rows(items),
             common=options.common,
             skip_bad_rows=options.skip_bad_rows,
             hash_secret=hash_secret,
@@ -145,22 +157,29 @@ class Batch:
         )
         if salt is None:
             begin_journal(place.state_folder)
-        return manifest
+        _require_version(items, version)
+        return dataclasses.replace(manifest, version=version)
 
     def has_same_input(self, items: Items) -> bool:
-        """Return whether the input is the one that was checked; that is read again.
+        """Return whether the input has the rows that were checked; it is read again, and may be another file.
 
         :param items: the rows, as ``read_items`` takes them
         :raises InvalidInput: if they cannot be run
         :raises OutcomeUnknown: if the batch's state is gone
         """
         with self._require_state():
-            return self.manifest == recheck(
+            version = version_of(items)
+            manifest = recheck(
                 self.state_folder,
-                read_items(items, self._options.columns),
+                self._options.rows(items),
                 common=self._options.common,
                 skip_bad_rows=self._options.skip_bad_rows,
             )
+            _require_version(items, version)
+        is_same = manifest == dataclasses.replace(self.manifest, version=None)
+        if is_same:
+            self.manifest = dataclasses.replace(manifest, version=version)
+        return is_same
 
     def with_input(self, items: Items, place: BatchPlace) -> tuple[Batch, Changes]:
         """Return the batch with another input, which keeps what it has of those rows that are as before.
@@ -295,6 +314,7 @@ class Batch:
         rows = self.manifest.rows - self.manifest.skipped
         if rows == sum(not state.is_due for state in self._rows()):
             return
+        _require_version(items, self.manifest.version)
         with self._require_state():
             checked = read_checked_rows(self.state_folder, self.manifest, common=self._options.common)
         journal = Journal(self.state_folder, is_stopped=lambda: not self._ownership.may_act, log=log)
@@ -313,7 +333,7 @@ class Batch:
                 )
                 submitted = partial(submission.counts, self._settings.statuses)
                 async with BatchProgress("Submitting", rows, submitted, publish, log):
-                    await submission.run(read_items(items, self._options.columns))
+                    await submission.run(self._options.rows(items))
 
     async def wait(
         self,
@@ -419,3 +439,17 @@ class Batch:
         outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
         outcomes[RowOutcome.NOT_SUBMITTED] += self.manifest.rows - sum(outcomes.values())
         return outcomes
+
+
+def _require_version(items: Items, version: str | None) -> None:
+    """Raise if the items' file is not the one that was checked.
+
+    :param items: the rows, as ``read_items`` takes them
+    :param version: what ``version_of`` returned when they were checked
+    :raises InvalidInput: saying that it has changed
+    """
+    if version_of(items) != version:
+        raise InvalidInput(
+            "items: the file has changed since its rows were checked, so nothing more was sent. Let the export end "
+            "before the task begins, and run the task again: rows that were sent before keep their runs"
+        )

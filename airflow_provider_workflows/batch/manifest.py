@@ -41,6 +41,7 @@ class Manifest:
     :param skipped: number of bad rows that are left out
     :param digest: of all rows, by which a later try sees whether it is given the same
     :param has_keys: whether each row has a key of its own, by which it is found in another file
+    :param version: tells one version of the file from another (``version_of``); None if the items are a list
     """
 
     rows: int
@@ -48,6 +49,7 @@ class Manifest:
     skipped: int
     digest: str
     has_keys: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

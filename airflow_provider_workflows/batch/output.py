@@ -139,6 +139,24 @@ def read_output(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
                 yield row | {"result": None if row["result"] is None else json.loads(row["result"])}
 
 
+def read_keys(uri: ObjectStoragePath | str) -> Iterator[str]:
+    """Yield the key of each row of an output, and read no more of it than that takes.
+
+    :param uri: the output, as ``read_output`` takes it
+    :raises InvalidInput: if it is not an output
+    :raises FileNotFoundError: if it is not there
+    """
+    path = storage_path("uri", uri)
+    if path.suffix != ".parquet":
+        for row in read_output(path):
+            yield row["key"]
+        return
+    pyarrow = require_pyarrow("uri")
+    with path.open("rb") as file:  # type: ignore[no-untyped-call]
+        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(columns=["key"]):
+            yield from batch.column(0).to_pylist()
+
+
 def _as_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 

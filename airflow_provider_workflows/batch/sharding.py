@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -16,11 +17,12 @@ from airflow_provider_workflows.batch.input.items import (
     DUPLICATE_NUMBER,
     SHOWN_BAD_ROWS,
     Items,
+    ShardDigest,
     raise_for,
     read_items,
 )
 from airflow_provider_workflows.batch.input.rows import BadRow
-from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.output import read_keys, read_output
 from airflow_provider_workflows.storage import (
     ObjectStoragePath,
     replacing,
@@ -33,6 +35,8 @@ from airflow_provider_workflows.storage import (
 Columns: TypeAlias = "Mapping[str, str | None]"
 
 _ITEMS_NAME, _INDEX_NAME, _INDEX_VERSION = "items.jsonl", "index.json", 1
+#: Of a key: of a hundred thousand keys no two have the same.
+_KEY_DIGEST_BYTES = 15
 _SUMMARY_TYPES = {"output": str, "first_row": int, "rows": int, "outcomes": Mapping, "statuses": Mapping}
 
 
@@ -42,6 +46,7 @@ def references(
     *,
     columns: Columns | None = None,
     on_bad_row: str = "fail",
+    zero_pad: Mapping[str, int] | None = None,
     folder: str | None = None,
     max_shards: int = 1024,
 ) -> list[dict[str, Any]]:
@@ -52,6 +57,7 @@ def references(
     :param columns: the field of each column that is named otherwise; None leaves a column out
     :param on_bad_row: ``"fail"``, or ``"skip"`` to leave bad rows to the batch tasks; a key that two rows have is
         refused in any case
+    :param zero_pad: number of digits to which numbers in ``personal_number`` and ``company_number`` are padded
     :param folder: where to write items that come as a list, for the shards to read
     :param max_shards: the largest number of mapped tasks that Airflow takes
     :raises InvalidInput: if an argument or the items cannot be right, or there are too many shards
@@ -59,8 +65,8 @@ def references(
     whole_number("size", size, at_least=1)
     choice("on_bad_row", on_bad_row, ("fail", "skip"))
     uri = str(_place(items, folder))
-    rows = _count(items, columns, fail=on_bad_row == "fail")
-    shards = math.ceil(rows / size)
+    rows, digests = _check(items, size, columns, zero_pad, fail=on_bad_row == "fail")
+    shards = len(digests)
     if shards > max_shards:
         raise InvalidInput(
             f"{rows} rows in shards of {size} make {shards} shards, and Airflow maps over {max_shards} at most "
@@ -70,8 +76,8 @@ def references(
         with replacing(ObjectStoragePath(uri)) as file:
             file.writelines(_line(row, columns or {}) for row in items)
     return [
-        {"items": uri, "first_row": first, "rows": min(size, rows - first + 1)}
-        for first in range(1, rows + 1, size)
+        {"items": uri, "first_row": first, "rows": min(size, rows - first + 1), "digest": digest}
+        for first, digest in zip(range(1, rows + 1, size), digests, strict=True)
     ]
 
 
@@ -91,10 +97,17 @@ def _place(items: Items, folder: str | None) -> ObjectStoragePath:
     return path / _ITEMS_NAME
 
 
-def _count(items: Items, columns: Columns | None, *, fail: bool) -> int:
+def _check(
+    items: Items, size: int, columns: Columns | None, zero_pad: Mapping[str, int] | None, *, fail: bool
+) -> tuple[int, list[str]]:
+    """Return the number of rows, and the digest of each shard."""
     rows = bad_count = 0
     bad: list[BadRow] = []
-    for rows, row in enumerate(read_items(items, columns), 1):  # noqa: B007  (the last is the count)
+    digests: list[ShardDigest] = []
+    for rows, row in enumerate(read_items(items, columns, zero_pad=zero_pad), 1):
+        if len(digests) * size < rows:
+            digests.append(ShardDigest())
+        digests[-1].take(row)
         # A batch task knows the keys of its own shard only: it cannot skip a row whose key another shard has.
         if isinstance(row, BadRow) and (fail or _has_duplicate_key(row)):
             bad_count += 1
@@ -102,7 +115,7 @@ def _count(items: Items, columns: Columns | None, *, fail: bool) -> int:
                 bad.append(row)
     if bad:
         raise_for(bad, bad_count, rows)
-    return rows
+    return rows, [str(digest) for digest in digests]
 
 
 def _has_duplicate_key(row: BadRow) -> bool:
@@ -147,6 +160,9 @@ def write_index(
             "give each an output of its own"
         )
     _require_all_rows(shards, None if references is None else sum(each["rows"] for each in references))
+    if references is not None:
+        _require_digests(shards, references)
+    _require_keys_once(shards)
     sums = {
         "rows": sum(shard["rows"] for shard in shards),
         "outcomes": _sum(shard["outcomes"] for shard in shards),
@@ -168,6 +184,39 @@ def _require_all_rows(shards: Iterable[Mapping[str, Any]], rows: int | None) -> 
         next_row += shard["rows"]
     if rows is not None and next_row <= rows:
         _raise_missing(next_row, rows)
+
+
+def _require_digests(shards: Sequence[Mapping[str, Any]], references: Sequence[Mapping[str, Any]]) -> None:
+    """Raise if a summary is of other rows than those that `shard` has read last."""
+    for index, (shard, reference) in enumerate(zip(shards, references, strict=False)):
+        if shard.get("shard_digest") != reference.get("digest"):
+            raise InvalidInput(
+                f"shard {index} (its map index) has run other rows than those that `shard` has read last: the file "
+                "has changed in between. Clear `shard` together with all batch tasks, then merge again: rows that "
+                "are as before keep what they have"
+            )
+
+
+def _require_keys_once(shards: Iterable[Mapping[str, Any]]) -> None:
+    """Raise if a key is in no output or in two: then the file has changed between the shards."""
+    digests: set[bytes] = set()
+    rows = 0
+    for index, shard in enumerate(shards):
+        before = rows
+        for key in read_keys(shard["output"]):
+            rows += 1
+            digests.add(hashlib.blake2b(key.encode(), digest_size=_KEY_DIGEST_BYTES).digest())
+        if rows - before != shard["rows"]:
+            raise InvalidInput(
+                f"the output of shard {index} (its map index) has {rows - before:,} rows, and its summary says "
+                f"{shard['rows']:,}: something else has written there. Clear that batch task, then merge again"
+            )
+        if len(digests) < rows:
+            raise InvalidInput(
+                f"{rows - len(digests):,} rows of shard {index} (its map index) have a key that an earlier row "
+                "has, so as many are missing: the file has changed between the shards. Clear `shard` together "
+                "with all batch tasks, then merge again: rows that are as before keep what they have"
+            )
 
 
 def _raise_missing(first: int, last: int) -> NoReturn:

@@ -15,7 +15,7 @@ from airflow_provider_workflows.api.errors import OutcomeUnknown, error_from_jso
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.failure_policy import summarize
 from airflow_provider_workflows.batch.inbox import add_completions
-from airflow_provider_workflows.batch.input.items import source_of
+from airflow_provider_workflows.batch.input.items import shard_digest, source_of
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.lineage.events import emit
@@ -54,6 +54,9 @@ class RunWorkflowBatchOperator(BatchArguments):
     :param parameters: JSON values by name for all rows that have none of their own (templated)
     :param columns: the field of each column that is named otherwise: ``{"PESEL": "personal_number", "note":
         None}``; None leaves a column out
+    :param zero_pad: number of digits to which numbers are padded with zeros that a spreadsheet or a data frame has
+        taken from ``personal_number`` or ``company_number``: ``{"personal_number": 11}``. Without it, a number
+        in one of these makes a bad row
     :param on_bad_row: ``"fail"`` before anything is sent, or ``"skip"``: bad rows are left out, and listed in the
         output
     :param max_failed_share: the share of rows that may fail before the task fails, from 0.0 (any row that does not
@@ -234,6 +237,9 @@ class RunWorkflowBatchOperator(BatchArguments):
             collection = asyncio.run(batch.collect(_publisher(context), self.log))
         took = time.time() - record.begun_at
         summary = summarize(batch.output, collection, first_row=record.manifest.first_row, seconds=took)
+        if (digest := shard_digest(self._items)) is not None:
+            # By this `merge` sees whether each shard has run the rows that it was given.
+            summary["shard_digest"] = digest
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
         failure = self._failure_policy.evaluate(summary)
         tries = self._tries(context)

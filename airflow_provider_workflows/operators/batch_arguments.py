@@ -24,6 +24,7 @@ from airflow_provider_workflows.arguments import (
 )
 from airflow_provider_workflows.batch.batch import BatchOptions
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
+from airflow_provider_workflows.batch.input.cells import require_zero_pad
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
@@ -62,6 +63,7 @@ class BatchArguments(WorkflowsOperator):
         output_path: Text | ObjectStoragePath,
         parameters: Mapping[str, Any] | XComArg | None = None,
         columns: Mapping[str, str | None] | None = None,
+        zero_pad: Mapping[str, int] | None = None,
         on_bad_row: Literal["fail", "skip"] = "fail",
         max_failed_share: float = 0.0,
         resubmit_failed: bool = False,
@@ -89,6 +91,7 @@ class BatchArguments(WorkflowsOperator):
         )
         fields_of(columns)
         self.columns = columns
+        self.zero_pad = require_zero_pad(zero_pad)
         self.on_bad_row = choice("on_bad_row", on_bad_row, ("fail", "skip"))
         self.max_failed_share = max_failed_share
         self.resubmit_failed = true_or_false("resubmit_failed", resubmit_failed)
@@ -136,6 +139,7 @@ class BatchArguments(WorkflowsOperator):
             requests_per_second=self.requests_per_second,
             max_outage=self.max_outage,
             hash_personal_numbers=self.hash_personal_numbers,
+            zero_pad=self.zero_pad,
         )
 
     @property

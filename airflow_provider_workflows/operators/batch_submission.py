@@ -174,6 +174,7 @@ class BatchSubmission:
                 record, place=batch.place, manifest=batch.manifest, earlier=earlier, cases=batch.cases
             )
             rows = batch.rows_to_submit_again(failed=failed, unknown=self._resubmit_unknown)
+        record = dataclasses.replace(record, manifest=batch.manifest)
         batch.submit_again(rows)
         if was_cleared:
             self._log.warning("Cleared: %s.", batch.repair)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import require_case_details
+from airflow_provider_workflows.api.models import require_case_details, require_identifiers_as_text
 from airflow_provider_workflows.api.redaction import CASE_FIELDS, all_values
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
@@ -37,11 +37,11 @@ class CreateCaseOperator(WorkflowsOperator):
 
     :param first_name: first name
     :param last_name: last name
-    :param personal_number: personal number, text or a whole number
+    :param personal_number: personal number, as text: a number has lost its leading zeros
     :param email_address: e-mail address of the person
     :param phone: ``{"country_code": "48", "number": "666666666"}``
     :param company_name: name of the company
-    :param company_number: number of the company, text or a whole number
+    :param company_number: number of the company, as text
     :param company_address: address of the company
     :param documents: list of ``{"resource_id": ..., "resource_name": ..., "resource_path": ...}``
     :param case: the same fields as one dict, in this spelling or the API's; may be given beside other arguments
@@ -61,11 +61,11 @@ class CreateCaseOperator(WorkflowsOperator):
         *,
         first_name: Text | None = None,
         last_name: Text | None = None,
-        personal_number: Text | int | None = None,
+        personal_number: Text | None = None,
         email_address: Text | None = None,
         phone: Mapping[str, str] | Text | None = None,
         company_name: Text | None = None,
-        company_number: Text | int | None = None,
+        company_number: Text | None = None,
         company_address: Text | None = None,
         documents: Sequence[Mapping[str, str]] | Text | None = None,
         case: Mapping[str, Any] | Text | None = None,
@@ -106,8 +106,10 @@ class CreateCaseOperator(WorkflowsOperator):
         together = unwrap(self.case) or {}
         if not isinstance(together, dict):
             raise InvalidInput(f"case must be a dict of the case's fields, not {type(together).__name__}")
+        require_identifiers_as_text(together, argument="case")
         details = require_case_details(_given(together), argument="case").model_dump(exclude_none=True)
         given = _given(one_by_one)
+        require_identifiers_as_text(given)
         if twice := sorted(details.keys() & given.keys()):
             raise InvalidInput(f"given both on its own and in case: {', '.join(twice)}")
         return details | given

@@ -33,6 +33,7 @@ def shard(
     *,
     columns: Columns | None = None,
     on_bad_row: Literal["fail", "skip"] = "fail",
+    zero_pad: Mapping[str, int] | None = None,
     folder: str | None = None,
 ) -> list[dict[str, Any]]:
     """Check all items, and return references to ``size`` of them each, for ``.expand(items=shard(...))``.
@@ -42,6 +43,7 @@ def shard(
     :param columns: as in ``RunWorkflowBatchOperator``, which needs them too
     :param on_bad_row: ``"fail"``, or ``"skip"`` to leave the bad rows to the batch tasks' own ``on_bad_row``. A key
         that two rows have is refused in any case
+    :param zero_pad: as in ``RunWorkflowBatchOperator``, which needs it too
     :param folder: where to write items that come as a list, for the shards to read (templated)
     :raises InvalidInput: if the items cannot be right, or there are more shards than Airflow maps over
     """
@@ -50,6 +52,7 @@ def shard(
         size,
         columns=unwrap(columns),
         on_bad_row=on_bad_row,
+        zero_pad=unwrap(zero_pad),
         folder=folder,
         max_shards=conf.getint("core", "max_map_length", fallback=1024),
     )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 from airflow_provider_workflows.storage import ObjectStoragePath
 
 _CHUNK_BYTES = 1 << 18
+#: The names under which file systems give the time of a file's last change.
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
 _PARQUET_ROWS = 1000
 
 
@@ -42,6 +44,19 @@ def file_path(value: object) -> ObjectStoragePath:
             f"items must be a file in .jsonl (or .ndjson), .csv or .parquet; {shown(path)} is not"
         )
     return path
+
+
+def file_version(path: ObjectStoragePath) -> str:
+    """Return what tells one version of a file from another: its size, time and ETag, as far as they are known.
+
+    :param path: what ``file_path`` returned
+    :raises InvalidInput: if there is no such file
+    """
+    with _problems(path):
+        path.fs.invalidate_cache(path.fs._parent(path.path))  # noqa: SLF001
+        info = path.fs.info(path.path)
+    facets = [info.get("size"), *(info.get(name) for name in _TIMES), info.get("ETag") or info.get("etag")]
+    return ";".join("" if each is None else str(each) for each in facets)
 
 
 def suffix(path: ObjectStoragePath) -> str:
@@ -91,10 +106,10 @@ class _Source(io.RawIOBase):
 
 
 @contextmanager
-def _opened(path: ObjectStoragePath) -> Iterator[io.BufferedReader]:
+def _problems(path: ObjectStoragePath) -> Iterator[None]:
     problem = ""
     try:
-        stream = path.open("rb")  # type: ignore[no-untyped-call]
+        yield
     except (FileNotFoundError, NotADirectoryError):
         problem = f"items: there is no file {shown(path)}"
     except IsADirectoryError:
@@ -103,6 +118,12 @@ def _opened(path: ObjectStoragePath) -> Iterator[io.BufferedReader]:
         problem = f"items: no permission to read {shown(path)}"
     if problem:
         raise InvalidInput(problem)
+
+
+@contextmanager
+def _opened(path: ObjectStoragePath) -> Iterator[io.BufferedReader]:
+    with _problems(path):
+        stream = path.open("rb")  # type: ignore[no-untyped-call]
     with stream:
         yield io.BufferedReader(_Source(stream), _CHUNK_BYTES)
 

@@ -20,6 +20,7 @@ from airflow_provider_workflows.api.models import (
 )
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
+from airflow_provider_workflows.batch.input.cells import require_no_nul, require_value, zero_padded
 from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, named
 
 CELL_CHARACTERS = 100_000
@@ -79,13 +80,21 @@ Cells: TypeAlias = "Mapping[str, Any] | Unreadable"
 """The value of each column of a row."""
 
 
-def checked(number: int, cells: object, fields: Fields, *, flat: bool = False) -> Row | BadRow:
+def checked(
+    number: int,
+    cells: object,
+    fields: Fields,
+    *,
+    flat: bool = False,
+    zero_pad: Mapping[str, int] | None = None,
+) -> Row | BadRow:
     """Return a row as it can be run, or what is wrong with it.
 
     :param number: of the data row, from 1
     :param cells: the value of each column, or ``Unreadable``
     :param fields: the field of each column
     :param flat: whether the cells come from a table, where a phone, documents and parameters may be JSON text
+    :param zero_pad: number of digits to which a number in a field is padded with zeros
     """
     if not isinstance(cells, Mapping):
         reason = (
@@ -97,6 +106,8 @@ def checked(number: int, cells: object, fields: Fields, *, flat: bool = False) -
     values: dict[str, Any] = {}
     for name, value in given.items():
         try:
+            if zero_pad is not None and name in zero_pad:
+                value = zero_padded(name, value, zero_pad[name])  # noqa: PLW2901
             values[name] = _read(name, value, flat)
         except InvalidInput as problem:  # noqa: PERF203 (all problems of a row are reported)
             wrong.append((columns[name], str(problem).removeprefix(f"{name} ")))
@@ -148,6 +159,8 @@ def _is_empty(name: str, value: Any) -> bool:
     if name == "phone" and isinstance(value, dict):
         # In a column of objects in Parquet, a row without one has an object of nulls.
         return bool(value) and all(_is_empty("", part) for part in value.values())
+    if name == "documents" and value == []:
+        return True
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
 
@@ -156,11 +169,13 @@ def _read(name: str, value: Any, flat: bool) -> Any:
         raise InvalidInput(value.reason)
     if isinstance(value, float) and math.isnan(value):
         raise InvalidInput("is NaN, which is not a value: leave it out")
+    require_value(name, value)
     if isinstance(value, str):
         if len(value) > CELL_CHARACTERS:
             raise InvalidInput(_TOO_LONG)
         if flat and name in _JSON_FIELDS:
             value = parse_json(value)
+            require_no_nul(value)
     if name == "case_id":
         return require_id(name, value)
     if name == "parameters":

@@ -47,7 +47,9 @@ class TestReferences:
 
         found = references(uri, size)
 
-        assert found == [{"items": uri, "first_row": first, "rows": count} for first, count in expected]
+        assert [{name: each[name] for name in ("items", "first_row", "rows")} for each in found] == [
+            {"items": uri, "first_row": first, "rows": count} for first, count in expected
+        ]
 
     @pytest.mark.parametrize("size", [1, 3, 7, 100])
     def test_their_rows_together_are_those_of_the_whole(self, tmp_path: Path, size: int) -> None:
@@ -99,7 +101,7 @@ class TestBadRows:
         path = tmp_path / "cases.csv"
         path.write_text("first_name,key\n" + "".join(f"Jo,{number % 50 + 100}\n" for number in range(80)))
 
-        with pytest.raises(InvalidInput, match=r"30 of 80 rows(.|\n)*row 51: (.|\n)*and 10 more"):
+        with pytest.raises(InvalidInput, match=r"30 of 80 rows(.|\n)*row 51, key: (.|\n)*and 10 more"):
             references(str(path), 10)
 
     def test_skipped_they_stay_in_their_shard(self, tmp_path: Path) -> None:
@@ -198,6 +200,14 @@ def summary(output: Path | str, rows: int = 2, first_row: int = 1, **statuses: i
     }
 
 
+def written(folder: Path, name: str, rows: int = 2, first_row: int = 1, **statuses: int) -> dict[str, Any]:
+    """Write the output of a shard, and return its summary."""
+    with writer(ObjectStoragePath(f"{folder}/{name}"), "jsonl") as writing:
+        for row in range(first_row, first_row + rows):
+            writing.write(_output_row(row))
+    return summary(folder / name / "results.jsonl", rows, first_row, **statuses)
+
+
 class Lazy(Sequence[Any]):
     """Yields its items one by one, as Airflow gives what mapped tasks returned."""
 
@@ -214,9 +224,30 @@ class Lazy(Sequence[Any]):
         raise AssertionError("each item is a request, and so is their number")
 
 
+class TestDigest:
+    def test_rows_that_have_changed_since_they_were_sharded_are_refused(self, tmp_path: Path) -> None:
+        uri = csv(tmp_path, 6)
+        reference = references(uri, 3)[1]
+        lines = Path(uri).read_text().splitlines(keepends=True)
+        Path(uri).write_text("".join([lines[0], *reversed(lines[1:])]))
+
+        with pytest.raises(InvalidInput, match="the rows of this shard are not those that `shard` has read"):
+            list(read_items(reference))
+
+    def test_a_change_in_another_shard_does_not_concern_this_one(self, tmp_path: Path) -> None:
+        uri = csv(tmp_path, 6)
+        reference = references(uri, 3)[0]
+        lines = Path(uri).read_text().splitlines(keepends=True)
+        Path(uri).write_text("".join([*lines[:-1], lines[1]]))
+
+        assert len(list(read_items(reference))) == 3
+
+
 class TestIndex:
     def test_it_sums_and_lists_the_shards(self, tmp_path: Path) -> None:
-        returned = write_index(Lazy(summary("/a", 3), summary("/b", 2, 4, ARCHIVED=2)), str(tmp_path / "out"))
+        first, second = written(tmp_path, "a", 3), written(tmp_path, "b", 2, 4, ARCHIVED=2)
+
+        returned = write_index(Lazy(first, second), str(tmp_path / "out"))
 
         sums = {
             "rows": 5,
@@ -229,13 +260,14 @@ class TestIndex:
             "version": 1,
             **sums,
             "shards": [
-                {"output": "/a", "rows": 3, "outcomes": {"succeeded": 2, "failed": 1}},
-                {"output": "/b", "rows": 2, "outcomes": {"succeeded": 1, "failed": 1}},
+                {"output": first["output"], "rows": 3, "outcomes": {"succeeded": 2, "failed": 1}},
+                {"output": second["output"], "rows": 2, "outcomes": {"succeeded": 1, "failed": 1}},
             ],
         }
 
     def test_it_is_the_same_each_time(self, tmp_path: Path) -> None:
-        first, second = summary("/a", A=1, B=2), summary("/b", first_row=3, B=2, A=1) | {"seconds": 9.0}
+        first = written(tmp_path, "a", A=1, B=2)
+        second = written(tmp_path, "b", first_row=3, B=2, A=1) | {"seconds": 9.0}
 
         contents = []
         for order in ({"A": 1, "B": 2}, {"B": 2, "A": 1}):
@@ -245,9 +277,11 @@ class TestIndex:
         assert contents[0] == contents[1]
 
     def test_nothing_else_is_left_beside_it(self, tmp_path: Path) -> None:
-        write_index([summary("/a")], str(tmp_path))
+        shard = written(tmp_path / "shards", "a")
 
-        assert [path.name for path in tmp_path.iterdir()] == ["index.json"]
+        write_index([shard], str(tmp_path / "out"))
+
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.json"]
 
     @pytest.mark.parametrize(
         ("summaries", "reason"),
@@ -270,6 +304,30 @@ class TestIndex:
             write_index(summaries, str(tmp_path))
 
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_key_that_two_shards_have_is_refused_and_not_shown(self, tmp_path: Path) -> None:
+        first, second = written(tmp_path, "a"), written(tmp_path, "b", first_row=2)
+
+        with pytest.raises(InvalidInput, match=r"^1 rows of shard 1 .* have a key that an") as raised:
+            write_index([first, second | {"first_row": 3}], str(tmp_path / "out"))
+
+        assert "'2'" not in str(raised.value)
+        assert not (tmp_path / "out" / "index.json").exists()
+
+    def test_an_output_with_other_rows_than_its_summary_says_is_refused(self, tmp_path: Path) -> None:
+        shard = written(tmp_path, "a", rows=1) | {"rows": 2}
+
+        with pytest.raises(
+            InvalidInput, match=r"^the output of shard 0 .* has 1 rows, and its summary says 2"
+        ):
+            write_index([shard], str(tmp_path / "out"))
+
+    def test_a_shard_that_has_run_other_rows_than_were_sharded_last_is_refused(self, tmp_path: Path) -> None:
+        references = [{"items": "/i.csv", "first_row": 1, "rows": 2, "digest": "salt:new"}]
+        shard = written(tmp_path, "a") | {"shard_digest": "salt:old"}
+
+        with pytest.raises(InvalidInput, match=r"^shard 0 .* has run other rows than those"):
+            write_index([shard], str(tmp_path / "out"), references)
 
     def test_a_last_shard_that_is_missing_is_named_where_the_references_tell(self, tmp_path: Path) -> None:
         references = [{"items": "/i.csv", "first_row": first, "rows": 2} for first in (1, 3)]

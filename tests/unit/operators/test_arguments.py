@@ -82,6 +82,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("on_bad_row", [7, None], "must be 'fail' or 'skip'"),
         ("max_failed_share", ["0.5", None, True], "must be a number from 0 to 1"),
         ("resubmit_failed", ["yes", 1, None], BOOL),
+        ("zero_pad", [11, ["personal_number"]], "must be a dict of a number of digits"),
         ("on_clear", [7, None, ["repair"]], "must be 'repair' or 'start_over'"),
         ("on_unknown_outcome", [7, None], FAIL_OR_RESUBMIT),
         ("output_format", [7, None], "must be 'jsonl' or 'parquet'"),

@@ -31,7 +31,7 @@ def test_each_row_has_the_hash_of_its_number_or_of_its_result(
         )
     rows = [
         {"personal_number": f" {NUMBER} "},
-        {"personal_number": 2211012345},
+        {"personal_number": "2211012345"},
         {"case_id": with_number},
         {"case_id": nameless},
         {"first_name": "Ada"},

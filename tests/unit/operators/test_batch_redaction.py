@@ -27,7 +27,7 @@ ROW: dict[str, Any] = {
     "phone": {"country_code": "48", "number": "601234567"},
     "parameters": {"note": "Qzxnote"},
 }
-BAD_ROW = {**ROW, "phone": "Qzxphone", "personal_number": 44051401359}
+BAD_ROW = {**ROW, "phone": "Qzxphone", "personal_number": "44051401358"}
 # Named here, because the lines of a traceback are searched as well.
 WITHOUT_PARAMETERS = {name: value for name, value in ROW.items() if name != "parameters"}
 ANOTHER_ROW = {**WITHOUT_PARAMETERS, "first_name": "Qzxewa"}
@@ -136,7 +136,7 @@ def test_nothing_shows_of_a_batch_that_goes_well(
 
 
 def test_nothing_shows_of_bad_rows(batch: BatchTask, shown: Callable[..., str]) -> None:
-    with pytest.raises(InvalidInput, match="row 2: phone") as raised:
+    with pytest.raises(InvalidInput, match="row 2, phone") as raised:
         batch.run([ROW, BAD_ROW])
 
     assert_nothing_personal(shown(error=raised.value))

@@ -26,6 +26,7 @@ from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.shards import merge, shard
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
+from tests.unit.batch.test_sharding import written
 from tests.unit.tasks import TaskInstance, TaskStateStore
 
 SECRET = "{{ conn.workflows_default.password }}"
@@ -456,12 +457,12 @@ class TestOfShards:
         assert [value for value in ("Qzxa", "44051401359") if value in logged] == []
 
     def test_summaries_are_written_as_they_came(self, new_run: Callable[..., Run], tmp_path: Path) -> None:
-        summary = {"output": f"/data/{SECRET}", "first_row": 1, "rows": 1, "outcomes": {"succeeded": 1}}
+        summary = written(tmp_path, "shard", rows=1, **{SECRET: 1})
         with (run := new_run()).dag:
             operator = (
                 merge.partial(output=str(tmp_path))
                 .expand_kwargs(  # type: ignore[attr-defined]
-                    run.output([{"summaries": [{**summary, "statuses": {}, "seconds": 1.0}]}])
+                    run.output([{"summaries": [summary]}])
                 )
                 .operator
             )
@@ -569,7 +570,8 @@ class TestTemplatesOfTheAuthor:
         with run.dag:
             operator = shard.partial(size=1).expand(items=[f"{tmp_path}/{{{{ ds }}}}.csv"]).operator  # type: ignore[attr-defined]
 
-        assert run.returned(operator) == [{"items": f"{tmp_path}/2026-01-31.csv", "first_row": 1, "rows": 1}]
+        (reference,) = run.returned(operator)
+        assert (reference["items"], reference["rows"]) == (f"{tmp_path}/2026-01-31.csv", 1)
 
     def test_are_read_from_a_file_where_an_operator_says_so_and_data_never_is(
         self, connected: Sandbox, new_run: Callable[..., Run], tmp_path: Path

@@ -30,7 +30,7 @@ PERSON = {
     "email": "jo@example.org",
     "phone": {"country_code": "48", "number": "666666666"},
     "company_name": "Acme",
-    "company_number": 12345678,
+    "company_number": "12345678",
     "company_address": "Long Street 1",
     "documents": [{"resource_id": "r-1", "resource_name": "passport of jo"}],
 }

@@ -125,7 +125,7 @@ class TestHashKeys:
     def test_joins_a_batch_with_the_results_of_another_run(
         self, sandbox: Sandbox, workflow_id: str, tmp_path: Path
     ) -> None:
-        items = [{"personal_number": int("12345678901")}, {"personal_number": NUMBER}, {"first_name": "Ada"}]
+        items = [{"personal_number": "12345678901"}, {"personal_number": NUMBER}, {"first_name": "Ada"}]
         batch = batch_operator(sandbox, tmp_path, items)
 
         run_batch(batch)

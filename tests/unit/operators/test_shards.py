@@ -12,7 +12,7 @@ from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.operators.shards import merge, shard
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
-from tests.unit.batch.test_sharding import ROWS, csv, summary
+from tests.unit.batch.test_sharding import ROWS, csv, written
 
 
 def run(operator: Any) -> Any:
@@ -33,7 +33,7 @@ class TestTasks:
         shown = str(_serialize_rendered_fields(task.operator))
         assert "Brunhilde" not in shown
         assert str(tmp_path) in shown
-        assert returned == [{"items": f"{tmp_path}/items.jsonl", "first_row": 1, "rows": 7}]
+        assert [(each["items"], each["rows"]) for each in returned] == [(f"{tmp_path}/items.jsonl", 7)]
 
     def test_a_uri_is_a_template(self, tmp_path: Path) -> None:
         (tmp_path / "2026-01-31").mkdir()
@@ -45,7 +45,7 @@ class TestTasks:
 
     def test_merge_returns_one_dict(self, tmp_path: Path) -> None:
         with DAG("nightly"):
-            operator = merge([summary("/a")], str(tmp_path)).operator
+            operator = merge([written(tmp_path, "a")], str(tmp_path)).operator
 
         assert run(operator)["shards"] == 1
         assert operator.multiple_outputs is False

@@ -116,7 +116,10 @@ class TestColumns:
         [
             ({"first_name": " Jo "}, {"firstName": "Jo"}),
             ({"firstName": "Jo", "last_name": None, "email": " "}, {"firstName": "Jo"}),
-            ({"personal_number": 7, "companyNumber": "007"}, {"personalNumber": "7", "companyNumber": "007"}),
+            (
+                {"personal_number": "07", "companyNumber": "007"},
+                {"personalNumber": "07", "companyNumber": "007"},
+            ),
             ({"phone": {"countryCode": 48, "number": "6"}}, {"phone": {"countryCode": "48", "number": "6"}}),
             ({"documents": [{"resource_id": "r"}]}, {"documents": [{"resourceId": "r"}]}),
             ({"first_name": "Jo", "phone": {"country_code": None, "number": ""}}, {"firstName": "Jo"}),
@@ -246,7 +249,7 @@ class TestError:
         first, *lines, last = str(raised.value).splitlines()
         assert "300 of 1000 rows" in first
         assert 'on_bad_row="skip"' in first
-        assert lines == [f"row {number}: email: is missing; is short" for number in range(1, 21)]
+        assert lines == [f"row {number}, email: is missing; is short" for number in range(1, 21)]
         assert last == "and 280 more"
 
     def test_says_nothing_of_more_when_all_are_shown(self) -> None:
