@@ -400,8 +400,9 @@ class TestOutage:
         assert max(sandbox.counts.runs_per_case.values()) == 1
 
     async def test_at_whose_edge_another_row_was_served_gives_no_row_up(
-        self, begun_rows: Rows, sandbox: Sandbox
+        self, begun_rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(retry, "BACKOFF", retry.Backoff(0.002, longest_seconds=0.02))
         case_id = (await begun_rows.client.create_case()).case_id
         # The row of the returning user is served while the others fail for the first time, and they go on failing.
         sandbox.fault("server_error", status=503, path="/cases", times=24)
