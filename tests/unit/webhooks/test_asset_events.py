@@ -146,7 +146,7 @@ async def test_a_workflow_that_was_not_known_yet_is_taken_when_its_end_is_delive
     before, workflow_id = api.run(), api.run()
     await api.tell(before)
     body = {"id": workflow_id, "parent": {"id": before}, "status": "RUNNING"}
-    workflows = api.sandbox._service._workflows
+    workflows = api.sandbox._service.workflows
     not_yet = workflows.pop(workflow_id)
     assert (await api.post(json.dumps(body).encode())).status_code == 204
     workflows[workflow_id] = not_yet
