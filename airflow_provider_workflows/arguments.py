@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import NoReturn, TypeGuard, TypeVar, cast
+from typing import Any, NoReturn, TypeGuard, TypeVar, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 
@@ -134,3 +134,19 @@ def templated_dict(argument: str, value: Value, contents: str) -> Value:
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def require_pyarrow(argument: str) -> Any:
+    """Return the module ``pyarrow`` with ``pyarrow.parquet`` loaded: an extra, 40 MB that only Parquet needs.
+
+    :param argument: the argument that asks for Parquet, for the error
+    :raises InvalidInput: saying what to install, if pyarrow is missing
+    """
+    try:
+        import pyarrow.parquet  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise InvalidInput(
+            f"{argument} asks for Parquet, which needs pyarrow: "
+            "pip install 'airflow-provider-workflows[parquet]'"
+        ) from None
+    return pyarrow

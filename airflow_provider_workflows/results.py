@@ -13,7 +13,8 @@ from typing_extensions import NotRequired, TypedDict
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import refuse
-from airflow_provider_workflows.storage import shown, storage_path, write_whole
+from airflow_provider_workflows.storage import shown, storage_path
+from airflow_provider_workflows.whole_files import write_whole
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath

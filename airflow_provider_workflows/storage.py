@@ -1,23 +1,16 @@
-"""Files behind an ``ObjectStoragePath``, written so that a reader never sees half of one."""
+"""Paths of files and folders, local, remote or in an object store, behind Airflow's ``ObjectStoragePath``."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
-import os
 import re
-import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any, BinaryIO, TypeVar, cast
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowNotFoundException
-from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
 
 from airflow_provider_workflows.airflow_internals.object_storage import renew_file_system
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -26,16 +19,15 @@ from airflow_provider_workflows.log_throttle import QuietLogger
 
 __all__ = [
     "AZURE_HTTP_LOG",
+    "OBJECT_STORES",
     "ObjectStoragePath",
+    "forget_listing",
     "is_local",
     "read_connection_again",
     "remove_folder",
-    "replacing",
-    "require_writable",
     "shown",
     "storage_path",
     "templated_path",
-    "write_whole",
 ]
 
 log = logging.getLogger(__name__)
@@ -49,12 +41,9 @@ PathArgument = TypeVar("PathArgument")
 _PATH = "a URI, an absolute path or an ObjectStoragePath"
 _LOCAL = frozenset({"", "file", "local"})
 #: Stores where one put makes the whole object or nothing. No folder is made there: that could make a bucket.
-_OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl"})
+OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl"})
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<user>[^/@]*)@)?(?P<rest>.*)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-#: Errors that another try would not change; any other error of storage may pass.
-_LASTING = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
-_LASTING_NUMBERS = frozenset({errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP})
 
 
 def storage_path(argument: str, value: object) -> ObjectStoragePath:
@@ -130,6 +119,18 @@ def is_local(path: ObjectStoragePath) -> bool:
     return path.protocol in _LOCAL
 
 
+def forget_listing(path: ObjectStoragePath) -> None:
+    """Forget what this process knows of a file and its folder: another process may have written there since.
+
+    s3fs and its like keep the listings that they have read, and say by them that a file is missing, or how long it
+    is.
+
+    :param path: the file
+    """
+    for place in (path.path, path.parent.path):
+        path.fs.invalidate_cache(place)
+
+
 def read_connection_again(path: ObjectStoragePath, error: BaseException) -> bool:
     """Read the connection of a path again after an error, and return whether another attempt is worth while.
 
@@ -161,150 +162,6 @@ def read_connection_again(path: ObjectStoragePath, error: BaseException) -> bool
     return True
 
 
-def write_whole(path: ObjectStoragePath, content: bytes) -> None:
-    """Write a file, and the folders above it: it is there as a whole, or as it was before.
-
-    :raises OSError: if it cannot be written
-    """
-    if path.protocol in _OBJECT_STORES:
-        path.fs.pipe_file(path.path, content)
-        return
-    with replacing(path) as file:
-        file.write(content)
-
-
-@contextlib.contextmanager
-def replacing(path: ObjectStoragePath) -> Iterator[BinaryIO]:
-    """Yield a file to write, which takes the place of ``path`` once the block has ended without an exception.
-
-    The content for an object store waits on the worker's disk (``TMPDIR``) until then.
-
-    :raises OSError: if it cannot be written
-    """
-    if path.protocol in _OBJECT_STORES:
-        writing = _to_object(path)
-    elif is_local(path):
-        writing = _to_file(path)
-    else:
-        writing = _to_remote_file(path)
-    with writing as file:
-        yield cast("BinaryIO", file)
-
-
-@contextlib.contextmanager
-def _to_object(path: ObjectStoragePath) -> Iterator[IO[bytes]]:
-    # One put, and not a temporary object that is moved: that would be a copy, which Azure may still be making
-    # when it returns. The file has no name, so that a killed worker leaves nobody's data on its disk.
-    with tempfile.TemporaryFile() as file:
-        yield file
-        file.flush()
-        file.seek(0)
-        path.fs.put_file(f"/dev/fd/{file.fileno()}", path.path)
-
-
-@contextlib.contextmanager
-def _to_file(path: ObjectStoragePath) -> Iterator[IO[bytes]]:
-    final = Path(path.path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(_temporary_name(path.fs, path))
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(final)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(final.parent)
-
-
-@contextlib.contextmanager
-def _to_remote_file(path: ObjectStoragePath) -> Iterator[IO[bytes]]:
-    fs = path.fs
-    fs.makedirs(path.parent.path, exist_ok=True)
-    temporary = f"{path.parent.path.rstrip('/')}/{_temporary_name(fs, path)}"
-    file = fs.open(temporary, "wb")
-    try:
-        yield file
-        file.close()
-        _move(fs, temporary, path.path)
-    except BaseException:
-        # Closing makes a file of the half that was written, so it cannot be left to the garbage collector.
-        for tidy in (file.close, lambda: fs.rm_file(temporary)):
-            with contextlib.suppress(Exception):
-                tidy()
-        raise
-
-
-def _temporary_name(fs: Any, path: ObjectStoragePath) -> str:
-    """Remove the files that killed tries have left, and return a name beside ``path`` to write under.
-
-    Each try has its own name: of two that write at once, neither may put the other's half file in place.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        fs.invalidate_cache(path.parent.path)
-        for left in fs.ls(path.parent.path, detail=False):
-            name = left.rpartition("/")[2]
-            if name.startswith(f"_{path.name}.") and name.endswith(".part"):
-                with contextlib.suppress(FileNotFoundError):
-                    fs.rm_file(left)
-    return f"_{path.name}.{secrets.token_hex(4)}.part"
-
-
-def _move(fs: Any, source: str, target: str) -> None:
-    if type(fs).mv is AbstractFileSystem.mv:
-        # fsspec's own mv takes the brackets in a name for a pattern.
-        fs.cp_file(source, target)
-        fs.rm_file(source)
-        return
-    try:
-        fs.mv(source, target)
-    except OSError as error:
-        # SMB does not move a file over another.
-        if error.errno != errno.EEXIST and not isinstance(error, FileExistsError):
-            raise
-        fs.rm_file(target)
-        fs.mv(source, target)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a file's new name survive a loss of power, if the file system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def require_writable(argument: str, folder: ObjectStoragePath) -> None:
-    """Make a folder, and write a file there and remove it again.
-
-    :param argument: the argument's name, for the error
-    :raises InvalidInput: naming the folder and the reason, if another try would not change it
-    :raises Exception: what storage raises otherwise, such as for a lost connection
-    """
-    probe = folder / f"_writable.{secrets.token_hex(4)}.part"
-    try:
-        write_whole(probe, b"")
-        probe.fs.rm_file(probe.path)
-    except OSError as error:
-        if not isinstance(error, _LASTING) and error.errno not in _LASTING_NUMBERS:
-            raise
-        reason = _reason(error)
-        raise InvalidInput(f"{argument}: {shown(folder)} cannot be written: {reason}") from None
-
-
-def _reason(error: OSError) -> str:
-    if error.errno == errno.EEXIST or isinstance(error, FileExistsError):
-        return "a file is in the way"
-    if error.errno is not None:
-        return os.strerror(error.errno)
-    # Object stores give no number.
-    return "Permission denied" if isinstance(error, PermissionError) else "no such bucket or folder"
-
-
 def remove_folder(folder: ObjectStoragePath) -> None:
     """Remove a folder and all that is in it, if it is there."""
     if is_local(folder):
@@ -317,6 +174,6 @@ def remove_folder(folder: ObjectStoragePath) -> None:
     for file in fs.find(folder.path):
         with contextlib.suppress(FileNotFoundError):
             fs.rm_file(file)
-    if folder.protocol not in _OBJECT_STORES:
+    if folder.protocol not in OBJECT_STORES:
         for path, _, _ in reversed(list(fs.walk(folder.path))):
             fs.rmdir(path)

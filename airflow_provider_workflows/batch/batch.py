@@ -43,7 +43,8 @@ from airflow_provider_workflows.batch.repair import (
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
 from airflow_provider_workflows.batch.watch import BatchWatch, RunPoller, unreadable_state
-from airflow_provider_workflows.storage import remove_folder, require_writable, shown
+from airflow_provider_workflows.storage import remove_folder, shown
+from airflow_provider_workflows.whole_files import require_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -394,7 +395,14 @@ class Batch:
         """
         async with self._client() as client:
             # Made anew, because what has ended was written to the journal by another process.
-            latest = Batch(self._settings, self._options, self.place, self.manifest, tokens=self._tokens)
+            latest = Batch(
+                self._settings,
+                self._options,
+                self.place,
+                self.manifest,
+                tokens=self._tokens,
+                ownership=self._ownership,
+            )
             await latest._write_output(latest._collection(client, fetch=False))
 
     def _collection(self, client: CurrentClient, *, fetch: bool = True) -> Collection:
@@ -406,6 +414,7 @@ class Batch:
             concurrency=self._options.max_concurrency,
             hash_secret=self._settings.require_hash_secret() if hash_personal_numbers else None,
             fetch=fetch,
+            ownership=self._ownership,
         )
 
     async def _write_output(self, collection: Collection) -> None:

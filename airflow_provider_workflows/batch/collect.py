@@ -5,15 +5,24 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
-from airflow_provider_workflows.batch.output import OutputRow, RowWriter, iso
+from airflow_provider_workflows.batch.output import (
+    UNKNOWN_ROW_ADVICE,
+    UNKNOWN_ROWS_NAME,
+    OutputRow,
+    RowWriter,
+    iso,
+)
+from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.progress import Counts
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import error_fields
@@ -21,6 +30,9 @@ from airflow_provider_workflows.batch.submit import error_fields
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
     from airflow_provider_workflows.batch.current_client import CurrentClient
+
+#: Makes a writer of the output, which gives up soon once the function that it is given returns True.
+Writing: TypeAlias = "Callable[[Callable[[], bool]], AbstractContextManager[RowWriter]]"
 
 #: The error code of a row that was left out because it was bad.
 BAD_ROW = "BadRow"
@@ -34,6 +46,7 @@ class Collection:
     :param states: the state of each row that has one, by row number
     :param concurrency: how many results are fetched at once
     :param fetch: whether to fetch results; without, the output says what the journal says
+    :param ownership: says whether this try may still fetch
     :param hash_secret: hash the personal numbers of results, keyed with this, where the input has none
     """
 
@@ -46,42 +59,81 @@ class Collection:
         concurrency: int,
         hash_secret: str | None = None,
         fetch: bool = True,
+        ownership: Ownership | None = None,
     ) -> None:
         self._client = client
         self._flow_control = flow_control
         self._states = states
-        self._ahead = 4 * concurrency
+        self._ownership = Ownership() if ownership is None else ownership
+        self._ahead = 3 * concurrency
+        #: Rows are written together, because each write goes to another thread.
+        self._rows_in_write = concurrency
         self._hash_secret = hash_secret
         self._fetch_results = fetch
         self.outcomes: Counter[RowOutcome] = Counter()
         self.statuses: Counter[str] = Counter()
 
-    async def run(
-        self, rows: Iterable[ManifestRow], writing: Callable[[], AbstractContextManager[RowWriter]]
-    ) -> None:
-        """Write one row of output for each of ``rows``; ``outcomes`` and ``statuses`` count them."""
+    async def run(self, rows: Iterable[ManifestRow], writing: Writing) -> None:
+        """Write one row of output for each of ``rows``; ``outcomes`` and ``statuses`` count them.
+
+        :param rows: the rows of the manifest
+        :param writing: makes the writer, which is used in a thread of its own: storage may fail for two minutes
+        :raises Stopped: if this try has to stop; the output is as it was
+        :raises Exception: if the output cannot be written
+        """
         under_way: deque[asyncio.Task[OutputRow]] = deque()
+        ended: list[OutputRow] = []
         try:
-            with writing() as writer:
+            async with self._in_thread(writing) as write:
                 for row in rows:
                     under_way.append(asyncio.create_task(self._output(row)))
                     if len(under_way) > self._ahead:
-                        self._write(writer, await under_way.popleft())
+                        ended.append(await under_way.popleft())
+                    if len(ended) == self._rows_in_write:
+                        await write(ended)
+                        ended = []
                 while under_way:
-                    self._write(writer, await under_way.popleft())
+                    ended.append(await under_way.popleft())
+                await write(ended)
         finally:
             for task in under_way:
                 task.cancel()
+
+    @asynccontextmanager
+    async def _in_thread(
+        self, writing: Writing
+    ) -> AsyncIterator[Callable[[list[OutputRow]], Awaitable[None]]]:
+        """Yield what writes rows, in a thread; the output is there after a block without an exception."""
+        is_over = False
+        manager = writing(lambda: is_over or not self._ownership.may_act)
+        with ThreadPoolExecutor(1, "batch-output") as thread:
+            run = partial(asyncio.get_running_loop().run_in_executor, thread)
+            try:
+                writer = await run(manager.__enter__)
+
+                async def write(rows: list[OutputRow]) -> None:
+                    await run(lambda: deque(map(writer.write, rows), maxlen=0))
+                    self._count(rows)
+
+                try:
+                    yield write
+                except BaseException as error:
+                    is_over = True
+                    await run(manager.__exit__, type(error), error, error.__traceback__)
+                    raise
+                await run(manager.__exit__, None, None, None)
+            finally:
+                is_over = True
 
     def counts(self) -> Counts:
         """Return how many rows are written, for the batch's progress."""
         return Counts(sum(self.outcomes.values()), self.outcomes, self.statuses)
 
-    def _write(self, writer: RowWriter, row: OutputRow) -> None:
-        writer.write(row)
-        self.outcomes[RowOutcome(row.outcome)] += 1
-        if row.status is not None:
-            self.statuses[row.status] += 1
+    def _count(self, rows: Iterable[OutputRow]) -> None:
+        for row in rows:
+            self.outcomes[RowOutcome(row.outcome)] += 1
+            if row.status is not None:
+                self.statuses[row.status] += 1
 
     async def _output(self, row: ManifestRow) -> OutputRow:
         if row.skipped is not None:
@@ -93,6 +145,8 @@ class Collection:
         if outcome is RowOutcome.SUCCEEDED and state.workflow_id is not None:
             try:
                 result = await self._fetch(state.workflow_id)
+            except errors.Stopped:
+                raise
             except errors.WorkflowsError as error:
                 return _output_row(
                     row, state, RowOutcome.RESULT_MISSING, *_code_and_error(error_fields(error))
@@ -109,6 +163,7 @@ class Collection:
             if self._flow_control.gave_up is not None:
                 raise self._flow_control.gave_up
             await self._flow_control.turn()
+            self._ownership.require()
             try:
                 result = await self._client.read_result(workflow_id)
             except errors.WorkflowsError as error:
@@ -127,7 +182,7 @@ _WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
     RowOutcome.UNKNOWN: {
         "kind": "OutcomeUnknown",
         "message": "The task was cut off while it submitted this row, so nobody here knows whether there is a run. "
-        "Check the service's dashboard.",
+        f"{UNKNOWN_ROWS_NAME} lists all such rows. {UNKNOWN_ROW_ADVICE}",
     },
     RowOutcome.NOT_SUBMITTED: {"kind": "NotSubmitted", "message": "The row was not sent."},
     RowOutcome.RUNNING: {"kind": "DeadlineReached", "message": "The wait ended before the workflow did."},
@@ -156,7 +211,8 @@ def _output_row(
         status=state.status,
         case_id=state.case_id,
         workflow_id=state.workflow_id,
-        submitted_at=iso(state.submitted_at),
+        # The time of a request that the service has refused is of no use to anybody.
+        submitted_at=None if outcome is RowOutcome.NOT_SUBMITTED else iso(state.submitted_at),
         ended_at=iso(state.ended_at),
         result=result,
         error_code=code,

@@ -30,8 +30,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.batch.row_state import RowState
-from airflow_provider_workflows.storage import is_local, read_connection_again, shown, write_whole
+from airflow_provider_workflows.storage import is_local, read_connection_again, shown
 from airflow_provider_workflows.storage_retry import StorageRetry, failure_reason
+from airflow_provider_workflows.whole_files import write_whole
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath

@@ -19,7 +19,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
-from airflow_provider_workflows.storage import replacing
+from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath

@@ -8,17 +8,35 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.parquet import require_pyarrow
-from airflow_provider_workflows.storage import replacing, shown, storage_path
+from airflow_provider_workflows.arguments import require_pyarrow
+from airflow_provider_workflows.batch.row_state import RowOutcome
+from airflow_provider_workflows.storage import (
+    forget_listing,
+    read_connection_again,
+    shown,
+    storage_path,
+)
+from airflow_provider_workflows.storage_retry import StorageRetry
+from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.batch.parquet import require_pyarrow
-from airflow_provider_workflows.storage import ObjectStoragePath
+    from collections.abc import Callable
+
+    from airflow_provider_workflows.storage import ObjectStoragePath
 
 OUTPUT_FORMATS = ("jsonl", "parquet")
+#: The list of rows that may have a run, beside the output.
+UNKNOWN_ROWS_NAME = "unknown.csv"
+#: What a person does about such rows.
+UNKNOWN_ROW_ADVICE = (
+    "Search the service's dashboard for a run of the row's case that was started at about its time. If not one row "
+    'has such a run, set on_unknown_outcome="resubmit" and clear the task, which submits them again. Otherwise '
+    "run those without one as a batch of their own."
+)
 
 _ROWS_IN_GROUP = 1000
 #: Rows wait in memory until they are a group of Parquet: a thousand, or fewer if they have this many characters.
@@ -97,27 +115,38 @@ def output_path(folder: ObjectStoragePath, output_format: str) -> ObjectStorageP
 
 
 @contextlib.contextmanager
-def writer(folder: ObjectStoragePath, output_format: str) -> Iterator[RowWriter]:
+def writer(
+    folder: ObjectStoragePath, output_format: str, is_stopped: Callable[[], bool] | None = None
+) -> Iterator[RowWriter]:
     """Yield a writer of rows; the output is there once the block has ended without an exception, and not before.
 
-    The same rows give the same bytes.
+    Beside it is the list of rows that may have a run, if there are such. The same rows give the same bytes. What
+    cannot be written is tried again for two minutes, so that no result is fetched again for that. It blocks.
 
     :param folder: the folder of the output
     :param output_format: one of ``OUTPUT_FORMATS``
+    :param is_stopped: returns whether the task was told to stop: then a write that fails has 3 s in place of 120
     :raises InvalidInput: if the format cannot be written
-    :raises OSError: if it cannot be written
+    :raises Exception: what storage raised last, if the output cannot be written
     """
+    from airflow_provider_workflows.batch import unknown_rows  # noqa: PLC0415  (not while parsing)
+
     path = output_path(folder, output_format)
-    with replacing(path) as file:
-        if output_format == "jsonl":
-            yield _JsonLines(file)
-        else:
-            rows = _Parquet(file)
-            try:
-                yield rows
-                rows.flush()
-            finally:
-                rows.close()
+    retry = StorageRetry(
+        f"The batch's output {shown(path)}",
+        meanwhile="the results wait",
+        renew=partial(read_connection_again, path),
+        is_stopped=is_stopped,
+    )
+    with replacing(path, retry) as file:
+        rows = _JsonLines(file) if output_format == "jsonl" else _Parquet(file)
+        try:
+            yield rows
+            rows.flush()
+        finally:
+            rows.close()
+    retry.run(lambda: unknown_rows.write(folder, rows.unknown))
+    unknown_rows.warn(folder, len(rows.unknown))
 
 
 def read_output(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
@@ -128,6 +157,7 @@ def read_output(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
     :raises FileNotFoundError: if it is not there
     """
     path = storage_path("uri", uri)
+    forget_listing(path)
     if path.suffix not in (".jsonl", ".parquet"):
         raise InvalidInput(f"{shown(path)} is not an output of a batch: that ends in .jsonl or .parquet")
     with path.open("rb") as file:  # type: ignore[no-untyped-call]
@@ -152,6 +182,7 @@ def read_keys(uri: ObjectStoragePath | str) -> Iterator[str]:
             yield row["key"]
         return
     pyarrow = require_pyarrow("uri")
+    forget_listing(path)
     with path.open("rb") as file:  # type: ignore[no-untyped-call]
         for batch in pyarrow.parquet.ParquetFile(file).iter_batches(columns=["key"]):
             yield from batch.column(0).to_pylist()
@@ -166,16 +197,36 @@ def _values(row: OutputRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _COLUMNS}
 
 
-class _JsonLines:
+class _Rows:
+    """Rows of an output, of which those are kept that may have a run."""
+
+    def __init__(self) -> None:
+        self.unknown: list[OutputRow] = []
+
+    def write(self, row: OutputRow) -> None:
+        if row.outcome == RowOutcome.UNKNOWN.value:
+            self.unknown.append(row)
+
+    def flush(self) -> None:
+        """Write what waits to be written."""
+
+    def close(self) -> None:
+        """Write what belongs at the end."""
+
+
+class _JsonLines(_Rows):
     def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
         self._file = file
 
     def write(self, row: OutputRow) -> None:
+        super().write(row)
         self._file.write(f"{_as_json(_values(row))}\n".encode())
 
 
-class _Parquet:
+class _Parquet(_Rows):
     def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
         self._pyarrow = pyarrow = require_pyarrow("output_format")
         text, required = pyarrow.string(), ("key", "row", "outcome")
         self._schema = pyarrow.schema(
@@ -187,6 +238,7 @@ class _Parquet:
         self._characters = 0
 
     def write(self, row: OutputRow) -> None:
+        super().write(row)
         result = None if row.result is None else _as_json(row.result)
         self._rows.append(_values(row) | {"result": result})
         self._characters += len(result or "")

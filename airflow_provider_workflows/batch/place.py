@@ -12,13 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.storage import (
-    ObjectStoragePath,
-    is_local,
-    remove_folder,
-    shown,
-    write_whole,
-)
+from airflow_provider_workflows.storage import ObjectStoragePath, is_local, remove_folder, shown
+from airflow_provider_workflows.whole_files import write_whole
 
 STATE_FOLDER = "_state"
 _BATCH_FILE = "batch.json"

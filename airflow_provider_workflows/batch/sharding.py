@@ -23,14 +23,8 @@ from airflow_provider_workflows.batch.input.items import (
 )
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.output import read_keys, read_output
-from airflow_provider_workflows.storage import (
-    ObjectStoragePath,
-    replacing,
-    require_writable,
-    shown,
-    storage_path,
-    write_whole,
-)
+from airflow_provider_workflows.storage import ObjectStoragePath, forget_listing, shown, storage_path
+from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
 
 Columns: TypeAlias = "Mapping[str, str | None]"
 
@@ -254,6 +248,7 @@ def read_index(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
     :raises FileNotFoundError: if it, or an output that it lists, is not there
     """
     path = storage_path("uri", uri)
+    forget_listing(path)
     try:
         with path.open("rb") as file:  # type: ignore[no-untyped-call]
             index = json.load(file)

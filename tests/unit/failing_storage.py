@@ -70,14 +70,14 @@ class FailingStore(MemoryFileSystem):
 
 
 @contextlib.contextmanager
-def attached_store() -> Iterator[FailingStore]:
-    """Have a failing store at ``s3://`` within the block."""
+def attached_store(protocol: str = "s3", kind: type[FailingStore] = FailingStore) -> Iterator[FailingStore]:
+    """Have a failing store at ``s3://`` within the block, or a failing remote file system at another protocol."""
     # Another test may have met the protocol while nothing was attached to it.
-    _STORE_CACHE.pop("s3", None)
-    attach("s3", fs=(store := FailingStore()))
+    _STORE_CACHE.pop(protocol, None)
+    attach(protocol, fs=(store := kind()))
     store.makedirs("/bucket/state")
     yield store
-    _STORE_CACHE.pop("s3")
+    _STORE_CACHE.pop(protocol)
 
 
 def folder_in_store() -> ObjectStoragePath:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,8 @@ from airflow.sdk.io.store import _STORE_CACHE
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.storage import (
-    remove_folder,
-    replacing,
-    require_writable,
-    shown,
-    storage_path,
-    write_whole,
-)
+from airflow_provider_workflows.storage import remove_folder, shown, storage_path
+from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
 
 
 class RemoteFiles(MemoryFileSystem):
@@ -139,8 +135,15 @@ class TestWriting:
         assert files(folder) == before
 
     def test_what_a_killed_try_left_is_gone_after_the_next(self, folder: ObjectStoragePath) -> None:
-        killed = replacing(folder / "file")
-        killed.__enter__().write(b"half")
+        def write_half() -> None:
+            writing = replacing(folder / "file")
+            writing.__enter__().write(b"half" * 100_000)
+            os._exit(9)
+
+        killed = multiprocessing.get_context("fork").Process(target=write_half)
+        killed.start()
+        killed.join()
+        assert killed.exitcode == 9
 
         write_whole(folder / "file", b"whole")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import parse_json
+from airflow_provider_workflows.arguments import require_pyarrow
 from airflow_provider_workflows.batch.input.columns import CheckHeader
 from airflow_provider_workflows.batch.input.csv_rows import NOT_UTF_8, UNDECODED, csv_rows
 from airflow_provider_workflows.batch.input.rows import (
@@ -19,12 +20,10 @@ from airflow_provider_workflows.batch.input.rows import (
     Cells,
     Unreadable,
 )
-from airflow_provider_workflows.batch.parquet import require_pyarrow
 from airflow_provider_workflows.storage import shown, storage_path
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.batch.parquet import require_pyarrow
-from airflow_provider_workflows.storage import ObjectStoragePath
+    from airflow_provider_workflows.storage import ObjectStoragePath
 
 _CHUNK_BYTES = 1 << 18
 #: The names under which file systems give the time of a file's last change.

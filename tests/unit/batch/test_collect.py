@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -13,15 +14,27 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.api import AsyncWorkflowsClient
+from airflow_provider_workflows.api.errors import Stopped
+from airflow_provider_workflows.api.retry import Backoff
+from airflow_provider_workflows.batch import output as output_module
 from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
-from airflow_provider_workflows.batch.output import writer
+from airflow_provider_workflows.batch.output import OutputRow, writer
+from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.storage_retry import failure_reason
 from tests.unit.batch_task import RESULT_CALL
 from tests.unit.clocks import until
+from tests.unit.failing_storage import (
+    STORAGE_ERRORS,
+    attached_store,
+    folder_in_store,
+    no_file_longer_than,
+)
 
 TRIES = 3
 RESULT_PATH = "/workflows/{workflowId}/result"
@@ -45,9 +58,18 @@ class Output:
                 case.case_id, None, run.id, ENDED, status="COMPLETED", ended_at=ENDED + row
             )
 
-    async def collect(self, rows: Iterable[ManifestRow], *, max_outage: float = 30.0) -> Collection:
+    async def collect(
+        self,
+        rows: Iterable[ManifestRow],
+        *,
+        max_outage: float = 30.0,
+        ownership: Ownership | None = None,
+        fetch: bool = True,
+    ) -> Collection:
         flow_control = FlowControl(None, max_attempts=TRIES, max_outage=max_outage)
-        collection = Collection(self.client, flow_control, self.states, concurrency=2)
+        collection = Collection(
+            self.client, flow_control, self.states, concurrency=2, ownership=ownership, fetch=fetch
+        )
         await collection.run(rows, partial(writer, ObjectStoragePath(str(self.folder)), "jsonl"))
         return collection
 
@@ -220,6 +242,113 @@ async def test_an_outage_leaves_results_missing_without_hammering(
     assert collection.outcomes == {"result_missing": 500}
     assert Counter(row["error_code"] for row in completed.rows) == {"SERVICE_UNAVAILABLE": 500}
     assert sandbox.counts.requests[RESULT_CALL] < 250
+
+
+@pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
+async def test_an_output_that_cannot_be_written_for_a_while_costs_no_second_fetch(
+    completed: Output, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(storage_retry, "BACKOFF", Backoff(0.001, 0.001))
+    with attached_store() as store:
+        store.fail(error, times=5)
+        completed.folder = folder_in_store()  # type: ignore[assignment]
+
+        collection = await completed.collect(manifest(20))
+
+        rows = store.cat_file("/bucket/state/results.jsonl").splitlines()
+    assert [json.loads(row)["row"] for row in rows] == list(range(1, 21))
+    assert collection.outcomes == {"succeeded": 20}
+    assert sandbox.counts.requests == {RESULT_CALL: 20}
+
+
+async def test_a_disk_that_is_full_for_a_while_costs_no_second_fetch(
+    completed: Output,
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(storage_retry, "BACKOFF", Backoff(0.01, 0.01))
+    completed.states |= dict.fromkeys(range(21, 1001), completed.states[20])
+
+    with no_file_longer_than(200_000):
+        collecting = asyncio.create_task(completed.collect(manifest(1000)))
+        await until(lambda: "cannot be written: OSError (File too large)" in caplog.text)
+    await collecting
+
+    assert [row["row"] for row in completed.rows] == list(range(1, 1001))
+    assert sandbox.counts.requests == {RESULT_CALL: 1000}
+
+
+async def test_calls_go_on_while_the_output_cannot_be_written(
+    completed: Output, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_write = threading.Event()
+    write = output_module._JsonLines.write
+
+    def write_later(rows: Any, row: OutputRow) -> None:
+        may_write.wait(30)
+        write(rows, row)
+
+    monkeypatch.setattr(output_module._JsonLines, "write", write_later)
+
+    collecting = asyncio.create_task(completed.collect(manifest(20)))
+    await until(lambda: sandbox.counts.requests[RESULT_CALL] >= 2 * 4)
+    may_write.set()
+    await collecting
+
+    assert len(completed.rows) == 20
+
+
+async def test_a_stop_begins_no_fetch_and_leaves_the_output_as_it_was(
+    completed: Output, sandbox: Sandbox
+) -> None:
+    await completed.collect(manifest(20))
+    first = completed.bytes
+    completed.states |= dict.fromkeys(range(21, 501), completed.states[20])
+    sandbox.counts.reset()
+    ownership = Ownership()
+
+    collecting = asyncio.create_task(completed.collect(manifest(500), ownership=ownership))
+    await until(lambda: sandbox.counts.requests[RESULT_CALL] > 50)
+    ownership.stop("The task was told to stop")
+    at_the_stop = sandbox.counts.requests[RESULT_CALL]
+    with pytest.raises(Stopped):
+        await collecting
+
+    assert sandbox.counts.requests[RESULT_CALL] <= at_the_stop + 8
+    assert completed.bytes == first
+    assert [path.name for path in completed.folder.iterdir()] == ["results.jsonl"]
+
+
+async def test_without_fetching_a_row_that_has_succeeded_says_that_the_task_ended_before(
+    completed: Output, sandbox: Sandbox
+) -> None:
+    ownership = Ownership()
+    ownership.stop("The task was told to stop")
+
+    collection = await completed.collect(manifest(20), ownership=ownership, fetch=False)
+
+    assert collection.outcomes == {"result_missing": 20}
+    assert {row["error_code"] for row in completed.rows} == {"NotFetched"}
+    assert sandbox.counts.total_requests == 0
+
+
+async def test_a_row_that_was_refused_has_no_time_of_submission(output: Output) -> None:
+    output.states[1] = RowState(submitted_at=ENDED, error={"kind": "PermissionDenied", "message": "no"})
+
+    await output.collect(manifest(1))
+
+    assert output.rows[0]["submitted_at"] is None
+
+
+async def test_unknown_rows_are_listed_with_the_time_of_their_request(output: Output) -> None:
+    output.states[2] = RowState(case_id="case-2", begun="run", submitted_at=ENDED)
+
+    await output.collect(manifest(3))
+
+    listed = (output.folder / "unknown.csv").read_text().splitlines()
+    assert listed == ["key,row,time,case_id", "key-2,2,2027-01-15T08:00:00.000Z,case-2"]
+    assert "unknown.csv" in output.rows[1]["error"]
 
 
 async def test_no_more_is_fetched_ahead_than_memory_bears(output: Output, sandbox: Sandbox) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
 from pyarrow.parquet import ParquetFile
 
+from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.batch import output
 from airflow_provider_workflows.batch.output import (
     OUTPUT_FORMATS,
@@ -22,6 +27,8 @@ from airflow_provider_workflows.batch.output import (
     require_format,
     writer,
 )
+from airflow_provider_workflows.storage_retry import failure_reason
+from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store, folder_in_store
 
 SUCCEEDED = OutputRow(
     key="A-1",
@@ -137,6 +144,144 @@ class TestWriter:
             return highest
 
         assert peak(12_000) < peak(2_000) + 500_000
+
+
+UNKNOWN = OutputRow(
+    "=HYPERLINK(1)",
+    7,
+    "unknown",
+    None,
+    "case-7",
+    None,
+    "2026-01-31T23:59:59.000Z",
+    None,
+    None,
+    "OutcomeUnknown",
+    "?",
+)
+
+
+class TestFailingStorage:
+    @pytest.fixture
+    def store(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:
+        monkeypatch.setattr(storage_retry, "BACKOFF", Backoff(0.001, 0.001))
+        with attached_store() as store:
+            yield store
+
+    @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
+    def test_is_tried_again_and_the_same_bytes_are_there_in_the_end(
+        self, folder: ObjectStoragePath, store: FailingStore, output_format: str, error: Exception
+    ) -> None:
+        rows = [dataclasses.replace(SUCCEEDED, row=number) for number in range(1, 2500)] + [UNKNOWN]
+        expected = write(folder, output_format, *rows)
+        store.fail(error, times=5)
+
+        with writer(folder_in_store(), output_format) as writing:
+            for row in rows:
+                writing.write(row)
+
+        assert store.cat_file(f"/bucket/state/results.{output_format}") == expected
+        # The output, five failures, and the list of unknown rows.
+        assert (store.puts, store.failed) == (7, 5)
+
+    def test_after_a_stop_is_given_up_soon(
+        self, store: FailingStore, output_format: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(storage_retry, "AFTER_STOP_SECONDS", 0.0)
+        store.fail(OSError(5, "Input/output error"))
+
+        with (
+            pytest.raises(OSError, match="Input/output"),
+            writer(folder_in_store(), output_format, lambda: True) as writing,
+        ):
+            writing.write(SUCCEEDED)
+
+        assert store.puts <= 2
+
+
+class TestUnknownRows:
+    def test_are_listed_beside_the_output(self, folder: ObjectStoragePath, output_format: str) -> None:
+        write(folder, output_format, SUCCEEDED, dataclasses.replace(UNKNOWN, key="A-7"), FAILED)
+
+        listed = Path(folder.path, "unknown.csv").read_text(encoding="utf-8").splitlines()
+        assert listed == ["key,row,time,case_id", "A-7,7,2026-01-31T23:59:59.000Z,case-7"]
+
+    def test_without_them_there_is_no_list(self, folder: ObjectStoragePath, output_format: str) -> None:
+        write(folder, output_format, UNKNOWN)
+
+        write(folder, output_format, SUCCEEDED, FAILED)
+
+        assert [path.name for path in Path(folder.path).iterdir()] == [f"results.{output_format}"]
+
+    @pytest.mark.parametrize(
+        ("key", "cell"),
+        [
+            ("=1+1", "'=1+1"),
+            ("+48600100200", "'+48600100200"),
+            ("-7", "'-7"),
+            ("@SUM(1)", "'@SUM(1)"),
+            ("\t=1", "'\t=1"),
+            ("\r=1", "'\r=1"),
+            ('a,"b"\n', 'a,"b"\n'),
+            ("A=1", "A=1"),
+            ("Łękowska", "Łękowska"),
+        ],
+    )
+    def test_a_key_that_a_spreadsheet_would_run_is_text_there(
+        self, folder: ObjectStoragePath, key: str, cell: str
+    ) -> None:
+        write(folder, "jsonl", dataclasses.replace(UNKNOWN, key=key))
+
+        with Path(folder.path, "unknown.csv").open(encoding="utf-8", newline="") as file:
+            (row,) = csv.DictReader(file)
+
+        assert row["key"] == cell
+
+    def test_the_log_says_what_to_search_for_and_shows_no_key(
+        self, folder: ObjectStoragePath, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write(folder, "jsonl", UNKNOWN, SUCCEEDED, UNKNOWN)
+
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert record.getMessage().startswith("2 of the rows may have a run")
+        assert "unknown.csv" in record.getMessage()
+        assert "Search the service's dashboard" in record.getMessage()
+        assert UNKNOWN.key not in record.getMessage()
+
+
+class CachingStore(FailingStore):
+    """Keeps listings, and finds files by them, as s3fs does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listings: dict[str, Any] = {}
+
+    def ls(self, path: str, detail: bool = True, **options: Any) -> Any:
+        path = self._strip_protocol(path)
+        if path not in self.listings:
+            self.listings[path] = super().ls(path, detail=True)
+        return self.listings[path] if detail else [file["name"] for file in self.listings[path]]
+
+    def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
+        folder = self._parent(path)
+        if mode == "rb" and self._strip_protocol(path) not in self.ls(folder, detail=False):
+            raise FileNotFoundError(path)
+        return super().open(path, mode, **options)
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self.listings.clear() if path is None else self.listings.pop(self._strip_protocol(path), None)
+
+
+def test_an_output_is_found_by_a_process_that_has_listed_its_folder_before() -> None:
+    with attached_store(kind=CachingStore) as store:
+        assert store.ls("/bucket/state") == []
+        with writer(folder_in_store(), "jsonl") as writing:
+            writing.write(SUCCEEDED)
+
+        rows = list(read_output(folder_in_store() / "results.jsonl"))
+
+    assert rows == [dataclasses.asdict(SUCCEEDED)]
 
 
 class TestFormats:

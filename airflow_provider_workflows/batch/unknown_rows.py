@@ -1,0 +1,73 @@
+"""The list of rows that may have a run, beside the output of their batch, for a person who checks the dashboard."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from airflow_provider_workflows.batch.output import UNKNOWN_ROW_ADVICE, UNKNOWN_ROWS_NAME
+from airflow_provider_workflows.storage import shown
+from airflow_provider_workflows.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.output import OutputRow
+    from airflow_provider_workflows.storage import ObjectStoragePath
+
+log = logging.getLogger(__name__)
+
+_COLUMNS = ("key", "row", "time", "case_id")
+#: A spreadsheet runs a cell that begins so.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write(folder: ObjectStoragePath, rows: Sequence[OutputRow]) -> None:
+    """Write the list of rows that may have a run; without such rows, remove the one that is there.
+
+    The file is ``unknown.csv``, with the columns ``key``, ``row``, ``time`` of the request that may have started a
+    run, and ``case_id``.
+
+    :param folder: the folder of the output
+    :param rows: the rows of the output whose outcome is unknown
+    :raises Exception: if it cannot be written
+    """
+    path = folder / UNKNOWN_ROWS_NAME
+    if rows:
+        write_whole(path, _as_csv(rows))
+        return
+    path.fs.invalidate_cache(folder.path)
+    if path.fs.exists(path.path):
+        with contextlib.suppress(FileNotFoundError):
+            path.fs.rm_file(path.path)
+
+
+def warn(folder: ObjectStoragePath, number: int) -> None:
+    """Say in the log that rows may have a run, and what to do about them.
+
+    :param folder: the folder of the output
+    :param number: how many rows these are
+    """
+    if number:
+        log.warning(
+            "%s of the rows may have a run: the response to the call that starts it was lost, or the task was cut "
+            "off during that call. They are listed in %s. %s",
+            f"{number:,}",
+            shown(folder / UNKNOWN_ROWS_NAME),
+            UNKNOWN_ROW_ADVICE,
+        )
+
+
+def _as_csv(rows: Sequence[OutputRow]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(row.key), row.row, row.submitted_at, row.case_id])
+    return text.getvalue().encode()
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
