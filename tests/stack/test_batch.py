@@ -162,10 +162,11 @@ def test_all_others_succeeded(batch: Batch) -> None:
     assert all(row["result"]["caseId"] == row["case_id"] for row in batch.of("succeeded"))
 
 
-def test_nothing_is_left_beside_the_output(batch: Batch) -> None:
+def test_the_state_and_the_list_of_unknown_rows_are_left_beside_the_output(batch: Batch) -> None:
     left = {path.name for path in (batch.folder / "output").iterdir()}
 
-    assert left == {"results.jsonl", "killed-while-writing"}
+    assert left - {"unknown.csv"} == {"_state", "results.jsonl", "killed-while-writing"}
+    assert ("unknown.csv" in left) is bool(batch.of("unknown"))
 
 
 def test_no_personal_value_is_in_the_logs_or_the_database(batch: Batch) -> None:

@@ -117,21 +117,6 @@ def runs(sandbox: Sandbox) -> int:
 
 
 class TestSigterm:
-    def test_while_submitting_lets_calls_under_way_end_and_starts_nothing_more(
-        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
-    ) -> None:
-        process = begin(run_try, task)
-        wait_until(lambda: runs(connected) >= 20)
-
-        os.kill(process.pid, signal.SIGTERM)
-        at_the_signal = runs(connected)
-        process.join(20)
-
-        assert process.exitcode == STOPPED
-        assert runs(connected) <= at_the_signal + 2 * CONCURRENCY < ROWS
-        assert {row["outcome"] for row in task.output} == {"running", "not_submitted"}
-        assert task.outcomes.count("running") == runs(connected)
-
     def test_a_retry_goes_on_at_once_and_no_row_runs_twice(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
     ) -> None:
@@ -150,23 +135,6 @@ class TestSigterm:
 
 
 class TestTwoTries:
-    def test_the_older_one_ends_in_order_and_no_row_runs_twice(
-        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(ownership, "CLAIM_CHECK_SECONDS", 0.1)
-        monkeypatch.setattr(ownership, "LEASE_SECONDS", 1.0)
-        first = begin(run_try, task)
-        wait_until(lambda: runs(connected) >= 20)
-
-        task.ti.try_number = 2
-        second = begin(run_try, task)
-        first.join(20)
-        second.join(60)
-
-        assert (first.exitcode, second.exitcode) == (STOPPED, ENDED)
-        assert task.outcomes == ["succeeded"] * ROWS
-        assert runs(connected) == ROWS
-
     def test_a_try_whose_process_is_dead_is_not_waited_for(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
