@@ -155,7 +155,8 @@ class TestWhileSubmitting:
         assert rotated.submitted == ROWS
         # The first one, then one at the end of each step, of which the last is with the new secret.
         assert 5 < rotated.authorize_calls <= 1 + rotated.steps
-        assert 5 < rotated.connection.reads <= 1 + rotated.steps
+        # A call that met the rejection of the step before may have the connection read once more.
+        assert 5 < rotated.connection.reads <= 2 + rotated.steps
 
     async def test_a_connection_that_cannot_be_read_meanwhile_ends_nothing(self, rotated: Rotated) -> None:
         rotated.connection.is_missing = True
