@@ -9,10 +9,18 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.storage import ObjectStoragePath, is_local, remove_folder, shown
+from airflow_provider_workflows.storage import (
+    ObjectStoragePath,
+    is_local,
+    read_connection_again,
+    remove_folder,
+    shown,
+)
+from airflow_provider_workflows.storage_retry import StorageRetry
 from airflow_provider_workflows.whole_files import write_whole
 
 STATE_FOLDER = "_state"
@@ -94,10 +102,16 @@ class BatchFile:
     def write(self, state_folder: ObjectStoragePath) -> None:
         """Write the file into a state folder.
 
-        :raises Exception: if it cannot be written
+        :raises Exception: what storage raised last, if it cannot be written for two minutes
         """
-        content = {"format": _FORMAT, **dataclasses.asdict(self), "record": dict(self.record)}
-        write_whole(state_folder / _BATCH_FILE, json.dumps(content).encode() + b"\n")
+        fields = {"format": _FORMAT, **dataclasses.asdict(self), "record": dict(self.record)}
+        path, content = state_folder / _BATCH_FILE, json.dumps(fields).encode() + b"\n"
+        retry = StorageRetry(
+            f"The batch's file {shown(path)}",
+            meanwhile="the task waits",
+            renew=partial(read_connection_again, path),
+        )
+        retry.run(lambda: write_whole(path, content))
 
     @classmethod
     def read(cls, state_folder: ObjectStoragePath) -> BatchFile | None:
