@@ -28,8 +28,8 @@ ResponseId = Annotated[str, Field(min_length=1)]
 """An id that the service gave: any text, because a run that exists must not be lost over its id."""
 
 
-#: Numbers that identify a person or a company: leading zeros belong to them.
 IDENTIFIERS = ("personal_number", "company_number")
+"""Fields with numbers that identify a person or a company: leading zeros belong to them."""
 
 
 class RequestBody(BaseModel):
@@ -216,18 +216,22 @@ def require_case_details(fields: Mapping[str, Any], *, argument: str = "") -> Ca
     :param argument: the argument that the fields come from, put before each name in an error
     :raises InvalidInput: naming each field that is wrong and why, never its value
     """
+    given = dict(fields)
     try:
-        return CaseDetails.model_validate(dict(fields))
+        details = CaseDetails.model_validate(given)
     except ValidationError as error:
         reasons = [
             ".".join([argument] * bool(argument) + [*path]) + f" {reason}"
             for path, reason in invalid_fields(error)
         ]
+    else:
+        require_identifiers_as_text(given, argument=argument)
+        return details
     raise InvalidInput("; ".join(dict.fromkeys(reasons)))
 
 
 def require_identifiers_as_text(fields: Mapping[str, Any], *, argument: str = "") -> None:
-    """Refuse an identifier that is a number: its leading zeros may be lost.
+    """Refuse an identifier that is a number: its leading zeros may be lost. The API itself takes whole numbers.
 
     :param fields: values by name, in Python's or the API's spelling
     :param argument: the argument that the fields come from, put before each name in an error

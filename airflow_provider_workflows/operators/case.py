@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints
@@ -15,7 +16,7 @@ from airflow_provider_workflows.operators.records import CASE_KEY
 from airflow_provider_workflows.operators.redaction import mask_in_logs, redact, unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
@@ -84,6 +85,9 @@ class CreateCaseOperator(WorkflowsOperator):
         self.documents = documents
         self.case = None if case is None else templated_dict("case", case, "the case's fields")
         self.case_id = None if case_id is None else templated_text("case_id", case_id)
+        require_identifiers_as_text({"personal_number": personal_number, "company_number": company_number})
+        if isinstance(case, Mapping):
+            require_identifiers_as_text(case, argument="case")
 
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the case."""

@@ -6,135 +6,168 @@ leading zeros, or a float; an empty cell becomes text that says so. Each would b
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
-from collections.abc import Mapping
-from decimal import Decimal
+from collections.abc import Callable, Mapping
+from numbers import Number
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import IDENTIFIERS
-from airflow_provider_workflows.arguments import refuse
 
 #: An example of an identifier's length, for the messages.
 _LENGTHS = {"personal_number": 11, "company_number": 10}
-_PHONE_FIELDS = frozenset({"phone_country_code", "phone_number"})
-_NUMBER_FIELDS = frozenset({*IDENTIFIERS, *_PHONE_FIELDS, "key"})
+_NUMBERS = frozenset({*IDENTIFIERS, "phone_country_code", "phone_number"})
+#: Fields in which no name of a person or a company can stand.
+_NO_NAMES = frozenset({*_NUMBERS, "email"})
+_OBJECTS = frozenset({"phone", "documents", "parameters"})
 
-#: Text that a spreadsheet, a data frame or a database has put in the place of an empty cell, or of an error. Not
-#: "Null" or "Na": these are family names.
+#: Text that a spreadsheet, a data frame or a database has put in the place of an empty cell or of an error, in
+#: exactly this spelling. Not "Null", "None", "Na" or "NAN", which are family names.
 _EMPTY_WORDS = frozenset(
     (
-        *("NULL", "null", "nan", "NaN", "NAN", "<NA>", "NaT", "N/A", "n/a", "\\N"),
-        *("#N/A", "#N/D", "#N/D!", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!"),
-        *("#BRAK!", "#ARG!", "#ADR!", "#LICZBA!", "#NAZWA?", "#ZERO!"),
+        *(
+            "NULL",
+            "null",
+            "(NULL)",
+            "(null)",
+            "[NULL]",
+            "[null]",
+            "<NULL>",
+            "<null>",
+            "\\N",
+            "<NA>",
+            "N/A",
+            "n/a",
+        ),
+        *("nan", "NaN", "-nan", "-NaN", "NaT", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"),
+        *("#N/A", "#N/A N/A", "#NA", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#SPILL!"),
+        # A spreadsheet's errors in Polish, German, French, Spanish and Italian.
+        *("#N/D", "#N/D!", "#ADR!", "#ARG!", "#BRAK!", "#LICZBA!", "#NAZWA?", "#ZERO!"),
+        *(
+            "#NV",
+            "#BEZUG!",
+            "#WERT!",
+            "#ZAHL!",
+            "#NOM?",
+            "#NOMBRE!",
+            "#VALEUR!",
+            "#NUL!",
+            "#RIF!",
+            "#VALORE!",
+        ),
+        *("#¡VALOR!", "#¡REF!", "#¿NOMBRE?", "#¡NUM!", "#¡NULO!", "#¡DIV/0!"),
     )
 )
-_DECIMAL_POINT = re.compile(r"\s*[+-]?\d+[.,]0*\s*")
-_EXPONENT = re.compile(r"\s*[+-]?\d+(?:[.,]\d+)?[eE][+-]?\d+\s*")
-_APOSTROPHES = "'\u2019\u02bc`"
-_MAX_LENGTH = 50
-_ZERO_PAD = "a number of digits for personal_number or company_number, such as {'personal_number': 11}"
+#: Words that stand for nothing in a field where no name can stand, in any case.
+_EMPTY_WORDS_BUT_NAMES = frozenset(("null", "none", "nil", "na", "nan", "nat", "undefined"))
+
+_DECIMAL_POINT = re.compile(r"[+-]?\d+[.,]0*")
+#: With a sign, or behind a fraction: "12E10" is an ordinary key.
+_EXPONENT = re.compile(r"[+-]?\d+(?:[.,]\d+[eE][+-]?|[eE]\+)\d+")
+#: What a spreadsheet has put beside digits to keep them text: an apostrophe, or a formula such as ="007".
+_MARKS = "'\u2018\u2019\u02bc`\u00b4=\"\u201c\u201d\u201e"
+_WITHOUT_MARKS = {ord(mark): None for mark in _MARKS}
+
+_ORDINARY_CHARACTERS = 200
+#: By field, what surely has neither marks nor characters that do not show in it.
+_ORDINARY: Mapping[str, Callable[[str], object]] = {
+    **dict.fromkeys(("first_name", "last_name", "company_name", "company_address"), str.isprintable),
+    **dict.fromkeys(_NUMBERS, str.isdigit),
+    "email": re.compile(r"[!-~]+@[!-~]+").fullmatch,
+    "key": str.isalnum,
+}
+
+_EMPTY_REASON = "is text that stands for an empty cell or an error: leave the cell empty, or mend it"
+_MARKS_REASON = (
+    "has an apostrophe beside its digits, or a quote: a spreadsheet has put it there, leave it away"
+)
+_CHANGED_REASON = (
+    "is a number that a spreadsheet or a data frame has changed, so digits may be lost; read the column as "
+    "text"
+)
 
 
-def require_zero_pad(zero_pad: object) -> Mapping[str, int] | None:
-    """Return the lengths to which numbers are padded with zeros.
+def is_ordinary(name: str, value: Any) -> bool:
+    """Return whether a value is short text in which nothing is wrong, with no white space around it.
 
-    :param zero_pad: number of digits by ``personal_number`` and ``company_number``, or None
-    :raises InvalidInput: if it is something else
+    Most values are. To see that takes a part of the time of ``require_value``.
+
+    :param name: name of the field
+    :param value: what the source has for it
     """
-    if zero_pad is None:
-        return None
-    if not isinstance(zero_pad, Mapping):
-        refuse("zero_pad", f"a dict of {_ZERO_PAD}", zero_pad)
-    for name, length in zero_pad.items():
-        if name not in IDENTIFIERS or type(length) is not int or not 1 <= length <= _MAX_LENGTH:
-            raise InvalidInput(f"zero_pad must have {_ZERO_PAD}")
-    return dict(zero_pad)
+    is_ordinary_text = _ORDINARY.get(name)
+    return (
+        is_ordinary_text is not None
+        and type(value) is str
+        and 0 < len(value) <= _ORDINARY_CHARACTERS
+        and bool(is_ordinary_text(value))
+        and value not in _EMPTY_WORDS
+        and value[0] != " "
+        and value[-1] != " "
+    )
 
 
 def require_value(name: str, value: Any) -> None:
     """Return if a value may be what its field says.
 
     :param name: name of the field
-    :param value: what the source has for it; not empty
+    :param value: what the source has for it, read from JSON where it is an object; not empty
     :raises InvalidInput: saying what is wrong, never the value
     """
     if isinstance(value, str):
-        _require_text(name, value)
-    elif name in IDENTIFIERS and isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        if "\0" in value:
+            raise InvalidInput("holds a NUL byte")
+        if name not in _OBJECTS:
+            _require_text(name, value.strip())
+    elif name in IDENTIFIERS and isinstance(value, Number) and not isinstance(value, bool):
         raise InvalidInput(
             f"is a number, so its leading zeros may be lost; read the column as text{_or_zero_pad(name)}"
         )
     elif isinstance(value, (Mapping, list, tuple)):
-        require_no_nul(value)
+        _require_no_nul(value)
         if name == "phone" and isinstance(value, Mapping):
             _require_parts(value)
+        elif name == "documents" and isinstance(value, list):
+            _require_documents(value)
 
 
-def zero_padded(name: str, value: Any, length: int) -> Any:
-    """Return a whole number, or the text of one, as that many digits; any other value as it is.
-
-    :param name: name of the field
-    :param value: what the source has for it
-    :param length: number of digits
-    :raises InvalidInput: if it has more digits, or digits may be lost
-    """
-    digits = _whole_number(value)
-    if digits is None:
-        return value
-    if len(digits) > length:
-        raise InvalidInput(f"has {len(digits)} digits, and zero_pad says {length} for {name}")
-    return digits.zfill(length)
-
-
-def _whole_number(value: Any) -> str | None:
-    if isinstance(value, str):
-        text = value.strip()
-        if text.isascii() and text.isdigit():
-            return text
-        return re.split("[.,]", text)[0] if _DECIMAL_POINT.fullmatch(text) and text[0].isdigit() else None
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        return None
-    if not math.isfinite(value) or value < 0 or value != int(value):
-        return None
-    # A float holds whole numbers up to 2 ** 53, beyond which digits are lost.
-    return None if isinstance(value, float) and value > 2**53 else str(int(value))
-
-
-def _require_text(name: str, value: str) -> None:
-    if "\0" in value:
-        raise InvalidInput("holds a NUL byte")
-    if name in ("parameters", "documents", "phone"):
-        return
-    text = value.strip()
-    if text in _EMPTY_WORDS:
-        raise InvalidInput(
-            "is text that stands for an empty cell or an error: leave the cell empty, or mend it"
-        )
-    shows = text.isascii() and text.isprintable()
-    if not shows and all(unicodedata.category(character)[0] in "CZ" for character in text):
+def _require_text(name: str, text: str) -> None:
+    if text in _EMPTY_WORDS or (name in _NO_NAMES and text.casefold() in _EMPTY_WORDS_BUT_NAMES):
+        raise InvalidInput(_EMPTY_REASON)
+    shows = text.isprintable() or [unicodedata.category(character)[0] not in "CZ" for character in text]
+    if shows is not True and not any(shows):
         raise InvalidInput("has only characters that do not show: leave the cell empty, or mend it")
-    if name in _NUMBER_FIELDS and not text.isdigit():
-        _require_digits(name, text)
+    if name in _NUMBERS:
+        _require_number(name, text, shows=shows is True or all(shows))
+    elif name == "key":
+        _require_unchanged(name, text)
+        if text != (digits := text.strip(_MARKS)) and digits.isdigit():
+            raise InvalidInput(_MARKS_REASON)
 
 
-def _require_digits(name: str, text: str) -> None:
-    if _DECIMAL_POINT.fullmatch(text) or _EXPONENT.fullmatch(text):
-        raise InvalidInput(
-            "is a number that a spreadsheet or a data frame has changed, so digits may be lost; read the column as "
-            f"text{_or_zero_pad(name)}"
-        )
-    if name == "key":
-        return
-    digits = text.translate({ord(mark): None for mark in _APOSTROPHES})
-    if digits != text and digits.strip().isdigit():
-        raise InvalidInput(
-            "has an apostrophe beside its digits: a spreadsheet has put it there, leave it away"
-        )
-    if name in IDENTIFIERS and len(text.split()) > 1 and "".join(text.split()).isdigit():
-        raise InvalidInput("has blanks between its digits: leave them away")
+def _require_number(name: str, text: str, *, shows: bool) -> None:
+    """Return if the text of an identifier or of a part of a phone may be right."""
+    if not any(map(str.isalnum, text)):
+        raise InvalidInput(_EMPTY_REASON)
+    _require_unchanged(name, text)
+    without_marks = text.translate(_WITHOUT_MARKS)
+    if without_marks != text and without_marks.strip().isdigit():
+        raise InvalidInput(_MARKS_REASON)
+    # A phone is often written with blanks, and is understood so.
+    if name in IDENTIFIERS and not text.isdigit():
+        for mark, separated in (("blanks", text.split()), ("commas", text.split(","))):
+            if len(separated) > 1 and "".join(separated).isdigit():
+                raise InvalidInput(f"has {mark} between its digits: leave them away")
+    if not shows and any(unicodedata.category(character)[0] == "C" for character in text):
+        raise InvalidInput("holds a character that does not show: leave it away")
+
+
+def _require_unchanged(name: str, text: str) -> None:
+    if _DECIMAL_POINT.fullmatch(text):
+        raise InvalidInput(f"{_CHANGED_REASON}{_or_zero_pad(name)}")
+    if _EXPONENT.fullmatch(text):
+        raise InvalidInput(_CHANGED_REASON)
 
 
 def _or_zero_pad(name: str) -> str:
@@ -143,22 +176,28 @@ def _or_zero_pad(name: str) -> str:
 
 def _require_parts(phone: Mapping[Any, Any]) -> None:
     for name, value in phone.items():
-        if value is None or isinstance(value, (Mapping, list)):
+        if not isinstance(value, str) or not value or value.isspace():
             continue
         try:
-            require_value("phone_number", value)
+            _require_text("phone_number", value.strip())
         except InvalidInput as problem:
             # A name that the API does not have may be personal.
             part = f"{name} " if name in ("number", "country_code", "countryCode") else ""
             raise InvalidInput(f"{part}{problem}") from None
 
 
-def require_no_nul(value: Any) -> None:
-    """Return if no text in an object or a list has a NUL, which databases and files cannot hold.
+def _require_documents(documents: list[Any]) -> None:
+    for number, document in enumerate(documents, 1):
+        for value in document.values() if isinstance(document, Mapping) else ():
+            if isinstance(value, str) and value and not value.isspace():
+                try:
+                    _require_text("documents", value.strip())
+                except InvalidInput as problem:
+                    raise InvalidInput(f"item {number} {problem}") from None
 
-    :param value: an object, a list or text
-    :raises InvalidInput: if one has
-    """
+
+def _require_no_nul(value: Any) -> None:
+    """Return if no text in an object or a list has a NUL, which databases and files cannot hold."""
     values: list[Any] = [value]
     seen: set[int] = set()
     while values:

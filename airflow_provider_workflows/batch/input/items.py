@@ -12,10 +12,10 @@ from typing import Any, NoReturn, TypeAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
-from airflow_provider_workflows.batch.input.cells import require_zero_pad
 from airflow_provider_workflows.batch.input.columns import Fields, check_header, fields_of
 from airflow_provider_workflows.batch.input.files import file_path, file_version, read_file, suffix
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
+from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.storage import ObjectStoragePath
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"

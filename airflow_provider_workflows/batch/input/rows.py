@@ -20,8 +20,9 @@ from airflow_provider_workflows.api.models import (
 )
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
-from airflow_provider_workflows.batch.input.cells import require_no_nul, require_value, zero_padded
+from airflow_provider_workflows.batch.input.cells import is_ordinary, require_value
 from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, named
+from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 
 CELL_CHARACTERS = 100_000
 ROW_CHARACTERS = 1_000_000
@@ -102,27 +103,37 @@ def checked(
         )
         return BadRow(number, str(number), (("", reason),))
     columns, wrong = _columns(cells, fields)
-    given = {name: value for name, column in columns.items() if not _is_empty(name, value := cells[column])}
     values: dict[str, Any] = {}
-    for name, value in given.items():
-        try:
-            if zero_pad is not None and name in zero_pad:
-                value = zero_padded(name, value, zero_pad[name])  # noqa: PLW2901
-            values[name] = _read(name, value, flat)
-        except InvalidInput as problem:  # noqa: PERF203 (all problems of a row are reported)
-            wrong.append((columns[name], str(problem).removeprefix(f"{name} ")))
+    given = set()
+    for name, column in columns.items():
+        value = cells[column]
+        digits = None if zero_pad is None else zero_pad.get(name)
+        if digits is None and is_ordinary(name, value):
+            values[name] = value
+        elif _is_empty(name, value):
+            continue
+        else:
+            try:
+                read = _read(name, value if digits is None else zero_padded(name, value, digits), flat)
+            except InvalidInput as problem:
+                wrong.append((column, str(problem).removeprefix(f"{name} ")))
+            else:
+                if _is_empty(name, read):
+                    continue
+                values[name] = read
+        given.add(name)
     case_id, parameters, key = (values.pop(name, None) for name in ("case_id", "parameters", "key"))
-    of_case = [name for name in given if name not in ("case_id", "parameters", "key")]
-    if "case_id" in given and of_case:
+    if "case_id" in given and given - {"case_id", "parameters", "key"}:
         wrong.append(
             (columns["case_id"], "case_id and case fields together: a case that exists is not changed")
         )
-    elif not given.keys() - {"parameters", "key"} and not wrong:
-        wrong.append(("", "has neither a case field nor a case_id"))
     case, wrong_in_case = _case(values, columns)
     reported = {column for column, _ in wrong}
     wrong += [problem for problem in wrong_in_case if problem[0] not in reported]
     if not wrong:
+        # Documents without a word in them are nothing either.
+        if case_id is None and not (case.keys() - {"documents"} or any(case.get("documents", ()))):
+            wrong.append(("", "has neither a case field nor a case_id"))
         wrong += _too_long({**case, "parameters": parameters}, columns)
     has_key = bool(key)
     key = key or str(number)
@@ -169,13 +180,12 @@ def _read(name: str, value: Any, flat: bool) -> Any:
         raise InvalidInput(value.reason)
     if isinstance(value, float) and math.isnan(value):
         raise InvalidInput("is NaN, which is not a value: leave it out")
-    require_value(name, value)
     if isinstance(value, str):
         if len(value) > CELL_CHARACTERS:
             raise InvalidInput(_TOO_LONG)
         if flat and name in _JSON_FIELDS:
             value = parse_json(value)
-            require_no_nul(value)
+    require_value(name, value)
     if name == "case_id":
         return require_id(name, value)
     if name == "parameters":

@@ -423,6 +423,16 @@ class TestBadInput:
             ("create_case", {"first_name": 5}, "first_name must be text, not int"),
             ("create_case", {"personal_number": 1.5}, "personal_number must be text, not float"),
             ("create_case", {"personal_number": True}, "personal_number must be text, not bool"),
+            (
+                "create_case",
+                {"personal_number": 7},
+                "personal_number: is a number, so its leading zeros may be",
+            ),
+            (
+                "create_case",
+                {"companyNumber": 7},
+                "companyNumber: is a number, so its leading zeros may be lost",
+            ),
             ("create_case", {"phone": {"number": "666666666"}}, "phone.country_code is missing"),
             (
                 "create_case",

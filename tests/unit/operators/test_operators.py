@@ -171,6 +171,31 @@ class TestCreateCase:
         assert "Brunhilde" not in str(raised.value)
         assert "00211012345" not in str(raised.value)
 
+    @pytest.mark.parametrize("field", ["personal_number", "company_number"])
+    @pytest.mark.parametrize("number", [44051401359, 7, 7.0, True])
+    def test_refuses_a_number_that_may_have_lost_its_zeros_when_the_dag_is_parsed(
+        self, field: str, number: Any
+    ) -> None:
+        for arguments, name in (({field: number}, field), ({"case": {field: number}}, f"case.{field}")):
+            with pytest.raises(
+                errors.InvalidInput, match=f"^{name}: is a number, so its leading zeros may be"
+            ):
+                CreateCaseOperator(task_id="case", **arguments)
+
+    @pytest.mark.parametrize(
+        "arguments", [{"personal_number": "{{ params.x }}"}, {"case": "{{ params.case }}"}]
+    )
+    def test_refuses_such_a_number_of_a_template_before_anything_is_sent(
+        self, sandbox: Sandbox, arguments: dict[str, Any]
+    ) -> None:
+        params = {"x": 44051401359, "case": {"companyNumber": 44051401359}}
+
+        with pytest.raises(errors.InvalidInput, match="leading zeros may be lost; give it as text") as raised:
+            run(CreateCaseOperator(task_id="case", **arguments), params=params)
+
+        assert sandbox.counts.total_requests == 0
+        assert "44051401359" not in str(raised.value)
+
     def test_never_makes_the_person_the_one_whom_airflow_alerts(self) -> None:
         operator = CreateCaseOperator(task_id="case", email_address="jo@example.org")
 
