@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -253,12 +254,16 @@ PYTHON_TASK = Feature(
 )
 
 
-def redacting_task(redact: Callable[[Any], Any], **defaults: Any) -> TaskDecorator:
+def redacting_task(
+    redact: Callable[[Any], Any], check: Callable[..., None] | None = None, **defaults: Any
+) -> TaskDecorator:
     """Return a decorator as ``@task`` is, for a function whose rendered arguments must not show.
 
     A decorator keeps the id of its first task, so each function needs one of its own.
 
     :param redact: returns an argument so that what is personal in it does not show
+    :param check: takes the arguments by name when the DAG is parsed, and raises if one cannot be right; some may be
+        resolved later
     :param defaults: arguments of the operator
     :raises AirflowException: if Airflow lacks what it takes
     """
@@ -273,6 +278,13 @@ def redacting_task(redact: Callable[[Any], Any], **defaults: Any) -> TaskDecorat
 
     class RedactingTask(RendersArguments, base):  # type: ignore[misc, valid-type]
         """A function whose arguments are redacted once they are rendered; lists among them are data."""
+
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            if check is not None:
+                task: Any = self
+                signature = inspect.signature(task.python_callable)
+                check(**signature.bind_partial(*task.op_args, **task.op_kwargs).arguments)
 
         def wrap_data(self, names: Iterable[str]) -> None:
             self._change_arguments(lambda name, value: Data(value) if name in names else _rows_as_data(value))

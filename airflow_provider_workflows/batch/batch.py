@@ -15,7 +15,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.current_client import CurrentClient
 from airflow_provider_workflows.batch.flow_control import FlowControl
-from airflow_provider_workflows.batch.input.items import read_items, version_of
+from airflow_provider_workflows.batch.input.items import read_items, sharding_of, version_of
 from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.manifest import (
     Manifest,
@@ -159,7 +159,7 @@ class Batch:
         if salt is None:
             begin_journal(place.state_folder)
         _require_version(items, version)
-        return dataclasses.replace(manifest, version=version)
+        return dataclasses.replace(manifest, version=version, sharding=sharding_of(items))
 
     def has_same_input(self, items: Items) -> bool:
         """Return whether the input has the rows that were checked; it is read again, and may be another file.
@@ -177,9 +177,9 @@ class Batch:
                 skip_bad_rows=self._options.skip_bad_rows,
             )
             _require_version(items, version)
-        is_same = manifest == dataclasses.replace(self.manifest, version=None)
+        is_same = manifest == dataclasses.replace(self.manifest, version=None, sharding=None)
         if is_same:
-            self.manifest = dataclasses.replace(manifest, version=version)
+            self.manifest = dataclasses.replace(manifest, version=version, sharding=sharding_of(items))
         return is_same
 
     def with_input(self, items: Items, place: BatchPlace) -> tuple[Batch, Changes]:

@@ -12,6 +12,7 @@ from airflow_provider_workflows.batch.row_state import RowOutcome
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.collect import Collection
+    from airflow_provider_workflows.batch.manifest import Manifest
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 #: Rows that a retry of the task goes on with, without running anything twice.
@@ -78,14 +79,15 @@ class FailurePolicy:
 
 
 def summarize(
-    output: ObjectStoragePath, collection: Collection, *, first_row: int, seconds: float
+    output: ObjectStoragePath, collection: Collection, manifest: Manifest, *, seconds: float
 ) -> dict[str, Any]:
     """Return what the task returns: the URI of the output and counts, and no value from a row."""
-    return {
+    summary = {
         "output": str(output),
-        "first_row": first_row,
+        "first_row": manifest.first_row,
         "rows": sum(collection.outcomes.values()),
         "outcomes": {outcome.value: number for outcome, number in sorted(collection.outcomes.items())},
         "statuses": dict(sorted(collection.statuses.items())),
         "seconds": round(seconds, 3),
     }
+    return summary if manifest.sharding is None else {**summary, "sharding": manifest.sharding}

@@ -42,6 +42,7 @@ class Manifest:
     :param digest: of all rows, by which a later try sees whether it is given the same
     :param has_keys: whether each row has a key of its own, by which it is found in another file
     :param version: tells one version of the file from another (``version_of``); None if the items are a list
+    :param sharding: what ``merge`` compares over all shards (``sharding_of``); None if the items are not a shard
     """
 
     rows: int
@@ -50,6 +51,7 @@ class Manifest:
     digest: str
     has_keys: bool = False
     version: str | None = None
+    sharding: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

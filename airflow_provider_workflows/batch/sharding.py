@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import choice, refuse, whole_number
+from airflow_provider_workflows.batch.input.columns import Fields, fields_of
 from airflow_provider_workflows.batch.input.items import (
     DUPLICATE_KEY,
     DUPLICATE_NUMBER,
     SHOWN_BAD_ROWS,
     Items,
-    ShardDigest,
     raise_for,
     read_items,
 )
 from airflow_provider_workflows.batch.input.rows import BadRow
-from airflow_provider_workflows.batch.output import read_keys, read_output
+from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
+from airflow_provider_workflows.batch.input.zero_pad import zero_padded
+from airflow_provider_workflows.batch.merge_check import require_whole_table
+from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.storage import ObjectStoragePath, forget_listing, shown, storage_path
 from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
 
 Columns: TypeAlias = "Mapping[str, str | None]"
 
 _ITEMS_NAME, _INDEX_NAME, _INDEX_VERSION = "items.jsonl", "index.json", 1
-#: Of a key: of a hundred thousand keys no two have the same.
-_KEY_DIGEST_BYTES = 15
 _SUMMARY_TYPES = {"output": str, "first_row": int, "rows": int, "outcomes": Mapping, "statuses": Mapping}
 
 
@@ -67,10 +67,13 @@ def references(
             f"([core] max_map_length): a size of {math.ceil(rows / max_shards)} fits"
         )
     if not isinstance(items, (str, ObjectStoragePath)):
+        fields = fields_of(columns)
         with replacing(ObjectStoragePath(uri)) as file:
-            file.writelines(_line(row, columns or {}) for row in items)
+            file.writelines(_line(row, fields, zero_pad or {}) for row in items)
+        # What is not JSON in a bad row is written otherwise, and the batch tasks see what is written.
+        rows, digests = _check(uri, size, columns, zero_pad, fail=on_bad_row == "fail")
     return [
-        {"items": uri, "first_row": first, "rows": min(size, rows - first + 1), "digest": digest}
+        ShardReference(uri, first, min(size, rows - first + 1), rows, digest).to_json()
         for first, digest in zip(range(1, rows + 1, size), digests, strict=True)
     ]
 
@@ -98,9 +101,10 @@ def _check(
     rows = bad_count = 0
     bad: list[BadRow] = []
     digests: list[ShardDigest] = []
+    salt = new_salt()
     for rows, row in enumerate(read_items(items, columns, zero_pad=zero_pad), 1):
         if len(digests) * size < rows:
-            digests.append(ShardDigest())
+            digests.append(ShardDigest(salt))
         digests[-1].take(row)
         # A batch task knows the keys of its own shard only: it cannot skip a row whose key another shard has.
         if isinstance(row, BadRow) and (fail or _has_duplicate_key(row)):
@@ -116,17 +120,28 @@ def _has_duplicate_key(row: BadRow) -> bool:
     return any(reason in (DUPLICATE_KEY, DUPLICATE_NUMBER) for _, reason in row.problems)
 
 
-def _line(row: object, columns: Columns) -> bytes:
-    """Return a row of a list as a line, without the columns that are left out, which need not be JSON."""
-    kept = row
-    if isinstance(row, Mapping):
-        kept = {name: value for name, value in row.items() if columns.get(name, "") is not None}
-    try:
-        plain: object = require_json_object("row", kept)
-    except InvalidInput:
-        # A bad row, which must stay bad: null is not a row.
-        plain = None
+def _line(row: object, fields: Fields, zero_pad: Mapping[str, int]) -> bytes:
+    """Return a row of a list as a line of JSON, without the columns that are left out."""
+    plain: object = None
+    if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
+        plain = {
+            name: _json_value(value, zero_pad.get(fields.get(name) or ""), fields.get(name) or "")
+            for name, value in row.items()
+            if fields.get(name, "") is not None
+        }
+    # Another row than a dict is a bad row, which must stay bad: null is not a row.
     return f"{json.dumps(plain, ensure_ascii=False)}\n".encode()
+
+
+def _json_value(value: Any, digits: int | None, field: str) -> Any:
+    """Return a value of a row as JSON; one that JSON cannot express makes a bad row, which must stay bad."""
+    try:
+        if digits is not None:
+            value = zero_padded(field, value, digits)
+        return require_json_object("row", {"": value})[""]
+    except InvalidInput:
+        # Of the type of no field.
+        return [[]]
 
 
 def write_index(
@@ -136,8 +151,8 @@ def write_index(
 
     :param summaries: what the batch tasks returned, in the order of the shards
     :param output: URI of the folder to write the index to
-    :param references: what ``references`` returned, to see whether the last shards are there
-    :raises InvalidInput: if rows are in no summary, or the index cannot be written
+    :param references: what ``references`` returned last, to see whether the shards have run these rows
+    :raises InvalidInput: if a row is missing, a key is in two outputs, or the index cannot be written
     """
     folder = storage_path("output", output)
     require_writable("output", folder)
@@ -148,15 +163,7 @@ def write_index(
     shards = [_require_summary(index, summary) for index, summary in enumerate(all_summaries)]
     if not shards:
         raise InvalidInput("summaries is empty: no shard has a summary, so there is nothing to merge")
-    if twice := [uri for uri, times in Counter(shard["output"] for shard in shards).items() if times > 1]:
-        raise InvalidInput(
-            f"more than one shard wrote {shown(twice[0])}, so only the last one's rows are there: "
-            "give each an output of its own"
-        )
-    _require_all_rows(shards, None if references is None else sum(each["rows"] for each in references))
-    if references is not None:
-        _require_digests(shards, references)
-    _require_keys_once(shards)
+    require_whole_table(shards, references)
     sums = {
         "rows": sum(shard["rows"] for shard in shards),
         "outcomes": _sum(shard["outcomes"] for shard in shards),
@@ -169,65 +176,15 @@ def write_index(
     return {"index": str(path), **sums, "shards": len(shards)}
 
 
-def _require_all_rows(shards: Iterable[Mapping[str, Any]], rows: int | None) -> None:
-    """Raise if rows are in no summary: Airflow leaves out a mapped task that has returned nothing."""
-    next_row = 1
-    for shard in shards:
-        if shard["first_row"] != next_row:
-            _raise_missing(next_row, shard["first_row"] - 1)
-        next_row += shard["rows"]
-    if rows is not None and next_row <= rows:
-        _raise_missing(next_row, rows)
-
-
-def _require_digests(shards: Sequence[Mapping[str, Any]], references: Sequence[Mapping[str, Any]]) -> None:
-    """Raise if a summary is of other rows than those that `shard` has read last."""
-    for index, (shard, reference) in enumerate(zip(shards, references, strict=False)):
-        if shard.get("shard_digest") != reference.get("digest"):
-            raise InvalidInput(
-                f"shard {index} (its map index) has run other rows than those that `shard` has read last: the file "
-                "has changed in between. Clear `shard` together with all batch tasks, then merge again: rows that "
-                "are as before keep what they have"
-            )
-
-
-def _require_keys_once(shards: Iterable[Mapping[str, Any]]) -> None:
-    """Raise if a key is in no output or in two: then the file has changed between the shards."""
-    digests: set[bytes] = set()
-    rows = 0
-    for index, shard in enumerate(shards):
-        before = rows
-        for key in read_keys(shard["output"]):
-            rows += 1
-            digests.add(hashlib.blake2b(key.encode(), digest_size=_KEY_DIGEST_BYTES).digest())
-        if rows - before != shard["rows"]:
-            raise InvalidInput(
-                f"the output of shard {index} (its map index) has {rows - before:,} rows, and its summary says "
-                f"{shard['rows']:,}: something else has written there. Clear that batch task, then merge again"
-            )
-        if len(digests) < rows:
-            raise InvalidInput(
-                f"{rows - len(digests):,} rows of shard {index} (its map index) have a key that an earlier row "
-                "has, so as many are missing: the file has changed between the shards. Clear `shard` together "
-                "with all batch tasks, then merge again: rows that are as before keep what they have"
-            )
-
-
-def _raise_missing(first: int, last: int) -> NoReturn:
-    raise InvalidInput(
-        f"rows {first:,} to {last:,} are in no summary: their batch task failed, was skipped or has not run. "
-        "Clear it, then merge again"
-    )
-
-
 def _require_summary(index: int, summary: object) -> Mapping[str, Any]:
     if summary is None:
         raise InvalidInput(
             f"shard {index} (its map index) has no summary: its batch task failed, was skipped or has not run. "
             "Clear it, then merge again"
         )
-    if not isinstance(summary, Mapping) or not all(
-        isinstance(summary.get(name), kind) for name, kind in _SUMMARY_TYPES.items()
+    if not isinstance(summary, Mapping) or not (
+        all(isinstance(summary.get(name), kind) for name, kind in _SUMMARY_TYPES.items())
+        and isinstance(summary.get("sharding", {}), Mapping)
     ):
         raise InvalidInput(f"shard {index} (its map index) returned what is not a summary of a batch task")
     return summary

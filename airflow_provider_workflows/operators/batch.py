@@ -15,7 +15,7 @@ from airflow_provider_workflows.api.errors import OutcomeUnknown, error_from_jso
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.failure_policy import summarize
 from airflow_provider_workflows.batch.inbox import add_completions
-from airflow_provider_workflows.batch.input.items import shard_digest, source_of
+from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.lineage.events import emit
@@ -86,7 +86,8 @@ class RunWorkflowBatchOperator(BatchArguments):
     :param partition_key: the partition that the asset events belong to, such as ``"{{ ds }}"`` (templated);
         without it they have no partition. Airflow starts a DAG by events of either kind, never by both
     :param workflows_conn_id: id of the connection (templated)
-    :return: ``{"output": uri, "first_row": 1, "rows": ..., "outcomes": {...}, "statuses": {...}, "seconds": ...}``
+    :return: ``{"output": uri, "first_row": 1, "rows": ..., "outcomes": {...}, "statuses": {...}, "seconds": ...}``,
+        and for a shard what ``merge`` compares
     :raises InvalidInput: naming what is wrong with which rows, or with the output, before anything is sent
     :raises BatchFailed: with the counts and the output's URI, if too many rows did not succeed
     :raises AirflowTaskTimeout: once ``execution_timeout`` has passed, the time in the triggerer included
@@ -236,10 +237,7 @@ class RunWorkflowBatchOperator(BatchArguments):
         with self._output_at_failure(batch):
             collection = asyncio.run(batch.collect(_publisher(context), self.log))
         took = time.time() - record.begun_at
-        summary = summarize(batch.output, collection, first_row=record.manifest.first_row, seconds=took)
-        if (digest := shard_digest(self._items)) is not None:
-            # By this `merge` sees whether each shard has run the rows that it was given.
-            summary["shard_digest"] = digest
+        summary = summarize(batch.output, collection, record.manifest, seconds=took)
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
         failure = self._failure_policy.evaluate(summary)
         tries = self._tries(context)

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import conf
 
 from airflow_provider_workflows.airflow_internals.rendering import redacting_task
+from airflow_provider_workflows.arguments import choice, is_resolved_later, whole_number
+from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import Items
+from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.batch.sharding import Columns, references, write_index
 from airflow_provider_workflows.operators.redaction import Redacted, unwrap
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk.bases.decorator import TaskDecorator
 
 
@@ -21,12 +26,35 @@ def _redacted(value: Any) -> Any:
     return Redacted(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
-def _task() -> TaskDecorator:
+def _task(check: Callable[..., None] | None = None) -> TaskDecorator:
     # Rows that come as an argument would be stored in the view of rendered templates.
-    return redacting_task(_redacted, multiple_outputs=False, retry_policy=WorkflowsRetryPolicy())
+    return redacting_task(_redacted, check, multiple_outputs=False, retry_policy=WorkflowsRetryPolicy())
 
 
-@_task()
+def _check_shard(
+    *,
+    size: object = 1,
+    columns: Any = None,
+    on_bad_row: object = "fail",
+    zero_pad: object = None,
+    **_: object,
+) -> None:
+    if not _is_resolved_later(size):
+        whole_number("size", size, at_least=1)
+    if not _is_resolved_later(columns):
+        fields_of(columns)
+    if not _is_resolved_later(on_bad_row):
+        choice("on_bad_row", on_bad_row, ("fail", "skip"))
+    if not _is_resolved_later(zero_pad):
+        require_zero_pad(zero_pad)
+
+
+def _is_resolved_later(value: object) -> bool:
+    parts = value.values() if isinstance(value, Mapping) else ()
+    return is_resolved_later(value) or any(map(is_resolved_later, parts))
+
+
+@_task(_check_shard)
 def shard(
     items: Items,
     size: int = 5000,
@@ -66,7 +94,7 @@ def merge(
 
     :param summaries: what the batch tasks returned: ``run.output``
     :param output: URI of the folder to write the index to (templated)
-    :param shards: what ``shard`` returned, to see whether the last ones are there
-    :raises InvalidInput: if a shard has no summary
+    :param shards: what ``shard`` returned last, to see whether each batch task has run these rows
+    :raises InvalidInput: if a shard has no summary, or the outputs together lack a row or have a key twice
     """
     return write_index(unwrap(summaries), output, unwrap(shards))

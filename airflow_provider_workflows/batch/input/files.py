@@ -20,7 +20,7 @@ from airflow_provider_workflows.batch.input.rows import (
     Cells,
     Unreadable,
 )
-from airflow_provider_workflows.storage import shown, storage_path
+from airflow_provider_workflows.storage import forget_listing, shown, storage_path
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
@@ -52,7 +52,7 @@ def file_version(path: ObjectStoragePath) -> str:
     :raises InvalidInput: if there is no such file
     """
     with _problems(path):
-        path.fs.invalidate_cache(path.fs._parent(path.path))  # noqa: SLF001
+        forget_listing(path)
         info = path.fs.info(path.path)
     facets = [info.get("size"), *(info.get(name) for name in _TIMES), info.get("ETag") or info.get("etag")]
     return ";".join("" if each is None else str(each) for each in facets)

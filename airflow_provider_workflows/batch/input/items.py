@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NoReturn, TypeAlias
 
@@ -15,19 +12,14 @@ from airflow_provider_workflows.arguments import is_resolved_later, refuse
 from airflow_provider_workflows.batch.input.columns import Fields, check_header, fields_of
 from airflow_provider_workflows.batch.input.files import file_path, file_version, read_file, suffix
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
+from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.storage import ObjectStoragePath
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"
-"""A list of rows, a file of them, or a shard's reference.
-
-A reference is ``{"items": file, "first_row": 5001, "rows": 5000, "digest": ...}``. Without a
-digest nothing is compared.
-"""
+"""A list of rows, a file of them, or the JSON of a ``ShardReference``."""
 
 SHOWN_BAD_ROWS = 20
-_SHARD_DIGEST_BYTES = 16
-_SHARD_NAMES = {"items", "first_row", "rows"}
 #: The reasons why a row whose key an earlier one has is a bad row.
 DUPLICATE_KEY = "is used by an earlier row"
 DUPLICATE_NUMBER = "its number is the key of an earlier row"
@@ -51,16 +43,15 @@ def read_items(
     """
     fields = fields_of(columns)
     zero_pad = require_zero_pad(zero_pad)
-    first_row, rows, shard = 1, None, None
-    if isinstance(items, Mapping):
-        items, first_row, rows, shard = _shard(items)
-    elif isinstance(items, Sequence) and not isinstance(items, str | bytes):
+    shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
+    if isinstance(items, Sequence) and not isinstance(items, str | bytes):
         return _read(iter(items), fields, flat=False, zero_pad=zero_pad)
-    path = file_path(items)
+    path = file_path(items if shard is None else shard.items)
+    first_row, rows = (1, None) if shard is None else (shard.first_row, shard.rows)
     cells = read_file(path, first_row - 1, lambda header: check_header(header, fields, columns))
     flat = suffix(path) in (".csv", ".parquet")
-    checked_rows = _read(cells, fields, flat=flat, first_row=first_row, rows=rows, zero_pad=zero_pad)
-    return checked_rows if shard is None else shard.compared(checked_rows)
+    all_rows = _read(cells, fields, flat=flat, first_row=first_row, rows=rows, zero_pad=zero_pad)
+    return all_rows if shard is None else shard.compared(all_rows)
 
 
 def version_of(items: Items) -> str | None:
@@ -69,55 +60,20 @@ def version_of(items: Items) -> str | None:
     :param items: as ``read_items`` takes them
     :raises InvalidInput: if there is no such file
     """
-    if isinstance(items, Mapping):
-        items = _shard(items)[0]
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
         return None
-    return file_version(file_path(items))
+    return file_version(
+        file_path(ShardReference.from_json(items).items if isinstance(items, Mapping) else items)
+    )
 
 
-def shard_digest(items: object) -> str | None:
-    """Return the digest in a shard's reference; None if items are not one."""
-    return items.get("digest") if isinstance(items, Mapping) else None
+def sharding_of(items: Items) -> dict[str, Any] | None:
+    """Return what ``merge`` compares over all shards; None if items are not a reference that ``shard`` made.
 
-
-class ShardDigest:
-    """The digest of a shard's rows, by which its batch task sees whether they are still those that were sharded.
-
-    :param salt: random text, which the digest begins with
+    :param items: as ``read_items`` takes them
+    :raises InvalidInput: if they are a dict, and not a shard's reference
     """
-
-    def __init__(self, salt: str | None = None) -> None:
-        self._salt = salt or secrets.token_hex(8)
-        self._digest = hashlib.blake2b(digest_size=_SHARD_DIGEST_BYTES, key=self._salt.encode())
-
-    def take(self, row: Row | BadRow) -> None:
-        """Take note of the next row."""
-        content: list[object] = [row.number, row.key]
-        if isinstance(row, Row):
-            content += [row.case_id, row.case, row.parameters]
-        self._digest.update(json.dumps(content, sort_keys=True).encode())
-
-    def __str__(self) -> str:
-        """Return the salt and the digest, as text."""
-        return f"{self._salt}:{self._digest.hexdigest()}"
-
-
-@dataclass(frozen=True)
-class _ExpectedShard:
-    digest: str
-
-    def compared(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
-        """Yield the rows; raise at their end if they are not those that were sharded."""
-        found = ShardDigest(self.digest.partition(":")[0])
-        for row in rows:
-            found.take(row)
-            yield row
-        if str(found) != self.digest:
-            raise InvalidInput(
-                "items: the rows of this shard are not those that `shard` has read. The file has changed since, or "
-                "columns and zero_pad differ between the two. Clear `shard` together with the batch tasks"
-            )
+    return ShardReference.from_json(items).sharding if isinstance(items, Mapping) else None
 
 
 def require_items_or_template(items: object) -> None:
@@ -134,7 +90,7 @@ def require_items_or_template(items: object) -> None:
 def source_of(items: object) -> str | None:
     """Return the URI or path that items are read from; None if they are the rows themselves, or not items."""
     if isinstance(items, Mapping):
-        items = items["items"] if items.keys() - {"digest"} == _SHARD_NAMES else None
+        items = items["items"] if is_shard_reference(items) else None
     text = str(items).strip() if isinstance(items, (str, ObjectStoragePath)) else ""
     # Rows that a template has made text of are not a path, and must not show either.
     return None if not text or text[0] in "[{(" or not text.isprintable() else text
@@ -166,20 +122,6 @@ def _line(row: BadRow) -> str:
 def _problem(problem: tuple[str, str]) -> str:
     column, reason = problem
     return f"{column}: {reason}" if column else reason
-
-
-def _shard(reference: Mapping[str, Any]) -> tuple[Any, int, int, _ExpectedShard | None]:
-    numbers = [
-        number for number in map(reference.get, ("first_row", "rows")) if type(number) is int and number >= 1
-    ]
-    digest = reference.get("digest")
-    if reference.keys() - {"digest"} != _SHARD_NAMES or len(numbers) != 2:
-        raise InvalidInput(
-            'items is a dict but not a shard\'s reference ({"items": file, "first_row": 1, "rows": 5000}); '
-            "a single row is given as a list of one dict"
-        )
-    expected = _ExpectedShard(digest) if isinstance(digest, str) else None
-    return reference["items"], numbers[0], numbers[1], expected
 
 
 def _read(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,10 +16,11 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import read_items
-from airflow_provider_workflows.batch.input.rows import BadRow
+from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.output import OutputRow, output_path, writer
 from airflow_provider_workflows.batch.sharding import read_index, references, write_index
 
+CASE_ID = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
 ROWS = [{"first_name": f"Brunhilde-{number}"} for number in range(1, 8)]
 
 
@@ -243,6 +246,92 @@ class TestDigest:
         assert len(list(read_items(reference))) == 3
 
 
+class TestSharding:
+    def test_a_digest_says_nothing_of_the_rows_and_is_another_each_time(self, tmp_path: Path) -> None:
+        uri = csv(tmp_path, 3)
+
+        first, second = references(uri, 3), references(uri, 3)
+
+        assert first[0]["digest"] != second[0]["digest"]
+        assert "Brunhilde" not in json.dumps(first)
+
+    def test_the_shards_of_a_table_have_a_salt_in_common_and_tell_the_number_of_all_rows(
+        self, tmp_path: Path
+    ) -> None:
+        found = references(csv(tmp_path, 7), 3)
+
+        assert len({each["digest"].partition(":")[0] for each in found}) == 1
+        assert len({each["digest"] for each in found}) == 3
+        assert [each["all_rows"] for each in found] == [7, 7, 7]
+
+    @pytest.mark.parametrize("field", ["key", "first_name", "case_id", "parameters"])
+    def test_a_change_of_any_field_is_seen(self, tmp_path: Path, field: str) -> None:
+        path = tmp_path / "rows.jsonl"
+        rows = [
+            {"key": f"K{number}", "parameters": {"a": number}}
+            | ({"first_name": "Jo"} if number < 3 else {"case_id": CASE_ID})
+            for number in range(1, 5)
+        ]
+        changes = {
+            "key": (0, "K9"),
+            "first_name": (1, "Al"),
+            "case_id": (2, CASE_ID.replace("3", "4")),
+            "parameters": (3, {"a": 0}),
+        }
+        path.write_text("\n".join(map(json.dumps, rows)))
+        (reference,) = references(str(path), 4)
+        index, value = changes[field]
+        rows[index][field] = value
+        path.write_text("\n".join(map(json.dumps, rows)))
+
+        with pytest.raises(InvalidInput, match="rows of this shard are not those that `shard` has read"):
+            list(read_items(reference))
+
+    def test_other_zero_padding_than_the_shard_was_made_with_is_seen(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.jsonl"
+        path.write_text('{"personal_number": 7}')
+        (reference,) = references(str(path), 1, zero_pad={"personal_number": 11})
+
+        assert len(list(read_items(reference, zero_pad={"personal_number": 11}))) == 1
+        with pytest.raises(InvalidInput, match="or columns and zero_pad differ between the two"):
+            list(read_items(reference))
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"digest": 7}, {"digest": None}, {"all_rows": "7"}, {"all_rows": 0}, {"salt": "s"}],
+        ids=str,
+    )
+    def test_a_reference_that_was_changed_is_refused(self, tmp_path: Path, wrong: dict[str, Any]) -> None:
+        (reference,) = references(csv(tmp_path, 3), 3)
+
+        with pytest.raises(InvalidInput, match="is a dict but not a shard's reference"):
+            read_items(reference | wrong)
+
+    def test_a_decimal_in_a_list_is_padded_in_its_file(self, tmp_path: Path) -> None:
+        zero_pad = {"personal_number": 11}
+
+        (reference,) = references(
+            [{"PESEL": Decimal(7)}],
+            1,
+            columns={"PESEL": "personal_number"},
+            zero_pad=zero_pad,
+            folder=str(tmp_path),
+        )
+
+        (row,) = read_items(reference, {"PESEL": "personal_number"}, zero_pad=zero_pad)
+        assert isinstance(row, Row)
+        assert row.case == {"personalNumber": "00000000007"}
+
+    def test_a_bad_row_of_a_list_that_is_not_json_keeps_its_key_and_its_column(self, tmp_path: Path) -> None:
+        rows = [{"key": "K1", "first_name": "Jo"}, {"key": "K2", "first_name": dt.date(2000, 1, 1)}]
+
+        (reference,) = references(rows, 2, on_bad_row="skip", folder=str(tmp_path))
+
+        _, bad = read_items(reference)
+        assert isinstance(bad, BadRow)
+        assert (bad.key, bad.problems[0][0]) == ("K2", "first_name")
+
+
 class TestIndex:
     def test_it_sums_and_lists_the_shards(self, tmp_path: Path) -> None:
         first, second = written(tmp_path, "a", 3), written(tmp_path, "b", 2, 4, ARCHIVED=2)
@@ -290,6 +379,7 @@ class TestIndex:
             ([summary("/a"), None, summary("/b")], r"^shard 1 .*has no summary"),
             ([summary("/a"), {"output": "/b", "rows": 1}], "^shard 1 .*not a summary of a batch task"),
             ([summary("/a"), "/b"], "^shard 1 .*not a summary of a batch task"),
+            ([summary("/a") | {"sharding": "x"}], "^shard 0 .*not a summary of a batch task"),
             ([summary("/a"), summary("/b", 2, 3), summary("/a", 2, 5)], "more than one shard wrote /a"),
             ([summary("/a", 2, 1), summary("/c", 2, 5)], "^rows 3 to 4 are in no summary"),
             ([summary("/b", 2, 3)], "^rows 1 to 2 are in no summary"),
@@ -308,11 +398,58 @@ class TestIndex:
     def test_a_key_that_two_shards_have_is_refused_and_not_shown(self, tmp_path: Path) -> None:
         first, second = written(tmp_path, "a"), written(tmp_path, "b", first_row=2)
 
-        with pytest.raises(InvalidInput, match=r"^1 rows of shard 1 .* have a key that an") as raised:
+        with pytest.raises(InvalidInput, match=r"^1 of 4 rows have a key that an earlier row has") as raised:
             write_index([first, second | {"first_row": 3}], str(tmp_path / "out"))
 
+        assert "row 2 of shard 0 and row 3 of shard 1." in str(raised.value)
         assert "'2'" not in str(raised.value)
         assert not (tmp_path / "out" / "index.json").exists()
+
+    @pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
+    def test_each_key_that_is_there_twice_is_named_by_its_rows_and_shards(
+        self, tmp_path: Path, output_format: str
+    ) -> None:
+        keys = (["Kx1", "Kx2", "Kx3"], ["Kx4", "Kx2", "Kx5"], ["Kx1", "Kx2", "Kx6"])
+        shards = []
+        for index, of_shard in enumerate(keys):
+            folder = ObjectStoragePath(f"{tmp_path}/{index}")
+            with writer(folder, output_format) as writing:
+                for row, key in enumerate(of_shard, 3 * index + 1):
+                    writing.write(dataclasses.replace(_output_row(row), key=key))
+            shards.append(summary(str(output_path(folder, output_format)), 3, 3 * index + 1))
+
+        with pytest.raises(InvalidInput) as raised:
+            write_index(shards, str(tmp_path / "out"))
+
+        assert "3 of 9 rows have a key" in str(raised.value)
+        assert "row 2 of shard 0 and row 5 of shard 1; row 1 of shard 0 and row 7 of shard 2" in str(
+            raised.value
+        )
+        assert "Kx" not in str(raised.value)
+
+    def test_an_output_that_is_gone_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            InvalidInput, match=r"^the output of shard 0 .* is not there any more: /nowhere/a\."
+        ):
+            write_index([summary("/nowhere/a.jsonl")], str(tmp_path))
+
+    def test_last_rows_that_are_missing_are_named_without_the_references_too(self, tmp_path: Path) -> None:
+        shard = written(tmp_path, "a", rows=2) | {"sharding": {"all_rows": 5, "digest": "salt:1"}}
+
+        with pytest.raises(InvalidInput, match=r"^rows 3 to 5 are in no summary"):
+            write_index([shard], str(tmp_path / "out"))
+
+    @pytest.mark.parametrize(
+        "other", [{"sharding": {"all_rows": 4, "digest": "b:2"}}, {}], ids=["other", "none"]
+    )
+    def test_shards_of_different_runs_of_shard_are_refused_without_the_references_too(
+        self, tmp_path: Path, other: dict[str, Any]
+    ) -> None:
+        first = written(tmp_path, "a") | {"sharding": {"all_rows": 4, "digest": "a:1"}}
+        second = written(tmp_path, "b", first_row=3) | other
+
+        with pytest.raises(InvalidInput, match=r"^shards 0 and 1 .* are of different runs of `shard`"):
+            write_index([first, second], str(tmp_path / "out"))
 
     def test_an_output_with_other_rows_than_its_summary_says_is_refused(self, tmp_path: Path) -> None:
         shard = written(tmp_path, "a", rows=1) | {"rows": 2}
@@ -323,10 +460,10 @@ class TestIndex:
             write_index([shard], str(tmp_path / "out"))
 
     def test_a_shard_that_has_run_other_rows_than_were_sharded_last_is_refused(self, tmp_path: Path) -> None:
-        references = [{"items": "/i.csv", "first_row": 1, "rows": 2, "digest": "salt:new"}]
-        shard = written(tmp_path, "a") | {"shard_digest": "salt:old"}
+        references = [{"items": "/i.csv", "first_row": 1, "rows": 2, "all_rows": 2, "digest": "new:1"}]
+        shard = written(tmp_path, "a") | {"sharding": {"all_rows": 2, "digest": "old:1"}}
 
-        with pytest.raises(InvalidInput, match=r"^shard 0 .* has run other rows than those"):
+        with pytest.raises(InvalidInput, match=r"^shard 0 .* has run the rows of an earlier run of `shard`"):
             write_index([shard], str(tmp_path / "out"), references)
 
     def test_a_last_shard_that_is_missing_is_named_where_the_references_tell(self, tmp_path: Path) -> None:

@@ -57,6 +57,34 @@ class TestTasks:
 
         assert set(dag.task_dict) == {"shard", "merge"}
 
+    @pytest.mark.parametrize(
+        ("argument", "value", "message"),
+        [
+            ("size", 0, "size must be a whole number of at least 1"),
+            ("size", "5", "size must be a whole number"),
+            ("columns", {"PESEL": "shoe_size"}, "columns maps 'PESEL' to what is not a field"),
+            ("on_bad_row", "ignore", "on_bad_row must be 'fail' or 'skip'"),
+            ("zero_pad", {"email": 3}, "zero_pad must have a number of digits for personal_number or"),
+            ("zero_pad", {"personal_number": "11"}, "zero_pad must have a number of digits"),
+        ],
+    )
+    def test_an_argument_that_cannot_be_right_is_refused_when_the_dag_is_parsed(
+        self, argument: str, value: Any, message: str
+    ) -> None:
+        with DAG("nightly"), pytest.raises(InvalidInput, match=message):
+            shard("/cases.csv", **{argument: value})
+
+    def test_an_argument_of_a_template_is_checked_when_the_task_runs(self, tmp_path: Path) -> None:
+        with DAG("nightly"):
+            operator = shard(
+                csv(tmp_path, 3), "{{ rows }}", zero_pad={"personal_number": "{{ digits }}"}
+            ).operator
+        context: Any = {"rows": 2, "digits": 0}
+        operator.render_template_fields(context)
+
+        with pytest.raises(InvalidInput, match="zero_pad must have a number of digits"):
+            operator.execute(context)
+
     def test_bad_input_is_not_tried_again(self) -> None:
         with DAG("nightly"):
             operators = [shard("/a.csv").operator, merge([], "/a").operator]

@@ -1,0 +1,125 @@
+"""The reference to a shard's rows, by which its batch task finds them, and sees whether they are the same still."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.rows import BadRow, Row
+
+_DIGEST_BYTES = 16
+_ROWS = {"items", "first_row", "rows"}
+_SHARDING = {"all_rows", "digest"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReference:
+    """The rows of a shard.
+
+    :param items: URI of the file
+    :param first_row: number of the shard's first row, from 1
+    :param rows: number of its rows
+    :param all_rows: number of the rows of all shards; None in a reference that was not made by ``shard``
+    :param digest: of its rows, as ``ShardDigest`` gives it; None in a reference that was not made by ``shard``, so
+        that nothing is compared
+    """
+
+    items: Any
+    first_row: int
+    rows: int
+    all_rows: int | None = None
+    digest: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reference as JSON, as a batch task takes it for its items."""
+        return {"items": self.items, "first_row": self.first_row, "rows": self.rows, **(self.sharding or {})}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ShardReference:
+        """Return the reference that ``to_json`` made JSON of.
+
+        :raises InvalidInput: if it is not one
+        """
+        if not (is_shard_reference(fields) and _are_typed(fields)):
+            raise InvalidInput(
+                'items is a dict but not a shard\'s reference ({"items": file, "first_row": 1, "rows": 5000}); '
+                "a single row is given as a list of one dict"
+            )
+        return cls(**fields)
+
+    @property
+    def sharding(self) -> dict[str, Any] | None:
+        """What ``merge`` compares over all shards: ``all_rows`` and ``digest``."""
+        return None if self.digest is None else {"all_rows": self.all_rows, "digest": self.digest}
+
+    def compared(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+        """Yield the shard's rows, and raise at their end if they are not those that ``shard`` has read.
+
+        :param rows: the rows that are there now
+        :raises InvalidInput: if they have changed
+        """
+        if self.digest is None:
+            yield from rows
+            return
+        found = ShardDigest(salt_of(self.digest))
+        for row in rows:
+            found.take(row)
+            yield row
+        if str(found) != self.digest:
+            raise InvalidInput(
+                "items: the rows of this shard are not those that `shard` has read. The file has changed since, or "
+                "columns and zero_pad differ between the two. Clear `shard` together with the batch tasks"
+            )
+
+
+class ShardDigest:
+    """The digest of a shard's rows: of all that is sent for them, and of their numbers.
+
+    :param salt: random text, the same for all shards of a table; by it ``merge`` sees that they belong together
+    """
+
+    def __init__(self, salt: str) -> None:
+        self._salt = salt
+        self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES, key=salt.encode())
+
+    def take(self, row: Row | BadRow) -> None:
+        """Take note of the next row."""
+        content: list[object] = [row.number, row.key]
+        if isinstance(row, Row):
+            content += [row.case_id, row.case, row.parameters]
+        self._digest.update(_SORTED.encode(content).encode())
+
+    def __str__(self) -> str:
+        """Return the salt and the digest, as text."""
+        return f"{self._salt}:{self._digest.hexdigest()}"
+
+
+# Made once: ``json.dumps`` with an option makes an encoder for each call.
+_SORTED = json.JSONEncoder(sort_keys=True)
+
+
+def new_salt() -> str:
+    """Return random text for the digests of a table's shards."""
+    return secrets.token_hex(8)
+
+
+def salt_of(digest: str) -> str:
+    """Return the salt of a shard's digest, which the shards of a table have in common."""
+    return digest.partition(":")[0]
+
+
+def is_shard_reference(items: object) -> bool:
+    """Return whether a batch's items have the fields of a shard's reference."""
+    return isinstance(items, Mapping) and items.keys() in (_ROWS, _ROWS | _SHARDING)
+
+
+def _are_typed(fields: Mapping[str, Any]) -> bool:
+    numbers = [fields["first_row"], fields["rows"], fields.get("all_rows", 1)]
+    return all(type(number) is int and number >= 1 for number in numbers) and isinstance(
+        fields.get("digest", ""), str
+    )
