@@ -134,3 +134,33 @@ class TestFile:
             checked.submit(str(file))
 
         assert connected.counts.total_requests == 0
+
+    def test_that_was_written_anew_with_the_same_rows_is_taken_by_a_retry(
+        self, checked: Checked, connected: Sandbox, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "people.csv"
+        file.write_text("first_name\n" + "\n".join(NAMES))
+        checked.check(str(file))
+        os.utime(file, ns=(0, 0))
+
+        assert checked.batch is not None
+        assert checked.batch.has_same_input(str(file))
+        checked.submit(str(file))
+
+        assert connected.counts.requests[RUN_CALL] == len(NAMES)
+
+    def test_that_changes_while_it_is_checked_is_refused(
+        self, checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "people.csv"
+        file.write_text("first_name\n" + "\n".join(NAMES))
+        read_rows = BatchOptions.rows
+
+        def rows_while_it_is_written(options: BatchOptions, items: Any) -> Any:
+            yield from read_rows(options, items)
+            file.write_text("first_name\n" + "\n".join([*NAMES, "New"]))
+
+        monkeypatch.setattr(BatchOptions, "rows", rows_while_it_is_written)
+
+        with pytest.raises(InvalidInput, match=r"^items: the file has changed since its rows were checked"):
+            checked.check(str(file))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from airflow.sdk import ObjectStoragePath
 from pyarrow import parquet
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.items import read_items, version_of
+from tests.unit.failing_storage import FailingStore, attached_store
 
 from .test_rows import GOOD, LOST_ZEROS, SECRET, bad_rows, refusal
 
@@ -154,3 +157,71 @@ def test_a_mapped_column_that_a_table_does_not_have_is_refused(tmp_path: Path) -
     assert "columns names what items does not have: 'PESEL'" in refusal(
         str(tmp_path / "rows.csv"), {"PESEL": "personal_number"}
     )
+
+
+class CachingStore(FailingStore):
+    """An object store that says of a file what a test has it say, and keeps what it has said, as s3fs does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: dict[str, Any] = {}
+        self._listed: dict[str, Any] | None = None
+
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
+        if self._listed is None:
+            self._listed = {**super().info(path, **options), **self.said}
+        return self._listed
+
+    def invalidate_cache(self, path: str | None = None) -> None:
+        self._listed = None
+
+
+class TestVersion:
+    MORNING, EVENING = (dt.datetime(2026, 1, 31, hour, tzinfo=dt.timezone.utc) for hour in (6, 18))
+
+    @pytest.mark.parametrize(
+        ("name", "before", "after"),
+        [
+            ("size", 100, 101),
+            ("mtime", 1769839200.25, 1769839200.5),
+            ("LastModified", MORNING, EVENING),
+            ("last_modified", MORNING, EVENING),
+            ("updated", "2026-01-31T06:00:00Z", "2026-01-31T18:00:00Z"),
+            ("ETag", '"5d41402a"', '"7d793037"'),
+            ("etag", "0x8DE", "0x8DF"),
+        ],
+    )
+    def test_is_another_when_the_store_says_another_size_time_or_etag(
+        self, name: str, before: Any, after: Any
+    ) -> None:
+        with attached_store("s3", CachingStore) as store:
+            store.pipe_file("/bucket/rows.csv", b"first_name\nJo\n")
+            store.said = {name: before}
+            versions = [version_of("s3://bucket/rows.csv"), version_of("s3://bucket/rows.csv")]
+            store.said = {name: after}
+            versions.append(version_of("s3://bucket/rows.csv"))
+
+        assert versions[0] == versions[1] != versions[2]
+
+    def test_of_a_shard_is_that_of_its_file(self, tmp_path: Path) -> None:
+        (tmp_path / "rows.csv").write_text("first_name\nJo\n")
+
+        reference = {"items": str(tmp_path / "rows.csv"), "first_row": 1, "rows": 1}
+
+        assert version_of(reference) == version_of(str(tmp_path / "rows.csv"))
+
+    def test_of_a_file_on_a_disk_is_another_after_a_write_of_the_same_size(self, tmp_path: Path) -> None:
+        path = tmp_path / "rows.csv"
+        path.write_text("first_name\nJo\n")
+        os.utime(path, ns=(0, 1_769_839_200_000_000_000))
+        before = version_of(str(path))
+        os.utime(path, ns=(0, 1_769_839_200_001_000_000))
+
+        assert version_of(str(path)) != before
+
+    def test_rows_that_are_a_list_have_none(self) -> None:
+        assert version_of([GOOD]) is None
+
+    def test_of_a_file_that_is_not_there_is_refused(self) -> None:
+        with pytest.raises(InvalidInput, match="there is no file /nowhere/rows"):
+            version_of("/nowhere/rows.csv")
