@@ -38,7 +38,8 @@ class StorageRetry:
     :param what: what is written, as the subject of a sentence
     :param meanwhile: what happens while storage fails, as a clause
     :param renew: reads the storage connection again, after an exception
-    :param is_stopped: returns whether the task was told to stop
+    :param is_stopped: returns whether the task was told to stop; if it was before, each attempt is made once:
+        the time that there is after a stop may be over
     :param log: where to say that storage fails, and that it works again
     :param clock: monotonic seconds
     :param now: seconds since the epoch, for the log
@@ -72,7 +73,7 @@ class StorageRetry:
         self._failures = 0
         self._renew_due = float("-inf")
         self._stopped_at: float | None = None
-        self._has_given_up = False
+        self._has_given_up = is_stopped is not None and is_stopped()
         self._has_said_so = False
 
     def run(self, work: Callable[[], ResultT]) -> ResultT:

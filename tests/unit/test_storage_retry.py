@@ -139,6 +139,16 @@ def test_a_stop_ends_a_long_pause(storage: Storage) -> None:
     assert moments[-1] - moments[5] <= AFTER_STOP_SECONDS + 0.5
 
 
+def test_in_a_task_that_was_stopped_before_it_makes_one_attempt(storage: Storage) -> None:
+    storage.failures = 1000
+    late = StorageRetry("The file", meanwhile="it waits", is_stopped=lambda: True, sleep=storage.sleep)
+
+    with pytest.raises(OSError, match="No space left"):
+        late.run(storage.write)
+
+    assert storage.calls == 1
+
+
 def test_what_is_to_give_up_makes_one_attempt(storage: Storage) -> None:
     storage.failures = 1000
     storage.retry.give_up()

@@ -276,7 +276,9 @@ class TestFailingWrites:
     async def test_after_a_stop_are_given_up_in_time_to_log_the_ids(
         self, store: FailingStore, clock: BlockingClock, caplog: pytest.LogCaptureFixture
     ) -> None:
-        journal = Journal(folder_in_store(), is_stopped=lambda: True, clock=clock, sleep=clock.sleep)
+        is_stopped = False
+        journal = Journal(folder_in_store(), is_stopped=lambda: is_stopped, clock=clock, sleep=clock.sleep)
+        is_stopped = True
         store.fail(OSError(5, "Input/output error"))
         began = clock()
 

@@ -7,7 +7,9 @@ import fcntl
 import json
 import multiprocessing
 import os
+import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import ObjectStoragePath
 from asgiref.sync import SyncToAsync
 
 from airflow_provider_workflows.api.errors import Stopped
 from airflow_provider_workflows.batch import ownership
+from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.operators.records import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import BatchTask, cases
@@ -132,6 +136,45 @@ class TestSigterm:
         assert task.outcomes == ["succeeded"] * ROWS
         assert set(connected.counts.runs_per_case.values()) == {1}
         assert runs(connected) == ROWS
+
+
+def run_try_without_a_disk(task: BatchTask, log: Path) -> None:
+    """Run a try whose disk refuses everything, from the id of a run on that comes after the first ones."""
+    sync, has_failed = os.fsync, False
+
+    def fsync(file: Any) -> None:
+        nonlocal has_failed
+        written = Path(f"/proc/self/fd/{file}").read_bytes()
+        ids = written.count(b'"workflow_id":"')
+        has_failed = has_failed or (ids >= 20 and b'"workflow_id":"' in written.splitlines()[-1])
+        if has_failed:
+            raise OSError(5, "Input/output error")
+        sync(file)
+
+    os.fsync = fsync
+    sys.stdout = log.open("w", buffering=1)
+    run_try(task)
+
+
+def test_sigterm_while_the_journal_cannot_be_written_leaves_each_run_in_the_log(
+    task: BatchTask, connected: Sandbox, begin: Callable[..., Any], tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    process = begin(run_try_without_a_disk, task, log)
+    wait_until(lambda: log.exists() and "cannot be written" in log.read_text())
+
+    os.kill(process.pid, signal.SIGTERM)
+    process.join(20)
+
+    in_the_journal = {
+        state.workflow_id
+        for folder in task.state_folders
+        for state in states(ObjectStoragePath(str(folder))).values()
+    }
+    in_the_log = set(re.findall(r"Workflow (\S+) was started for row", log.read_text()))
+    assert process.exitcode in (STOPPED, FAILED)
+    assert len(in_the_log) > 0
+    assert len((in_the_journal | in_the_log) - {None}) == runs(connected)
 
 
 class TestTwoTries:
