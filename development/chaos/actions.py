@@ -150,8 +150,7 @@ class Chaos:
     def clear_batch(self, state: str) -> None:
         """Clear the batch."""
         process = self._submitting_process() if state == "running" else None
-        if self.system.task(BATCH).state != state:
-            raise NotNow
+        self._require_batch(state)
         if process is not None:
             self.occurrences.must_end("clear", process, CALLS_UNDER_WAY, None)
         self.system.clear(BATCH)
@@ -159,8 +158,7 @@ class Chaos:
     def mark_batch_failed(self, state: str) -> None:
         """Mark the batch as failed, and clear it a while later."""
         process = self._submitting_process() if state == "running" else None
-        if self.system.task(BATCH).state != state:
-            raise NotNow
+        self._require_batch(state)
         if process is not None:
             self.occurrences.must_end("mark failed", process, CALLS_UNDER_WAY, None)
         self.system.mark_failed(BATCH)
@@ -186,7 +184,7 @@ class Chaos:
 
     def start_over(self) -> None:
         """Clear the batch that starts over when it is cleared."""
-        if self.system.task(START_OVER).state != "success":
+        if not self.system.has_succeeded(START_OVER):
             raise NotNow
         self.system.clear(START_OVER)
         self.occurrences.start_overs += 1
@@ -241,10 +239,13 @@ class Chaos:
         self.occurrences.later(SERVICE_DOWN_SECONDS, "The service is up", service.start)
 
     def _require_batch(self, state: str) -> None:
-        is_there = (
-            self.system.is_submitting(BATCH) if state == "running" else self.system.task(BATCH).state == state
-        )
-        if not is_there:
+        system = self.system
+        is_there = {
+            "running": lambda: system.is_submitting(BATCH),
+            "deferred": lambda: system.task(BATCH).state == "deferred",
+            "success": lambda: system.has_succeeded(BATCH),
+        }
+        if not is_there[state]():
             raise NotNow
 
     def _submitting_process(self) -> psutil.Process:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -131,7 +130,7 @@ class Outcome:
 
     def _no_run_after_a_stop(self) -> Check:
         stopped_at = self._system.times_of_stops(BATCH)
-        problems, after = [], 0
+        problems, after, measured = [], 0, 0
         started = [run.started for run in self.runs if run.definition_id == self._system.definitions[BATCH]]
         for stop in self._occurrences.stops:
             gone = stop.gone if stop.gone is not None else float("inf")
@@ -141,6 +140,7 @@ class Outcome:
             if last is None:
                 # It has ended before it was told to.
                 continue
+            measured += 1
             number = sum(last < moment <= gone for moment in started)
             after += number
             if number > stop.under_way:
@@ -150,7 +150,8 @@ class Outcome:
                 problems.append(
                     f"{stop.what}: {number} runs after it had to stop, at most {stop.under_way} under way; {lived}"
                 )
-        found = f"{after} runs after {len(self._occurrences.stops)} stops, each of a call that was under way"
+        stops = len(self._occurrences.stops)
+        found = f"{after} runs after {measured} stops; {stops - measured} had ended before they were told to"
         return Check("A process that has to stop starts nothing more", found, tuple(problems))
 
     def _each_row_accounted_for(self) -> Check:
@@ -163,11 +164,9 @@ class Outcome:
         return Check("Each row is in an output, with its run", found, tuple(problems))
 
     def _rows(self, name: str) -> Iterator[Row]:
-        file = self._system.output(name) / "results.jsonl"
-        lines = file.read_text().splitlines() if file.exists() else []
         persons = self._system.tables[name].persons
         seen: Counter[str] = Counter()
-        for line in map(json.loads, lines):
+        for line in self._system.output_rows(name):
             key = str(line["key"])
             seen[key] += 1
             if key not in persons:

@@ -16,8 +16,8 @@ from development.chaos.system import BATCH, SINGLE_RUNS, START_OVER, Size, Syste
 from tests.harness.running_airflow import NoResponse
 
 TICK_SECONDS = 0.25
-#: A task that has failed is cleared by a person this many times at most, who then takes it for unknown.
-MAX_CLEARS_OF_FAILED = 3
+#: A person clears a task that has failed this many times at most, and then takes it for unknown.
+MAX_CLEARS_OF_FAILED = 5
 #: A batch that has failed is cleared this many seconds later, if nothing else has cleared it.
 CLEAR_FAILED_SECONDS = 10.0
 
@@ -41,7 +41,7 @@ class Form:
 
 
 LONG = Form(
-    Size(500, 3000, 100, requests_per_second=20.0, run_seconds=(20.0, 60.0)),
+    Size(500, 3000, 100, requests_per_second=50.0, run_seconds=(20.0, 60.0)),
     pauses=(2.0, 12.0),
     acts_within=45 * 60.0,
     settles_within=20 * 60.0,
@@ -97,8 +97,9 @@ def run(form: Form, seed: int) -> Report:
         ahead = _Sequence(form, chance)
         occurrences = Occurrences()
         chaos = Chaos(system, chance, occurrences)
-        _act(form, chaos, ahead)
-        unsettled = _settle(form, chaos)
+        keeper = _Keeper(chaos)
+        _act(form, chaos, ahead, keeper)
+        unsettled = _settle(form, chaos, keeper)
         outcome = Outcome(system, occurrences)
         return Report(
             seed,
@@ -147,18 +148,17 @@ class _Sequence:
         ]
 
 
-def _act(form: Form, chaos: Chaos, ahead: _Sequence) -> None:
+def _act(form: Form, chaos: Chaos, ahead: _Sequence, keeper: _Keeper) -> None:
     occurrences = chaos.occurrences
     end = time.monotonic() + form.acts_within
     next_at = time.monotonic()
-    keeper = _Keeper(chaos)
     while ahead and time.monotonic() < end:
         time.sleep(TICK_SECONDS)
         keeper.tick()
         if time.monotonic() < next_at:
             continue
         action = ahead.do_next(chaos)
-        if action is None and chaos.system.task(BATCH).state == "success" and not occurrences.is_pending:
+        if action is None and chaos.system.has_succeeded(BATCH) and not occurrences.is_pending:
             # What is left needs a batch that submits.
             try:
                 CORRECTION.do(chaos)
@@ -171,13 +171,12 @@ def _act(form: Form, chaos: Chaos, ahead: _Sequence) -> None:
             next_at = time.monotonic() + chaos.chance.uniform(*form.pauses)
 
 
-def _settle(form: Form, chaos: Chaos) -> list[str]:
+def _settle(form: Form, chaos: Chaos, keeper: _Keeper) -> list[str]:
     """Let everything come to its end, and return what does not in time."""
     end = time.monotonic() + form.settles_within
-    keeper = _Keeper(chaos, clears_single_runs=True)
     while True:
         time.sleep(TICK_SECONDS)
-        keeper.tick()
+        keeper.tick(everything=True)
         open_tasks = keeper.open_tasks()
         if not open_tasks and not chaos.occurrences.is_pending:
             return []
@@ -188,14 +187,16 @@ def _settle(form: Form, chaos: Chaos) -> list[str]:
 class _Keeper:
     """Does what init systems and people do of themselves: start what has ended, and clear what has failed."""
 
-    def __init__(self, chaos: Chaos, *, clears_single_runs: bool = False) -> None:
+    def __init__(self, chaos: Chaos) -> None:
         self._chaos = chaos
-        self._clears_single_runs = clears_single_runs
         self._clears: Counter[tuple[str, int]] = Counter()
         self._failed_since: dict[tuple[str, int], float] = {}
 
-    def tick(self) -> None:
-        """Do what is due."""
+    def tick(self, *, everything: bool = False) -> None:
+        """Do what is due.
+
+        :param everything: whether to clear single runs and failed rows too, so that everything comes to its end
+        """
         occurrences, stack = self._chaos.occurrences, self._chaos.system.stack
         occurrences.do_what_is_due()
         for name in stack.ended_alone():
@@ -203,8 +204,15 @@ class _Keeper:
             occurrences.say(f"{name} has ended by itself, and starts again")
             stack.kill(name)
             stack.start(name, wait=False)
-        for name in (BATCH, START_OVER, *([SINGLE_RUNS] if self._clears_single_runs else [])):
+        for name in (BATCH, START_OVER, *([SINGLE_RUNS] if everything else [])):
             self._clear_failed(name)
+        if (
+            everything
+            and not occurrences.is_pending
+            and self._chaos.system.has_succeeded(BATCH)
+            and self._has_failed_rows()
+        ):
+            self._clear(BATCH, -1, "clear because rows had failed")
 
     def open_tasks(self) -> list[str]:
         """Return the tasks that have not ended, or are still to be cleared."""
@@ -216,20 +224,25 @@ class _Keeper:
         ]
 
     def _clear_failed(self, name: str) -> None:
-        system, now = self._chaos.system, time.monotonic()
-        for task in system.tasks(name):
+        now = time.monotonic()
+        for task in self._chaos.system.tasks(name):
             task_key = (name, task.map_index)
             if task.state != "failed" or self._clears[task_key] >= MAX_CLEARS_OF_FAILED:
                 self._failed_since.pop(task_key, None)
-                continue
-            since = self._failed_since.setdefault(task_key, now)
-            if now - since > CLEAR_FAILED_SECONDS:
-                try:
-                    system.clear(name, task.map_index)
-                except (NoResponse, urllib.error.HTTPError):
-                    continue
-                self._clears[task_key] += 1
-                self._failed_since.pop(task_key, None)
-                what = f"{name}: clear after it had failed"
-                self._chaos.occurrences.counts[what] += 1
-                self._chaos.occurrences.say(what)
+            elif now - self._failed_since.setdefault(task_key, now) > CLEAR_FAILED_SECONDS:
+                self._clear(name, task.map_index, "clear after it had failed")
+
+    def _clear(self, name: str, map_index: int, what: str) -> None:
+        try:
+            self._chaos.system.clear(name, map_index)
+        except (NoResponse, urllib.error.HTTPError):
+            return
+        self._clears[name, map_index] += 1
+        self._failed_since.pop((name, map_index), None)
+        self._chaos.occurrences.counts[f"{name}: {what}"] += 1
+        self._chaos.occurrences.say(f"{name}: {what}")
+
+    def _has_failed_rows(self) -> bool:
+        return self._clears[BATCH, -1] < MAX_CLEARS_OF_FAILED and any(
+            row["outcome"] not in ("succeeded", "unknown") for row in self._chaos.system.output_rows(BATCH)
+        )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil  # type: ignore[import-untyped]  # comes with Airflow
 
@@ -34,6 +34,8 @@ CONNECTION = "chaos"
 TASK = "run"
 #: A run that was started less than this many seconds ago says that its batch submits.
 SUBMITTING_SECONDS = 2.0
+#: A call that starts a run takes this many seconds at most.
+LONGEST_CALL_SECONDS = 15.0
 #: An init system ends what has not ended by itself this many seconds after SIGTERM.
 GRACE_SECONDS = 30.0
 
@@ -162,6 +164,11 @@ class System:
         """Return the folder of a batch's output."""
         return self.folder / "output" / name
 
+    def output_rows(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of a batch's output; empty where it has none."""
+        file = self.output(name) / "results.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
     def tasks(self, name: str) -> list[TaskState]:
         """Return the task instances of a DAG that run workflows, by their map index."""
         rows = self.stack.sql(
@@ -177,6 +184,14 @@ class System:
         """Return the task instance of a batch."""
         (task,) = self.tasks(name)
         return task
+
+    def has_succeeded(self, name: str) -> bool:
+        """Return whether a batch and its DAG run have succeeded.
+
+        A task that is cleared between the two is never scheduled: Airflow then takes its run for ended.
+        """
+        rows = self.stack.sql("SELECT state FROM dag_run WHERE dag_id = :dag", dag=name)
+        return rows == [("success",)] and self.task(name).state == "success"
 
     def is_submitting(self, name: str) -> bool:
         """Return whether a batch submits rows at this time."""
@@ -228,13 +243,16 @@ class System:
             for folder in (self.output(name) / "_state").glob("*")
             for number, row in states(ObjectStoragePath(f"file://{folder}")).items()
             if number and row.begun == "run" and row.workflow_id is None
+            # One that is older has lost its response before.
+            if (row.submitted_at or 0.0) > time.time() - LONGEST_CALL_SECONDS
         }
 
     def _single_cases_under_way(self) -> set[str]:
+        states_of_tasks = {task.map_index: task.state for task in self.tasks(SINGLE_RUNS)}
         return {
             self.case_ids[map_index]
             for map_index, record in self.single_records().items()
-            if record["phase"] == "submitting"
+            if record["phase"] == "submitting" and states_of_tasks.get(map_index) != "failed"
         }
 
     def single_records(self) -> dict[int, dict[str, object]]:

@@ -49,6 +49,8 @@ for dag_id, options in BATCHES.items():
             output_path="{{ params.output }}",
             requests_per_second=REQUESTS_PER_SECOND,
             max_poll_interval=10,
+            # Rows that a kill has left unknown are not to fail a batch for ever.
+            max_failed_share=0.5,
             **SERVICE,
             **TRIES,
             **options,
