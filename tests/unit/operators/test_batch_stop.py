@@ -137,6 +137,20 @@ class TestSigterm:
         assert set(connected.counts.runs_per_case.values()) == {1}
         assert runs(connected) == ROWS
 
+    def test_while_fetching_ends_in_order_and_leaves_no_half_output(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        results = "GET /workflows/{workflowId}/result"
+        process = begin(run_try, task)
+        wait_until(lambda: connected.counts.requests[results] >= 20)
+
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+
+        assert process.exitcode == STOPPED
+        assert connected.counts.requests[results] < ROWS
+        assert task.outcomes == ["result_missing"] * ROWS
+
 
 def run_try_without_a_disk(task: BatchTask, log: Path) -> None:
     """Run a try whose disk refuses everything, from the id of a run on that comes after the first ones."""
