@@ -109,7 +109,7 @@ class RunWorkflowBatchOperator(BatchArguments):
             if record.summary is not None:
                 self.log.info("An earlier try has finished the batch: %s.", record.summary["output"])
                 return self._succeed(context, record.summary)
-            with self._output_at_failure(batch):
+            with self._output_at_failure(batch, record):
                 publish = _publisher(context)
 
                 async def publish_and_note(progress: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ class RunWorkflowBatchOperator(BatchArguments):
             record = self._tries(context).record()
             batch = self._batch(record)
             if "error" in event:
-                with self._output_at_failure(batch):
+                with self._output_at_failure(batch, record):
                     raise error_from_json(event["error"])
             timed_out = bool(event.get("timed_out"))
             return self._collect_and_judge(context, batch, record, timed_out=timed_out)
@@ -171,14 +171,18 @@ class RunWorkflowBatchOperator(BatchArguments):
             ownership.release()
 
     @contextlib.contextmanager
-    def _output_at_failure(self, batch: Batch) -> Iterator[None]:
-        """Write the output as far as it is known when a try fails: no retry may come."""
+    def _output_at_failure(self, batch: Batch, record: BatchRecord) -> Iterator[None]:
+        """Write the output as far as it is known when a try fails: no retry may come.
+
+        One with results that an earlier try has written stays: results are worth more than the latest state.
+        """
         try:
             yield
         except TaskDeferred:
             raise
         except BaseException:
-            if self._ownership is None or self._ownership.may_write:
+            may_write = self._ownership is None or self._ownership.may_write
+            if may_write and not record.has_results:
                 try:
                     asyncio.run(batch.write_output_so_far())
                 except Exception as error:  # noqa: BLE001  (the try's own error says more)
@@ -234,7 +238,7 @@ class RunWorkflowBatchOperator(BatchArguments):
     def _collect_and_judge(
         self, context: Context, batch: Batch, record: BatchRecord, *, timed_out: bool
     ) -> dict[str, Any]:
-        with self._output_at_failure(batch):
+        with self._output_at_failure(batch, record):
             collection = asyncio.run(batch.collect(_publisher(context), self.log))
         took = time.time() - record.begun_at
         summary = summarize(batch.output, collection, record.manifest, seconds=took)

@@ -186,6 +186,7 @@ class BatchRecord:
     :param summary: what the task returns, once the batch has succeeded
     :param cases: number of rows that had a case, or more, when this was written
     :param earlier: URIs of the state folders of earlier starts, which are removed when this one has ended well
+    :param has_results: whether an output with results was written, which one without must not replace
     """
 
     phase: BatchPhase
@@ -195,6 +196,7 @@ class BatchRecord:
     summary: Mapping[str, Any] | None = None
     cases: int = 0
     earlier: tuple[str, ...] = ()
+    has_results: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -207,6 +209,7 @@ class BatchRecord:
                 "summary": None if self.summary is None else dict(self.summary),
                 "cases": self.cases,
                 "earlier": list(self.earlier),
+                "has_results": self.has_results,
             }
         )
 
@@ -234,11 +237,16 @@ class BatchRecord:
 
         :param cases: number of rows that have a case by then; None if that has not changed
         """
-        return dataclasses.replace(self, phase=phase, cases=self.cases if cases is None else cases)
+        return dataclasses.replace(
+            self,
+            phase=phase,
+            cases=self.cases if cases is None else cases,
+            has_results=self.has_results or phase is BatchPhase.FAILED,
+        )
 
     def done(self, summary: Mapping[str, Any]) -> Self:
         """Return the record of a batch that has succeeded, with what the task returns."""
-        return dataclasses.replace(self, phase=BatchPhase.DONE, summary=summary)
+        return dataclasses.replace(self, phase=BatchPhase.DONE, summary=summary, has_results=True)
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,24 @@ def test_sigterm_while_the_journal_cannot_be_written_leaves_each_run_in_the_log(
     assert len(in_the_log) > 0
     assert len((in_the_journal | in_the_log) - {None}) == runs(connected)
 
+    def test_while_fetching_again_leaves_the_output_with_results_of_before(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        results = "GET /workflows/{workflowId}/result"
+        connected.clear_faults()
+        task.run(cases(ROWS), deferrable=False)
+        task.clear()
+        connected.fault("latency", seconds=0.02)
+        connected.counts.reset()
+        process = begin(run_try, task)
+        wait_until(lambda: connected.counts.requests[results] >= 20)
+
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+
+        assert process.exitcode == STOPPED
+        assert task.outcomes == ["succeeded"] * ROWS
+
 
 class TestTwoTries:
     def test_a_try_whose_process_is_dead_is_not_waited_for(
