@@ -260,6 +260,8 @@ class Batch:
             is_whole = bool(self.states) and self.cases >= cases
         except FileNotFoundError:
             raise self._state_is_gone("the folder is not there") from None
+        except (LookupError, TypeError, ValueError):
+            raise self._state_is_gone("a line of the journal cannot be read") from None
         if not is_whole:
             raise self._state_is_gone(
                 f"the journal has cases of {self.cases:,} rows, and there were {cases:,} or more"

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_workflows.api.errors import Stopped
+from airflow_provider_workflows.api.errors import OutcomeUnknown, Stopped
 from airflow_provider_workflows.batch.process import has_ended, this_process
 
 if TYPE_CHECKING:
@@ -148,16 +148,16 @@ class Ownership:
         """
         if self._claims is None:
             return
-        previous = self._claims.read()
+        earlier = self._earlier_try(self._claims)
         self._claims.write(self._claim)
         self._confirmed_at = self._clock()
-        if previous is None or previous.is_released or has_ended(previous.process):
+        if earlier is None:
             return
         if self._log is not None:
             self._log.warning(
-                "Try %d of this task did not end in order, and may still be at work. This try begins in %.0f s, "
+                "%s of this task did not end in order, and may still be at work. This try begins in %.0f s, "
                 "when the other has surely stopped.",
-                previous.try_number,
+                earlier,
                 LEASE_SECONDS,
             )
         end = self._clock() + LEASE_SECONDS
@@ -165,6 +165,18 @@ class Ownership:
             self.require()
             self._sleep(min(left, _PAUSE_SECONDS))
         self._confirmed_at = self._clock()
+
+    @staticmethod
+    def _earlier_try(claims: ClaimStore) -> str | None:
+        """Return the words for an earlier try that may still be at work."""
+        try:
+            previous = claims.read()
+        except OutcomeUnknown:
+            # Another version's claim, of which nothing can be read: its try ends when it reads this try's claim.
+            return "An earlier try, by another version of airflow-provider-workflows,"
+        if previous is None or previous.is_released or has_ended(previous.process):
+            return None
+        return f"Try {previous.try_number}"
 
     def release(self) -> None:
         """Say that this try has ended in order, so that the next one need not wait; and nothing of a failure."""

@@ -154,6 +154,11 @@ class StateFolders:
         numbers = [number for name in self._names if (number := self._number(name)) is not None]
         return BatchPlace.named(self._folder, self._name, max(numbers, default=0) + 1)
 
+    @property
+    def folder(self) -> ObjectStoragePath:
+        """The folder of the output."""
+        return self._folder
+
     def require_free(self, has_ended: Callable[[TaskIdentity], bool | None]) -> None:
         """Return if no other task is at work with this output.
 
@@ -180,6 +185,20 @@ class StateFolders:
         if first != self._name:
             return None
         return 1 if not number else int(number) if number.isdigit() else None
+
+
+def copy_state(state_folder: ObjectStoragePath, to: ObjectStoragePath) -> None:
+    """Copy the manifest and the journal of a batch whose output goes to another folder from now on.
+
+    :param state_folder: where the batch has kept its state until now
+    :param to: where it keeps it from now on
+    :raises Exception: if one cannot be read or written
+    """
+    state_folder.fs.invalidate_cache(state_folder.path)
+    for path in state_folder.fs.ls(state_folder.path, detail=False):
+        name = path.rstrip("/").rpartition("/")[2]
+        if name.endswith(".jsonl"):
+            write_whole(to / name, state_folder.fs.cat_file(path))
 
 
 def remove_state(state_folder: ObjectStoragePath) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.journal import Entry, Journal
-from airflow_provider_workflows.batch.manifest import Manifest, read_manifest
+from airflow_provider_workflows.batch.manifest import Manifest, ManifestRow, read_manifest
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
 from airflow_provider_workflows.storage import shown
@@ -132,30 +133,69 @@ def take_over(
     :raises InvalidInput: where rows have no keys by which they could be found, saying what differs
     """
     if not (earlier_manifest.has_keys and manifest.has_keys):
-        difference = _difference(earlier, earlier_manifest, state_folder, manifest)
+        if with_parameters:
+            difference = _difference(earlier, earlier_manifest, state_folder, manifest)
+            what = f"items has changed since this task's first try: {difference}"
+        else:
+            what = "workflow_definition_id or parameters has changed since this task's first try"
         raise InvalidInput(
-            f"items has changed since this task's first try: {difference}. Without a key in each row it cannot be "
+            f"{what}. Without a key in each row it cannot be "
             "told which rows are which, so nothing was sent. Give the rows that there were, or set "
             'on_clear="start_over" and clear the task, which submits all rows anew; what was submitted is in '
             f"{shown(earlier)}"
         )
-    before = {row.key: (row.digest, row.number) for row in read_manifest(earlier, earlier_manifest)}
-    kept = changed = new = 0
+    comparison = _Comparison(read_manifest(earlier, earlier_manifest))
     entries: list[Entry] = [{"row": WHOLE_BATCH}]
     if with_parameters and (state := states.get(WHOLE_BATCH)) is not None:
         entries = [{"row": WHOLE_BATCH, "parameters_id": state.parameters_id}]
     for row in read_manifest(state_folder, manifest):
-        digest, number = before.pop(row.key, (None, 0))
-        if digest is None:
-            new += 1
-        elif digest != row.digest:
-            changed += 1
-        else:
-            kept += 1
-            if (state := states.get(number)) is not None:
-                entries += _entries_of(row.number, state)
+        number = comparison.earlier_number(row)
+        if number is not None and (state := states.get(number)) is not None:
+            entries += _entries_of(row.number, state)
     _write(state_folder, entries)
-    return Changes(kept, changed, new, len(before))
+    return comparison.changes
+
+
+class _Comparison:
+    """Finds the rows of an input in the one of before, by their keys.
+
+    A bad row may have the key of a good one, and be bad because of that: only the good one has anything to keep.
+    """
+
+    def __init__(self, earlier: Iterable[ManifestRow]) -> None:
+        self._good: dict[str, tuple[str, int]] = {}
+        self._bad: set[str] = set()
+        self._bad_now: set[str] = set()
+        self._bad_found: set[str] = set()
+        self._counts: Counter[str] = Counter()
+        for row in earlier:
+            if row.skipped is None:
+                self._good[row.key] = (row.digest, row.number)
+            else:
+                self._bad.add(row.key)
+
+    def earlier_number(self, row: ManifestRow) -> int | None:
+        """Return the number that a row had before; None if it has changed, is new, or is bad."""
+        was_bad = row.key in self._bad
+        if was_bad:
+            self._bad_found.add(row.key)
+        if row.skipped is not None:
+            self._bad_now.add(row.key)
+            self._counts["kept" if was_bad else "changed" if row.key in self._good else "new"] += 1
+            return None
+        digest, number = self._good.pop(row.key, (None, None))
+        if digest == row.digest:
+            self._counts["kept"] += 1
+            return number
+        self._counts["changed" if digest is not None or was_bad else "new"] += 1
+        return None
+
+    @property
+    def changes(self) -> Changes:
+        """What has been found, once it was asked for each row."""
+        vanished = (self._good.keys() - self._bad_now) | (self._bad - self._bad_found)
+        counts = self._counts
+        return Changes(counts["kept"], counts["changed"], counts["new"], len(vanished))
 
 
 def _entries_of(row: int, state: RowState) -> list[Entry]:

@@ -15,6 +15,7 @@ from airflow_provider_workflows.batch.place import (
     BatchPlace,
     StateFolders,
     TaskIdentity,
+    copy_state,
     remove_state,
 )
 from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord, Records, batch_records
@@ -76,7 +77,14 @@ class BatchSubmission:
         :raises InvalidInput: if the input, the output or what has changed cannot be right; nothing was sent
         :raises OutcomeUnknown: if it is not known what an earlier try has submitted
         """
-        record = self._records.read()
+        try:
+            record = self._records.read()
+        except OutcomeUnknown as error:
+            if not (self._records.was_cleared and self._start_over):
+                raise
+            self._log.warning('Cleared, with on_clear="start_over": submits all rows anew. %s', error)
+            self._folders.require_free(has_ended)
+            return self._begin(begun_at)
         was_cleared = self._records.was_cleared
         if record is None and not self._is_first_try and (record := self._record_in_files()) is not None:
             was_cleared = True
@@ -84,9 +92,10 @@ class BatchSubmission:
             return self._make_batch(record), record
         self._folders.require_free(has_ended)
         if record is None:
+            self._warn_of_deleted_run()
             return self._begin(begun_at)
         if was_cleared and self._start_over:
-            return self._begin(begun_at, before=self._make_batch(record))
+            return self._begin(begun_at, before=record)
         return self._go_on(record, items, was_cleared=was_cleared)
 
     def record(self) -> BatchRecord:
@@ -105,8 +114,29 @@ class BatchSubmission:
     def store(self, record: BatchRecord) -> BatchRecord:
         """Store a record in Airflow and beside the output, and return it."""
         self._records.write(record)
+        self._write_file(record)
+        return record
+
+    def _write_file(self, record: BatchRecord) -> None:
         is_over = record.phase is BatchPhase.DONE
         BatchFile(self._task, record.to_json(), is_over).write(record.place.state_folder)
+
+    def _store_first(self, record: BatchRecord, previous: BatchRecord | None = None) -> BatchRecord:
+        """Store the record that this try begins with, unless another task has begun with the output meanwhile.
+
+        The check of the input takes minutes, in which neither task sees the other. Each writes its file before it
+        searches for the other's, so that two at once do not both go on.
+        """
+        self._write_file(record)
+        try:
+            StateFolders(record.place.folder, self._task.state_name).require_free(has_ended)
+        except InvalidInput:
+            if previous is not None and previous.place == record.place:
+                self._write_file(previous)
+            else:
+                remove_state(record.place.state_folder)
+            raise
+        self._records.write(record)
         return record
 
     def note_cases(self, record: BatchRecord, cases: int) -> None:
@@ -125,7 +155,11 @@ class BatchSubmission:
             for folder in self._folders.others
             if (batch := BatchFile.read(folder)) is not None and (batch.is_over or has_ended(batch.task))
         ]
-        for folder in [*map(ObjectStoragePath, record.earlier), *others]:
+        # Also of a start that was killed before it was recorded.
+        own = [str(folder) for folder in StateFolders(record.place.folder, self._task.state_name).own]
+        earlier = dict.fromkeys((*record.earlier, *own))
+        earlier.pop(str(record.place.state_folder), None)
+        for folder in [*map(ObjectStoragePath, earlier), *others]:
             # What is left of an earlier start must not fail a batch that has ended well.
             with contextlib.suppress(Exception):
                 if any(state.is_running for state in states(folder).values()):
@@ -133,42 +167,71 @@ class BatchSubmission:
                 else:
                     remove_state(folder)
 
+    def _warn_of_deleted_run(self) -> None:
+        earlier = [shown(folder) for folder in self._folders.own if _may_have_runs(folder)]
+        if earlier:
+            self._log.warning(
+                "A DAG run of the same name has submitted rows before, and Airflow has no record of it: all rows "
+                "are submitted anew, and billed again. What was submitted is in %s until this batch has ended "
+                "well.",
+                ", ".join(earlier),
+            )
+
     def _record_in_files(self) -> BatchRecord | None:
         for folder in reversed(self._folders.own):
             batch = BatchFile.read(folder)
+            record = None
             if batch is not None and batch.task == self._task:
+                with contextlib.suppress(LookupError, TypeError, ValueError):
+                    record = BatchRecord.from_json(batch.record)
+            if record is not None:
                 self._log.warning(
                     "Airflow has no record of the earlier tries of this task; their state is in %s. What "
                     "on_clear says holds for that. It cannot be known whether a later try has left nothing there.",
                     shown(folder),
                 )
-                return BatchRecord.from_json(batch.record)
+                return record
+            if not self._start_over and _may_have_runs(folder):
+                raise OutcomeUnknown(
+                    f"Airflow has no record of the earlier tries of this task, and batch.json in {shown(folder)} "
+                    "cannot be read, so nobody knows what was submitted, and nothing was sent. Put the file back "
+                    'as it was, or set on_clear="start_over" and clear the task, which submits all rows anew.'
+                )
         return None
 
-    def _begin(self, begun_at: float, *, before: Batch | None = None) -> tuple[Batch, BatchRecord]:
+    def _begin(self, begun_at: float, *, before: BatchRecord | None = None) -> tuple[Batch, BatchRecord]:
         place = self._folders.next_place()
         manifest = self._check(place)
-        earlier = tuple(str(folder) for folder in self._folders.own)
-        record = BatchRecord(BatchPhase.SUBMITTING, begun_at, place, manifest, earlier=earlier)
+        own = [str(folder) for folder in self._folders.own]
+        if before is not None:
+            # With another output_path they are elsewhere.
+            own += [*before.earlier, str(before.place.state_folder)]
+        record = BatchRecord(
+            BatchPhase.SUBMITTING, begun_at, place, manifest, earlier=tuple(dict.fromkeys(own))
+        )
         if before is not None:
             self._log.warning(
-                'Cleared, with on_clear="start_over": keeps 0, waits for 0, submits %s anew. %s rows had a run '
+                'Cleared, with on_clear="start_over": keeps 0, waits for 0, submits %s anew. %s had a run '
                 "before, whose state stays in %s until this start has ended well.",
                 f"{manifest.rows - manifest.skipped:,}",
-                f"{_submitted(before):,}",
-                shown(before.state_folder),
+                _submitted(self._make_batch(before)),
+                shown(before.place.state_folder),
             )
-        return self._make_batch(record), self.store(record)
+        return self._make_batch(record), self._store_first(record)
 
     def _go_on(self, record: BatchRecord, items: Items, *, was_cleared: bool) -> tuple[Batch, BatchRecord]:
         batch = self._make_batch(record)
         batch.require_journal(record.cases)
+        previous = record
+        if str(record.place.folder).rstrip("/") != str(self._folders.folder).rstrip("/"):
+            batch, record = self._move(record)
         failed = was_cleared or (record.phase is BatchPhase.FAILED and self._resubmit_failed)
         rows = batch.rows_to_submit_again(failed=failed, unknown=self._resubmit_unknown)
         is_due = bool(rows or batch.repair.submits)
         if (was_cleared or is_due) and not self._has_same_input(batch, items, is_due=is_due):
             earlier = (*record.earlier, str(batch.state_folder))
-            batch, changes = batch.with_input(items, self._folders.next_place())
+            place = StateFolders(self._folders.folder, self._task.state_name).next_place()
+            batch, changes = batch.with_input(items, place)
             self._log.warning("items has changed since the last try: %s.", changes)
             record = dataclasses.replace(
                 record, place=batch.place, manifest=batch.manifest, earlier=earlier, cases=batch.cases
@@ -184,7 +247,21 @@ class BatchSubmission:
                 shown(batch.state_folder),
                 batch.repair,
             )
-        return batch, self.store(dataclasses.replace(record, phase=BatchPhase.SUBMITTING, summary=None))
+        record = dataclasses.replace(record, phase=BatchPhase.SUBMITTING, summary=None)
+        return batch, self._store_first(record, previous)
+
+    def _move(self, record: BatchRecord) -> tuple[Batch, BatchRecord]:
+        place = self._folders.next_place()
+        copy_state(record.place.state_folder, place.state_folder)
+        self._log.warning(
+            "output_path is %s now, and was %s: the state of the earlier tries was copied, and the output is "
+            "written to the new folder.",
+            shown(place.folder),
+            shown(record.place.folder),
+        )
+        earlier = (*record.earlier, str(record.place.state_folder))
+        record = dataclasses.replace(record, place=place, earlier=earlier, has_results=False)
+        return self._make_batch(record), record
 
     def _has_same_input(self, batch: Batch, items: Items, *, is_due: bool) -> bool:
         try:
@@ -199,8 +276,17 @@ class BatchSubmission:
             return True
 
 
-def _submitted(batch: Batch) -> int:
+def _submitted(batch: Batch) -> str:
     try:
-        return batch.submitted
+        return f"{batch.submitted:,} rows"
+    except (FileNotFoundError, LookupError, TypeError, ValueError):
+        return "An unknown number of rows"
+
+
+def _may_have_runs(state_folder: ObjectStoragePath) -> bool:
+    try:
+        return any(state.case_id is not None for state in states(state_folder).values())
     except FileNotFoundError:
-        return 0
+        return False
+    except (LookupError, TypeError, ValueError):
+        return True

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
-from airflow_provider_workflows.operators.records import BATCH_KEY
+from airflow_provider_workflows.batch.ownership import LEASE_SECONDS, Ownership
+from airflow_provider_workflows.batch.place import BatchPlace
+from airflow_provider_workflows.operators.records import BATCH_KEY, CLAIM_KEY, claim_records
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import CASE_CALL, RESULT_CALL, RUN_CALL, STATUS_CALL, BatchTask, Service, cases
 from tests.unit.tasks import TaskStateStore
@@ -277,6 +279,48 @@ class TestChangedInput:
         assert sandbox.counts.total_requests == 0
         assert len(batch.state_folders) == 1
 
+    def test_a_bad_row_with_the_key_of_a_good_one_does_not_have_that_paid_for_again(
+        self, batch: BatchTask, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        rows = keyed("K1=Ada", "K2=Bob", "K1=Eve")
+        batch.run(rows, on_bad_row="skip")
+        run = batch.output[0]["workflow_id"]
+        sandbox.counts.reset()
+        batch.clear()
+
+        batch.run([*rows, *keyed("K3=New")], on_bad_row="skip")
+
+        assert sandbox.counts.requests[RUN_CALL] == 1
+        assert batch.output[0]["workflow_id"] == run
+        assert "3 rows are as before, 0 have changed, 1 are new" in lines(capsys, "items has changed")[0]
+
+    def test_without_keys_of_parameters_is_refused_and_does_not_say_it_of_the_items(
+        self, batch: BatchTask, sandbox: Sandbox
+    ) -> None:
+        batch.run(cases(2))
+        sandbox.counts.reset()
+        batch.clear()
+
+        with pytest.raises(InvalidInput, match=r"^workflow_definition_id or parameters has changed"):
+            batch.run(cases(2), parameters={"depth": 1})
+
+        assert sandbox.counts.total_requests == 0
+
+    def test_removes_what_a_start_has_left_that_was_killed_before_it_was_recorded(
+        self, batch: BatchTask
+    ) -> None:
+        batch.run(keyed("K1=Ada"))
+        (state,) = batch.state_folders
+        left = state.with_name(f"{state.name}-2")
+        shutil.copytree(state, left)
+        (left / "batch.json").unlink()
+        batch.clear()
+
+        batch.run(keyed("K1=Ada", "K2=Bob"))
+
+        assert len(batch.state_folders) == 1
+        assert not left.exists()
+
     def test_of_the_workflow_submits_all_rows(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.run(keyed("K1=Ada", "K2=Bob"))
         sandbox.counts.reset()
@@ -295,6 +339,27 @@ class TestChangedInput:
 
         assert len(batch.state_folders) == 1
         assert batch.state_folders != before
+
+
+class TestMovedOutput:
+    @pytest.mark.parametrize("rows", [keyed("K1=Ada", "K2=Bob"), cases(2)], ids=["keys", "no keys"])
+    def test_has_the_output_in_the_new_folder_and_starts_no_run(
+        self, batch: BatchTask, sandbox: Sandbox, tmp_path: Path, rows: list[Any]
+    ) -> None:
+        batch.run(rows)
+        runs = [row["workflow_id"] for row in batch.output]
+        before = batch.folder
+        sandbox.counts.reset()
+        batch.clear()
+        batch.folder = tmp_path / "moved"
+
+        summary = batch.run(rows, output_path=str(batch.folder))
+
+        assert summary["output"].startswith(str(batch.folder))
+        assert [row["workflow_id"] for row in batch.output] == runs
+        assert sandbox.counts.requests[RUN_CALL] == 0
+        assert len(batch.state_folders) == 1
+        assert not (before / "_state").exists()
 
 
 class TestForgottenRecord:
@@ -325,8 +390,91 @@ class TestForgottenRecord:
         assert sandbox.counts.requests[RUN_CALL] == 3
         assert len(batch.state_folders) == 1
 
+    def test_a_batch_file_that_cannot_be_read_is_refused_where_there_may_be_runs(
+        self, batch: BatchTask, sandbox: Sandbox
+    ) -> None:
+        batch.run(cases(3))
+        sandbox.counts.reset()
+        (state,) = batch.state_folders
+        (state / "batch.json").write_text("{gar")
+        batch.clear()
+        batch.store = TaskStateStore()
+
+        with pytest.raises(AirflowFailException, match=r"batch\.json in .* cannot be read"):
+            batch.run(cases(3))
+
+        assert sandbox.counts.total_requests == 0
+
+    def test_a_dag_run_of_the_same_name_says_first_at_warning_that_rows_are_billed_again(
+        self, batch: BatchTask, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        batch.run(cases(3))
+        batch.store = TaskStateStore()
+        capsys.readouterr()
+
+        batch.run(cases(3))
+
+        (line,) = lines(capsys, "all rows are submitted anew, and billed again")
+        assert "warning" in line
+
+
+class TestUnreadableRecord:
+    def test_is_started_over_where_asked_as_its_message_says(
+        self, batch: BatchTask, sandbox: Sandbox
+    ) -> None:
+        batch.run(cases(3), **START_OVER)
+        batch.store.set(BATCH_KEY, {**batch.store.get(BATCH_KEY), "format": 9})
+        sandbox.counts.reset()
+        batch.clear()
+
+        batch.run(cases(3), **START_OVER)
+
+        assert sandbox.counts.requests[RUN_CALL] == 3
+        assert len(batch.state_folders) == 1
+
+    def test_is_refused_at_a_repair(self, batch: BatchTask, sandbox: Sandbox) -> None:
+        batch.run(cases(3))
+        batch.store.set(BATCH_KEY, {**batch.store.get(BATCH_KEY), "format": 9})
+        sandbox.counts.reset()
+        batch.clear()
+
+        with pytest.raises(AirflowFailException, match="has format 9"):
+            batch.run(cases(3))
+
+        assert sandbox.counts.total_requests == 0
+
+    def test_of_a_claim_is_waited_out_as_any_other_try(self, batch: BatchTask) -> None:
+        batch.run(cases(3))
+        batch.store.set(CLAIM_KEY, {**batch.store.get(CLAIM_KEY), "format": 9})
+        slept: list[float] = []
+        ownership = Ownership(claim_records(batch.context), clock=lambda: sum(slept), sleep=slept.append)
+
+        ownership.claim()
+
+        assert sum(slept) >= LEASE_SECONDS
+        assert batch.store.get(CLAIM_KEY)["format"] == 1
+
 
 class TestLostState:
+    @pytest.mark.parametrize("on_clear", ["repair", "start_over"])
+    def test_a_journal_with_a_garbled_line_is_refused_or_started_over(
+        self, batch: BatchTask, sandbox: Sandbox, on_clear: str
+    ) -> None:
+        batch.run(cases(3))
+        sandbox.counts.reset()
+        (state,) = batch.state_folders
+        journal = min(state.glob("journal-*"))
+        journal.write_text('{"row\n' + journal.read_text())
+        batch.clear()
+
+        if on_clear == "repair":
+            with pytest.raises(AirflowFailException, match="a line of the journal cannot be read"):
+                batch.run(cases(3), on_clear=on_clear)
+            assert sandbox.counts.total_requests == 0
+        else:
+            batch.run(cases(3), on_clear=on_clear)
+            assert batch.outcomes == ["succeeded"] * 3
+
     def test_a_journal_with_fewer_rows_than_the_record_says_is_refused(
         self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed]
     ) -> None:
@@ -391,6 +539,29 @@ class TestOneOutput:
         batch.run(cases(3))
         other.run(cases(2))
         assert [row["outcome"] for row in other.output] == ["succeeded"] * 2
+
+    def test_the_second_is_refused_also_where_the_first_begins_while_the_input_is_checked(
+        self, batch: BatchTask, sandbox: Sandbox
+    ) -> None:
+        first = self.other(batch, task_id="first")
+
+        second = batch.operator(cases(2))._tries(batch.context)
+        check = second._check
+
+        def check_while_the_first_begins(place: BatchPlace) -> Any:
+            manifest = check(place)
+            with pytest.raises(TaskDeferred):
+                first.operator(cases(2)).execute(first.context)
+            return manifest
+
+        second._check = check_while_the_first_begins
+
+        with pytest.raises(InvalidInput, match="task 'first'"):
+            second.open(cases(2), 0.0)
+
+        assert sandbox.counts.requests[RUN_CALL] == 2
+        assert len(batch.state_folders) == 1
+        assert batch.store.get(BATCH_KEY) is None
 
     def test_the_state_of_one_that_has_ended_goes_when_its_output_is_replaced(self, batch: BatchTask) -> None:
         batch.run(cases(3))
