@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout, TaskDeferred
 
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
+from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.api.errors import OutcomeUnknown, error_from_json
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.failure_policy import summarize
@@ -116,7 +117,8 @@ class RunWorkflowBatchOperator(BatchArguments):
                     await asyncio.to_thread(tries.note_cases, record, batch.cases)
                     await publish(progress)
 
-                asyncio.run(batch.submit(self._items, publish_and_note, self.log))
+                with held_back(self._stop_at_timeout):
+                    asyncio.run(batch.submit(self._items, publish_and_note, self.log))
                 record = tries.store(record.at(BatchPhase.WAITING, cases=batch.cases))
                 timed_out = False
                 if batch.running:
@@ -158,6 +160,10 @@ class RunWorkflowBatchOperator(BatchArguments):
                 "on: the API has no call that cancels them. A retry or a clear goes on from the state in %s.",
                 self._state_folder,
             )
+
+    def _stop_at_timeout(self) -> None:
+        if self._ownership is not None:
+            self._ownership.stop("The task's execution_timeout has passed")
 
     @contextlib.contextmanager
     def _owned(self, context: Context) -> Iterator[None]:

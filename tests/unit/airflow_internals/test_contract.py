@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -13,13 +14,16 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset, BaseOperator, BaseSensorOperator, ObjectStoragePath
 from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.timeout import timeout
 from airflow.sdk.io.fs import _register_filesystems
 from airflow.sdk.io.store import _STORE_CACHE
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows import airflow_internals
 from airflow_provider_workflows.airflow_internals import assets, deferral, object_storage, task_state
+from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.airflow_internals.feature import Feature
 from airflow_provider_workflows.airflow_internals.rendering import Data, ShowsAs
 
@@ -133,3 +137,30 @@ def test_the_paths_of_a_connection_use_the_file_system_that_was_made_anew(
     assert path.fs is not before
     assert path.fs is ObjectStoragePath("memory://contract@bucket/other").fs
     _STORE_CACHE.pop("memory-contract")
+
+
+def test_the_execution_timeout_interrupts_by_a_signal_that_can_be_held_back() -> None:
+    done: list[str] = []
+
+    with pytest.raises(AirflowTaskTimeout):
+        _be_interrupted(1, done)
+
+    assert done == ["told to stop", "ended"]
+
+
+def test_a_block_that_does_not_end_is_interrupted_all_the_same() -> None:
+    done: list[str] = []
+
+    with pytest.raises(AirflowTaskTimeout):
+        _be_interrupted(2, done)
+
+    assert done == ["told to stop"]
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def _be_interrupted(times: int, done: list[str]) -> None:
+    """Be interrupted as by Airflow's timer, with a block that says what was done."""
+    with timeout(3600), held_back(lambda: done.append("told to stop")):
+        for _ in range(times):
+            signal.raise_signal(signal.SIGALRM)
+        done.append("ended")

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import ObjectStoragePath
+from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.execution_time.timeout import timeout
 from asgiref.sync import SyncToAsync
 
 from airflow_provider_workflows.api.errors import Stopped
@@ -25,11 +27,11 @@ from airflow_provider_workflows.batch import ownership
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.operators.records import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch_task import BatchTask, cases
+from tests.unit.batch_task import RUN_CALL, BatchTask, cases
 
 ROWS = 400
 CONCURRENCY = 8
-STOPPED, ENDED, FAILED = 3, 0, 1
+ENDED, FAILED, STOPPED, TIMED_OUT = 0, 1, 3, 4
 #: Fork: the child has all modules, and the constants that a test has changed.
 PROCESSES = multiprocessing.get_context("fork")
 
@@ -74,9 +76,17 @@ def run_try(task: BatchTask, **arguments: Any) -> None:
         operator.execute(task.context)
     except Stopped:
         os._exit(STOPPED)
+    except AirflowTaskTimeout:
+        os._exit(TIMED_OUT)
     except BaseException:  # noqa: BLE001
         os._exit(FAILED)
     os._exit(ENDED)
+
+
+def run_try_with_timeout(task: BatchTask) -> None:
+    """Run a try as Airflow does where ``execution_timeout`` is set; a test says by SIGALRM when that has passed."""
+    with timeout(3600):
+        run_try(task)
 
 
 def run_supervisor(task: BatchTask) -> None:
@@ -151,6 +161,24 @@ class TestSigterm:
         assert connected.counts.requests[results] < ROWS
         assert task.outcomes == ["result_missing"] * ROWS
 
+    def test_while_fetching_again_leaves_the_output_with_results_of_before(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        results = "GET /workflows/{workflowId}/result"
+        connected.clear_faults()
+        task.run(cases(ROWS), deferrable=False)
+        task.clear()
+        connected.fault("latency", seconds=0.02)
+        connected.counts.reset()
+        process = begin(run_try, task)
+        wait_until(lambda: connected.counts.requests[results] >= 20)
+
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+
+        assert process.exitcode == STOPPED
+        assert task.outcomes == ["succeeded"] * ROWS
+
 
 def run_try_without_a_disk(task: BatchTask, log: Path) -> None:
     """Run a try whose disk refuses everything, from the id of a run on that comes after the first ones."""
@@ -190,23 +218,24 @@ def test_sigterm_while_the_journal_cannot_be_written_leaves_each_run_in_the_log(
     assert len(in_the_log) > 0
     assert len((in_the_journal | in_the_log) - {None}) == runs(connected)
 
-    def test_while_fetching_again_leaves_the_output_with_results_of_before(
+
+class TestExecutionTimeout:
+    def test_calls_under_way_end_no_row_is_unknown_and_the_task_has_timed_out(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
     ) -> None:
-        results = "GET /workflows/{workflowId}/result"
-        connected.clear_faults()
-        task.run(cases(ROWS), deferrable=False)
-        task.clear()
-        connected.fault("latency", seconds=0.02)
-        connected.counts.reset()
-        process = begin(run_try, task)
-        wait_until(lambda: connected.counts.requests[results] >= 20)
+        connected.fault("latency", seconds=0.3, path="/workflows/run")
+        process = begin(run_try_with_timeout, task)
+        # The process waits for the responses to these.
+        wait_until(lambda: connected.counts.requests[RUN_CALL] >= runs(connected) + CONCURRENCY)
 
-        os.kill(process.pid, signal.SIGTERM)
+        os.kill(process.pid, signal.SIGALRM)
+        at_the_timeout = runs(connected)
         process.join(20)
 
-        assert process.exitcode == STOPPED
-        assert task.outcomes == ["succeeded"] * ROWS
+        assert process.exitcode == TIMED_OUT
+        assert runs(connected) <= at_the_timeout + 2 * CONCURRENCY < ROWS
+        assert set(task.outcomes) == {"running", "not_submitted"}
+        assert task.outcomes.count("running") == runs(connected)
 
 
 class TestTwoTries:
