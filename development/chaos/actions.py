@@ -236,7 +236,12 @@ class Chaos:
             raise NotNow
         service.refuse()
         self.occurrences.later(1.0, "The service is down", service.stop)
-        self.occurrences.later(SERVICE_DOWN_SECONDS, "The service is up", service.start)
+
+        def start() -> None:
+            service.add_faults()
+            service.start()
+
+        self.occurrences.later(SERVICE_DOWN_SECONDS, "The service is up", start)
 
     def _require_batch(self, state: str) -> None:
         system = self.system

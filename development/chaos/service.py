@@ -69,7 +69,12 @@ class Service:
         self.is_up = False
 
     def start(self) -> None:
-        """Serve requests, with faults."""
+        """Serve requests."""
+        self.sandbox.start()
+        self.is_up = True
+
+    def add_faults(self) -> None:
+        """Let calls meet faults, and no others than these."""
         self.sandbox.clear_faults()
         self.sandbox.fault(**_RUN_LATENCY)
         share = SHARE_OF_FAULTS / (len(_FAULTS_OF_ALL) + len(_FAULTS_OF_REPEATABLE_CALLS))
@@ -79,8 +84,6 @@ class Service:
         for fault in _FAULTS_OF_REPEATABLE_CALLS:
             for path in _REPEATABLE:
                 self.sandbox.fault(**fault, path=path, share=share)
-        self.sandbox.start()
-        self.is_up = True
 
     def refuse(self) -> None:
         """Refuse all requests from now on, as a service does that is about to go down.

@@ -143,6 +143,8 @@ class System:
             Person(f"Single{number}", "Export1", f"{70_000_000_000 + number}")
             for number in range(self.size.single_runs)
         ]
+        self.case_ids = self.service.create_cases(persons)
+        self.service.add_faults()
         self.tables = {
             BATCH: Table(self.folder / "batch.csv", "Row", self.size.rows),
             START_OVER: Table(self.folder / "start_over.csv", "Anew", self.size.start_over_rows),
@@ -156,7 +158,6 @@ class System:
                 "definition": self.definitions[name],
             }
             self._run_ids[name] = self.stack.running.trigger(name, conf)
-        self.case_ids = self.service.create_cases(persons)
         cases = {"case_ids": self.case_ids, "definition": self.definitions[SINGLE_RUNS]}
         self._run_ids[SINGLE_RUNS] = self.stack.running.trigger(SINGLE_RUNS, cases)
 
