@@ -356,6 +356,7 @@ class Batch:
         :param deadline: when to stop, in seconds since the epoch; None for never
         :param publish: takes what a page shows
         :param log: the task's log
+        :raises Stopped: if this try has to stop
         :raises WorkflowsError: if the batch's state cannot be read or written
         """
         watch = BatchWatch(
@@ -369,7 +370,8 @@ class Batch:
             log=log,
         )
         try:
-            event = await watch.run()
+            async with self._ownership.watched():
+                event = await self._ownership.unless_stopped(watch.run())
         except errors.WorkflowsError:
             raise
         except Exception as error:

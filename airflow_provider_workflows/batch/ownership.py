@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown, Stopped
 from airflow_provider_workflows.batch.process import has_ended, this_process
@@ -36,6 +36,8 @@ UNCONFIRMED_SECONDS = 6.0
 LEASE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.25
 
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -44,12 +46,14 @@ class Claim:
     :param token: says whose claim it is
     :param try_number: number of the try
     :param process: names the process that made the claim, on its machine
+    :param has_begun: whether that try could begin: one before it had surely stopped
     :param is_released: whether that try has ended in order, and starts nothing more
     """
 
     token: str
     try_number: int
     process: str
+    has_begun: bool = False
     is_released: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -149,6 +153,7 @@ class Ownership:
         if self._claims is None:
             return
         earlier = self._earlier_try(self._claims)
+        self._claim = dataclasses.replace(self._claim, has_begun=earlier is None)
         self._claims.write(self._claim)
         self._confirmed_at = self._clock()
         if earlier is None:
@@ -164,7 +169,13 @@ class Ownership:
         while (left := end - self._clock()) > 0:
             self.require()
             self._sleep(min(left, _PAUSE_SECONDS))
+        latest = self._claims.read()
         self._confirmed_at = self._clock()
+        if latest is None or latest.token != self._claim.token:
+            self._overtaken()
+        self.require()
+        self._claim = dataclasses.replace(self._claim, has_begun=True)
+        self._claims.write(self._claim)
 
     @staticmethod
     def _earlier_try(claims: ClaimStore) -> str | None:
@@ -174,7 +185,10 @@ class Ownership:
         except OutcomeUnknown:
             # Another version's claim, of which nothing can be read: its try ends when it reads this try's claim.
             return "An earlier try, by another version of airflow-provider-workflows,"
-        if previous is None or previous.is_released or has_ended(previous.process):
+        if previous is None or previous.is_released:
+            return None
+        # One that was ended while it waited tells nothing of the try for which it waited.
+        if previous.has_begun and has_ended(previous.process):
             return None
         return f"Try {previous.try_number}"
 
@@ -243,6 +257,24 @@ class Ownership:
             if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
                 raise result
 
+    async def unless_stopped(self, work: Coroutine[Any, Any, Value]) -> Value:
+        """Return what a coroutine returns; it is cancelled as soon as this try has to stop.
+
+        :raises Stopped: if this try has to stop
+        :raises BaseException: what the coroutine raised
+        """
+        task = asyncio.create_task(work)
+        stopped = asyncio.create_task(self._until_stopped())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                self.require()
+            return await task
+        finally:
+            stopped.cancel()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     @property
     def _is_watched(self) -> bool:
         return self._claims is not None and self._stopped is not None
@@ -279,9 +311,12 @@ class Ownership:
             else:
                 self._confirmed_at = self._clock()
                 if latest is None or latest.token != self._claim.token:
-                    self._is_latest = False
-                    self.stop("Another try of this task has taken over")
+                    self._overtaken()
             await self._nap(CLAIM_CHECK_SECONDS)
+
+    def _overtaken(self) -> None:
+        self._is_latest = False
+        self.stop("Another try of this task has taken over")
 
     def _warn_unconfirmed(self) -> None:
         if self._log is not None:

@@ -27,7 +27,7 @@ from airflow_provider_workflows.batch import ownership
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.operators.records import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch_task import RUN_CALL, BatchTask, cases
+from tests.unit.batch_task import RUN_CALL, STATUS_CALL, BatchTask, cases
 
 ROWS = 400
 CONCURRENCY = 8
@@ -101,6 +101,14 @@ def task(batch: BatchTask, connected: Sandbox, tmp_path: Path) -> BatchTask:
     batch.store = FileStore(tmp_path / "store.json")  # type: ignore[assignment]
     connected.fault("latency", seconds=0.02)
     return batch
+
+
+@pytest.fixture
+def waiting(task: BatchTask, connected: Sandbox) -> BatchTask:
+    """A task whose runs do not end."""
+    connected.clear_faults()
+    connected.define(task.definition_id, seconds=3600.0)
+    return task
 
 
 @pytest.fixture
@@ -178,6 +186,19 @@ class TestSigterm:
 
         assert process.exitcode == STOPPED
         assert task.outcomes == ["succeeded"] * ROWS
+
+    def test_while_waiting_ends_in_order_and_leaves_an_output(
+        self, waiting: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        process = begin(run_try, waiting)
+        wait_until(lambda: connected.counts.requests[STATUS_CALL] > 0)
+
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+
+        assert process.exitcode == STOPPED
+        assert waiting.store.get(CLAIM_KEY)["is_released"]
+        assert waiting.outcomes == ["running"] * ROWS
 
 
 def run_try_without_a_disk(task: BatchTask, log: Path) -> None:
@@ -270,6 +291,19 @@ class TestOrphan:
 
         assert runs(connected) <= at_its_death + 2 * CONCURRENCY < ROWS
         assert not (task.folder / "results.jsonl").exists()
+
+    def test_ends_soon_also_where_it_waits_for_runs(
+        self, waiting: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        supervisor = begin(run_supervisor, waiting)
+        wait_until(lambda: connected.counts.requests[STATUS_CALL] > 0)
+
+        supervisor.kill()
+        supervisor.join()
+
+        # It polls all the time for as long as it waits.
+        wait_until(lambda: _is_quiet(connected))
+        assert not (waiting.folder / "results.jsonl").exists()
 
 
 def _is_quiet(sandbox: Sandbox) -> bool:

@@ -1,0 +1,105 @@
+"""Which of several tries of a task may begin, and when."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from airflow_provider_workflows.api.errors import Stopped
+from airflow_provider_workflows.batch.ownership import LEASE_SECONDS, Claim, Ownership
+from airflow_provider_workflows.batch.process import this_process
+
+
+class Claims:
+    """The latest claim of a task's tries."""
+
+    def __init__(self) -> None:
+        self.latest: Claim | None = None
+
+    def read(self) -> Claim | None:
+        return self.latest
+
+    def write(self, record: Claim, /) -> None:
+        self.latest = record
+
+
+class Killed(BaseException):
+    """The process of a try has ended at once."""
+
+
+class Clock:
+    """Seconds that pass as soon as somebody sleeps.
+
+    :param meanwhile: happens at the first sleep
+    """
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self.now = 0.0
+        self._meanwhile = [meanwhile]
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        while self._meanwhile:
+            self._meanwhile.pop()()
+
+
+def try_with(claims: Claims, number: int, clock: Clock) -> Ownership:
+    return Ownership(claims, try_number=number, clock=clock, sleep=clock.sleep)
+
+
+@pytest.fixture(scope="module")
+def dead_process() -> str:
+    machine = this_process().rpartition(":")[0]
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    process.wait()
+    return f"{machine}:{process.pid}"
+
+
+class TestClaim:
+    def test_waits_out_the_lease_after_a_try_that_was_killed_while_it_waited_itself(
+        self, dead_process: str
+    ) -> None:
+        claims, clock = Claims(), Clock()
+        try_with(claims, 1, Clock()).claim()
+
+        def kill() -> None:
+            raise Killed
+
+        # The first try may be at work on another machine.
+        with pytest.raises(Killed):
+            try_with(claims, 2, Clock(kill)).claim()
+        assert claims.latest is not None
+        claims.latest = dataclasses.replace(claims.latest, process=dead_process)
+
+        try_with(claims, 3, clock).claim()
+
+        assert clock.now >= LEASE_SECONDS
+
+    def test_waits_for_nothing_after_a_dead_try_that_had_waited(self, dead_process: str) -> None:
+        claims, clock = Claims(), Clock()
+        try_with(claims, 1, Clock()).claim()
+        try_with(claims, 2, Clock()).claim()
+        assert claims.latest is not None
+        claims.latest = dataclasses.replace(claims.latest, process=dead_process)
+
+        try_with(claims, 3, clock).claim()
+
+        assert clock.now == 0.0
+
+    def test_is_refused_where_a_later_try_has_made_one_meanwhile(self) -> None:
+        claims, third = Claims(), Claim("third", 3, this_process())
+        try_with(claims, 1, Clock()).claim()
+        second = try_with(claims, 2, Clock(meanwhile=lambda: claims.write(third)))
+
+        with pytest.raises(Stopped, match="Another try of this task has taken over"):
+            second.claim()
+
+        assert claims.latest == third
+        assert not second.may_write
