@@ -40,7 +40,7 @@ class Manifest:
     :param first_row: number of the first of them, which is not 1 in a shard
     :param skipped: number of bad rows that are left out
     :param digest: of all rows, by which a later try sees whether it is given the same
-    :param has_keys: whether each row has a key of its own, by which it is found in another file
+    :param has_keys: whether each row that is sent has a key of its own, by which it is found in another file
     :param version: tells one version of the file from another (``version_of``); None if the items are a list
     :param sharding: what ``merge`` compares over all shards (``sharding_of``); None if the items are not a shard
     """
@@ -298,7 +298,8 @@ class _Check:
         """Take note of a row, and return its digest."""
         self._first_row = self._first_row or row.number
         self._rows += 1
-        self._has_keys = self._has_keys and row.has_key
+        # A bad row has nothing that a later try would have to find.
+        self._has_keys = self._has_keys and (row.has_key or isinstance(row, BadRow))
         if isinstance(row, BadRow):
             digest = _NO_DIGEST
             self._all.update(row.key.encode())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.journal import Entry, Journal
+from airflow_provider_workflows.batch.left_out import RowContent, read_left_out, write_left_out
 from airflow_provider_workflows.batch.manifest import Manifest, ManifestRow, read_manifest
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class Changes:
     """How an input differs from the one of an earlier try.
 
-    :param kept: rows that have the same key and the same digest
+    :param kept: rows that have the same key and the same digest as before, or as in an input before that
     :param changed: rows that have a key of before and another digest
     :param new: rows whose key was not there before
     :param vanished: rows of before whose key is not there any more
@@ -144,14 +145,14 @@ def take_over(
             'on_clear="start_over" and clear the task, which submits all rows anew; what was submitted is in '
             f"{shown(earlier)}"
         )
-    comparison = _Comparison(read_manifest(earlier, earlier_manifest))
+    comparison = _Comparison(read_manifest(earlier, earlier_manifest), states, read_left_out(earlier))
     entries: list[Entry] = [{"row": WHOLE_BATCH}]
     if with_parameters and (state := states.get(WHOLE_BATCH)) is not None:
         entries = [{"row": WHOLE_BATCH, "parameters_id": state.parameters_id}]
     for row in read_manifest(state_folder, manifest):
-        number = comparison.earlier_number(row)
-        if number is not None and (state := states.get(number)) is not None:
+        if (state := comparison.state_of(row)) is not None:
             entries += _entries_of(row.number, state)
+    write_left_out(state_folder, comparison.left_out)
     _write(state_folder, entries)
     return comparison.changes
 
@@ -160,22 +161,34 @@ class _Comparison:
     """Finds the rows of an input in the one of before, by their keys.
 
     A bad row may have the key of a good one, and be bad because of that: only the good one has anything to keep.
+
+    :param earlier: the rows of before
+    :param states: the state of each row of before, by number
+    :param left_out: the states of rows of inputs before that, by key and digest
     """
 
-    def __init__(self, earlier: Iterable[ManifestRow]) -> None:
-        self._good: dict[str, tuple[str, int]] = {}
+    def __init__(
+        self,
+        earlier: Iterable[ManifestRow],
+        states: Mapping[int, RowState],
+        left_out: Mapping[RowContent, RowState],
+    ) -> None:
+        #: What no row of the new input has taken.
+        self._left: dict[RowContent, RowState] = dict(left_out)
+        self._good: dict[str, str] = {}
         self._bad: set[str] = set()
         self._bad_now: set[str] = set()
         self._bad_found: set[str] = set()
         self._counts: Counter[str] = Counter()
         for row in earlier:
             if row.skipped is None:
-                self._good[row.key] = (row.digest, row.number)
+                self._good[row.key] = row.digest
+                self._left[row.key, row.digest] = states.get(row.number, RowState())
             else:
                 self._bad.add(row.key)
 
-    def earlier_number(self, row: ManifestRow) -> int | None:
-        """Return the number that a row had before; None if it has changed, is new, or is bad."""
+    def state_of(self, row: ManifestRow) -> RowState | None:
+        """Return the state that a row had when it was the same; None if it has changed, is new, or is bad."""
         was_bad = row.key in self._bad
         if was_bad:
             self._bad_found.add(row.key)
@@ -183,12 +196,18 @@ class _Comparison:
             self._bad_now.add(row.key)
             self._counts["kept" if was_bad else "changed" if row.key in self._good else "new"] += 1
             return None
-        digest, number = self._good.pop(row.key, (None, None))
-        if digest == row.digest:
+        digest = self._good.pop(row.key, None)
+        state = self._left.pop((row.key, row.digest), None)
+        if state is not None:
             self._counts["kept"] += 1
-            return number
-        self._counts["changed" if digest is not None or was_bad else "new"] += 1
-        return None
+        else:
+            self._counts["changed" if digest is not None or was_bad else "new"] += 1
+        return state
+
+    @property
+    def left_out(self) -> Mapping[RowContent, RowState]:
+        """The states that no row has taken, once each was asked for."""
+        return self._left
 
     @property
     def changes(self) -> Changes:

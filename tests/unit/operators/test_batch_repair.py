@@ -242,6 +242,45 @@ class TestChangedInput:
         assert sandbox.counts.requests[RUN_CALL] == 0
         assert [row["key"] for row in batch.output] == ["2", "1"]
 
+    @pytest.mark.parametrize(
+        "between",
+        [
+            keyed("K1=", "K2=Bob"),
+            keyed("K2=Bob"),
+            keyed("K1=Eva", "K2=Bob"),
+        ],
+        ids=["bad", "vanished", "changed"],
+    )
+    def test_a_row_that_comes_back_as_it_was_is_not_paid_for_again(
+        self, batch: BatchTask, sandbox: Sandbox, between: list[dict[str, Any]]
+    ) -> None:
+        first = keyed("K1=Ada", "K2=Bob")
+        batch.run(first, on_bad_row="skip")
+        run = batch.output[0]["workflow_id"]
+        batch.clear()
+        batch.run(between, on_bad_row="skip")
+        batch.clear()
+        batch.run(keyed("K2=Bob"), on_bad_row="skip")
+        batch.clear()
+        sandbox.counts.reset()
+
+        batch.run(first, on_bad_row="skip")
+
+        assert sandbox.counts.requests[RUN_CALL] == 0
+        assert (batch.output[0]["workflow_id"], batch.outcomes) == (run, ["succeeded"] * 2)
+
+    def test_a_bad_row_without_a_key_keeps_no_other_from_being_found(
+        self, batch: BatchTask, sandbox: Sandbox
+    ) -> None:
+        bad: list[dict[str, Any]] = [{"first_name": 7}]
+        batch.run([*keyed("K1=Ada"), *bad], on_bad_row="skip")
+        sandbox.counts.reset()
+        batch.clear()
+
+        batch.run([*keyed("K2=Bob"), *bad, *keyed("K1=Ada")], on_bad_row="skip")
+
+        assert sandbox.counts.requests[RUN_CALL] == 1
+
     def test_waits_for_the_runs_that_go_on(
         self, batch: BatchTask, sandbox: Sandbox, service: Service
     ) -> None:

@@ -1,0 +1,51 @@
+"""The runs of rows that an input has no more: a row that comes back as it was is not paid for again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+from airflow_provider_workflows.batch.row_state import RowState
+from airflow_provider_workflows.whole_files import write_whole
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.storage import ObjectStoragePath
+
+_NAME = "left_out.jsonl"
+
+RowContent: TypeAlias = tuple[str, str]
+"""The key and the digest of a row."""
+
+
+def read_left_out(state_folder: ObjectStoragePath) -> dict[RowContent, RowState]:
+    """Return the states of rows that were in an input before, by key and digest.
+
+    :param state_folder: where the batch keeps its state
+    """
+    try:
+        with (state_folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
+            lines = [json.loads(line) for line in file]
+    except FileNotFoundError:
+        return {}
+    return {(line["key"], line["digest"]): RowState(**line["state"]) for line in lines}
+
+
+def write_left_out(state_folder: ObjectStoragePath, rows: Mapping[RowContent, RowState]) -> None:
+    """Write the states of rows that were in an input before and may have a run; nothing if there are no such rows.
+
+    :param state_folder: where the batch keeps its state
+    :param rows: the states, by key and digest
+    :raises Exception: if the file cannot be written
+    """
+    lines = list(_lines(rows))
+    if lines:
+        write_whole(state_folder / _NAME, b"".join(lines))
+
+
+def _lines(rows: Mapping[RowContent, RowState]) -> Iterable[bytes]:
+    for (key, digest), state in rows.items():
+        if not state.is_due:
+            fields = {name: value for name, value in dataclasses.asdict(state).items() if value is not None}
+            yield json.dumps({"key": key, "digest": digest, "state": fields}).encode() + b"\n"
