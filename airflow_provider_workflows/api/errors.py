@@ -6,10 +6,14 @@ call is worth another attempt. No error carries a personal value or a secret.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_workflows.api.retry import Retry
+
+#: The form of the service's own error codes. A code with a digit might be a number of a person.
+_CODE = re.compile(r"[A-Z][A-Z_]{0,59}")
 
 
 class WorkflowsError(Exception):
@@ -48,6 +52,19 @@ class WorkflowsError(Exception):
         self.retry_after = retry_after
         if retry is not None:
             self.retry = Retry(retry)
+
+    @property
+    def summary(self) -> str:
+        """The kind of the error, the HTTP status and the service's error code: no text, which may be personal.
+
+        For logs that all administrators of Airflow read, such as the API server's.
+        """
+        parts = [type(self).__name__]
+        if self.status is not None:
+            parts.append(f"status {self.status}")
+        if self.code is not None and _CODE.fullmatch(self.code):
+            parts.append(f"code {self.code}")
+        return ", ".join(parts)
 
     def is_retryable(self, *, under_way: bool = False) -> bool:
         """Return whether the same call is worth another attempt; ``under_way`` as in ``Retry.is_retryable``."""

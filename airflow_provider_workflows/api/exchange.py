@@ -213,7 +213,8 @@ class Exchange:
                 raise
             except errors.WorkflowsError as error:
                 log.info(
-                    "The token could not be refreshed, so a new one is requested with the API key. %s", error
+                    "The token could not be refreshed (%s), so a new one is requested with the API key.",
+                    error.summary,
                 )
         return (
             yield from self._tried(

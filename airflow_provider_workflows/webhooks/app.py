@@ -36,7 +36,10 @@ def webhooks_app() -> FastAPI:
         log,
         "Since the last such line, %d webhooks got a 503; the service will send them again. The latest because %s.",
     )
-    app = FastAPI(title="Workflows webhooks", openapi_url=None, docs_url=None, redoc_url=None)
+    # A redirect to the path without a slash would repeat the Host header of the request.
+    app = FastAPI(
+        title="Workflows webhooks", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
 
     @app.post("/webhooks/{conn_id}", status_code=HTTPStatus.NO_CONTENT)
     async def receive(conn_id: str, request: Request) -> Response:

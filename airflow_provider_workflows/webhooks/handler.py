@@ -108,7 +108,7 @@ class WebhookHandler:
         try:
             key = await self.keys.key(key_id(signature), self._fetch_key)
         except errors.WorkflowsError as error:
-            raise TryAgainLater(f"the key could not be fetched: {error}") from error
+            raise TryAgainLater(f"the key could not be fetched: {error.summary}") from error
         await asyncio.to_thread(verify, signature, body, key)
 
     async def take(self, body: bytes, respond_by: float) -> None:
@@ -176,7 +176,9 @@ class WebhookHandler:
                 except errors.NotFound:
                     continue
                 except errors.WorkflowsError as error:
-                    raise TryAgainLater(f"the workflow's status could not be asked for: {error}") from error
+                    raise TryAgainLater(
+                        f"the workflow's status could not be asked for: {error.summary}"
+                    ) from error
                 if self.settings.statuses.outcome(workflow.status) is Outcome.PENDING:
                     return DeliveryOutcome.NOT_ENDED
                 await self._write(

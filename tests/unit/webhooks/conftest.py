@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from airflow.models import import_all_models
 from airflow.models.asset import AssetActive, AssetEvent, AssetModel
 from airflow.models.base import Base
@@ -341,6 +342,18 @@ async def api(
     async with httpx.AsyncClient(transport=httpx.ASGITransport(server), base_url="http://airflow") as client:
         yield Api(sandbox, handlers, clock, pauses, server, client)
     await handlers.close()
+
+
+@pytest.fixture
+async def port(api: Api) -> AsyncIterator[int]:
+    """The port of a server that responds as Airflow's API server does."""
+    config = uvicorn.Config(api.app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    await serving
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:

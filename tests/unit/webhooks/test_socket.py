@@ -5,29 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+import re
+import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
-import uvicorn
 
 from airflow_provider_workflows.lineage.assets import completed_uri
+from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.webhooks import app
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database, until
 
+PERSONAL = "Kowalska-90010112345"
 PATH = f"/workflows/webhooks/{CONN_ID}"
-
-
-@pytest.fixture
-async def port(api: Api) -> AsyncIterator[int]:
-    """The port of a server that responds as Airflow's API server does."""
-    config = uvicorn.Config(api.app, port=0, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
 
 
 @pytest.fixture
@@ -127,3 +119,94 @@ async def test_a_client_that_goes_away_is_no_error(
         await asyncio.sleep(0.2)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert (await api.post(json.dumps({}).encode())).status_code == 204
+
+
+async def test_a_path_with_a_slash_at_its_end_is_not_redirected(api: Api, port: int) -> None:
+    body = b"{}"
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        headers = {"Host": "attacker.example", "JWS-SIGNATURE": api.sandbox.sign(body)}
+        response = await client.post(f"{PATH}/", content=body, headers=headers)
+        unknown = await client.post("/workflows/elsewhere", content=body, headers=headers)
+    assert (response.status_code, response.text) == (404, unknown.text)
+    assert "location" not in response.headers
+    assert "attacker.example" not in str(response.headers) + response.text
+    assert api.sandbox.counts.total_requests == 0
+
+
+class TalkativeService:
+    """The sandbox behind a proxy whose error responses repeat what must not be in a log.
+
+    :param sandbox: where requests go that the proxy passes on
+    :param failing: the paths that get the error begin with this
+    :param body: of the error
+    """
+
+    def __init__(self, sandbox: Sandbox, failing: str, body: bytes) -> None:
+        self._sandbox = urlsplit(sandbox.url)
+        self._failing = failing
+        self._error = (
+            b"HTTP/1.1 500 Whatever\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            + f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+
+    async def respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        line, rest = head.split(b"\r\n", 1)
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        body = await reader.readexactly(int(length[1])) if length else b""
+        if line.split()[1].decode().startswith(self._failing):
+            writer.write(self._error)
+        else:
+            behind, sending = await asyncio.open_connection(self._sandbox.hostname, self._sandbox.port)
+            sending.write(line + b"\r\nConnection: close\r\n" + rest + body)
+            writer.write(await behind.read())
+            sending.close()
+        await writer.drain()
+        writer.close()
+
+
+def error_body(code: str) -> bytes:
+    """Return an error as the API has it, with personal data, and text that would look like a line of the log."""
+    message = f"no such person: {PERSONAL}\n[2026] CRITICAL a line"
+    return json.dumps({"errors": [{"code": code, "message": message}], "fingerprint": PERSONAL}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "summary"),
+    [
+        (f"<b>oops</b> {PERSONAL}".encode(), "status 500"),
+        (error_body("INTERNAL_ERROR"), "status 500, code INTERNAL_ERROR"),
+        (error_body(f"NO_{PERSONAL}"), "status 500"),
+    ],
+    ids=["a page", "an error of the API", "a number in the code"],
+)
+@pytest.mark.parametrize("failing", ["/auth/authorize", "/auth/webhooks/key", "/workflows/"])
+async def test_the_text_of_an_error_of_the_service_is_not_logged(
+    api: Api,
+    port: int,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    failing: str,
+    body: bytes,
+    summary: str,
+) -> None:
+    service = TalkativeService(api.sandbox, failing, body)
+    server = await asyncio.start_server(service.respond, "127.0.0.1", 0)
+    host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    connection = api.sandbox.connection | {"host": host}
+    monkeypatch.setenv(
+        f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection | {"extra": {"webhooks": True}})
+    )
+    delivery = json.dumps({"workflowId": str(uuid.uuid4())}).encode()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        with caplog.at_level(logging.DEBUG):
+            response = await client.post(
+                PATH, content=delivery, headers={"JWS-SIGNATURE": api.sandbox.sign(delivery)}
+            )
+    server.close()
+    assert response.status_code == 503
+    (line,) = [each for each in caplog.messages if "will send them again" in each]
+    assert line.endswith(f"{summary}.")
+    assert PERSONAL not in caplog.text
+    assert "oops" not in caplog.text
