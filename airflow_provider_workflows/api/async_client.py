@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -15,11 +14,8 @@ import yarl
 
 from airflow_provider_workflows.api import endpoints, models
 from airflow_provider_workflows.api.async_transport import (
-    Connector,
     Dropped,
-    proxy_and_headers,
-    sent_once,
-    tls_context,
+    HttpSession,
 )
 from airflow_provider_workflows.api.effects import (
     Exclusive,
@@ -37,18 +33,13 @@ from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.network import (
     MAX_RESPONSE_BYTES,
     TOO_LONG,
-    certificate_authorities,
     no_response,
-    proxy_for,
 )
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.tokens import TokenStore
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-#: How long a connection that is not used is kept, in seconds.
-KEEPALIVE_SECONDS = 60.0
 
 
 @functools.lru_cache(maxsize=8192)
@@ -62,7 +53,8 @@ class AsyncWorkflowsClient:
 
     :param settings: host, credentials and bounds
     :param tokens: tokens to share with other clients of the same key
-    :param pool_size: the most connections that are open at once
+    :param pool_size: the most connections that are open at once, unless ``http`` is given
+    :param http: connections to share with other clients of the same host; they are not closed with this client
     :param clock: monotonic seconds, for the life of tokens and the time for attempts
     :raises InvalidInput: if the environment names a proxy or a CA file that cannot be used
     """
@@ -73,19 +65,15 @@ class AsyncWorkflowsClient:
         tokens: TokenStore | None = None,
         *,
         pool_size: int = POOL_SIZE,
+        http: HttpSession | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self._tokens = TokenStore() if tokens is None else tokens
         self._exchange = Exchange(settings, tokens=self._tokens, clock=clock)
-        # Waiting for a connection is not waiting for a response, so it is done before the clock runs.
-        self._pool_size = pool_size
-        self._slots = asyncio.Semaphore(pool_size)
-        self._opening = asyncio.Lock()
+        self._http = http or HttpSession(settings.host, settings.verify, pool_size=pool_size)
+        self._owns_http = http is None
         self._closed = False
-        self._session: aiohttp.ClientSession | None = None
-        self._proxy, self._proxy_headers = proxy_and_headers(proxy_for(settings.host))
-        self._authorities = certificate_authorities(settings.verify)
         self._timeout = self._client_timeout(max(settings.retry_seconds, settings.read_timeout))
 
     async def __aenter__(self) -> Self:
@@ -98,11 +86,10 @@ class AsyncWorkflowsClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, for good."""
+        """Close the connections, for good, unless they are shared."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._owns_http:
+            await self._http.close()
 
     @property
     def tokens(self) -> TokenStore:
@@ -176,9 +163,11 @@ class AsyncWorkflowsClient:
             await self._drive(effect.flow)
 
     async def _send(self, send: SendRequest) -> Response | NoResponse:
-        session = self._session or await self._open()
+        if self._closed:
+            raise RuntimeError("the client has been closed")
+        session = await self._http.get()
         timeout = self._timeout if send.timeout == self._timeout.total else self._client_timeout(send.timeout)
-        async with self._slots:
+        async with self._http.slots:
             try:
                 async with session.request(
                     send.method,
@@ -186,8 +175,8 @@ class AsyncWorkflowsClient:
                     headers=send.headers,
                     data=send.body,
                     allow_redirects=False,
-                    proxy=self._proxy,
-                    proxy_headers=self._proxy_headers,
+                    proxy=self._http.proxy,
+                    proxy_headers=self._http.proxy_headers,
                     timeout=timeout,
                 ) as response:
                     chunks, length = [], 0
@@ -206,21 +195,3 @@ class AsyncWorkflowsClient:
         return aiohttp.ClientTimeout(
             total=timeout, sock_connect=self.settings.connect_timeout, sock_read=self.settings.read_timeout
         )
-
-    async def _open(self) -> aiohttp.ClientSession:
-        async with self._opening:
-            if self._closed:
-                raise RuntimeError("the client has been closed")
-            if self._session is None:
-                context: ssl.SSLContext | bool = True
-                if self._proxy is not None or self.settings.host.startswith("https:"):
-                    # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
-                    context = await asyncio.to_thread(tls_context, self._authorities)
-                self._session = aiohttp.ClientSession(
-                    connector=Connector(
-                        limit=self._pool_size, ssl=context, keepalive_timeout=KEEPALIVE_SECONDS
-                    ),
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                    middlewares=(sent_once,),
-                )
-            return self._session

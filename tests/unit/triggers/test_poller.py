@@ -156,10 +156,10 @@ class TestLife:
         poller = shared_poller()
         client = poller._client
         assert client is not None
-        assert client._session is not None
+        assert client._http._session is not None
 
         await end([task])
-        await until(lambda: client._session is None)
+        await until(lambda: client._http._session is None)
 
         assert shared_poller() is not poller
 
