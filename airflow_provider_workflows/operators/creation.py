@@ -20,7 +20,8 @@ def create_once(
     """Return the id of what an earlier try of the task has created from the same input, or of what is created now.
 
     With another id the task that runs a workflow would take the case for another one, and its run would be billed
-    again. Where Airflow has no task state store, each try creates one.
+    again. Where Airflow has no task state store, each try creates one. A try that ends before the id is stored, at
+    its ``execution_timeout`` for one, has not succeeded, so that no other task has had the id.
 
     :param context: the task's context
     :param key: ``CASE_KEY`` or ``PARAMETERS_KEY``

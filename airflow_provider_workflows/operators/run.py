@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
+from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.airflow_internals.task_state import clears
 from airflow_provider_workflows.api.errors import (
     DeadlineReached,
@@ -28,7 +29,7 @@ from airflow_provider_workflows.api.polling import (
     success,
 )
 from airflow_provider_workflows.arguments import choice, seconds, templated_text, true_or_false
-from airflow_provider_workflows.batch.ownership import Ownership
+from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS, Ownership
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import WorkflowLink, set_link
@@ -49,6 +50,12 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api import WorkflowsClient
 
 _TOLD_TO_STOP = "The task was told to stop"
+
+
+def _end_at_timeout(guard: StopGuard) -> None:
+    """Let the request that starts a run end, and nothing else; for a signal handler."""
+    guard.stop("The task's execution_timeout has passed")
+    guard.cut()
 
 
 class RunWorkflowOperator(WorkflowsOperator):
@@ -85,7 +92,8 @@ class RunWorkflowOperator(WorkflowsOperator):
     :raises NotFound: if the definition or the case is unknown
     :raises WorkflowFailed: naming the failure status in which the workflow ended
     :raises Stopped: if the task was told to stop, or its supervisor is gone; a retry goes on
-    :raises AirflowTaskTimeout: once ``execution_timeout`` has passed, the time in the triggerer included
+    :raises AirflowTaskTimeout: once ``execution_timeout`` has passed, the time in the triggerer included; if it
+        passes while a run is being started, as soon as its id is stored
     :raises AirflowFailException: if it is unknown whether a run was submitted
     """
 
@@ -149,7 +157,10 @@ class RunWorkflowOperator(WorkflowsOperator):
             may_have_lost_record=context["ti"].try_number > 1 and clears(context) > int(self.retries or 0),
             log=self.log,
         )
-        run = self._submission.run()
+        # The response to the request that starts a run may take this long, and its id must be stored then.
+        response_seconds = client.settings.read_timeout + CALLS_END_SECONDS
+        with held_back(lambda: _end_at_timeout(guard), max_seconds=response_seconds):
+            run = self._submission.run()
         self.lineage = self._lineage(run.workflow_id)
         context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=run.workflow_id)
         set_link(self, context, self.hook, run.workflow_id)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTimeout
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from airflow.sdk.execution_time.timeout import timeout
 
 from airflow_provider_workflows.api.errors import Stopped
 from airflow_provider_workflows.operators.records import RUN_KEY
@@ -21,6 +23,7 @@ from tests.unit.operators.test_batch_stop import (
     FAILED,
     PROCESSES,
     STOPPED,
+    TIMED_OUT,
     FileStore,
     wait_until,
 )
@@ -76,9 +79,17 @@ def run_try(task: Task, arguments: dict[str, Any]) -> None:
         operator.execute(task.context)
     except Stopped:
         os._exit(STOPPED)
+    except AirflowTaskTimeout:
+        os._exit(TIMED_OUT)
     except BaseException:  # noqa: BLE001
         os._exit(FAILED)
     os._exit(ENDED)
+
+
+def run_try_with_timeout(task: Task, arguments: dict[str, Any]) -> None:
+    """Run a try as Airflow does where ``execution_timeout`` is set; a test says by SIGALRM when that has passed."""
+    with timeout(3600):
+        run_try(task, arguments)
 
 
 def run_supervisor(task: Task, arguments: dict[str, Any]) -> None:
@@ -113,10 +124,10 @@ def has_arrived(task: Task, call: str) -> Callable[[], bool]:
     return lambda: task.sandbox.counts.requests[call] > 0
 
 
-def terminate(process: Any) -> int:
+def terminate(process: Any, number: int = signal.SIGTERM, *, seconds: float = 5.0) -> int:
     """Send SIGTERM, and return how the process has ended; Airflow would kill it after 5 seconds."""
-    os.kill(process.pid, signal.SIGTERM)
-    process.join(5)
+    os.kill(process.pid, number)
+    process.join(seconds)
     assert process.exitcode is not None, "it has not ended in order"
     return int(process.exitcode)
 
@@ -242,6 +253,52 @@ def test_a_task_that_is_not_durable_stops_too(task: Task, begin: Callable[..., A
 
     assert terminate(process) == STOPPED
     assert task.runs == 0
+
+
+class TestExecutionTimeout:
+    @pytest.mark.parametrize(
+        "arguments", [{}, WAITS, {**WAITS, "deferrable": True}], ids=["no wait", "worker", "triggerer"]
+    )
+    def test_while_a_run_is_being_started_stores_its_id_and_the_next_try_starts_no_other(
+        self, task: Task, begin: Callable[..., Any], arguments: dict[str, Any]
+    ) -> None:
+        task.sandbox.fault("latency", seconds=REQUEST_SECONDS, path="/workflows/run")
+        process = begin(run_try_with_timeout, task, **arguments)
+        wait_until(has_arrived(task, RUN_CALL))
+        assert task.record["phase"] == "submitting"
+
+        assert terminate(process, signal.SIGALRM, seconds=20) == TIMED_OUT
+
+        assert task.record["phase"] == "submitted"
+        assert task.run(**WAITS) == task.record["workflow_id"]
+        assert task.sandbox.counts.runs_per_case == {task.case_id: 1}
+
+    def test_before_the_request_that_starts_a_run_cuts_what_is_under_way_and_starts_none(
+        self, task: Task, begin: Callable[..., Any]
+    ) -> None:
+        task.sandbox.fault("latency", seconds=LONG_SECONDS, path="/auth/authorize", times=1)
+        process = begin(run_try_with_timeout, task, **WAITS)
+        wait_until(has_arrived(task, AUTHORIZE_CALL))
+
+        assert terminate(process, signal.SIGALRM, seconds=20) == TIMED_OUT
+
+        assert (task.runs, task.record["phase"]) == (0, "not_submitted")
+        assert task.run(**WAITS)
+        assert task.runs == 1
+
+    def test_where_no_response_comes_at_all_leaves_the_outcome_unknown(
+        self, task: Task, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        impatient = task.sandbox.connection
+        impatient["extra"] |= {"read_timeout": 1.0}
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(impatient))
+        task.sandbox.fault("latency", seconds=LONG_SECONDS, path="/workflows/run", times=1)
+        process = begin(run_try_with_timeout, task, **WAITS)
+        wait_until(has_arrived(task, RUN_CALL))
+
+        assert terminate(process, signal.SIGALRM, seconds=20) == TIMED_OUT
+
+        assert task.record["phase"] == "submitting"
 
 
 class TestOrphan:
