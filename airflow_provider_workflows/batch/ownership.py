@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown, Stopped
-from airflow_provider_workflows.batch.process import has_ended, this_process
+from airflow_provider_workflows.batch.process import UNKNOWN_PROCESS, has_ended, this_process
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -48,6 +48,7 @@ class Claim:
     :param process: names the process that made the claim, on its machine
     :param has_begun: whether that try could begin: one before it had surely stopped
     :param is_released: whether that try has ended in order, and starts nothing more
+    :param waits_for: names the processes of earlier tries that may be at work; none once that try has begun
     """
 
     token: str
@@ -55,6 +56,7 @@ class Claim:
     process: str
     has_begun: bool = False
     is_released: bool = False
+    waits_for: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the claim as JSON."""
@@ -66,7 +68,13 @@ class Claim:
 
         :raises TypeError: if there are other fields
         """
-        return cls(**fields)
+        return cls(**{**fields, "waits_for": tuple(fields["waits_for"])})
+
+    @property
+    def at_work(self) -> tuple[str, ...]:
+        """The processes that may be at work while this is the latest claim: its own, or those that it waits for."""
+        own = () if self.is_released else (self.process,)
+        return own if self.has_begun else (*own, *self.waits_for)
 
 
 class ClaimStore(Protocol):
@@ -150,10 +158,11 @@ class Ownership:
 
         :raises Stopped: if this try was stopped meanwhile
         """
+        self.require()
         if self._claims is None:
             return
-        earlier = self._earlier_try(self._claims)
-        self._claim = dataclasses.replace(self._claim, has_begun=earlier is None)
+        earlier, at_work = self._earlier_try(self._claims)
+        self._claim = dataclasses.replace(self._claim, has_begun=earlier is None, waits_for=at_work)
         self._claims.write(self._claim)
         self._confirmed_at = self._clock()
         if earlier is None:
@@ -174,23 +183,22 @@ class Ownership:
         if latest is None or latest.token != self._claim.token:
             self._overtaken()
         self.require()
-        self._claim = dataclasses.replace(self._claim, has_begun=True)
+        self._claim = dataclasses.replace(self._claim, has_begun=True, waits_for=())
         self._claims.write(self._claim)
 
     @staticmethod
-    def _earlier_try(claims: ClaimStore) -> str | None:
-        """Return the words for an earlier try that may still be at work."""
+    def _earlier_try(claims: ClaimStore) -> tuple[str | None, tuple[str, ...]]:
+        """Return the words for an earlier try that may still be at work, and the names of such processes."""
         try:
             previous = claims.read()
         except OutcomeUnknown:
             # Another version's claim, of which nothing can be read: its try ends when it reads this try's claim.
-            return "An earlier try, by another version of airflow-provider-workflows,"
-        if previous is None or previous.is_released:
-            return None
-        # One that was ended while it waited tells nothing of the try for which it waited.
-        if previous.has_begun and has_ended(previous.process):
-            return None
-        return f"Try {previous.try_number}"
+            return "An earlier try, by another version of airflow-provider-workflows,", (UNKNOWN_PROCESS,)
+        if previous is None:
+            return None, ()
+        # One that was stopped or killed while it waited tells nothing of the tries for which it waited.
+        at_work = tuple(process for process in previous.at_work if not has_ended(process))
+        return f"Try {previous.try_number}" if at_work else None, at_work
 
     def release(self) -> None:
         """Say that this try has ended in order, so that the next one need not wait; and nothing of a failure."""

@@ -9,6 +9,9 @@ import secrets
 import socket
 from pathlib import Path
 
+#: Stands for the name of a process that is not known: it may be at work.
+UNKNOWN_PROCESS = "unknown"
+
 
 def this_process() -> str:
     """Return a name for this process that no other has, on any machine, but one that comes after its end."""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.batch.progress import Publish
 
 
+_TOLD_TO_STOP = "The task was told to stop"
+
+
 class RunWorkflowBatchOperator(BatchArguments):
     """Run a workflow for each row of a table of cases, wait for all, and write a table of results.
 
@@ -98,6 +101,7 @@ class RunWorkflowBatchOperator(BatchArguments):
     _state_folder = ""
     #: Says whether this try may still act, once it has begun; each process of a try has its own.
     _ownership: Ownership | None = None
+    _was_told_to_stop = False
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any]:
         """Check, submit, wait, collect and judge, or go on where an earlier try has stopped."""
@@ -152,8 +156,9 @@ class RunWorkflowBatchOperator(BatchArguments):
 
     def on_kill(self) -> None:
         """Let nothing new begin, and say in the task's log that the runs go on."""
+        self._was_told_to_stop = True
         if self._ownership is not None:
-            self._ownership.stop("The task was told to stop")
+            self._ownership.stop(_TOLD_TO_STOP)
         if self._state_folder:
             self.log.warning(
                 "The task was told to stop: no new row begins, and calls under way are written down. The runs go "
@@ -169,8 +174,11 @@ class RunWorkflowBatchOperator(BatchArguments):
     def _owned(self, context: Context) -> Iterator[None]:
         ownership = Ownership(claim_records(context), try_number=context["ti"].try_number, log=self.log)
         self._ownership = ownership
-        ownership.claim()
+        # SIGTERM may have come before there was one.
+        if self._was_told_to_stop:
+            ownership.stop(_TOLD_TO_STOP)
         try:
+            ownership.claim()
             with AZURE_HTTP_LOG.quiet():
                 yield
         finally:

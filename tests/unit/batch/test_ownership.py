@@ -93,6 +93,49 @@ class TestClaim:
 
         assert clock.now == 0.0
 
+    def test_of_a_try_that_was_stopped_while_it_waited_is_released_and_the_next_waits_for_the_first(
+        self,
+    ) -> None:
+        claims, clock = Claims(), Clock()
+        self._stopped_after(claims, "another machine:1")
+        assert claims.latest is not None
+        assert claims.latest.is_released
+
+        try_with(claims, 3, clock).claim()
+
+        assert clock.now >= LEASE_SECONDS
+        assert claims.latest.has_begun
+
+    def test_waits_for_nothing_once_the_process_has_ended_for_which_a_stopped_try_had_waited(self) -> None:
+        claims, clock = Claims(), Clock()
+        with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+            self._stopped_after(claims, f"{this_process().rpartition(':')[0]}:{process.pid}")
+
+        try_with(claims, 3, clock).claim()
+
+        assert clock.now == 0.0
+
+    @staticmethod
+    def _stopped_after(claims: Claims, process: str) -> None:
+        """Have a second try be stopped while it waits for a first one, which is at work in a process."""
+        claims.latest = Claim("first", 1, process, has_begun=True)
+        second = try_with(claims, 2, Clock(meanwhile=lambda: second.stop("The task was told to stop")))
+        with pytest.raises(Stopped):
+            second.claim()
+        second.release()
+
+    def test_of_a_try_that_was_stopped_before_leaves_the_one_that_is_there(self) -> None:
+        claims = Claims()
+        try_with(claims, 1, Clock()).claim()
+        first, second = claims.latest, try_with(claims, 2, Clock())
+        second.stop("The task was told to stop")
+
+        with pytest.raises(Stopped):
+            second.claim()
+        second.release()
+
+        assert claims.latest == first
+
     def test_is_refused_where_a_later_try_has_made_one_meanwhile(self) -> None:
         claims, third = Claims(), Claim("third", 3, this_process())
         try_with(claims, 1, Clock()).claim()

@@ -25,6 +25,8 @@ from asgiref.sync import SyncToAsync
 from airflow_provider_workflows.api.errors import Stopped
 from airflow_provider_workflows.batch import ownership
 from airflow_provider_workflows.batch.journal import states
+from airflow_provider_workflows.batch.ownership import Claim
+from airflow_provider_workflows.batch.process import has_ended
 from airflow_provider_workflows.operators.records import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import RUN_CALL, STATUS_CALL, BatchTask, cases
@@ -260,6 +262,33 @@ class TestExecutionTimeout:
 
 
 class TestTwoTries:
+    def test_a_try_that_is_stopped_while_it_waits_for_another_ends_in_order(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        of_another_machine = Claim("first", 1, "another machine:1", has_begun=True)
+        task.store.set(CLAIM_KEY, {"format": 1, "clears": 0, **of_another_machine.to_json()})
+        process = begin(run_try, task)
+        wait_until(lambda: task.store.get(CLAIM_KEY)["token"] != "first")
+
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+
+        assert process.exitcode == STOPPED
+        claim = task.store.get(CLAIM_KEY)
+        assert (claim["is_released"], claim["has_begun"]) == (True, False)
+        assert connected.counts.total_requests == 0
+
+    def test_a_task_that_was_told_to_stop_before_it_began_claims_nothing(
+        self, task: BatchTask, connected: Sandbox
+    ) -> None:
+        operator = task.operator(cases(3))
+        operator.on_kill()
+
+        with pytest.raises(Stopped):
+            operator.execute(task.context)
+
+        assert (task.store.get(CLAIM_KEY), connected.counts.total_requests) == (None, 0)
+
     def test_a_try_whose_process_is_dead_is_not_waited_for(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -287,7 +316,7 @@ class TestOrphan:
         supervisor.join()
         at_its_death = runs(connected)
         # The next call of each row that is under way finds that the supervisor is gone.
-        wait_until(lambda: _is_quiet(connected))
+        wait_until(lambda: _has_ended(task))
 
         assert runs(connected) <= at_its_death + 2 * CONCURRENCY < ROWS
         assert not (task.folder / "results.jsonl").exists()
@@ -301,12 +330,10 @@ class TestOrphan:
         supervisor.kill()
         supervisor.join()
 
-        # It polls all the time for as long as it waits.
-        wait_until(lambda: _is_quiet(connected))
+        wait_until(lambda: _has_ended(waiting))
         assert not (waiting.folder / "results.jsonl").exists()
 
 
-def _is_quiet(sandbox: Sandbox) -> bool:
-    before = sandbox.counts.total_requests
-    time.sleep(0.7)
-    return sandbox.counts.total_requests == before
+def _has_ended(task: BatchTask) -> bool:
+    """Return whether the process of the latest try has ended, whose parent is not there any more."""
+    return has_ended(task.store.get(CLAIM_KEY)["process"])
