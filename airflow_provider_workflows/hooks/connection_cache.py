@@ -73,6 +73,10 @@ class ConnectionCache(Generic[T]):
         entry = self._entries.get(conn_id)
         return None if entry is None else entry.value
 
+    def forget(self, conn_id: str) -> None:
+        """Forget what a connection says, so that it is read again, if it is ever asked for."""
+        self._entries.pop(conn_id, None)
+
     def expire(self, conn_id: str, seconds: float = 0.0) -> None:
         """Have a connection read again in this many seconds, unless that is due earlier.
 

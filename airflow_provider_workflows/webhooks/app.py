@@ -3,106 +3,167 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, HTTPException, Request, Response
-from starlette.requests import ClientDisconnect
+from fastapi import FastAPI
 
-from airflow_provider_workflows.api.webhook_signature import SignatureInvalid
+from airflow_provider_workflows.api.webhook_signature import Signature, SignatureInvalid
 from airflow_provider_workflows.log_throttle import ThrottledWarning
-from airflow_provider_workflows.webhooks.handler import TryAgainLater
+from airflow_provider_workflows.webhooks.handler import TryAgainLater, WebhookHandler
 from airflow_provider_workflows.webhooks.registry import HandlerRegistry
+from airflow_provider_workflows.webhooks.uploads import MAX_BODY_BYTES, BodyGivenUp, BodyTooLong, ClientGone
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
-#: The longest body that is read, in bytes.
-MAX_BODY_BYTES = 256 * 1024
 #: The service counts a delivery as failed after ten seconds without a response.
 RESPONSE_TIMEOUT_SECONDS = 8.0
-#: This many deliveries are dealt with at once; the service is to repeat the others.
+#: This many verified deliveries of one connection are dealt with at once; the service is to repeat the others.
 MAX_CONCURRENT_DELIVERIES = 500
 
+_PATH = "/webhooks/"
+_SIGNATURE_HEADER = b"jws-signature"
+_LENGTH_HEADER = b"content-length"
 
-def webhooks_app() -> FastAPI:
+
+def webhooks_app() -> ASGIApp:
     """Return the app that Airflow mounts at ``/workflows``."""
-    registry = HandlerRegistry()
-    deliveries = 0
-    warn_late = ThrottledWarning(
-        log,
-        "Since the last such line, %d webhooks took too long and got a 503; the service will send them again.%s",
-    )
-    warn_again = ThrottledWarning(
-        log,
-        "Since the last such line, %d webhooks got a 503; the service will send them again. The latest because %s.",
-    )
     # A redirect to the path without a slash would repeat the Host header of the request.
-    app = FastAPI(
+    others = FastAPI(
         title="Workflows webhooks", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
+    return WebhookApp(HandlerRegistry(), others)
 
-    @app.post("/webhooks/{conn_id}", status_code=HTTPStatus.NO_CONTENT)
-    async def receive(conn_id: str, request: Request) -> Response:
-        """Take a delivery, and respond with 204 once what follows from it is in the database."""
-        nonlocal deliveries
-        if deliveries >= MAX_CONCURRENT_DELIVERIES:
-            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE)
-        deliveries += 1
+
+class WebhookApp:
+    """Responds to deliveries, with 204 once what follows from one is in the database.
+
+    It is plain ASGI, because anybody can send deliveries, and FastAPI's own work for a request is more than what
+    refusing one takes.
+
+    What costs more comes later. The form, the algorithm and the key's id of the signature are checked before the
+    key is fetched, and the key is there before the body is read. Only a delivery that the service has signed takes
+    one of the places of its connection.
+
+    :param registry: finds the handler of a connection
+    :param others: responds to all other requests
+    """
+
+    def __init__(self, registry: HandlerRegistry, others: ASGIApp) -> None:
+        self._registry = registry
+        self._others = others
+        self._warn_late = ThrottledWarning(
+            log,
+            "Since the last such line, %d webhooks took too long and got a 503; the service will send them "
+            "again.%s",
+        )
+        self._warn_again = ThrottledWarning(
+            log,
+            "Since the last such line, %d webhooks got a 503; the service will send them again. "
+            "The latest because %s.",
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to a request, as ASGI has it."""
+        conn_id = _conn_id(scope) if scope["type"] == "http" else None
+        if conn_id is None:
+            await self._others(scope, receive, send)
+        elif scope["method"] != "POST":
+            await _respond(send, HTTPStatus.METHOD_NOT_ALLOWED)
+        else:
+            await _respond(send, await self._status(conn_id, scope["headers"], receive))
+
+    async def _status(self, conn_id: str, headers: list[tuple[bytes, bytes]], receive: Receive) -> HTTPStatus:
+        """Return the status of the response to a delivery."""
         respond_by = asyncio.get_running_loop().time() + RESPONSE_TIMEOUT_SECONDS
         try:
-            status = await asyncio.wait_for(
-                _take(registry, conn_id, request, respond_by), RESPONSE_TIMEOUT_SECONDS
+            if self._registry.is_due(conn_id):
+                handler = await asyncio.wait_for(self._registry.get(conn_id), RESPONSE_TIMEOUT_SECONDS)
+            else:
+                handler = self._registry.current(conn_id)
+            if handler is None:
+                return HTTPStatus.NOT_FOUND
+            if _is_too_long(headers):
+                handler.refuse(f"its body is longer than {MAX_BODY_BYTES} bytes")
+                return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+            try:
+                signature = handler.read_signature(_header(headers, _SIGNATURE_HEADER))
+            except SignatureInvalid as error:
+                handler.refuse(f"of its signature: {error}")
+                return HTTPStatus.UNAUTHORIZED
+            return await asyncio.wait_for(
+                self._take(handler, signature, receive, respond_by), RESPONSE_TIMEOUT_SECONDS
             )
-        except TryAgainLater as error:
-            warn_again(error)
-            status = HTTPStatus.SERVICE_UNAVAILABLE
+        except (TryAgainLater, BodyGivenUp) as error:
+            self._warn_again(error)
         except asyncio.TimeoutError:
-            warn_late()
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-        finally:
-            deliveries -= 1
-        if status != HTTPStatus.NO_CONTENT:
-            raise HTTPException(status)
-        return Response(status_code=status)
+            self._warn_late()
+        except ClientGone:
+            # Clients that go away while they send must not fill the log.
+            pass
+        except Exception:
+            log.exception("A webhook of connection %s could not be dealt with; it comes again.", conn_id)
+        return HTTPStatus.SERVICE_UNAVAILABLE
 
-    return app
-
-
-async def _take(registry: HandlerRegistry, conn_id: str, request: Request, respond_by: float) -> HTTPStatus:
-    """Return the status of the response to a delivery."""
-    try:
-        handler = await registry.get(conn_id)
-        if handler is None:
-            return HTTPStatus.NOT_FOUND
-        body = await _read_body(request)
-        if body is None:
-            handler.refuse(f"its body is longer than {MAX_BODY_BYTES} bytes")
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    async def _take(
+        self, handler: WebhookHandler, signature: Signature, receive: Receive, respond_by: float
+    ) -> HTTPStatus:
         try:
-            await handler.verify(request.headers.get("jws-signature"), body)
+            key = handler.cached_key(signature) or await handler.key(signature)
+            body = await handler.uploads.read(receive)
+            await handler.verify(signature, body, key)
         except SignatureInvalid as error:
             handler.refuse(f"of its signature: {error}")
             return HTTPStatus.UNAUTHORIZED
-        await handler.take(body, respond_by)
-    except TryAgainLater:
-        raise
-    except Exception as error:
-        # Clients that go away while they send must not fill the log.
-        if not isinstance(error, ClientDisconnect):
-            log.exception("A webhook of connection %s could not be dealt with; it comes again.", conn_id)
-        return HTTPStatus.SERVICE_UNAVAILABLE
-    return HTTPStatus.NO_CONTENT
+        except BodyTooLong:
+            handler.refuse(f"its body is longer than {MAX_BODY_BYTES} bytes")
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        if handler.deliveries >= MAX_CONCURRENT_DELIVERIES:
+            raise TryAgainLater(f"{MAX_CONCURRENT_DELIVERIES} others of its connection are under way")
+        handler.deliveries += 1
+        try:
+            await handler.take(body, respond_by)
+        finally:
+            handler.deliveries -= 1
+        return HTTPStatus.NO_CONTENT
 
 
-async def _read_body(request: Request) -> bytes | None:
-    """Return the body, or None if it is longer than ``MAX_BODY_BYTES``: reading stops at that limit."""
-    length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES:
+def _conn_id(scope: Scope) -> str | None:
+    """Return the connection id of a webhook address, or None if the path is any other."""
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    if not path.startswith(_PATH):
         return None
-    chunks, received = [], 0
-    async for chunk in request.stream():
-        chunks.append(chunk)
-        received += len(chunk)
-        if received > MAX_BODY_BYTES:
-            return None
-    return b"".join(chunks)
+    conn_id = path[len(_PATH) :]
+    return conn_id if conn_id and "/" not in conn_id else None
+
+
+def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """Return the value of a header, the first if there are several."""
+    return next((value.decode("latin-1") for key, value in headers if key == name), None)
+
+
+def _is_too_long(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Return whether a request says that its body is longer than ``MAX_BODY_BYTES``."""
+    length = _header(headers, _LENGTH_HEADER) or ""
+    return length.isascii() and length.isdigit() and int(length[:20]) > MAX_BODY_BYTES
+
+
+async def _respond(send: Send, status: HTTPStatus) -> None:
+    """Respond as FastAPI does: with the name of an error and nothing else."""
+    if status is HTTPStatus.NO_CONTENT:
+        body, headers = b"", []
+    else:
+        body = json.dumps({"detail": status.phrase}, separators=(",", ":")).encode()
+        headers = [
+            (b"content-length", str(len(body)).encode()),
+            (b"content-type", b"application/json"),
+        ]
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers.append((b"allow", b"POST"))
+    await send({"type": "http.response.start", "status": status.value, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -8,14 +8,25 @@ import enum
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Outcome, Settings, endpoints, errors
-from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, key_id, verify
+from airflow_provider_workflows.api.async_transport import HttpSession
+from airflow_provider_workflows.api.webhook_signature import (
+    Signature,
+    SignatureInvalid,
+    read_signature,
+    verify,
+)
 from airflow_provider_workflows.log_throttle import ThrottledWarning
 from airflow_provider_workflows.webhooks.payload import Completion, Delivery, read_delivery
 from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
+from airflow_provider_workflows.webhooks.uploads import Uploads
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +38,8 @@ MAX_CACHED_COMPLETIONS = 10_000
 #: seconds. It is not always plain what a delivery is about, so this many at most are polled again at a time.
 EARLY_WEBHOOK_REPOLL_SECONDS = 2.0
 MAX_CONCURRENT_REPOLLS = 50
+#: The signature of a body up to this length is checked on the event loop: it takes less time than a thread does.
+MAX_BYTES_VERIFIED_AT_ONCE = 32 * 1024
 
 
 class TryAgainLater(Exception):
@@ -50,6 +63,7 @@ class WebhookHandler:
     :param conn_id: id of the connection
     :param settings: what it says
     :param keys: the public keys of its host
+    :param http: the connections to its host
     :param sleep: returns after the given number of seconds
     """
 
@@ -58,6 +72,7 @@ class WebhookHandler:
         conn_id: str,
         settings: Settings,
         keys: PublicKeyCache | None = None,
+        http: HttpSession | None = None,
         *,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -73,8 +88,11 @@ class WebhookHandler:
         )
         self.counts: Counter[str] = Counter()
         self.keys = keys or PublicKeyCache()
+        self.uploads = Uploads()
+        #: The number of verified deliveries that are under way.
+        self.deliveries = 0
         self._conn_id = conn_id
-        self._client = AsyncWorkflowsClient(quick)
+        self._client = AsyncWorkflowsClient(quick, http=http)
         self._writer = CompletionWriter(conn_id, settings.host)
         #: The ids of runs that have ended, and digests of deliveries: in a copy whose first id is another object's,
         #: the run's id cannot be told before the service is asked.
@@ -96,20 +114,39 @@ class WebhookHandler:
             f"{connection} could not be written to Airflow's database since the last such line, and come again.%s",
         )
 
-    async def verify(self, signature: str | None, body: bytes) -> None:
-        """Raise unless ``body`` is signed by the service.
+    def read_signature(self, header: str | None) -> Signature:
+        """Return what the header ``JWS-SIGNATURE`` of a delivery says.
 
-        :param signature: the header ``JWS-SIGNATURE``, if there is one
         :raises SignatureInvalid: with the reason, which is for the log alone
+        """
+        if header is None:
+            raise SignatureInvalid("the header JWS-SIGNATURE is missing")
+        return read_signature(header)
+
+    def cached_key(self, signature: Signature) -> RSAPublicKey | None:
+        """Return the key that a signature names, if it was fetched before."""
+        return self.keys.cached(signature.key_id)
+
+    async def key(self, signature: Signature) -> RSAPublicKey:
+        """Return the key that a signature names.
+
+        :raises SignatureInvalid: if the service does not know it
         :raises TryAgainLater: if the key could not be fetched
         """
-        if signature is None:
-            raise SignatureInvalid("the header JWS-SIGNATURE is missing")
         try:
-            key = await self.keys.key(key_id(signature), self._fetch_key)
+            return await self.keys.key(signature.key_id, self._fetch_key)
         except errors.WorkflowsError as error:
             raise TryAgainLater(f"the key could not be fetched: {error.summary}") from error
-        await asyncio.to_thread(verify, signature, body, key)
+
+    async def verify(self, signature: Signature, body: bytes, key: RSAPublicKey) -> None:
+        """Raise unless the service signed ``body``.
+
+        :raises SignatureInvalid: with the reason, which is for the log alone
+        """
+        if len(body) <= MAX_BYTES_VERIFIED_AT_ONCE:
+            verify(signature, body, key)
+        else:
+            await asyncio.to_thread(verify, signature, body, key)
 
     async def take(self, body: bytes, respond_by: float) -> None:
         """Return once what follows from a verified webhook is in the database.
@@ -205,4 +242,12 @@ class WebhookHandler:
             self._ended.popitem(last=False)
 
     async def _fetch_key(self, key_id: str) -> str:
-        return (await self._client.perform(endpoints.read_webhook_key(key_id))).text
+        try:
+            return (await self._client.perform(endpoints.read_webhook_key(key_id))).text
+        except errors.NotFound as error:
+            if error.code or error.fingerprint or error.detail:
+                raise
+            # A proxy's page with a 404 is not the service's word that it does not know the key.
+            raise errors.UnexpectedResponse(
+                "A 404 came that is not an error of the service.", status=error.status
+            ) from None
