@@ -6,8 +6,10 @@ import asyncio
 import dataclasses
 import enum
 import logging
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -20,7 +22,7 @@ from airflow_provider_workflows.api.webhook_signature import (
     verify,
 )
 from airflow_provider_workflows.log_throttle import ThrottledWarning
-from airflow_provider_workflows.webhooks.payload import Completion, Delivery, read_delivery
+from airflow_provider_workflows.webhooks.payload import Completion, Delivery, read_payload
 from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
 from airflow_provider_workflows.webhooks.uploads import Uploads
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
@@ -34,12 +36,17 @@ log = logging.getLogger(__name__)
 CALL_TIMEOUT_SECONDS = 4.0
 #: The runs that ended last are cached, this many of them, so that a doubled delivery costs no request.
 MAX_CACHED_COMPLETIONS = 10_000
-#: A run whose end is delivered before the service's own response shows it is polled once more, after this many
-#: seconds. It is not always plain what a delivery is about, so this many at most are polled again at a time.
+#: A run is polled once in this many seconds at most, however many deliveries name it. One whose end is delivered
+#: before the service's own response shows it is polled once more, after as many seconds. It is not always plain
+#: what a delivery is about, so this many at most are polled again at a time.
 EARLY_WEBHOOK_REPOLL_SECONDS = 2.0
 MAX_CONCURRENT_REPOLLS = 50
 #: The signature of a body up to this length is checked on the event loop: it takes less time than a thread does.
 MAX_BYTES_VERIFIED_AT_ONCE = 32 * 1024
+#: This many of the latest polls are cached.
+MAX_CACHED_POLLS = 10_000
+#: Of the deliveries in one body, this many are dealt with at once.
+MAX_CONCURRENT_DELIVERIES_OF_BODY = 16
 
 
 class TryAgainLater(Exception):
@@ -57,6 +64,22 @@ class DeliveryOutcome(enum.Enum):
     TAKEN = "taken"
 
 
+@dataclass(frozen=True, slots=True)
+class _Poll:
+    """What one request for a run's status has brought.
+
+    :param begun_at: when it was sent, in seconds of the handler's clock
+    :param status: the run's status; None if the service does not know the run
+    :param case_id: id of its case, if the response had it
+    :param failure: why the service could not be asked, if it could not
+    """
+
+    begun_at: float
+    status: str | None = None
+    case_id: str | None = None
+    failure: str | None = None
+
+
 class WebhookHandler:
     """Takes the deliveries of one connection.
 
@@ -64,6 +87,7 @@ class WebhookHandler:
     :param settings: what it says
     :param keys: the public keys of its host
     :param http: the connections to its host
+    :param clock: monotonic seconds
     :param sleep: returns after the given number of seconds
     """
 
@@ -74,9 +98,11 @@ class WebhookHandler:
         keys: PublicKeyCache | None = None,
         http: HttpSession | None = None,
         *,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.settings = settings
+        self._clock = clock
         self._sleep = sleep
         # The service repeats a delivery, so each call is attempted once, and not for long.
         quick = dataclasses.replace(
@@ -98,6 +124,7 @@ class WebhookHandler:
         #: the run's id cannot be told before the service is asked.
         self._ended: OrderedDict[str | bytes, None] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._polls: OrderedDict[str, _Poll] = OrderedDict()
         self._repolled: set[str] = set()
         statuses = settings.statuses.success | settings.statuses.failure
         self._final_statuses = frozenset(status.upper() for status in statuses)
@@ -108,6 +135,12 @@ class WebhookHandler:
         self._warn_unknown = ThrottledWarning(
             log,
             f"{connection} since the last such line named no workflow that the service knows, the latest %s.",
+        )
+        self._warn_names_no_workflow = ThrottledWarning(
+            log,
+            f"{connection} since the last such line were signed by the service and named no workflow, so nothing "
+            "followed from them: tasks that they were about end with their next poll, and events of completions "
+            "are lost. If the service has changed the form of its webhooks, report this shape. The latest was %s.",
         )
         self._warn_not_written = ThrottledWarning(
             log,
@@ -155,18 +188,37 @@ class WebhookHandler:
         :param respond_by: when the response is due, in seconds of the event loop's clock
         :raises TryAgainLater: if it could not be confirmed or written
         """
-        delivery = read_delivery(body)
-        if delivery is None:
-            self._count(DeliveryOutcome.NAMES_NO_WORKFLOW)
+        payload = read_payload(body)
+        if payload.parts_without_workflow:
+            self._count(DeliveryOutcome.NAMES_NO_WORKFLOW, payload.parts_without_workflow)
+            self._warn_names_no_workflow(payload.shape)
+        if len(payload.deliveries) == 1:
+            await self._take(payload.deliveries[0], respond_by)
             return
-        outcome = await self._confirm(delivery)
-        if self._may_be_early(delivery, outcome) and self._may_repoll(delivery, respond_by):
-            self._repolled.add(delivery.workflow_ids[0])
-            try:
-                await self._sleep(EARLY_WEBHOOK_REPOLL_SECONDS)
-                outcome = await self._confirm(delivery)
-            finally:
-                self._repolled.discard(delivery.workflow_ids[0])
+        slots = asyncio.Semaphore(MAX_CONCURRENT_DELIVERIES_OF_BODY)
+
+        async def take_in_turn(delivery: Delivery) -> None:
+            async with slots:
+                await self._take(delivery, respond_by)
+
+        # One that fails keeps back none of the others: when the body comes again, those are repeated ones.
+        failures = await asyncio.gather(*map(take_in_turn, payload.deliveries), return_exceptions=True)
+        for failure in filter(None, failures):
+            raise failure
+
+    async def _take(self, delivery: Delivery, respond_by: float) -> None:
+        outcome, is_cached = await self._confirm(delivery)
+        # A run that is about to be polled again is polled after this delivery has come.
+        if (
+            self._may_be_early(delivery, outcome, is_cached)
+            and delivery.workflow_ids[0] not in self._repolled
+        ):
+            if self._may_repoll(respond_by):
+                outcome = await self._confirm_later(delivery)
+            elif is_cached:
+                raise TryAgainLater(
+                    "its workflow was polled a moment before, and too many wait to be polled again"
+                )
         self._count(outcome)
         if outcome is DeliveryOutcome.UNKNOWN_WORKFLOW:
             self._warn_unknown(delivery.workflow_ids[0])
@@ -181,53 +233,97 @@ class WebhookHandler:
         self._writer.close()
         await self._client.close()
 
-    def _count(self, outcome: DeliveryOutcome) -> None:
-        self.counts[outcome.value] += 1
+    def _count(self, outcome: DeliveryOutcome, number: int = 1) -> None:
+        self.counts[outcome.value] += number
 
-    def _may_be_early(self, delivery: Delivery, outcome: DeliveryOutcome) -> bool:
-        """Return whether the service may have delivered before its own response shows the end."""
-        if outcome is DeliveryOutcome.NOT_ENDED and delivery.statuses:
-            return any(status.upper() in self._final_statuses for status in delivery.statuses)
-        return outcome in (DeliveryOutcome.NOT_ENDED, DeliveryOutcome.UNKNOWN_WORKFLOW)
+    def _may_be_early(self, delivery: Delivery, outcome: DeliveryOutcome, is_cached: bool) -> bool:
+        """Return whether a run may have ended since it was polled, or before the response to a poll shows it."""
+        if outcome is DeliveryOutcome.NOT_ENDED or (outcome is DeliveryOutcome.REPEATED and is_cached):
+            return not delivery.statuses or any(
+                status.upper() in self._final_statuses for status in delivery.statuses
+            )
+        return outcome is DeliveryOutcome.UNKNOWN_WORKFLOW
 
-    def _may_repoll(self, delivery: Delivery, respond_by: float) -> bool:
+    def _may_repoll(self, respond_by: float) -> bool:
         done_by = asyncio.get_running_loop().time() + EARLY_WEBHOOK_REPOLL_SECONDS + CALL_TIMEOUT_SECONDS
-        return (
-            delivery.workflow_ids[0] not in self._repolled
-            and len(self._repolled) < MAX_CONCURRENT_REPOLLS
-            and done_by < respond_by
-        )
+        return len(self._repolled) < MAX_CONCURRENT_REPOLLS and done_by < respond_by
 
-    async def _confirm(self, delivery: Delivery) -> DeliveryOutcome:
-        """Ask the service about the run of a delivery, and write the completion if it has ended."""
-        # Copies that come at once wait for the first, and do not join it: it may have asked before the end.
-        lock = self._locks.setdefault(delivery.workflow_ids[0], asyncio.Lock())
-        async with lock:
-            if delivery.digest in self._ended:
-                return DeliveryOutcome.REPEATED
-            for workflow_id in delivery.workflow_ids:
-                if workflow_id in self._ended:
-                    return DeliveryOutcome.REPEATED
-                try:
-                    workflow = await self._client.perform(endpoints.read_workflow(workflow_id))
-                except errors.NotFound:
-                    continue
-                except errors.WorkflowsError as error:
-                    raise TryAgainLater(
-                        f"the workflow's status could not be asked for: {error.summary}"
-                    ) from error
-                if self.settings.statuses.outcome(workflow.status) is Outcome.PENDING:
-                    return DeliveryOutcome.NOT_ENDED
-                await self._write(
-                    Completion(
-                        workflow_id, workflow.case_id, workflow.status, delivery.workflow_definition_id
-                    )
-                )
-                self._cache(workflow_id)
-                if workflow_id != delivery.workflow_ids[0]:
-                    self._cache(delivery.digest)
-                return DeliveryOutcome.TAKEN
-        return DeliveryOutcome.UNKNOWN_WORKFLOW
+    async def _confirm_later(self, delivery: Delivery) -> DeliveryOutcome:
+        self._repolled.add(delivery.workflow_ids[0])
+        try:
+            await self._sleep(EARLY_WEBHOOK_REPOLL_SECONDS)
+            outcome, _ = await self._confirm(delivery)
+        finally:
+            self._repolled.discard(delivery.workflow_ids[0])
+        return outcome
+
+    async def _confirm(self, delivery: Delivery) -> tuple[DeliveryOutcome, bool]:
+        """Poll the run of a delivery, and write the completion if it has ended.
+
+        :return: what became of the delivery, and whether a poll from before it came was used
+        """
+        if delivery.digest in self._ended:
+            return DeliveryOutcome.REPEATED, False
+        any_cached = False
+        for workflow_id in delivery.workflow_ids:
+            # Deliveries that come at once wait for the first: what it finds holds for them as well.
+            lock = self._locks.setdefault(workflow_id, asyncio.Lock())
+            async with lock:
+                outcome, is_cached = await self._confirm_workflow(workflow_id, delivery)
+            any_cached |= is_cached
+            if outcome is DeliveryOutcome.TAKEN and workflow_id != delivery.workflow_ids[0]:
+                self._cache(delivery.digest)
+            if outcome is not DeliveryOutcome.UNKNOWN_WORKFLOW:
+                return outcome, any_cached
+        return DeliveryOutcome.UNKNOWN_WORKFLOW, any_cached
+
+    async def _confirm_workflow(self, workflow_id: str, delivery: Delivery) -> tuple[DeliveryOutcome, bool]:
+        if workflow_id in self._ended:
+            return DeliveryOutcome.REPEATED, False
+        poll = self._cached_poll(workflow_id)
+        is_cached = poll is not None
+        if poll is None:
+            poll = await self._poll(workflow_id)
+        if poll.failure is not None:
+            raise TryAgainLater(f"the workflow's status could not be asked for: {poll.failure}")
+        if poll.status is None:
+            return DeliveryOutcome.UNKNOWN_WORKFLOW, is_cached
+        if self.settings.statuses.outcome(poll.status) is Outcome.PENDING:
+            return DeliveryOutcome.NOT_ENDED, is_cached
+        await self._write(Completion(workflow_id, poll.case_id, poll.status, delivery.workflow_definition_id))
+        self._cache(workflow_id)
+        return DeliveryOutcome.TAKEN, is_cached
+
+    def _cached_poll(self, workflow_id: str) -> _Poll | None:
+        poll = self._polls.get(workflow_id)
+        if poll is None or self._clock() >= poll.begun_at + EARLY_WEBHOOK_REPOLL_SECONDS:
+            return None
+        return poll
+
+    async def _poll(self, workflow_id: str) -> _Poll:
+        now = self._clock()
+        # A request that is given up counts as well: the service has it all the same.
+        self._polls[workflow_id] = _Poll(now, failure="an earlier request for it was given up")
+        self._polls.move_to_end(workflow_id)
+        try:
+            workflow = await self._client.perform(endpoints.read_workflow(workflow_id))
+        except errors.NotFound:
+            poll = _Poll(now)
+        except errors.WorkflowsError as error:
+            poll = _Poll(now, failure=error.summary)
+        else:
+            poll = _Poll(now, workflow.status, workflow.case_id)
+        self._polls[workflow_id] = poll
+        self._forget_polls(now)
+        return poll
+
+    def _forget_polls(self, now: float) -> None:
+        while self._polls:
+            oldest = next(iter(self._polls.values()))
+            is_current = now < oldest.begun_at + EARLY_WEBHOOK_REPOLL_SECONDS
+            if is_current and len(self._polls) <= MAX_CACHED_POLLS:
+                return
+            self._polls.popitem(last=False)
 
     async def _write(self, completion: Completion) -> None:
         try:

@@ -156,7 +156,7 @@ class HandlerRegistry:
         if settings is not None:
             host = self._host(settings)
             self.handlers[conn_id] = WebhookHandler(
-                conn_id, settings, host.keys, host.http, sleep=self._sleep
+                conn_id, settings, host.keys, host.http, clock=self._clock, sleep=self._sleep
             )
             self._used_at[conn_id] = self._clock()
         if handler is not None:

@@ -187,9 +187,10 @@ class Clock:
 
 
 class Pauses:
-    """What the webhook app sleeps by: no time, unless ``end`` was cleared."""
+    """What the webhook app sleeps by: no time, unless ``end`` was cleared; the clock is moved on as it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.end = asyncio.Event()
         self.end.set()
         self.number = 0
@@ -197,6 +198,7 @@ class Pauses:
     async def __call__(self, seconds: float) -> None:
         self.number += 1
         await self.end.wait()
+        self._clock.move_on(seconds)
 
 
 class Api:
@@ -333,7 +335,8 @@ async def api(
     """The webhook app with a connection that takes webhooks, and the sandbox's counts at zero."""
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
     connect(webhooks=True)
-    clock, pauses = Clock(), Pauses()
+    clock = Clock()
+    pauses = Pauses(clock)
     handlers = HandlerRegistry(clock, pauses)
     monkeypatch.setattr(app, "HandlerRegistry", lambda: handlers)
     server = FastAPI()

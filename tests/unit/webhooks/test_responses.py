@@ -123,6 +123,7 @@ async def test_where_the_status_cannot_be_had_the_delivery_comes_again(
     api.sandbox.fault(**fault, path=STATUS_PATH, times=1)
     assert await api.tell(workflow_id) == 503
     assert database.events() == []
+    api.clock.move_on(handler.EARLY_WEBHOOK_REPOLL_SECONDS)
     assert await api.tell(workflow_id) == 204
     assert len(database.events()) == 1
 
@@ -139,6 +140,7 @@ async def test_a_service_that_is_slow_is_not_waited_for(
     assert await api.tell(workflow_id) == 503
     assert time.monotonic() - started < 1.5
     api.sandbox.clear_faults()
+    api.clock.move_on(handler.EARLY_WEBHOOK_REPOLL_SECONDS)
     assert await api.tell(workflow_id) == 204
 
 
@@ -199,6 +201,7 @@ async def test_a_service_that_is_away_makes_deliveries_come_again(
     assert "will send them again" in caplog.text
     assert "Traceback" not in caplog.text
     await asyncio.to_thread(api.sandbox.start)
+    api.clock.move_on(handler.EARLY_WEBHOOK_REPOLL_SECONDS)
     assert await api.tell(workflow_id) == 204
 
 

@@ -114,6 +114,7 @@ async def test_a_client_that_goes_away_is_no_error(
     api: Api, port: int, caplog: pytest.LogCaptureFixture, headers: list[str]
 ) -> None:
     await api.post(b"{}")
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         for _ in range(3):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -172,7 +173,7 @@ class TalkativeService:
 
 
 def error_body(code: str) -> bytes:
-    """Return an error as the API has it, with personal data, and text that would look like a line of the log."""
+    """Return an error as the API has it, with personal data, and text with what might pass for a line of the log."""
     message = f"no such person: {PERSONAL}\n[2026] CRITICAL a line"
     return json.dumps({"errors": [{"code": code, "message": message}], "fingerprint": PERSONAL}).encode()
 
