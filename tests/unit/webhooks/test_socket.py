@@ -173,7 +173,7 @@ class TalkativeService:
 
 
 def error_body(code: str) -> bytes:
-    """Return an error as the API has it, with personal data, and text with what might pass for a line of the log."""
+    """Return an error as the API has it, with personal data, and with what might pass for a line of the log."""
     message = f"no such person: {PERSONAL}\n[2026] CRITICAL a line"
     return json.dumps({"errors": [{"code": code, "message": message}], "fingerprint": PERSONAL}).encode()
 
