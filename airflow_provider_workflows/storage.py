@@ -162,6 +162,14 @@ def read_connection_again(path: ObjectStoragePath, error: BaseException) -> bool
     return True
 
 
+def remove_file(path: ObjectStoragePath) -> None:
+    """Remove a file if it is there."""
+    path.fs.invalidate_cache(path.parent.path)
+    if path.fs.exists(path.path):
+        with contextlib.suppress(FileNotFoundError):
+            path.fs.rm_file(path.path)
+
+
 def remove_folder(folder: ObjectStoragePath) -> None:
     """Remove a folder and all that is in it, if it is there."""
     if is_local(folder):

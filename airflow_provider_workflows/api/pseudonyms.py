@@ -37,6 +37,16 @@ def personal_number_hash(number: object, secret: str) -> str | None:
     return hmac.new(secret.strip().encode(), content, hashlib.sha256).hexdigest() if text else None
 
 
+def secret_fingerprint(secret: str, salt: str) -> str:
+    """Return what tells one secret of hashes from another, and nothing of the secret.
+
+    :param secret: the connection's ``hash_secret``
+    :param salt: random text, kept beside the fingerprint
+    :return: 16 hexadecimal digits
+    """
+    return hmac.new(secret.strip().encode(), f"fingerprint {salt}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
 def find_personal_number(value: Any) -> str | int | None:
     """Return the personal number of the person that a case or a result is about, or None if it is missing.
 

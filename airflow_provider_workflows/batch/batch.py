@@ -20,11 +20,13 @@ from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.manifest import (
     Manifest,
     RowDigests,
+    has_hashes_of,
     read_checked_rows,
     read_common,
     read_manifest,
     read_salt,
     recheck,
+    rewrite_manifest,
     write_manifest,
 )
 from airflow_provider_workflows.batch.output import output_path, writer
@@ -37,8 +39,10 @@ from airflow_provider_workflows.batch.repair import (
     begin_journal,
     repair_of,
     rows_to_submit_again,
+    rows_to_wait_for_again,
     submit_again,
     take_over,
+    wait_again,
 )
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
@@ -80,6 +84,13 @@ class BatchOptions:
         :raises InvalidInput: as ``read_items``
         """
         return read_items(items, self.columns, zero_pad=self.zero_pad)
+
+    def hash_secret(self, settings: Settings) -> str | None:
+        """Return the secret that personal numbers are hashed with, or None if hashes are not asked for.
+
+        :raises InvalidInput: if the connection has none
+        """
+        return settings.require_hash_secret() if self.hash_personal_numbers else None
 
     @property
     def common(self) -> tuple[str, Mapping[str, Any] | None]:
@@ -142,7 +153,6 @@ class Batch:
         :param salt: of the rows' digests, to compare them with those of an earlier manifest; a new one if None
         :raises InvalidInput: naming what is wrong with which rows, or that the output cannot be written
         """
-        hash_secret = settings.require_hash_secret() if options.hash_personal_numbers else None
         output_path(place.folder, options.output_format)
         require_writable("output_path", place.folder)
         # A try that was killed before it was recorded may have left half a state here.
@@ -153,7 +163,7 @@ class Batch:
             options.rows(items),
             common=options.common,
             skip_bad_rows=options.skip_bad_rows,
-            hash_secret=hash_secret,
+            hash_secret=options.hash_secret(settings),
             salt=salt,
         )
         if salt is None:
@@ -181,6 +191,42 @@ class Batch:
         if is_same:
             self.manifest = dataclasses.replace(manifest, version=version, sharding=sharding_of(items))
         return is_same
+
+    def require_hashes(self, items: Items) -> None:
+        """Return once the manifest has the hashes of personal numbers that the output is to have.
+
+        They were left out, or keyed with another secret, where ``hash_personal_numbers`` or the connection's
+        ``hash_secret`` has changed since the input was checked: then it is read again.
+
+        :param items: the rows, as ``read_items`` takes them
+        :raises InvalidInput: if it cannot be read any more, or has changed
+        :raises OutcomeUnknown: if the batch's state is gone
+        """
+        hash_secret = self._options.hash_secret(self._settings)
+        with self._require_state():
+            if hash_secret is None or has_hashes_of(self.state_folder, hash_secret):
+                return
+            try:
+                is_same = self.has_same_input(items)
+            except InvalidInput as error:
+                raise self._hashes_are_missing(str(error)) from error
+            if not is_same:
+                raise self._hashes_are_missing("its rows have changed")
+            rewrite_manifest(
+                self.state_folder,
+                self._options.rows(items),
+                self.manifest,
+                common=self._options.common,
+                hash_secret=hash_secret,
+            )
+
+    @staticmethod
+    def _hashes_are_missing(reason: str) -> InvalidInput:
+        return InvalidInput(
+            "hash_personal_numbers, or the connection's hash_secret, has changed since items was checked, and the "
+            f"hashes can only be made of the same items: {reason}. No run is lost. Clear the task, with items as "
+            "it was or with a key in each row, or set both as they were"
+        )
 
     def with_input(self, items: Items, place: BatchPlace) -> tuple[Batch, Changes]:
         """Return the batch with another input, which keeps what it has of those rows that are as before.
@@ -274,6 +320,12 @@ class Batch:
         :param unknown: whether to submit those that may have been submitted
         """
         return rows_to_submit_again(self.states, self._settings.statuses, failed=failed, unknown=unknown)
+
+    def wait_again(self) -> None:
+        """Have those runs be waited for that were not seen to end, though the wait for them has ended."""
+        wait_again(
+            self.state_folder, self.states, rows_to_wait_for_again(self.states, self._settings.statuses)
+        )
 
     def submit_again(self, rows: list[int]) -> None:
         """Make rows due.
@@ -410,20 +462,23 @@ class Batch:
             await latest._write_output(latest._collection(client, fetch=False))
 
     def _collection(self, client: CurrentClient, *, fetch: bool = True) -> Collection:
-        hash_personal_numbers = self._options.hash_personal_numbers
         return Collection(
             client,
             self._flow_control(client),
             self.states,
             concurrency=self._options.max_concurrency,
-            hash_secret=self._settings.require_hash_secret() if hash_personal_numbers else None,
+            hash_secret=self._options.hash_secret(self._settings),
             fetch=fetch,
             ownership=self._ownership,
         )
 
     async def _write_output(self, collection: Collection) -> None:
+        rows = read_manifest(self.state_folder, self.manifest)
+        if not has_hashes_of(self.state_folder, self._options.hash_secret(self._settings)):
+            # They are not asked for any more, or would not match those of the results.
+            rows = (dataclasses.replace(row, personal_number_hash=None) for row in rows)
         await collection.run(
-            read_manifest(self.state_folder, self.manifest),
+            rows,
             partial(writer, self._folder, self._options.output_format),
         )
 

@@ -13,10 +13,14 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
+from airflow_provider_workflows.api.pseudonyms import (
+    find_personal_number,
+    personal_number_hash,
+    secret_fingerprint,
+)
 from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.whole_files import replacing
@@ -181,23 +185,59 @@ def write_manifest(
     :raises InvalidInput: listing the bad rows, unless they are left out
     """
     salt = salt or secrets.token_hex(16)
+    check = _Check(RowDigests(salt, common))
     with replacing(folder / _NAME) as file:
-        digests = RowDigests(salt, common)
-        file.write(_line({"salt": salt, "common": digests.of_common()}))
-        check = _Check(digests)
-        for row in items:
-            fields: dict[str, object] = {}
-            digest = check.take(row)
-            if row.has_key:
-                fields["key"] = row.key
-            if isinstance(row, BadRow):
-                fields["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
-            else:
-                fields["digest"] = digest.hex()
-                if hash_secret is not None and (hashed := _hash(row, hash_secret)):
-                    fields["hash"] = hashed
-            file.write(_line(fields))
+        _write(file, items, check, salt, hash_secret)
         return check.manifest(skip_bad_rows=skip_bad_rows)
+
+
+def rewrite_manifest(
+    folder: ObjectStoragePath,
+    items: Iterable[Row | BadRow],
+    manifest: Manifest,
+    *,
+    common: tuple[str, Mapping[str, Any] | None],
+    hash_secret: str,
+) -> None:
+    """Write a manifest again, with the hashes of personal numbers.
+
+    :param folder: where the batch keeps its state
+    :param items: the rows, as ``read_items`` yields them
+    :param manifest: what ``write_manifest`` returned
+    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param hash_secret: keys the hashes
+    :raises InvalidInput: if the rows are not those of the manifest, which then stays as it is
+    :raises FileNotFoundError: if the manifest is gone
+    """
+    salt = read_salt(folder)
+    check = _Check(RowDigests(salt, common))
+    with replacing(folder / _NAME) as file:
+        _write(file, items, check, salt, hash_secret)
+        if check.manifest(skip_bad_rows=True).digest != manifest.digest:
+            raise InvalidInput(
+                "items has changed while it was read: let the export end before the task begins"
+            )
+
+
+def _write(
+    file: BinaryIO, items: Iterable[Row | BadRow], check: _Check, salt: str, hash_secret: str | None
+) -> None:
+    first: dict[str, object] = {"salt": salt, "common": check.digests.of_common()}
+    if hash_secret is not None:
+        first["hashed_with"] = secret_fingerprint(hash_secret, salt)
+    file.write(_line(first))
+    for row in items:
+        fields: dict[str, object] = {}
+        digest = check.take(row)
+        if row.has_key:
+            fields["key"] = row.key
+        if isinstance(row, BadRow):
+            fields["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
+        else:
+            fields["digest"] = digest.hex()
+            if hash_secret is not None and (hashed := _hash(row, hash_secret)):
+                fields["hash"] = hashed
+        file.write(_line(fields))
 
 
 def recheck(
@@ -238,6 +278,18 @@ def read_common(folder: ObjectStoragePath) -> str:
     :raises FileNotFoundError: if the manifest is gone
     """
     return str(_first_line(folder)["common"])
+
+
+def has_hashes_of(folder: ObjectStoragePath, hash_secret: str | None) -> bool:
+    """Return whether the hashes of personal numbers in a manifest are keyed with a secret.
+
+    :param folder: where the batch keeps its state
+    :param hash_secret: the secret; None for a manifest without hashes
+    :raises FileNotFoundError: if the manifest is gone
+    """
+    first = _first_line(folder)
+    expected = None if hash_secret is None else secret_fingerprint(hash_secret, str(first["salt"]))
+    return first.get("hashed_with") == expected
 
 
 def read_manifest(folder: ObjectStoragePath, manifest: Manifest) -> Iterator[ManifestRow]:
@@ -288,7 +340,7 @@ def _hash(row: Row, secret: str) -> str | None:
 
 class _Check:
     def __init__(self, digests: RowDigests) -> None:
-        self._digests = digests
+        self.digests = digests
         self._all = hashlib.sha256()
         self._bad: list[BadRow] = []
         self._skipped = self._rows = self._first_row = 0
@@ -307,7 +359,7 @@ class _Check:
             if len(self._bad) < SHOWN_BAD_ROWS:
                 self._bad.append(row)
         else:
-            digest = self._digests.of(row)
+            digest = self.digests.of(row)
         self._all.update(digest)
         return digest
 

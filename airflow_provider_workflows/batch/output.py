@@ -17,6 +17,7 @@ from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.storage import (
     forget_listing,
     read_connection_again,
+    remove_file,
     shown,
     storage_path,
 )
@@ -146,6 +147,10 @@ def writer(
         finally:
             rows.close()
     retry.run(lambda: unknown_rows.write(folder, rows.unknown))
+    # What is there in another format is an earlier output of this task.
+    for other in OUTPUT_FORMATS:
+        if other != output_format:
+            retry.run(partial(remove_file, folder / f"results.{other}"))
     unknown_rows.warn(folder, len(rows.unknown))
 
 

@@ -14,7 +14,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.journal import Entry, Journal
 from airflow_provider_workflows.batch.left_out import RowContent, read_left_out, write_left_out
 from airflow_provider_workflows.batch.manifest import Manifest, ManifestRow, read_manifest
-from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
+from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, WAIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
 from airflow_provider_workflows.storage import shown
 
@@ -22,17 +22,22 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api.status import Statuses
     from airflow_provider_workflows.storage import ObjectStoragePath
 
+#: What is sent for all rows, and is part of the digest of each.
+_COMMON = "workflow_definition_id or parameters"
+
 
 @dataclass(frozen=True)
 class Changes:
     """How an input differs from the one of an earlier try.
 
+    :param what: which arguments have changed
     :param kept: rows that have the same key and the same digest as before, or as in an input before that
     :param changed: rows that have a key of before and another digest
     :param new: rows whose key was not there before
     :param vanished: rows of before whose key is not there any more
     """
 
+    what: str
     kept: int
     changed: int
     new: int
@@ -41,7 +46,8 @@ class Changes:
     def __str__(self) -> str:
         """Return the words of a log line."""
         return (
-            f"{self.kept:,} rows are as before, {self.changed:,} have changed, {self.new:,} are new, and "
+            f"{self.what} has changed since the last try: {self.kept:,} rows "
+            f"are as before, {self.changed:,} have changed, {self.new:,} are new, and "
             f"{self.vanished:,} have vanished, which are left out of the output"
         )
 
@@ -91,6 +97,29 @@ def rows_to_submit_again(
     ]
 
 
+def rows_to_wait_for_again(states: Mapping[int, RowState], statuses: Statuses) -> list[int]:
+    """Return the numbers of rows whose run was not seen to end, though the wait for it has ended.
+
+    :param states: the state of each row, by number
+    :param statuses: which status means what, as the connection says
+    """
+    return [
+        number
+        for number, state in states.items()
+        if state.workflow_id is not None and not state.is_running and not state.has_ended_by(statuses)
+    ]
+
+
+def wait_again(state_folder: ObjectStoragePath, states: Mapping[int, RowState], rows: Iterable[int]) -> None:
+    """Have the runs of rows be waited for, in the journal and in ``states``.
+
+    :param state_folder: where the batch keeps its state
+    :param states: the state of each row, by number; changed
+    :param rows: numbers of rows that have a run
+    """
+    _change(state_folder, states, rows, WAIT_AGAIN)
+
+
 def submit_again(
     state_folder: ObjectStoragePath, states: Mapping[int, RowState], rows: Iterable[int]
 ) -> None:
@@ -100,10 +129,19 @@ def submit_again(
     :param states: the state of each row, by number; changed
     :param rows: numbers of rows
     """
+    _change(state_folder, states, rows, SUBMIT_AGAIN)
+
+
+def _change(
+    state_folder: ObjectStoragePath,
+    states: Mapping[int, RowState],
+    rows: Iterable[int],
+    entry: Mapping[str, None],
+) -> None:
     numbers = list(rows)
     for number in numbers:
-        states[number].change(SUBMIT_AGAIN)
-    _write(state_folder, ({"row": number, **SUBMIT_AGAIN} for number in numbers))
+        states[number].change(entry)
+    _write(state_folder, ({"row": number, **entry} for number in numbers))
 
 
 def begin_journal(state_folder: ObjectStoragePath) -> None:
@@ -133,14 +171,13 @@ def take_over(
     :param with_parameters: whether the parameters for all rows are those of before
     :raises InvalidInput: where rows have no keys by which they could be found, saying what differs
     """
+    what = "items" if with_parameters else _COMMON
     if not (earlier_manifest.has_keys and manifest.has_keys):
+        difference = ""
         if with_parameters:
-            difference = _difference(earlier, earlier_manifest, state_folder, manifest)
-            what = f"items has changed since this task's first try: {difference}"
-        else:
-            what = "workflow_definition_id or parameters has changed since this task's first try"
+            difference = f": {_difference(earlier, earlier_manifest, state_folder, manifest)}"
         raise InvalidInput(
-            f"{what}. Without a key in each row it cannot be "
+            f"{what} has changed since this task's first try{difference}. Without a key in each row it cannot be "
             "told which rows are which, so nothing was sent. Give the rows that there were, or set "
             'on_clear="start_over" and clear the task, which submits all rows anew; what was submitted is in '
             f"{shown(earlier)}"
@@ -154,7 +191,7 @@ def take_over(
             entries += _entries_of(row.number, state)
     write_left_out(state_folder, comparison.left_out)
     _write(state_folder, entries)
-    return comparison.changes
+    return comparison.changes(what)
 
 
 class _Comparison:
@@ -209,12 +246,14 @@ class _Comparison:
         """The states that no row has taken, once each was asked for."""
         return self._left
 
-    @property
-    def changes(self) -> Changes:
-        """What has been found, once it was asked for each row."""
+    def changes(self, what: str) -> Changes:
+        """Return what was found, once it was asked for each row.
+
+        :param what: which arguments have changed
+        """
         vanished = (self._good.keys() - self._bad_now) | (self._bad - self._bad_found)
         counts = self._counts
-        return Changes(counts["kept"], counts["changed"], counts["new"], len(vanished))
+        return Changes(what, counts["kept"], counts["changed"], counts["new"], len(vanished))
 
 
 def _entries_of(row: int, state: RowState) -> list[Entry]:

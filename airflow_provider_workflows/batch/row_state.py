@@ -92,6 +92,21 @@ class RowState:
         """Whether the row has a run that was not seen to end."""
         return self.workflow_id is not None and self.ended_at is None
 
+    def has_ended_by(self, statuses: Statuses) -> bool:
+        """Return whether the row's run was seen in a status that ends it.
+
+        The wait for a run may have ended in another way: the service did not know it or refused access to it,
+        because the connection led elsewhere for a while, or the connection says now that the status is no end.
+
+        :param statuses: which status means what, as the connection says
+        """
+        return (
+            self.ended_at is not None
+            and self.status is not None
+            and self.error is None
+            and statuses.outcome(self.status) is not Outcome.PENDING
+        )
+
     def outcome(self, statuses: Statuses) -> RowOutcome:
         """Return what became of the row, as far as the journal says.
 
@@ -107,6 +122,9 @@ class RowState:
             return RowOutcome.FAILED
         return OUTCOMES[statuses.outcome(self.status)]
 
+
+#: An entry that has a row's run be waited for again.
+WAIT_AGAIN: Mapping[str, None] = dict.fromkeys(("status", "ended_at", "error"))
 
 #: An entry that makes a row due again; it keeps its case and its parameters.
 SUBMIT_AGAIN: Mapping[str, None] = dict.fromkeys(

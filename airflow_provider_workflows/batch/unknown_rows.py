@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import logging
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.batch.output import UNKNOWN_ROW_ADVICE, UNKNOWN_ROWS_NAME
-from airflow_provider_workflows.storage import shown
+from airflow_provider_workflows.storage import remove_file, shown
 from airflow_provider_workflows.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -37,11 +36,8 @@ def write(folder: ObjectStoragePath, rows: Sequence[OutputRow]) -> None:
     path = folder / UNKNOWN_ROWS_NAME
     if rows:
         write_whole(path, _as_csv(rows))
-        return
-    path.fs.invalidate_cache(folder.path)
-    if path.fs.exists(path.path):
-        with contextlib.suppress(FileNotFoundError):
-            path.fs.rm_file(path.path)
+    else:
+        remove_file(path)
 
 
 def warn(folder: ObjectStoragePath, number: int) -> None:

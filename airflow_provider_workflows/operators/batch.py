@@ -115,6 +115,7 @@ class RunWorkflowBatchOperator(BatchArguments):
                 self.log.info("An earlier try has finished the batch: %s.", record.summary["output"])
                 return self._succeed(context, record.summary)
             with self._output_at_failure(batch, record):
+                batch.require_hashes(self._items)
                 publish = _publisher(context)
 
                 async def publish_and_note(progress: dict[str, Any]) -> None:
@@ -210,6 +211,7 @@ class RunWorkflowBatchOperator(BatchArguments):
             self._output_folder(context),
             check=lambda place: Batch.check(self.hook.settings, self._options(), place, self._items),
             make_batch=self._batch,
+            host=self.hook.settings.host,
             start_over=self.on_clear == "start_over",
             resubmit_failed=self.resubmit_failed,
             resubmit_unknown=self.on_unknown_outcome == "resubmit",
@@ -253,6 +255,8 @@ class RunWorkflowBatchOperator(BatchArguments):
         self, context: Context, batch: Batch, record: BatchRecord, *, timed_out: bool
     ) -> dict[str, Any]:
         with self._output_at_failure(batch, record):
+            # Again: the DAG may be another one than when the task was deferred.
+            batch.require_hashes(self._items)
             collection = asyncio.run(batch.collect(_publisher(context), self.log))
         took = time.time() - record.begun_at
         summary = summarize(batch.output, collection, record.manifest, seconds=took)

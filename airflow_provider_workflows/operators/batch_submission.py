@@ -36,6 +36,7 @@ class BatchSubmission:
     :param folder: the folder of the output
     :param check: checks the items and writes their manifest to a place
     :param make_batch: makes the batch that a record names
+    :param host: base URL of the service
     :param start_over: whether a cleared task submits everything anew
     :param resubmit_failed: whether a retry submits rows again whose run has failed
     :param resubmit_unknown: whether rows are submitted again that may have been submitted
@@ -49,6 +50,7 @@ class BatchSubmission:
         *,
         check: Callable[[BatchPlace], Any],
         make_batch: Callable[[BatchRecord], Batch],
+        host: str,
         start_over: bool,
         resubmit_failed: bool,
         resubmit_unknown: bool,
@@ -62,6 +64,7 @@ class BatchSubmission:
         self._folders = StateFolders(folder, self._task.state_name)
         self._check = check
         self._make_batch = make_batch
+        self._host = host
         self._start_over = start_over
         self._resubmit_failed = resubmit_failed
         self._resubmit_unknown = resubmit_unknown
@@ -207,7 +210,12 @@ class BatchSubmission:
             # With another output_path they are elsewhere.
             own += [*before.earlier, str(before.place.state_folder)]
         record = BatchRecord(
-            BatchPhase.SUBMITTING, begun_at, place, manifest, earlier=tuple(dict.fromkeys(own))
+            BatchPhase.SUBMITTING,
+            begun_at,
+            place,
+            manifest,
+            earlier=tuple(dict.fromkeys(own)),
+            host=self._host,
         )
         if before is not None:
             self._log.warning(
@@ -220,8 +228,10 @@ class BatchSubmission:
         return self._make_batch(record), self._store_first(record)
 
     def _go_on(self, record: BatchRecord, items: Items, *, was_cleared: bool) -> tuple[Batch, BatchRecord]:
+        self._require_host(record)
         batch = self._make_batch(record)
         batch.require_journal(record.cases)
+        batch.wait_again()
         previous = record
         if str(record.place.folder).rstrip("/") != str(self._folders.folder).rstrip("/"):
             batch, record = self._move(record)
@@ -232,7 +242,7 @@ class BatchSubmission:
             earlier = (*record.earlier, str(batch.state_folder))
             place = StateFolders(self._folders.folder, self._task.state_name).next_place()
             batch, changes = batch.with_input(items, place)
-            self._log.warning("items has changed since the last try: %s.", changes)
+            self._log.warning("%s.", changes)
             record = dataclasses.replace(
                 record, place=batch.place, manifest=batch.manifest, earlier=earlier, cases=batch.cases
             )
@@ -249,6 +259,14 @@ class BatchSubmission:
             )
         record = dataclasses.replace(record, phase=BatchPhase.SUBMITTING, summary=None)
         return batch, self._store_first(record, previous)
+
+    def _require_host(self, record: BatchRecord) -> None:
+        if record.host not in (None, self._host):
+            raise InvalidInput(
+                f"The connection leads to {self._host} now, and this batch's runs are at {record.host}. Nothing "
+                'was sent. Set the connection as it was, or set on_clear="start_over" and clear the task, which '
+                "submits all rows anew"
+            )
 
     def _move(self, record: BatchRecord) -> tuple[Batch, BatchRecord]:
         place = self._folders.next_place()

@@ -68,6 +68,7 @@ class RunRecord:
     :param status: the status in which the run ended
     :param earlier: the records that this one has taken the place of, the latest first, until its run has ended
         well: those of starts before, or of another input
+    :param host: base URL of the service at which the run is
     """
 
     phase: RunPhase
@@ -78,6 +79,7 @@ class RunRecord:
     started: float | None = None
     status: str | None = None
     earlier: tuple[Self, ...] = ()
+    host: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -187,6 +189,7 @@ class BatchRecord:
     :param cases: number of rows that had a case, or more, when this was written
     :param earlier: URIs of the state folders of earlier starts, which are removed when this one has ended well
     :param has_results: whether an output with results was written, which one without must not replace
+    :param host: base URL of the service at which the runs are
     """
 
     phase: BatchPhase
@@ -197,6 +200,7 @@ class BatchRecord:
     cases: int = 0
     earlier: tuple[str, ...] = ()
     has_results: bool = False
+    host: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -210,6 +214,7 @@ class BatchRecord:
                 "cases": self.cases,
                 "earlier": list(self.earlier),
                 "has_results": self.has_results,
+                "host": self.host,
             }
         )
 

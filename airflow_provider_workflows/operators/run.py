@@ -249,6 +249,7 @@ class RunWorkflowOperator(WorkflowsOperator):
             self.parameters_id,
             workflow_id=workflow_id,
             status=status,
+            host=self.hook.settings.host,
         )
 
     def _require_ids(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api import Outcome
-from airflow_provider_workflows.api.errors import NotFound, OutcomeUnknown, WorkflowsError
+from airflow_provider_workflows.api.errors import InvalidInput, NotFound, OutcomeUnknown, WorkflowsError
 from airflow_provider_workflows.operators.records import RunPhase, RunRecord
 from airflow_provider_workflows.operators.storing import Storing, best_effort
 
@@ -36,6 +36,14 @@ _DECISIONS = {
     RunPhase.SUBMITTED: Decision.REATTACH,
     RunPhase.SUCCEEDED: Decision.KEEP,
     RunPhase.FAILED: Decision.SUBMIT,
+}
+
+
+#: What to do about a run whose last status is recorded, by what the connection says of it now.
+_DECISION_AT_END = {
+    Outcome.SUCCESS: Decision.KEEP,
+    Outcome.FAILURE: Decision.SUBMIT,
+    Outcome.PENDING: Decision.REATTACH,
 }
 
 
@@ -133,6 +141,7 @@ class RunSubmission:
         same_input = [run for run in record.history if run.has_input_of(self._record)]
         if not same_input:
             return self._submit_changed(records, record)
+        self._require_host(same_input)
         if records.was_cleared:
             return self._repair(records, record, same_input)
         return self._go_on(records, record, same_input[0])
@@ -147,9 +156,29 @@ class RunSubmission:
             self._may_have_lost_record = False
             return None
 
+    def _require_host(self, runs: list[RunRecord]) -> None:
+        """Return if no run of the same input may be at another host, whose runs this one does not know.
+
+        :raises InvalidInput: naming both
+        """
+        for run in runs:
+            is_elsewhere = run.host is not None and run.host != self._record.host
+            if is_elsewhere and self._decide(run) is not Decision.SUBMIT:
+                raise InvalidInput(
+                    f"The connection leads to {self._record.host} now, and {_described(run)} at {run.host}. "
+                    'Nothing was sent. Set the connection as it was, or set on_clear="start_over" and clear the '
+                    "task for a new run"
+                )
+
+    def _decide(self, run: RunRecord) -> Decision:
+        """Return what to do about a run: what its last status means, the connection says now."""
+        if run.status is None:
+            return decide(run)
+        return _DECISION_AT_END[self._client.settings.statuses.outcome(run.status)]
+
     def _go_on(self, records: Records[RunRecord], record: RunRecord, run: RunRecord) -> StartedRun:
         """Do what a retry does: go on with the run of the try before, or submit one."""
-        decision = decide(run)
+        decision = self._decide(run)
         if decision is Decision.UNKNOWN:
             self._require_consent(run)
         elif decision is Decision.KEEP:
@@ -288,9 +317,11 @@ class RunSubmission:
 
     def _outcome(self, run: RunRecord) -> tuple[Outcome, str | None]:
         """Return what has become of a run, and its status if it has ended well; failure if there is no run."""
-        decision = decide(run)
-        if decision is Decision.REATTACH:
+        decision = self._decide(run)
+        if decision is Decision.REATTACH and run.status is None:
             return self._polled(run)
+        if decision is Decision.REATTACH:
+            return Outcome.PENDING, None
         return (Outcome.SUCCESS, run.status) if decision is Decision.KEEP else (Outcome.FAILURE, None)
 
     def _polled(self, run: RunRecord) -> tuple[Outcome, str | None]:

@@ -521,7 +521,7 @@ def test_an_unknown_choice_is_refused() -> None:
         )
 
 
-def test_nothing_but_ids_and_a_status_is_recorded(task: Task) -> None:
+def test_nothing_but_ids_a_status_and_the_host_is_recorded(task: Task) -> None:
     task.run(**MODES["worker"])
 
     assert task.sandbox.counts.requests[RUN_CALL] == 1
@@ -534,4 +534,62 @@ def test_nothing_but_ids_and_a_status_is_recorded(task: Task) -> None:
         "case_id",
         "workflow_id",
         "status",
+        "host",
     }
+
+
+class TestConnection:
+    @pytest.mark.parametrize("before", [succeeded, running])
+    @pytest.mark.parametrize("is_clear", [True, False])
+    def test_that_leads_to_another_host_is_refused_and_back_again_goes_on(
+        self,
+        task: Task,
+        monkeypatch: pytest.MonkeyPatch,
+        before: Callable[[Task, dict[str, Any]], None],
+        is_clear: bool,
+    ) -> None:
+        before(task, MODES["no wait"])
+        if is_clear:
+            task.clear()
+        with Sandbox() as other, monkeypatch.context() as elsewhere:
+            connection = json.dumps(task.sandbox.connection | {"host": other.url})
+            elsewhere.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", connection)
+            with pytest.raises(errors.InvalidInput, match=r"The connection leads to .* now, and .* at http"):
+                task.run(**MODES["worker"])
+            assert other.counts.total_requests == 0
+
+        assert task.run(**MODES["worker"]) == task.record["workflow_id"]
+        assert task.runs == 1
+
+    @pytest.mark.parametrize("is_clear", [True, False])
+    @each(WAITING)
+    def test_that_says_now_that_a_status_is_a_success_keeps_the_run(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch, is_clear: bool, mode: dict[str, Any]
+    ) -> None:
+        failed(task, mode)
+        if is_clear:
+            task.clear()
+        connection = task.sandbox.connection
+        connection["extra"] |= {"success_statuses": ["COMPLETED", "FAILED"], "failure_statuses": ["EXPIRED"]}
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(connection))
+
+        assert task.run(**mode) == task.record["workflow_id"]
+        assert (task.runs, task.record["phase"]) == (1, "succeeded")
+
+    @each(WAITING)
+    def test_that_says_now_that_a_status_is_no_end_waits_for_the_run(
+        self, task: Task, monkeypatch: pytest.MonkeyPatch, mode: dict[str, Any]
+    ) -> None:
+        connection = task.sandbox.connection
+        connection["extra"] |= {"failure_statuses": ["IN_REVIEW"]}
+        task.sandbox.define(task.definition_id, seconds=0.0, status="IN_REVIEW")
+        with monkeypatch.context() as before:
+            before.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(connection))
+            with pytest.raises(errors.WorkflowFailed):
+                task.run(**mode)
+        task.clear()
+
+        with pytest.raises(AirflowTaskTimeout):
+            task.run(**mode, execution_timeout=timedelta(seconds=0.2))
+
+        assert task.runs == 1
