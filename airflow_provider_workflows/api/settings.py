@@ -17,6 +17,8 @@ POOL_SIZE = 32
 DEFAULT_HOST = "https://api.transactionlink.io"
 #: All personal numbers can be hashed in minutes, so the secret must not be one that can be guessed.
 MIN_HASH_SECRET_CHARACTERS = 32
+#: The service's public keys are fetched again after this many seconds at the latest.
+MAX_WEBHOOK_KEY_SECONDS = 3600.0
 ORGANIZATION_TOKEN_PREFIX = "tot_"  # noqa: S105  (how such a token begins, not a token)
 
 
@@ -37,6 +39,8 @@ class Settings:
         limit
     :param dashboard_url: address of a workflow's page, with ``{workflow_id}`` in it
     :param webhooks: whether the service sends webhooks for this connection, and they are to be received
+    :param webhook_key_seconds: seconds after which a public key of the service is fetched again: one that was
+        withdrawn is accepted for that long
     :param personal_fields: names of fields that hold personal data, beside those of a case
     :param hash_secret: the key of the hashes of personal numbers
     :param statuses: which statuses end a wait
@@ -55,15 +59,18 @@ class Settings:
     requests_per_second: float | None = None
     dashboard_url: str | None = None
     webhooks: bool = False
+    webhook_key_seconds: float = MAX_WEBHOOK_KEY_SECONDS
     personal_fields: tuple[str, ...] = ()
     hash_secret: str = field(default="", repr=False)
     statuses: Statuses = field(default_factory=Statuses)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _base_url(self.host, allow_http=self.allow_http))
-        for name in ("connect_timeout", "read_timeout", "retry_seconds"):
+        for name in ("connect_timeout", "read_timeout", "retry_seconds", "webhook_key_seconds"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InvalidInput(f"{name} must be a number of seconds above 0")
+        if self.webhook_key_seconds > MAX_WEBHOOK_KEY_SECONDS:
+            raise InvalidInput(f"webhook_key_seconds must be at most {MAX_WEBHOOK_KEY_SECONDS:g}")
         if self.requests_per_second is not None and not 0 < self.requests_per_second < float("inf"):
             raise InvalidInput("requests_per_second must be a number above 0")
         if self.dashboard_url is not None and "{workflow_id}" not in self.dashboard_url:
@@ -76,6 +83,9 @@ class Settings:
             raise InvalidInput("personal_fields has a name without a letter or a digit")
         if self.hash_secret and len(self.hash_secret) < MIN_HASH_SECRET_CHARACTERS:
             raise InvalidInput(f"hash_secret must have at least {MIN_HASH_SECRET_CHARACTERS} characters")
+        self._check_credentials()
+
+    def _check_credentials(self) -> None:
         for name in ("key", "secret"):
             if any(not 32 < ord(character) < 127 for character in getattr(self, name)):
                 raise InvalidInput(f"{name} has white space or a character outside of ASCII in it")

@@ -134,6 +134,13 @@ FIELDS: Mapping[str, ExtraField] = {
         {"type": ["boolean", "null"], "default": False},
         _truth,
     ),
+    "webhook_key_seconds": ExtraField(
+        "Webhook key age (seconds)",
+        "How long a public key of the service is used before it is fetched again: one that was withdrawn is "
+        "accepted for that long. Default, and the most: 3600.",
+        {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 3600},
+        _above_zero,
+    ),
     "personal_fields": ExtraField(
         "Personal fields",
         "Further names of fields whose values are personal, separated by commas, beside those of a case. They are "

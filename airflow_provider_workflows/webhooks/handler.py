@@ -158,7 +158,7 @@ class WebhookHandler:
 
     def cached_key(self, signature: Signature) -> RSAPublicKey | None:
         """Return the key that a signature names, if it was fetched before."""
-        return self.keys.cached(signature.key_id)
+        return self.keys.cached(signature.key_id, self.settings.webhook_key_seconds)
 
     async def key(self, signature: Signature) -> RSAPublicKey:
         """Return the key that a signature names.
@@ -167,7 +167,7 @@ class WebhookHandler:
         :raises TryAgainLater: if the key could not be fetched
         """
         try:
-            return await self.keys.key(signature.key_id, self._fetch_key)
+            return await self.keys.key(signature.key_id, self._fetch_key, self.settings.webhook_key_seconds)
         except errors.WorkflowsError as error:
             raise TryAgainLater(f"the key could not be fetched: {error.summary}") from error
 

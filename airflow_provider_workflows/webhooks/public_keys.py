@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.retry import Backoff, TokenBucket
+from airflow_provider_workflows.api.settings import MAX_WEBHOOK_KEY_SECONDS
 from airflow_provider_workflows.api.webhook_signature import SignatureInvalid, public_key
 
 #: A key is fetched again after this many seconds, so that one that was withdrawn is not accepted for ever.
-KEY_CACHE_SECONDS = 3600.0
+KEY_CACHE_SECONDS = MAX_WEBHOOK_KEY_SECONDS
 #: A key that the service does not know is asked for again after this many seconds, since the service may deliver
 #: with a new key before it gives that out; then after twice as many each time, up to the longest.
 UNKNOWN_KEY_CACHE_SECONDS = 10.0

@@ -348,6 +348,28 @@ async def test_a_rotated_key_is_taken_and_one_withdrawn_refused(
     assert (await api.post(b"{}")).status_code == 204
 
 
+async def test_a_withdrawn_key_is_refused_as_soon_as_the_connection_says(
+    api: Api, connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(webhooks=True, webhook_key_seconds=30)
+    old = api.sandbox.sign(b"{}")
+    assert (await api.post(b"{}", old)).status_code == 204
+    store = api.handler.keys
+    now = store._clock()
+    monkeypatch.setattr(store, "_clock", lambda: now + 30)
+    api.sandbox.webhooks.rotate_key(keep_old=False)
+    assert (await api.post(b"{}", old)).status_code == 401
+    assert (await api.post(b"{}")).status_code == 204
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 3601, "an hour"])
+async def test_a_connection_cannot_have_withdrawn_keys_accepted_for_longer(
+    api: Api, connect: Callable[..., None], seconds: object
+) -> None:
+    connect(webhooks=True, webhook_key_seconds=seconds)
+    assert (await api.post(b"{}")).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("fault", "status"),
     [
