@@ -13,10 +13,7 @@ import aiohttp
 import yarl
 
 from airflow_provider_workflows.api import endpoints, models
-from airflow_provider_workflows.api.async_transport import (
-    Dropped,
-    HttpSession,
-)
+from airflow_provider_workflows.api.async_transport import Dropped, HttpSession
 from airflow_provider_workflows.api.effects import (
     Exclusive,
     Flow,
@@ -30,16 +27,16 @@ from airflow_provider_workflows.api.effects import (
 )
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.exchange import Exchange
-from airflow_provider_workflows.api.network import (
-    MAX_RESPONSE_BYTES,
-    TOO_LONG,
-    no_response,
-)
+from airflow_provider_workflows.api.http_rules import UnsoundResponse, decoded, require_sound_head
+from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG, no_response
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.tokens import TokenStore
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+#: A compressed body that is longer is decoded in a thread: it may become a thousand times as long.
+MAX_BYTES_DECODED_ON_LOOP = 4096
 
 
 @functools.lru_cache(maxsize=8192)
@@ -55,7 +52,7 @@ class AsyncWorkflowsClient:
     :param tokens: tokens to share with other clients of the same key
     :param pool_size: the most connections that are open at once, unless ``http`` is given
     :param http: connections to share with other clients of the same host; they are not closed with this client
-    :param clock: monotonic seconds, for the life of tokens and the time for attempts
+    :param clock: monotonic seconds, for the life of tokens and of connections, and the time for attempts
     :raises InvalidInput: if the environment names a proxy or a CA file that cannot be used
     """
 
@@ -71,7 +68,7 @@ class AsyncWorkflowsClient:
         self.settings = settings
         self._tokens = TokenStore() if tokens is None else tokens
         self._exchange = Exchange(settings, tokens=self._tokens, clock=clock)
-        self._http = http or HttpSession(settings.host, settings.verify, pool_size=pool_size)
+        self._http = http or HttpSession(settings.host, settings.verify, pool_size=pool_size, clock=clock)
         self._owns_http = http is None
         self._closed = False
         self._timeout = self._client_timeout(max(settings.retry_seconds, settings.read_timeout))
@@ -179,17 +176,38 @@ class AsyncWorkflowsClient:
                     proxy_headers=self._http.proxy_headers,
                     timeout=timeout,
                 ) as response:
+                    headers = response.headers
+                    self._http.note_keep_alive(headers.get("Keep-Alive"))
+                    require_sound_head(response.version, response.status, response.raw_headers)
                     chunks, length = [], 0
                     async for chunk in response.content.iter_any():
                         chunks.append(chunk)
                         length += len(chunk)
                         if length > MAX_RESPONSE_BYTES:
                             return TOO_LONG
-                    return Response(response.status, response.headers, b"".join(chunks))
+                body = b"".join(chunks)
+                if "Content-Encoding" in headers:
+                    unpacked = await self._decoded(body, headers.getall("Content-Encoding"))
+                    if unpacked is None:
+                        return TOO_LONG
+                    body = unpacked
+                return Response(response.status, headers, body)
             except NotSent as error:
                 return no_response(error, arrived=False)
-            except (Dropped, aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+            except (
+                Dropped,
+                UnsoundResponse,
+                aiohttp.ClientError,
+                asyncio.TimeoutError,
+                OSError,
+                ValueError,
+            ) as error:
                 return no_response(error, arrived=True)
+
+    @staticmethod
+    async def _decoded(body: bytes, codings: list[str]) -> bytes | None:
+        decode = functools.partial(decoded, body, codings, max_bytes=MAX_RESPONSE_BYTES)
+        return decode() if len(body) <= MAX_BYTES_DECODED_ON_LOOP else await asyncio.to_thread(decode)
 
     def _client_timeout(self, timeout: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(

@@ -1,36 +1,69 @@
-"""How aiohttp sends a request: once, over trusted TLS, and telling "never sent" from "possibly sent"."""
+"""How aiohttp sends a request: once, telling "never sent" from "possibly sent", and not over a stale connection."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from pathlib import Path
+import time
+import weakref
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
 
 from airflow_provider_workflows.api.effects import NotSent
-from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.network import certificate_authorities, proxy_for
+from airflow_provider_workflows.api.http_rules import (
+    MAX_HEADER_LINE_BYTES,
+    MAX_HEADER_LINES,
+    MAX_IDLE_SECONDS,
+    UnsoundResponse,
+    idle_seconds,
+)
+from airflow_provider_workflows.api.network import certificate_authorities, tls_context
+from airflow_provider_workflows.api.proxies import proxy_for
 from airflow_provider_workflows.api.settings import POOL_SIZE
-
-#: How long a connection that is not used is kept, in seconds.
-KEEPALIVE_SECONDS = 60.0
 
 
 class Connector(aiohttp.TCPConnector):
-    """Tells a request that surely was not sent from one that may have been."""
+    """Tells a request that surely was not sent from one that may have been, and drops connections that are stale.
 
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a connection.
+    :param clock: monotonic seconds
+    :param options: what aiohttp's own takes
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
+        super().__init__(**options)
+        self._clock = clock
+        self._used_at: weakref.WeakKeyDictionary[object, float] = weakref.WeakKeyDictionary()
+        #: The latest ``Keep-Alive`` header of the service, as ``idle_seconds`` takes it.
+        self.keep_alive: str | None = None
+
+    async def connect(self, req: aiohttp.ClientRequest, *args: Any, **kwargs: Any) -> Any:
+        """Return a connection that was used within ``idle_seconds``, or a new one.
 
         :raises NotSent: if there is no connection
         """
-        try:
-            return await super().connect(*args, **kwargs)
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
-            raise NotSent from error
+        while True:
+            try:
+                connection = await super().connect(req, *args, **kwargs)
+            except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+                raise NotSent from error
+            protocol = connection.protocol
+            used_at = self._used_at.get(protocol)
+            if used_at is None:
+                break
+            # What came meanwhile belongs to no request: the next one would take it for its response.
+            is_clean = protocol is not None and not protocol.should_close
+            if is_clean and self._clock() - used_at <= idle_seconds(req.method, self.keep_alive):
+                break
+            connection.close()
+        connection.add_callback(partial(self._note_use, protocol))
+        return connection
+
+    def _note_use(self, protocol: object) -> None:
+        self._used_at[protocol] = self._clock()
 
 
 class Dropped(Exception):
@@ -43,11 +76,15 @@ async def sent_once(
     """Send a request once, as a middleware of aiohttp.
 
     :raises Dropped: if the connection broke
+    :raises UnsoundResponse: if what came is not HTTP as aiohttp reads it
     """
     # aiohttp sends a GET a second time on its own when a kept connection breaks. What is
     # repeated, and how often, is the exchange's decision: the exceptions that it acts on must not reach it.
     try:
         return await handler(request)
+    except aiohttp.ClientResponseError:
+        # What aiohttp says of it repeats what came.
+        raise UnsoundResponse("its head or its chunks cannot be read") from None
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
         raise Dropped from error
 
@@ -58,19 +95,29 @@ class HttpSession:
     :param host: base URL of the service
     :param verify: check the service's certificate: True, False, or the path of a CA file
     :param pool_size: the most connections that are open at once
+    :param clock: monotonic seconds, for the life of connections
     :raises InvalidInput: if the environment names a proxy or a CA file that cannot be used
     """
 
-    def __init__(self, host: str, verify: bool | str = True, *, pool_size: int = POOL_SIZE) -> None:
+    def __init__(
+        self,
+        host: str,
+        verify: bool | str = True,
+        *,
+        pool_size: int = POOL_SIZE,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.proxy, self.proxy_headers = proxy_and_headers(proxy_for(host))
         # Waiting for a connection is not waiting for a response, so it is done before the clock runs.
         self.slots = asyncio.Semaphore(pool_size)
         self._has_tls = self.proxy is not None or host.startswith("https:")
         self._authorities = certificate_authorities(verify)
         self._pool_size = pool_size
+        self._clock = clock
         self._opening = asyncio.Lock()
         self._closed = False
         self._session: aiohttp.ClientSession | None = None
+        self._connector: Connector | None = None
 
     async def get(self) -> aiohttp.ClientSession:
         """Return aiohttp's session.
@@ -87,14 +134,24 @@ class HttpSession:
                 if self._has_tls:
                     # Reading the CA file takes tens of milliseconds, which no event loop should wait for.
                     context = await asyncio.to_thread(tls_context, self._authorities)
+                self._connector = Connector(
+                    clock=self._clock, limit=self._pool_size, ssl=context, keepalive_timeout=MAX_IDLE_SECONDS
+                )
                 self._session = aiohttp.ClientSession(
-                    connector=Connector(
-                        limit=self._pool_size, ssl=context, keepalive_timeout=KEEPALIVE_SECONDS
-                    ),
+                    connector=self._connector,
                     cookie_jar=aiohttp.DummyCookieJar(),
                     middlewares=(sent_once,),
+                    auto_decompress=False,
+                    max_line_size=MAX_HEADER_LINE_BYTES,
+                    max_field_size=MAX_HEADER_LINE_BYTES,
+                    max_headers=MAX_HEADER_LINES,
                 )
             return self._session
+
+    def note_keep_alive(self, header: str | None) -> None:
+        """Take note of the ``Keep-Alive`` header of a response, which says when idle connections are closed."""
+        if self._connector is not None:
+            self._connector.keep_alive = header
 
     async def close(self) -> None:
         """Close the connections, for good."""
@@ -115,19 +172,3 @@ def proxy_and_headers(proxy: str | None) -> tuple[str | None, dict[str, str] | N
     name, _, password = user.partition(":")
     credentials = aiohttp.encode_basic_auth(unquote(name), unquote(password))
     return urlunsplit(parts._replace(netloc=address)), {"Proxy-Authorization": credentials}
-
-
-def tls_context(authorities: bool | str) -> ssl.SSLContext | bool:
-    """Return the value for aiohttp's ``ssl``: which certificates it trusts. Reads files: not for an event loop.
-
-    :raises InvalidInput: if the file holds no certificates
-    """
-    if isinstance(authorities, bool):
-        return authorities
-    folder = Path(authorities).is_dir()
-    try:
-        return ssl.create_default_context(
-            cafile=None if folder else authorities, capath=authorities if folder else None
-        )
-    except OSError as error:
-        raise InvalidInput(f"the CA file {authorities} cannot be used: {error.strerror or error}") from None

@@ -1,4 +1,4 @@
-"""The client for synchronous code: a short loop that carries out the flows of the one exchange, over requests."""
+"""The client for synchronous code: a short loop that carries out the flows of the one exchange, over urllib3."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import copy
 import os
 import time
 from collections.abc import Callable, Mapping
-from http.cookiejar import DefaultCookiePolicy
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import requests
 import urllib3
 
 from airflow_provider_workflows.api import endpoints, models
@@ -29,10 +27,18 @@ from airflow_provider_workflows.api.effects import (
 )
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.exchange import Exchange
-from airflow_provider_workflows.api.network import certificate_authorities, no_response, proxy_for
+from airflow_provider_workflows.api.http_rules import UnsoundResponse, decoded, idle_seconds
+from airflow_provider_workflows.api.network import (
+    MAX_RESPONSE_BYTES,
+    TOO_LONG,
+    certificate_authorities,
+    no_response,
+    tls_context,
+)
+from airflow_provider_workflows.api.proxies import proxy_for
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.tokens import TokenStore
-from airflow_provider_workflows.api.transport import Adapter, read_body
+from airflow_provider_workflows.api.transport import SENDING, Incomplete, Sending, pool_manager
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,11 +55,11 @@ class _Unguarded:
 
 
 class WorkflowsClient:
-    """The Workflows API for synchronous code: one pooled session, safe to share between threads.
+    """The Workflows API for synchronous code: one pool of connections, safe to share between threads.
 
     :param settings: host, credentials and bounds
     :param tokens: tokens to share with other clients of the same key
-    :param clock: monotonic seconds, for the life of tokens and the time for attempts
+    :param clock: monotonic seconds, for the life of tokens and of connections, and the time for attempts
     :raises InvalidInput: if the environment names a proxy or a CA file that cannot be used
     """
 
@@ -66,6 +72,7 @@ class WorkflowsClient:
     ) -> None:
         self.settings = settings
         self._tokens = TokenStore() if tokens is None else tokens
+        self._clock = clock
         self._exchange = Exchange(settings, tokens=self._tokens, clock=clock)
         self._guard: Guard = _Unguarded()
         self._open()
@@ -81,17 +88,14 @@ class WorkflowsClient:
 
     def _open(self) -> None:
         self._process_id = os.getpid()
-        settings = self.settings
-        self._session = requests.Session()
-        # The environment is asked once and for both clients alike, and never for a password in ~/.netrc,
-        # which requests would put in the place of the token.
-        self._session.trust_env = False
-        self._session.verify = certificate_authorities(settings.verify)
-        if proxy := proxy_for(settings.host):
-            self._session.proxies = {"http": proxy, "https": proxy}
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, Adapter(pool_maxsize=POOL_SIZE))
+        host = self.settings.host
+        proxy, authorities = proxy_for(host), certificate_authorities(self.settings.verify)
+        needs_tls = proxy is not None or host.startswith("https:")
+        self._connections = pool_manager(
+            proxy, tls_context(authorities) if needs_tls else None, pool_size=POOL_SIZE
+        )
+        #: The latest ``Keep-Alive`` header of the service, as ``idle_seconds`` takes it.
+        self._keep_alive: str | None = None
 
     def __enter__(self) -> Self:
         """Return the client; it is closed at the end of the block."""
@@ -104,7 +108,7 @@ class WorkflowsClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._connections.clear()
 
     @property
     def tokens(self) -> TokenStore:
@@ -183,27 +187,42 @@ class WorkflowsClient:
             # A process that was forked must not read from its parent's connections.
             self._open()
         settings = self.settings
-        deadline = time.monotonic() + send.timeout
-        try:
-            request = self._session.prepare_request(
-                requests.Request(send.method, settings.host + send.path, dict(send.headers), data=send.body)
+        SENDING.set(
+            Sending(
+                deadline=time.monotonic() + send.timeout,
+                idle_seconds=idle_seconds(send.method, self._keep_alive),
+                clock=self._clock,
             )
-        except ValueError as error:
-            return no_response(error, arrived=False)
+        )
         try:
-            with self._session.send(
-                request,
-                timeout=(settings.connect_timeout, settings.read_timeout),
-                verify=self._session.verify,
-                proxies=self._session.proxies,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = read_body(response, deadline)
-                if isinstance(body, NoResponse):
-                    return body
-                return Response(response.status_code, response.headers, body)
+            response = self._connections.urlopen(
+                send.method,
+                settings.host + send.path,
+                body=send.body,
+                headers=send.headers,
+                timeout=urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout),
+                redirect=False,
+                preload_content=False,
+                # It is read to its end by then.
+                release_conn=True,
+            )
+            headers = response.headers
+            self._keep_alive = headers.get("Keep-Alive")
+            body = decoded(
+                response.read(decode_content=False),
+                headers.getlist("Content-Encoding"),
+                max_bytes=MAX_RESPONSE_BYTES,
+            )
+            if body is None:
+                return TOO_LONG
+            return Response(
+                response.status, {name.lower(): headers.getlist(name)[0] for name in headers}, body
+            )
+        except Incomplete as error:
+            return error.reason
         except NotSent as error:
             return no_response(error, arrived=False)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except urllib3.exceptions.LocationValueError as error:
+            return no_response(error, arrived=False)
+        except (UnsoundResponse, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return no_response(error, arrived=True)

@@ -14,9 +14,11 @@ import random
 import time
 from collections.abc import Callable
 
+from airflow_provider_workflows import __version__
 from airflow_provider_workflows.api import endpoints, errors, retry
 from airflow_provider_workflows.api.effects import Exclusive, Flow, NoResponse, Response, SendRequest, Sleep
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+from airflow_provider_workflows.api.http_rules import ACCEPT_ENCODING
 from airflow_provider_workflows.api.models import Tokens, WorkflowResult
 from airflow_provider_workflows.api.responses import read
 from airflow_provider_workflows.api.settings import Settings
@@ -25,9 +27,10 @@ from airflow_provider_workflows.api.tokens import TokenStore
 
 log = logging.getLogger(__name__)
 
-_JSON = {"Accept": "application/json", "Content-Type": "application/json"}
-_ACCEPT = {"Accept": "application/json"}
-_ACCEPT_TEXT = {"Accept": "text/plain"}
+_SAME = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": f"airflow-provider-workflows/{__version__}"}
+_JSON = {"Accept": "application/json", "Content-Type": "application/json", **_SAME}
+_ACCEPT = {"Accept": "application/json", **_SAME}
+_ACCEPT_TEXT = {"Accept": "text/plain", **_SAME}
 # Made once: ``json.dumps`` with an option makes an encoder for each call.
 _BODIES = json.JSONEncoder(allow_nan=False)
 

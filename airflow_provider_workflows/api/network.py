@@ -1,4 +1,4 @@
-"""The machine's network as both clients see it: proxies, certificate authorities, reasons for no response."""
+"""What both clients need of the machine's network: certificate authorities, and reasons for no response."""
 
 from __future__ import annotations
 
@@ -6,45 +6,20 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import requests
+import certifi
 
 from airflow_provider_workflows.api.effects import NoResponse
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.http_rules import UnsoundResponse
 
 #: A longer response does not come from the service.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 TOO_LONG = NoResponse("the response was longer than 64 MiB", arrived=True)
 
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the usual environment variables name for ``url``, if any.
-
-    :raises InvalidInput: if it is not the URL of an HTTP proxy
-    """
-    proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-    if proxy is None:
-        return None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    try:
-        parts = urlsplit(proxy)
-        usable = bool(parts.hostname) and parts.port != 0 and not any(map(str.isspace, proxy))
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InvalidInput("the environment names a proxy for this host that is not a URL")
-    if parts.scheme not in ("http", "https"):
-        raise InvalidInput(
-            f"the environment names a {parts.scheme} proxy for this host, and only http and https proxies are "
-            "supported; name the host in NO_PROXY to do without it"
-        )
-    return proxy
 
 
 def certificate_authorities(verify: bool | str) -> bool | str:
@@ -62,22 +37,41 @@ def certificate_authorities(verify: bool | str) -> bool | str:
                     f"{variable} in the environment names a CA file that does not exist: {named}"
                 )
             return named
-    return requests.utils.DEFAULT_CA_BUNDLE_PATH
+    return certifi.where()
+
+
+def tls_context(authorities: bool | str) -> ssl.SSLContext:
+    """Return which certificates a connection trusts. Reads files: not for an event loop.
+
+    :param authorities: what ``certificate_authorities`` returns
+    :raises InvalidInput: if the file holds no certificates
+    """
+    if isinstance(authorities, bool):
+        context = ssl.create_default_context()
+        if not authorities:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+    folder = Path(authorities).is_dir()
+    try:
+        return ssl.create_default_context(
+            cafile=None if folder else authorities, capath=authorities if folder else None
+        )
+    except OSError as error:
+        raise InvalidInput(f"the CA file {authorities} cannot be used: {error.strerror or error}") from None
 
 
 def no_response(error: BaseException, *, arrived: bool) -> NoResponse:
     """Return the reason for which there is no response, in a few words.
 
-    :param error: from requests, aiohttp or the socket
+    :param error: from urllib3, aiohttp or the socket
     :param arrived: False if the request surely did not reach the service
     """
+    if isinstance(error, UnsoundResponse):
+        return NoResponse(f"it was not sound HTTP: {error}", arrived)
     causes = list(_causes(error))
-    for cause in causes:
-        # aiohttp's errors of the same family lack these attributes; the one that they wrap has them.
-        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
-            return NoResponse(f"certificate not accepted: {cause.verify_message}", arrived, tls=True)
-        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
-            return NoResponse(str(cause.reason), arrived, tls=True)
+    if (failure := _tls_failure(causes)) is not None:
+        return NoResponse(failure, arrived, tls=True)
     for cause in causes:
         if isinstance(cause, socket.gaierror):
             return NoResponse("the host's name is not known", arrived)
@@ -87,6 +81,16 @@ def no_response(error: BaseException, *, arrived: bool) -> NoResponse:
         if isinstance(cause, OSError) and cause.errno:
             return NoResponse(os.strerror(cause.errno), arrived)
     return NoResponse("the connection was closed" if arrived else "no connection", arrived)
+
+
+def _tls_failure(causes: Iterable[BaseException]) -> str | None:
+    for cause in causes:
+        # aiohttp's errors of the same family lack these attributes; the one that they wrap has them.
+        if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_message"):
+            return f"certificate not accepted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
+            return str(cause.reason)
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -25,7 +25,8 @@ _REFUSALS: dict[int, tuple[type[errors.WorkflowsError], str]] = {
 }
 _REJECTED = (errors.RequestRejected, "Correct what it names")
 _UNAVAILABLE = (errors.ServiceUnavailable, "Try again later")
-#: Statuses after which the request may or may not have been carried out.
+#: Statuses after which the request may or may not have been carried out. So are those outside of 200 to 599: after
+#: 1xx the response itself has not come, and from 600 on it is treated as 5xx (RFC 9110, section 15).
 _UNDECIDED = frozenset({408, 425, *range(500, 600)} - {503})
 _CHECK_FIRST = (
     "The request may or may not have been carried out, so it was not sent again: "
@@ -64,9 +65,9 @@ def error_class(status: int, *, repeatable: bool) -> type[errors.WorkflowsError]
 
 
 def _refusal(status: int, *, repeatable: bool) -> tuple[type[errors.WorkflowsError], str]:
-    if status < 400:
+    if 300 <= status < 400:
         return _REDIRECTED
-    if status in _UNDECIDED:
+    if status in _UNDECIDED or not 300 <= status < 600:
         return _UNAVAILABLE if repeatable else _UNKNOWN
     return _REFUSALS.get(status, _REJECTED)
 
@@ -91,7 +92,7 @@ def _raise_no_response(endpoint: Endpoint[ResponseModel], no_response: NoRespons
 def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: float) -> NoReturn:
     status = response.status
     kind, advice = _refusal(status, repeatable=endpoint.repeatable)
-    if status < 400:
+    if 300 <= status < 400:
         raise kind(
             f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not "
             f"followed. {advice}.",

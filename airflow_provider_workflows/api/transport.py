@@ -1,55 +1,83 @@
-"""How requests sends a request: telling "never sent" from "possibly sent", and with bounds on time and size."""
+"""How urllib3 sends a request: telling "never sent" from "possibly sent", and not over a stale connection.
+
+urllib3 keeps the connections; what comes over them is read by ``http_response.py``, with bounds on time and size.
+"""
 
 from __future__ import annotations
 
 import http.client
 import io
 import socket
+import ssl
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_workflows.api.effects import NoResponse, NotSent
+from airflow_provider_workflows.api.http_response import read_body, read_head
+from airflow_provider_workflows.api.http_rules import UnsoundResponse
 from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG
 
-CHUNK_BYTES = 65536
 TOO_SLOW = NoResponse("the response took too long", arrived=True)
 
 
-class Adapter(HTTPAdapter):
-    """An adapter of requests whose connections raise ``NotSent``, and bound the time for a response's headers."""
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What the connection that a request is sent over has to know of it.
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Have the pools for direct connections use our connection classes."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Have the pools for a proxy use our connection classes."""
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-
-def read_body(response: requests.Response, deadline: float) -> bytes | NoResponse:
-    """Return the body, or why it was not read to its end.
-
-    :param response: requested with ``stream=True``
-    :param deadline: when the body must be there, in monotonic seconds
+    :param deadline: when the response must be there, in seconds of ``time.monotonic``
+    :param idle_seconds: for how long the connection may have been idle
+    :param clock: monotonic seconds, in which it was idle
     """
-    chunks, length = [], 0
-    # Whatever has come is taken at once: waiting for a whole chunk would hide that it only drips in.
-    while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
-        chunks.append(chunk)
-        length += len(chunk)
-        if length > MAX_RESPONSE_BYTES:
-            return TOO_LONG
-        if time.monotonic() > deadline:
-            return TOO_SLOW
-    return b"".join(chunks)
+
+    deadline: float
+    idle_seconds: float
+    clock: Callable[[], float]
+
+
+#: The request that this thread is sending: urllib3 passes nothing of ours on to its connections.
+SENDING: ContextVar[Sending] = ContextVar("SENDING")
+
+
+class Incomplete(Exception):
+    """A response was not read to its end.
+
+    :param reason: what is told of it
+    """
+
+    def __init__(self, reason: NoResponse) -> None:
+        super().__init__(reason.reason)
+        self.reason = reason
+
+
+def pool_manager(proxy: str | None, context: ssl.SSLContext | None, *, pool_size: int) -> urllib3.PoolManager:
+    """Return what keeps the connections to a host, or to the proxy in front of it.
+
+    :param proxy: URL of an HTTP proxy, with its user if it asks for one; None for a direct connection
+    :param context: which certificates are trusted; None where there is no TLS
+    :param pool_size: the most connections that are kept
+    """
+    options: dict[str, Any] = {"maxsize": pool_size, "retries": False, "ssl_context": context}
+    manager: urllib3.PoolManager
+    if proxy is None:
+        manager = urllib3.PoolManager(**options)
+    else:
+        parts = urlsplit(proxy)
+        user, _, address = parts.netloc.rpartition("@")
+        headers = urllib3.util.make_headers(proxy_basic_auth=unquote(user)) if user else None
+        manager = urllib3.ProxyManager(
+            urlunsplit(parts._replace(netloc=address)),
+            proxy_headers=headers,
+            proxy_ssl_context=context,
+            **options,
+        )
+    manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+    return manager
 
 
 class _ReaderWithDeadline(io.RawIOBase):
@@ -65,12 +93,16 @@ class _ReaderWithDeadline(io.RawIOBase):
         self._source = source
         self._connection = connection
         self._timeout = connection.gettimeout()
+        #: Whether nothing more is read from the socket.
+        self.is_over = False
         self.deadline = None if self._timeout is None else time.monotonic() + self._timeout
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.is_over:
+            return 0
         if self.deadline is None:
             return self._source.readinto(buffer)
         seconds_left = self.deadline - time.monotonic()
@@ -96,15 +128,49 @@ class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self._reader = _ReaderWithDeadline(self.fp.detach(), sock)
-        self.fp = io.BufferedReader(self._reader)
+        self.fp: Any = io.BufferedReader(self._reader)
 
     def begin(self) -> None:
-        super().begin()
-        self._reader.deadline = None
+        """Read the whole response; the connection may be used again unless ``will_close`` is True."""
+        try:
+            head = read_head(self.fp)
+            self._reader.deadline = None
+            body = read_body(self.fp, head, max_bytes=MAX_RESPONSE_BYTES, require_time=_require_time)
+        except EOFError:
+            raise http.client.RemoteDisconnected("closed") from None
+        if body is None:
+            raise Incomplete(TOO_LONG)
+        self.will_close = self._has_more() or not head.keeps_connection
+        self.status = head.status
+        self.body = body
+        self.fields = urllib3.HTTPHeaderDict()
+        for name, value in head.headers:
+            self.fields.add(name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+        self.close()
+
+    def _has_more(self) -> bool:
+        """Return whether something has come behind the response, which belongs to no request.
+
+        :raises UnsoundResponse: if it is not a response: then the length that was read may have been the wrong one
+        """
+        self._reader.is_over = True
+        behind = self.fp.read().lstrip(b"\r\n")
+        if behind and not behind.startswith(b"HTTP/"):
+            raise UnsoundResponse("more than its length says")
+        return bool(behind)
 
 
-class _HttpConnection(urllib3.connection.HTTPConnection):
+def _require_time() -> None:
+    if time.monotonic() > SENDING.get().deadline:
+        raise Incomplete(TOO_SLOW)
+
+
+class _WhollyRead(urllib3.connection.HTTPConnection):
+    """A connection that raises ``NotSent`` if none can be had, and reads a response to its end."""
+
     response_class = _Response
+    #: When the latest response was read, in seconds of the client's clock.
+    used_at = 0.0
 
     def connect(self) -> None:
         try:
@@ -112,23 +178,39 @@ class _HttpConnection(urllib3.connection.HTTPConnection):
         except Exception as error:
             raise NotSent from error
 
+    def getresponse(self) -> Any:
+        self.sock.settimeout(self.timeout)
+        # Not urllib3's own, which has Python's e-mail parser read the headers a second time.
+        response: Any = http.client.HTTPConnection.getresponse(self)
+        self.used_at = SENDING.get().clock()
+        return urllib3.HTTPResponse(
+            io.BytesIO(response.body), response.fields, response.status, preload_content=False
+        )
 
-class _HttpsConnection(urllib3.connection.HTTPSConnection):
-    response_class = _Response
 
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            raise NotSent from error
+class _HttpConnection(_WhollyRead):
+    pass
 
 
-class _HttpPool(urllib3.HTTPConnectionPool):
+class _HttpsConnection(_WhollyRead, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _FreshEnough(urllib3.HTTPConnectionPool):
+    """A pool that closes a kept connection which has been idle for longer than the request allows."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        sending = SENDING.get()
+        if not connection.is_closed and sending.clock() - connection.used_at > sending.idle_seconds:
+            # It is opened again before the request, as one is that the service has closed.
+            connection.close()
+        return connection
+
+
+class _HttpPool(_FreshEnough):
     ConnectionCls = _HttpConnection
 
 
-class _HttpsPool(urllib3.HTTPSConnectionPool):
+class _HttpsPool(_FreshEnough, urllib3.HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
