@@ -6,11 +6,15 @@ ARGUMENTS =
 
 environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
+# Each process of the tests, and each task that Airflow runs in them, would otherwise compile all modules anew.
+export PYTHONDONTWRITEBYTECODE =
+# More processes than cores: in each, some tests wait.
+unit_tests = pytest tests/unit --numprocesses 4 --dist worksteal --durations 10
 # Airflow spends half of its time waiting: tests that share one run side by side with those of another.
 side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-all test-fast chaos bench bench-imports \
+.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-all test-fast test-thorough chaos bench bench-imports \
 	bench-batch bench-webhooks lint types constraints clean environment tools
 
 help: ## show this list
@@ -36,16 +40,19 @@ stack: tools ## run PostgreSQL, Redis and all of Airflow, as docker-compose.yaml
 sandbox: environment ## run only the sandbox of the API (ARGUMENTS=--help: its options)
 	@$(run) airflow_provider_workflows.sandbox $(ARGUMENTS)
 
-test: test-fast test-airflow ## run the tests, but the slowest (ARGUMENTS go to pytest, twice)
+test: test-fast test-thorough test-airflow ## run the tests, but the slowest (ARGUMENTS go to pytest, three times)
 	@echo 'The slowest tests, and larger numbers of runs and rows, are in "make test-all".'
 
-test-fast: tools ## run the tests that need no running Airflow (ARGUMENTS go to pytest)
-	$(run) pytest tests/unit --numprocesses 4 --dist worksteal --durations 10 $(ARGUMENTS)
+test-fast: tools ## run the quick tests, which need no running Airflow, in half a minute (ARGUMENTS go to pytest)
+	$(run) $(unit_tests) -m 'not thorough' $(ARGUMENTS)
+
+test-thorough: tools ## run what test-fast leaves out: the rest of long tables, loads, real processes (ARGUMENTS as well)
+	$(run) $(unit_tests) -m thorough $(ARGUMENTS)
 
 test-airflow: tools ## run the tests that need a running Airflow, but the slowest (ARGUMENTS go to pytest)
 	$(run) pytest tests/integration tests/stack -m 'not slow' $(side_by_side) $(ARGUMENTS)
 
-test-all: test-fast ## run all tests, with larger numbers of runs and rows, in half an hour (ARGUMENTS go to pytest, twice)
+test-all: test-fast test-thorough ## run all tests, with larger numbers of runs and rows, in half an hour (ARGUMENTS as well)
 	STACK_RUNS=150 STACK_ROWS=10000 WEBHOOK_RUNS=100 WEBHOOK_POLLED_RUNS=30 WEBHOOK_ROWS=500 \
 		$(run) pytest tests/integration tests/stack $(side_by_side) $(ARGUMENTS)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 # All that is imported and collected stays until the end: to search it for garbage again and again takes a third of
 # the time of collecting the tests, and a tenth of that of running them.
@@ -32,10 +33,32 @@ from airflow_provider_workflows.sandbox import Sandbox  # noqa: E402
 #: The folder whose tests share one running Airflow, and those of its modules that have one of their own.
 _SHARING_FOLDER = "tests/integration/"
 _WITH_AIRFLOW_OF_THEIR_OWN = ("test_dags_test.py", "test_nightly_batch.py", "test_notifier.py")
+#: What takes longest, first: whatever begins last goes on alone when all else has ended.
+_LONGEST_FIRST = (
+    _SHARING_FOLDER,
+    "tests/stack/test_chaos.py",
+    "tests/stack/test_webhooks.py",
+    "tests/stack/test_batch.py",
+    "tests/stack/test_topology.py",
+    "tests/integration/test_nightly_batch.py",
+    "tests/stack/test_many_runs.py",
+)
 
 
 class _OneProcessForEachAirflow(LoadScopeScheduling):
     """Has tests that share an Airflow run in one process, side by side with those of another."""
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        first = next((scope for scope in _LONGEST_FIRST if scope in self.workqueue), None)
+        if first is not None:
+            self.workqueue.move_to_end(first, last=False)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        # A process begins its last test only when it knows the one after it. Until then another process may
+        # be the first that has time for the next Airflow.
+        if not self.workqueue or self._pending_of(self.assigned_work[node]) <= 1:
+            super()._reschedule(node)
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]

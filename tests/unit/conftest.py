@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,21 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     test = item.getparent(pytest.Class), item.getparent(pytest.Module)
     loops = [getattr(part.obj, "LOOP", None) for part in test if part is not None]
     return {"loop": next((loop for loop in loops if loop is not None), asyncio.new_event_loop)}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as thorough the rows of a table that ``make test-fast`` leaves out, before rows are selected by it."""
+    tables = defaultdict(list)
+    for item in items:
+        if sampled := item.get_closest_marker("sampled"):
+            tables[item.nodeid.partition("[")[0], sampled.args[0]].append(item)
+    for (_, number), rows in tables.items():
+        # Evenly spread, from the first row on: one for each value of what varies slowest, or more.
+        quick = {index * len(rows) // number for index in range(number)}
+        for index, item in enumerate(rows):
+            if index not in quick:
+                item.add_marker("thorough")
 
 
 @pytest.fixture

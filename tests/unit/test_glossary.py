@@ -43,8 +43,16 @@ def texts() -> dict[Path, str]:
     return {path: FOREIGN.sub("", path.read_text()) for path in files(".py", ".md")}
 
 
-def occurrences(pattern: re.Pattern[str]) -> Iterator[str]:
+@functools.cache
+def spaced() -> dict[Path, str]:
+    return {path: text.lower().replace("_", " ") for path, text in texts().items()}
+
+
+def occurrences(word: str, pattern: re.Pattern[str]) -> Iterator[str]:
     for path, text in texts().items():
+        # Most files have none of it, and to search one by a pattern takes long.
+        if word.lower() not in spaced()[path]:
+            continue
         for match in pattern.finditer(text):
             number = text.count("\n", 0, match.start()) + 1
             yield f"{path.relative_to(CHECKOUT)}:{number}: {match[0]}"
@@ -60,7 +68,7 @@ def test_a_retired_word_is_used_nowhere(word: str) -> None:
     flags = 0 if word.startswith("is ") else re.IGNORECASE
     pattern = re.compile(rf"(?<![A-Za-z]){word.replace(' ', '[ _]')}(?![A-Za-z])", flags)
 
-    assert list(occurrences(pattern)) == []
+    assert list(occurrences(word, pattern)) == []
 
 
 def test_no_name_is_one_that_says_nothing() -> None:

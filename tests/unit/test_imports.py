@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 PACKAGE = "airflow_provider_workflows"
 #: The most modules that each may load, beside those that a file of DAGs has loaded in any case.
 MODULES = {

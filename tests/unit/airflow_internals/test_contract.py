@@ -54,6 +54,7 @@ print("added:", *sorted(name for name in set(sys.modules) - before if name.start
 """
 
 
+@pytest.mark.thorough
 def test_a_worker_learns_what_the_api_server_can_do_without_a_module_of_airflow_models() -> None:
     done = subprocess.run([sys.executable, "-c", IN_A_WORKER], capture_output=True, text=True, check=True)
 

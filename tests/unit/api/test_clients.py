@@ -126,6 +126,7 @@ def test_a_token_is_refreshed_before_it_expires(drive: Drive, sandbox: Sandbox) 
     }
 
 
+@pytest.mark.thorough
 class TestTwoHundredCallsAtOnce:
     """An expired token is renewed once, whichever call notices it."""
 

@@ -181,6 +181,7 @@ class TestPersonal:
         assert redact_values(text, sent) == shown
 
 
+@pytest.mark.thorough
 def test_the_api_can_be_used_without_airflow() -> None:
     program = (
         "import sys; sys.modules['airflow'] = None; "

@@ -327,6 +327,7 @@ JSON = st.recursive(
 HEADERS = st.dictionaries(st.sampled_from(["alg", "kid", "b64", "crit", "typ", "jwk"]), JSON)
 
 
+@pytest.mark.thorough
 @BOUNDS
 @given(signature=st.text() | st.from_regex(r"[A-Za-z0-9_-]+\.\.[A-Za-z0-9_-]+"), body=st.binary())
 def test_whatever_text_comes_is_refused_and_nothing_worse(signature: str, body: bytes) -> None:
@@ -334,6 +335,7 @@ def test_whatever_text_comes_is_refused_and_nothing_worse(signature: str, body: 
         accept(signature, body)
 
 
+@pytest.mark.thorough
 @BOUNDS
 @given(changes=HEADERS, body=st.binary(), made=st.binary(min_size=1, max_size=300))
 def test_whatever_header_comes_without_the_key_is_refused(

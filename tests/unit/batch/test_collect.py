@@ -36,6 +36,8 @@ from tests.unit.failing_storage import (
     no_file_longer_than,
 )
 
+pytestmark = pytest.mark.sampled(3)
+
 TRIES = 3
 RESULT_PATH = "/workflows/{workflowId}/result"
 ENDED = 1_800_000_000.0

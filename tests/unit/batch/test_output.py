@@ -30,6 +30,8 @@ from airflow_provider_workflows.batch.output import (
 from airflow_provider_workflows.storage_retry import failure_reason
 from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store, folder_in_store
 
+pytestmark = pytest.mark.sampled(4)
+
 SUCCEEDED = OutputRow(
     key="A-1",
     row=1,
@@ -131,6 +133,7 @@ class TestWriter:
 
         assert ParquetFile(output_path(folder, "parquet").path).metadata.num_row_groups == 2
 
+    @pytest.mark.thorough
     def test_memory_does_not_grow_with_the_rows(self, folder: ObjectStoragePath, output_format: str) -> None:
         row = dataclasses.replace(SUCCEEDED, result={"text": "x" * 1000})
 

@@ -28,6 +28,8 @@ from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import AUTHORIZE_CALL, RUN_CALL, cases
 from tests.unit.clocks import SleepingClock, until
 
+pytestmark = pytest.mark.sampled(1)
+
 ROWS = 100
 CONCURRENCY = 32
 #: The tests' clock goes on while a response is under way, so that a call may meet another step of the backoff.

@@ -32,6 +32,8 @@ from tests.unit.failing_storage import (
 
 from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows
 
+pytestmark = pytest.mark.sampled(2)
+
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}
 
 
@@ -100,6 +102,7 @@ class TestRequests:
 class TestPause:
     LOOP = FastLoop
 
+    @pytest.mark.thorough
     async def test_all_stop_for_as_long_as_the_service_asks(self, rows: Rows, sandbox: Sandbox) -> None:
         sandbox.fault("latency", seconds=0.005)
         submitting = asyncio.create_task(rows.submit(cases(400), concurrency=8, max_outage=30))
@@ -411,6 +414,7 @@ class TestOutage:
 
         assert set(begun_rows.written.values()) == {RUNNING}
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         "fault", [{"name": "server_error", "status": 502, "form": "html"}, {"name": "cut_before"}]
     )

@@ -11,6 +11,8 @@ from tests.unit.batch_task import cases
 
 from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows
 
+pytestmark = pytest.mark.sampled(4)
+
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}
 
 UNDECIDED: list[Any] = [

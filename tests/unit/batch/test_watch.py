@@ -33,6 +33,8 @@ from tests.unit.batch_task import STATUS_CALL
 from tests.unit.clocks import until
 from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store
 
+pytestmark = pytest.mark.sampled(2)
+
 STATUS_PATH = "/workflows/{workflowId}"
 FAILED, RUNNING, SUCCEEDED = RowOutcome.FAILED, RowOutcome.RUNNING, RowOutcome.SUCCEEDED
 
@@ -388,6 +390,7 @@ class TestTakingOver:
         assert runs.outcomes == {SUCCEEDED: 1}
 
 
+@pytest.mark.thorough
 async def test_others_have_their_turn_while_many_waits_begin(runs: Runs) -> None:
     runs.add([str(uuid.uuid4()) for _ in range(20_000)])
     turns = 0

@@ -183,6 +183,7 @@ def test_the_facet_has_all_ids_and_counts_of_the_task() -> None:
     assert len(result) == len(TaskLineage.__dataclass_fields__) - len(of_files)
 
 
+@pytest.mark.thorough
 def test_the_package_does_without_openlineage() -> None:
     program = (
         "import sys; sys.modules['openlineage'] = None\n"

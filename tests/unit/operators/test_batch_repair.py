@@ -20,6 +20,8 @@ from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import CASE_CALL, RESULT_CALL, RUN_CALL, STATUS_CALL, BatchTask, Service, cases
 from tests.unit.tasks import TaskStateStore
 
+pytestmark = pytest.mark.sampled(2)
+
 START_OVER = {"on_clear": "start_over"}
 
 

@@ -140,6 +140,7 @@ def runs(sandbox: Sandbox) -> int:
     return sum(sandbox.counts.runs_per_case.values())
 
 
+@pytest.mark.thorough
 class TestSigterm:
     def test_a_retry_goes_on_at_once_and_no_row_runs_twice(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
@@ -221,6 +222,7 @@ def run_try_without_a_disk(task: BatchTask, log: Path) -> None:
     run_try(task)
 
 
+@pytest.mark.thorough
 def test_sigterm_while_the_journal_cannot_be_written_leaves_each_run_in_the_log(
     task: BatchTask, connected: Sandbox, begin: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -261,6 +263,7 @@ class TestExecutionTimeout:
         assert task.outcomes.count("running") == runs(connected)
 
 
+@pytest.mark.thorough
 class TestTwoTries:
     def test_a_try_that_is_stopped_while_it_waits_for_another_ends_in_order(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
@@ -304,6 +307,7 @@ class TestTwoTries:
         assert set(task.outcomes) <= {"succeeded", "unknown"}
 
 
+@pytest.mark.thorough
 class TestOrphan:
     def test_starts_nothing_more_soon_after_its_supervisor_is_gone(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch

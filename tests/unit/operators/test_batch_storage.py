@@ -18,6 +18,8 @@ from airflow_provider_workflows.storage_retry import failure_reason
 from tests.unit.batch_task import RESULT_CALL, RUN_CALL, BatchTask, cases
 from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, HttpResponseError, attached_store
 
+pytestmark = pytest.mark.sampled(2)
+
 ROWS = 100
 OUTPUT = {"output_path": "s3://bucket/nightly"}
 

@@ -152,6 +152,7 @@ def test_a_stopped_task_starts_nothing_more_and_leaves_no_row_unknown(
     assert task.outcomes.count("running") == runs(connected)
 
 
+@pytest.mark.thorough
 def test_of_two_tries_of_one_task_only_the_latest_acts(
     task: BatchTask, connected: Sandbox, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

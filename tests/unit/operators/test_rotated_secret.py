@@ -18,7 +18,7 @@ from .test_run_modes import Operator, Sensor, Subject
 ROWS = 40
 VARIABLE = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"
 
-pytestmark = pytest.mark.usefixtures("connected", "short_pauses")
+pytestmark = [pytest.mark.usefixtures("connected", "short_pauses"), pytest.mark.sampled(2)]
 
 
 class Rotation:

@@ -42,6 +42,7 @@ def started(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_its_connection_serves_and_ends_at_a_signal(number: signal.Signals) -> None:
     with started() as (process, greeting):
@@ -111,6 +112,7 @@ def test_a_port_is_a_number(port: str, capsys: pytest.CaptureFixture[str]) -> No
     assert "--port: a port is a number from 0 to 65535" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 async def test_the_url_of_webhooks_is_an_option(destination: Destination) -> None:
     program = [*PROGRAM, "--port", "0", "--webhook-url", destination.url]
     process = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)

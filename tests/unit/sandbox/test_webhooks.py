@@ -118,6 +118,7 @@ class TestDelivery:
         destination = Sandbox(webhook_url="http://destination/").webhooks.destination
         assert (destination.pause_seconds, destination.timeout_seconds) == (5.0, 10.0)
 
+    @pytest.mark.thorough
     async def test_hundreds_that_end_at_once_are_delivered_at_the_same_time(
         self, sending: Sandbox, destination: Destination
     ) -> None:

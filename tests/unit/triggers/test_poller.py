@@ -87,6 +87,7 @@ async def wait_for(workflow_id: str, **arguments: Any) -> Event:
 
 
 class TestSharing:
+    @pytest.mark.thorough
     async def test_a_thousand_waits_take_the_pool_s_connections_one_token_and_one_lookup(
         self, sandbox: Sandbox, lookups: collections.Counter[str]
     ) -> None:
@@ -507,6 +508,7 @@ class TestLoop:
         monkeypatch.setattr(asyncio.Handle, "_run", timed)
         return slow
 
+    @pytest.mark.thorough
     async def test_under_load_nothing_holds_it(
         self, held: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database
 
+pytestmark = pytest.mark.thorough
+
 BOUNDS = settings(
     max_examples=150,
     deadline=None,

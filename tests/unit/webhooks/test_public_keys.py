@@ -205,6 +205,7 @@ async def tries_needed(service: Service, key_id: str, flood: Callable[[], Any]) 
 FLOODS = {"slow": (1, 6 * 3600), "fast": (100, 120)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("a_second", "seconds"), FLOODS.values(), ids=list(FLOODS))
 async def test_a_new_key_is_accepted_within_a_deliverys_tries_under_a_flood_of_invented_ones(
     service: Service, a_second: int, seconds: int
@@ -287,6 +288,7 @@ async def test_few_refusals_are_remembered(service: Service) -> None:
     assert len(service.store._refused) <= MAX_CACHED_REFUSALS
 
 
+@pytest.mark.thorough
 async def test_a_thousand_invented_keys_cost_a_handful_of_requests(api: Api, database: Database) -> None:
     before = database.rows()
     # The id of the key is read first, so that one signature does for all.

@@ -19,6 +19,8 @@ from airflow_provider_workflows.webhooks import registry
 from airflow_provider_workflows.webhooks.app import MAX_BODY_BYTES
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database
 
+pytestmark = pytest.mark.sampled(4)
+
 PERSONAL = "Kowalska-90010112345"
 BODY = json.dumps({"workflowId": str(uuid.uuid4()), "name": PERSONAL}).encode()
 FOREIGN = rsa.generate_private_key(65537, 2048)
@@ -167,6 +169,7 @@ async def test_a_key_id_that_is_no_uuid_reaches_no_url(
     assert api.sandbox.counts.total_requests == 0
 
 
+@pytest.mark.thorough
 async def test_a_flood_of_forgeries_costs_no_memory_no_rows_and_a_handful_of_requests(
     api: Api, database: Database
 ) -> None:

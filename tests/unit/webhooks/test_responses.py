@@ -17,6 +17,8 @@ from airflow_provider_workflows.lineage.assets import completed_uri
 from airflow_provider_workflows.webhooks import app, handler, public_keys, registry
 from tests.unit.webhooks.conftest import CONN_ID, KEY_PATH, STATUS_PATH, Api, Database, until
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture
 def uri(api: Api, database: Database) -> str:
@@ -266,6 +268,7 @@ async def test_a_database_that_is_slow_does_not_hold_up_other_deliveries(
     assert await slow == 503
 
 
+@pytest.mark.thorough
 async def test_many_deliveries_are_few_transactions(
     api: Api, database: Database, uri: str, commits: Commits
 ) -> None:

@@ -16,6 +16,8 @@ from airflow_provider_workflows.lineage.assets import completed_uri
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task, until
 
+pytestmark = pytest.mark.sampled(3)
+
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> float:
@@ -71,6 +73,7 @@ async def test_all_tasks_that_wait_for_one_workflow_are_resumed(api: Api, databa
     assert [task.row.state for task in tasks] == ["scheduled"] * 3
 
 
+@pytest.mark.thorough
 async def test_many_tasks_are_each_resumed_for_their_own_workflow(api: Api, database: Database) -> None:
     waiting = {workflow_id: database.waiting(workflow_id) for workflow_id in [api.run() for _ in range(20)]}
     await asyncio.gather(*(api.tell(each) for each in waiting))

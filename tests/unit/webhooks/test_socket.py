@@ -18,6 +18,8 @@ from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.webhooks import app
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database, until
 
+pytestmark = pytest.mark.sampled(2)
+
 PERSONAL = "Kowalska-90010112345"
 PATH = f"/workflows/webhooks/{CONN_ID}"
 

@@ -83,6 +83,7 @@ class TestFormats:
 
         assert [(row.number, row.case["firstName"]) for row in rows_of(str(path))] == [(1, "Jo"), (2, "Al")]
 
+    @pytest.mark.thorough
     def test_memory_does_not_grow_with_a_csv(self, tmp_path: Path) -> None:
         path = tmp_path / "rows.csv"
         path.write_text("first_name\n" + "Brunhilde\n" * 10_000)
@@ -96,6 +97,7 @@ class TestFormats:
         tracemalloc.stop()
         assert peak < 900_000
 
+    @pytest.mark.thorough
     def test_keys_take_at_most_150_bytes_a_row(self, tmp_path: Path) -> None:
         path = tmp_path / "rows.csv"
         path.write_text("first_name,key\n" + "".join(f"Jo,key-{n:0150}\n" for n in range(10_000)))
