@@ -8,5 +8,9 @@ WORKFLOW_ID_KEY = "workflow_id"
 WORKFLOW_LINK_KEY = "workflow_link"
 #: How far a batch has come: rows by outcome, written every ten seconds.
 PROGRESS_KEY = "progress"
-#: The completions that webhooks have brought for a batch that waits (``batch/inbox.py`` has the format).
+#: The latest completions that webhooks have brought for a batch that waits (``batch/inbox.py`` has the format).
+#: Earlier ones are under this key with a number.
 INBOX_KEY = "workflow_completions"
+#: The runs that a batch waits for, from before the wait begins: webhooks find the batch by them
+#: (``batch/awaited_runs.py``).
+AWAITED_RUNS_KEY = "workflow_awaited_runs"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.orm import Session
+
+#: This much of an XCom is compared with ids, in characters.
+MAX_XCOM_CHARACTERS = 64
+#: SQLite takes 32,766 values in a query.
+MAX_IDS_PER_QUERY = 1000
 
 # No module of ``airflow.models`` is imported before it is used: workers import this package too.
 
@@ -78,9 +83,20 @@ DEFERRED_TASKS = Feature(
 )
 
 
+class TriggerKey(NamedTuple):
+    """Which trigger a task waits with: SQLite gives the id of a trigger that is gone to the next one.
+
+    :param id: its id
+    :param created_date: since when the task waits
+    """
+
+    id: int
+    created_date: datetime
+
+
 @dataclass(frozen=True)
 class DeferredTask:
-    """A task that waits in the triggerer; its row is locked until the session ends.
+    """A task that waits in the triggerer.
 
     :param arguments: those of its trigger
     :param deferred_at: since when it waits
@@ -94,6 +110,11 @@ class DeferredTask:
     row: Any
     _session: Session
     _models: _Models
+
+    @property
+    def trigger(self) -> TriggerKey:
+        """Which trigger it waits with."""
+        return TriggerKey(self.row.trigger_id, self.deferred_at)
 
     @property
     def _ids(self) -> dict[str, Any]:
@@ -116,30 +137,76 @@ class DeferredTask:
         self._models.xcom.set(key, value, serialize=False, session=self._session, **self._ids)
 
 
-def deferred_tasks(classpath: str, session: Session) -> list[DeferredTask]:
-    """Return all tasks that wait with a trigger of a class; none where Airflow cannot tell.
+def deferred_triggers(
+    classpath: str, session: Session, *, key: str | None = None, not_like: str = ""
+) -> list[TriggerKey]:
+    """Return the triggers of a class that tasks wait with; none where Airflow cannot tell. Nothing is locked.
 
     :param classpath: module and name of the trigger's class
-    :param session: of the metadata database; the tasks' rows are locked until it ends
+    :param session: of the metadata database
+    :param key: of an XCom of the task; None for tasks with any XComs
+    :param not_like: SQL pattern that this XCom, as JSON, is not like
+    """
+    from sqlalchemy import String, cast, select  # noqa: PLC0415
+
+    models = DEFERRED_TASKS.get()
+    if models is None:
+        return []
+    task_instance, trigger, xcom = models
+    chosen = (
+        select(trigger.id, trigger.created_date)
+        .join(task_instance, trigger.id == task_instance.trigger_id)
+        .where(
+            task_instance.state == TaskInstanceState.DEFERRED.value,
+            trigger.classpath == classpath,
+        )
+    )
+    if key is not None:
+        chosen = chosen.join(xcom, _is_xcom_of(xcom, task_instance)).where(
+            xcom.key == key, cast(xcom.value, String(MAX_XCOM_CHARACTERS)).not_like(not_like)
+        )
+    return [TriggerKey(*found) for found in session.execute(chosen)]
+
+
+def deferred_tasks(
+    triggers: Collection[TriggerKey], session: Session, *, lock: bool = False
+) -> list[DeferredTask]:
+    """Return the tasks that wait with some triggers.
+
+    :param triggers: from ``deferred_triggers``
+    :param session: of the metadata database
+    :param lock: whether the tasks' rows are locked until the session ends
     """
     from sqlalchemy import select  # noqa: PLC0415
 
     models = DEFERRED_TASKS.get()
     if models is None:
         return []
-    found = session.execute(
-        select(models.task_instance, models.trigger)
-        .join(models.trigger, models.trigger.id == models.task_instance.trigger_id)
-        .where(
-            models.task_instance.state == TaskInstanceState.DEFERRED.value,
-            models.trigger.classpath == classpath,
+    tasks = []
+    given = list(triggers)
+    for begin in range(0, len(given), MAX_IDS_PER_QUERY):
+        ids = [trigger.id for trigger in given[begin : begin + MAX_IDS_PER_QUERY]]
+        chosen = (
+            select(models.task_instance, models.trigger)
+            .join(models.trigger, models.trigger.id == models.task_instance.trigger_id)
+            .where(models.task_instance.state == TaskInstanceState.DEFERRED.value, models.trigger.id.in_(ids))
         )
-        .with_for_update(of=models.task_instance)
-    ).all()
-    return [
-        DeferredTask(trigger.kwargs, trigger.created_date, None, row, session, models)
-        for row, trigger in found
-    ]
+        if lock:
+            chosen = chosen.with_for_update(of=models.task_instance)
+        tasks += [
+            DeferredTask(trigger.kwargs, trigger.created_date, None, row, session, models)
+            for row, trigger in session.execute(chosen)
+        ]
+    return tasks
+
+
+def _is_xcom_of(xcom: Any, task_instance: Any) -> Any:
+    return (
+        (xcom.dag_id == task_instance.dag_id)
+        & (xcom.run_id == task_instance.run_id)
+        & (xcom.task_id == task_instance.task_id)
+        & (xcom.map_index == task_instance.map_index)
+    )
 
 
 def deferred_tasks_with_xcom(
@@ -147,7 +214,7 @@ def deferred_tasks_with_xcom(
 ) -> list[DeferredTask]:
     """Return the tasks that wait with a trigger of a class, and whose XCom is one of several texts.
 
-    Upper and lower case are the same. The result is empty where Airflow cannot tell.
+    Upper and lower case are the same. The tasks' rows are locked. The result is empty where Airflow cannot tell.
 
     :param classpath: module and name of the trigger's class
     :param next_method: the method with which the task resumes
@@ -164,20 +231,14 @@ def deferred_tasks_with_xcom(
     found = session.execute(
         select(task_instance, xcom.value, trigger)
         .join(trigger, trigger.id == task_instance.trigger_id)
-        .join(
-            xcom,
-            (xcom.dag_id == task_instance.dag_id)
-            & (xcom.run_id == task_instance.run_id)
-            & (xcom.task_id == task_instance.task_id)
-            & (xcom.map_index == task_instance.map_index),
-        )
+        .join(xcom, _is_xcom_of(xcom, task_instance))
         .where(
             task_instance.state == TaskInstanceState.DEFERRED.value,
             task_instance.next_method == next_method,
             trigger.classpath == classpath,
             xcom.key == key,
             # A JSON column is compared as text: each database writes text in JSON in the one way.
-            func.lower(cast(xcom.value, String(64))).in_(list(texts)),
+            func.lower(cast(xcom.value, String(MAX_XCOM_CHARACTERS))).in_(list(texts)),
         )
         .with_for_update(of=task_instance)
     ).all()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.awaited_runs import AwaitedRuns
 from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.current_client import CurrentClient
 from airflow_provider_workflows.batch.flow_control import FlowControl
@@ -271,6 +272,13 @@ class Batch:
     def running(self) -> int:
         """Number of runs to wait for."""
         return self._outcomes()[RowOutcome.RUNNING]
+
+    @property
+    def awaited(self) -> AwaitedRuns:
+        """The runs to wait for."""
+        return AwaitedRuns.of(
+            state.workflow_id for state in self._rows() if state.is_running and state.workflow_id
+        )
 
     @property
     def submitted(self) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from airflow_provider_workflows.api import Statuses, errors
 from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.api.retry import Retry
-from airflow_provider_workflows.batch.inbox import new_completions
+from airflow_provider_workflows.batch.inbox import InboxReader
 from airflow_provider_workflows.batch.journal import Entry, Journal, states
 from airflow_provider_workflows.batch.progress import BatchProgress, Counts, Publish
 from airflow_provider_workflows.batch.row_state import OUTCOMES, RowOutcome, RowState
@@ -82,8 +82,8 @@ class BatchWatch(Generic[WaiterT]):
     :param max_outage: seconds for which polls of a run may fail before the wait for it ends
     :param publish: takes what a page shows
     :param log: the task's log
-    :param inbox: returns the batch's inbox, where webhooks are used: then each run is polled once, and after that
-        every ``max_poll_interval``, in case a webhook is lost
+    :param inbox: returns an XCom of the batch's inbox by its key, where webhooks are used: then each run is polled
+        once, and after that every ``max_poll_interval``, in case a webhook is lost
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class BatchWatch(Generic[WaiterT]):
         max_outage: float,
         publish: Publish,
         log: Any,
-        inbox: Callable[[], Awaitable[object]] | None = None,
+        inbox: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         self._folder = folder
         self._poller = poller
@@ -106,7 +106,7 @@ class BatchWatch(Generic[WaiterT]):
         self._errors: Counter[RowOutcome] = Counter()
         self._deadline = deadline
         self._schedule = schedule if inbox is None else _slowest(schedule)
-        self._inbox = inbox
+        self._inbox = None if inbox is None else InboxReader(inbox)
         self._max_outage = max_outage
         self._publish = publish
         self._log = log
@@ -219,11 +219,11 @@ class BatchWatch(Generic[WaiterT]):
             await self._write()
 
     async def _read_inbox(self) -> None:
-        latest, failed = 0, False
+        failed = False
         while self._inbox is not None:
             await asyncio.sleep(INBOX_READ_SECONDS)
             try:
-                inbox = await self._inbox()
+                completions = await self._inbox.new_completions()
             except Exception as error:  # noqa: BLE001  (polls find what webhooks would have brought)
                 if not failed:
                     self._log.warning(
@@ -233,8 +233,7 @@ class BatchWatch(Generic[WaiterT]):
                     )
                 failed = True
                 continue
-            for number, workflow_id, status in new_completions(inbox, latest):
-                latest = number
+            for workflow_id, status in completions:
                 if (waiter := self._waiters.get(workflow_id)) is not None:
                     event = waiter.wait.record_status(status, self._poller.statuses, time.time())
                     if event is not None:

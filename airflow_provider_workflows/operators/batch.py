@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout, TaskDeferred
 
+from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.api.errors import OutcomeUnknown, error_from_json
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.failure_policy import summarize
-from airflow_provider_workflows.batch.inbox import add_completions
+from airflow_provider_workflows.batch.inbox import InboxSegment
 from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.hooks.workflows import shared_tokens
@@ -27,7 +28,7 @@ from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord
 from airflow_provider_workflows.storage import AZURE_HTTP_LOG, shown
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
-from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
+from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY, PROGRESS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -233,8 +234,9 @@ class RunWorkflowBatchOperator(BatchArguments):
 
     def _defer(self, context: Context, batch: Batch, deadline: float | None, *, webhooks: bool) -> NoReturn:
         if webhooks:
+            xcom.write_to_database(AWAITED_RUNS_KEY, batch.awaited.to_json(), context["ti"])
             # Airflow logs an error whenever an XCom is read that is not there.
-            context["ti"].xcom_push(key=INBOX_KEY, value=add_completions(None, {}))
+            xcom.write_to_database(INBOX_KEY, InboxSegment().to_json(), context["ti"])
         self.log.info("Waiting for %s runs in the triggerer.", f"{batch.running:,}")
         trigger = BatchStatusTrigger.for_task(
             batch, self.workflows_conn_id, self._schedule, self.max_outage, deadline, webhooks=webhooks

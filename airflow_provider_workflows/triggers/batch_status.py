@@ -15,7 +15,7 @@ from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
 from airflow_provider_workflows.storage import AZURE_HTTP_LOG, ObjectStoragePath, read_connection_again
 from airflow_provider_workflows.triggers.base import WaitTrigger
 from airflow_provider_workflows.triggers.poller import Poller
-from airflow_provider_workflows.xcom_keys import INBOX_KEY, PROGRESS_KEY
+from airflow_provider_workflows.xcom_keys import PROGRESS_KEY
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.batch import Batch
@@ -120,5 +120,5 @@ class BatchStatusTrigger(WaitTrigger):
         if self.has_task:
             await xcom.write_in_trigger(PROGRESS_KEY, progress, self.task_instance)
 
-    async def _read_inbox(self) -> object:
-        return await xcom.read_in_trigger(INBOX_KEY, self.task_instance)
+    async def _read_inbox(self, key: str) -> object:
+        return await xcom.read_from_database(key, self.task_instance)

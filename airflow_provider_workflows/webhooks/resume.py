@@ -9,20 +9,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_workflows.airflow_internals import deferral, orm
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+from airflow_provider_workflows.webhooks.waiting_tasks import WaitingTasks
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from airflow_provider_workflows.airflow_internals.orm import DeferredTask
     from airflow_provider_workflows.webhooks.payload import Completion
 
 #: As Airflow stores the trigger of a task that waits for one run.
 TRIGGER_CLASSPATH = f"{WorkflowStatusTrigger.__module__}.{WorkflowStatusTrigger.__qualname__}"
 RESUME_METHOD = "execute_complete"
+#: SQL pattern of the id of a workflow in an XCom, as JSON.
+WORKFLOW_ID_PATTERN = f'"{"-".join("_" * characters for characters in (8, 4, 4, 4, 12))}"'
 
 
 @dataclass
@@ -57,21 +61,50 @@ def resume_tasks(completions: Mapping[str, Completion], conn_id: str, session: S
         session,
     )
     resumption = Resumption()
-    now = datetime.now(timezone.utc)
-    wait = timedelta(seconds=deferral.seconds_before_event())
-    for task in found:
-        workflow_id = task.xcom.lower()
+    for task in [*found, *_stored_elsewhere(completions, session)]:
+        run = _awaited_run(task)
         # The XCom may hold another run's id; the trigger says which run it waits for, and with which connection.
-        if (
-            task.arguments.get("workflows_conn_id") != conn_id
-            or str(task.arguments.get("workflow_id")).lower() != workflow_id
-        ):
-            continue
-        resumption.awaited.add(workflow_id)
-        seconds = (task.deferred_at + wait - now).total_seconds()
-        if seconds > 0:
-            resumption.too_early[workflow_id] = max(seconds, resumption.too_early.get(workflow_id, 0.0))
-        else:
-            event = {"workflow_id": workflow_id, "status": completions[workflow_id].status}
-            deferral.resume(task.row, event, session)
+        if run.conn_id == conn_id and run.workflow_id in completions:
+            _resume(task, completions[run.workflow_id], resumption, session)
     return resumption
+
+
+class _AwaitedRun(NamedTuple):
+    """What a task waits for.
+
+    :param workflow_id: id of the run, in lower case
+    :param conn_id: id of the connection
+    """
+
+    workflow_id: str
+    conn_id: str | None
+
+
+def _awaited_run(task: DeferredTask) -> _AwaitedRun:
+    arguments = task.arguments
+    return _AwaitedRun(str(arguments.get("workflow_id")).lower(), arguments.get("workflows_conn_id"))
+
+
+_tasks_stored_elsewhere = WaitingTasks(_awaited_run)
+
+
+def _stored_elsewhere(completions: Mapping[str, Completion], session: Session) -> list[DeferredTask]:
+    """Return the tasks whose XCom is not the id itself: an XCom backend has it, and the database a path."""
+    triggers = orm.deferred_triggers(
+        TRIGGER_CLASSPATH, session, key=WORKFLOW_ID_KEY, not_like=WORKFLOW_ID_PATTERN
+    )
+    runs = _tasks_stored_elsewhere.of(triggers, session)
+    ended = [trigger for trigger, run in runs.items() if run.workflow_id in completions]
+    tasks = orm.deferred_tasks(ended, session, lock=True)
+    return [task for task in tasks if task.row.next_method == RESUME_METHOD]
+
+
+def _resume(task: DeferredTask, completion: Completion, resumption: Resumption, session: Session) -> None:
+    workflow_id = completion.workflow_id
+    resumption.awaited.add(workflow_id)
+    may_resume_at = task.deferred_at + timedelta(seconds=deferral.seconds_before_event())
+    seconds = (may_resume_at - datetime.now(timezone.utc)).total_seconds()
+    if seconds > 0:
+        resumption.too_early[workflow_id] = max(seconds, resumption.too_early.get(workflow_id, 0.0))
+    else:
+        deferral.resume(task.row, {"workflow_id": workflow_id, "status": completion.status}, session)

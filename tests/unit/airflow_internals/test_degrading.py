@@ -33,6 +33,7 @@ from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSen
 
 ASSET = Asset("workflows://example.invalid/completed")
 TASK = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
+PUSHING = SimpleNamespace(xcom_push=lambda key, value: None)
 NOTHING = cast("Any", None)
 
 
@@ -61,12 +62,14 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Feature[Any]]
         (xcom.XCOM, lambda: xcom.read("key", dag_id="d", run_id="r", task_id="t", map_index=None), None),
         (xcom.XCOM, lambda: asyncio.run(xcom.read_in_trigger("key", TASK)), None),
         (xcom.XCOM, lambda: asyncio.run(xcom.write_in_trigger("key", 1, TASK)), None),
+        (xcom.DIRECT_XCOM, lambda: xcom.write_to_database("key", 1, PUSHING), None),
         (supervisor.SUPERVISOR, supervisor.is_asynchronous, True),
         (supervisor.SUPERVISOR, supervisor.is_triggerer, False),
         (supervisor.TASK_STATES, lambda: supervisor.task_states("d", "r"), {}),
         (deferral.RESUME_ON_API_SERVER, deferral.can_resume, False),
         (deferral.RESUME, lambda: deferral.resume(None, {}, NOTHING), None),
-        (orm.DEFERRED_TASKS, lambda: orm.deferred_tasks("class", NOTHING), []),
+        (orm.DEFERRED_TASKS, lambda: orm.deferred_triggers("class", NOTHING), []),
+        (orm.DEFERRED_TASKS, lambda: orm.deferred_tasks([NOTHING], NOTHING), []),
         (
             orm.DEFERRED_TASKS,
             lambda: orm.deferred_tasks_with_xcom("class", "method", "key", [], NOTHING),

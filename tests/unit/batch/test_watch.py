@@ -22,6 +22,7 @@ from airflow_provider_workflows.api import Statuses
 from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.batch import watch as watch_module
+from airflow_provider_workflows.batch.inbox import InboxSegment
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.watch import BatchWatch
@@ -29,6 +30,7 @@ from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.storage_retry import failure_reason
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
+from airflow_provider_workflows.xcom_keys import INBOX_KEY
 from tests.unit.batch_task import STATUS_CALL
 from tests.unit.clocks import until
 from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store
@@ -408,3 +410,38 @@ async def test_others_have_their_turn_while_many_waits_begin(runs: Runs) -> None
 
     assert event["timed_out"]
     assert turns >= 20_000 / watch_module._WAITS_BEGUN_AT_ONCE
+
+
+async def test_runs_whose_completions_are_in_the_inbox_end_without_a_poll(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "INBOX_READ_SECONDS", 0.02)
+    ids = runs.start(3, seconds=60.0)
+    foreign = InboxSegment().after({f"foreign {number}": "COMPLETED" for number in range(20)})
+    inbox = foreign.after({ids[0]: "COMPLETED", ids[1]: "FAILED"})
+    xcoms = {foreign.key: foreign.to_json(), INBOX_KEY: inbox.to_json()}
+
+    async def read(key: str) -> object:
+        if key == INBOX_KEY and runs.outcomes[SUCCEEDED]:
+            return inbox.after({ids[2]: "COMPLETED"}).to_json()
+        return xcoms[key]
+
+    async def publish(fields: dict[str, Any]) -> None:
+        pass
+
+    monkeypatch.setattr(watch_module, "WRITE_SECONDS", 0.02)
+    event = await BatchWatch(
+        ObjectStoragePath(str(runs.folder)),
+        Poller.of("workflows_default"),
+        counts={},
+        deadline=None,
+        schedule=PollSchedule(60.0, 60.0),
+        max_outage=60.0,
+        publish=publish,
+        log=logging.getLogger(__name__),
+        inbox=read,
+    ).run()
+
+    assert event == {"ended": 3, "running": 0, "timed_out": False}
+    assert runs.outcomes == {SUCCEEDED: 2, FAILED: 1}
+    assert runs.sandbox.counts.requests[STATUS_CALL] <= 3

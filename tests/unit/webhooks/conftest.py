@@ -29,7 +29,7 @@ from airflow.utils.session import create_session
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from fastapi import FastAPI
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, event, func, insert, select
 
 from airflow_provider_workflows.sandbox import Sandbox, signing
 from airflow_provider_workflows.sandbox.service import READY_CASES
@@ -112,11 +112,14 @@ class Database:
 
         :param trigger: what it waits with
         :param workflow_id: what is in its XCom
-        :param changes: of its row, and ``deferred_seconds``, ``classpath`` and ``xcom_key``
+        :param changes: of its row, and ``deferred_seconds``, ``classpath``, ``xcom_key``, and other ``xcoms``
         """
         task = Task(f"task_{uuid.uuid4().hex}")
         deferred_at = datetime.now(timezone.utc) - timedelta(seconds=changes.pop("deferred_seconds", 60.0))
+        xcoms = changes.pop("xcoms", {})
         xcom_key = changes.pop("xcom_key", WORKFLOW_ID_KEY)
+        if workflow_id is not None:
+            xcoms[xcom_key] = workflow_id
         row = Trigger.from_object(trigger)
         row.created_date = deferred_at
         row.classpath = changes.pop("classpath", row.classpath)
@@ -135,9 +138,17 @@ class Database:
                 "trigger_id": row.id,
             }
             session.execute(insert(TaskInstance).values(**task.key | fields | changes))
-            if workflow_id is not None:
-                XComModel.set(xcom_key, workflow_id, serialize=False, session=session, **task.key)
+            for key, value in xcoms.items():
+                XComModel.set(key, value, serialize=False, session=session, **task.key)
         return task
+
+    def remove(self, task: Task) -> None:
+        """Remove a task and its trigger."""
+        trigger_id = task.row.trigger_id
+        with create_session() as session:
+            session.execute(delete(XComModel).filter_by(**task.key))
+            session.execute(delete(TaskInstance).filter_by(**task.key))
+            session.execute(delete(Trigger).filter_by(id=trigger_id))
 
     def waiting(self, workflow_id: str, **changes: Any) -> Task:
         """Add a task that waits for one workflow, as ``task`` does."""
@@ -154,6 +165,32 @@ def schema() -> None:
 
     import_all_models()
     Base.metadata.create_all(settings.get_engine())
+
+
+class Statements:
+    """What is sent to the metadata database, each with its parameters."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def __call__(
+        self, connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        self.sent.append(f"{statement} {parameters}")
+
+    def writes(self, table: str) -> list[str]:
+        """Return what was inserted into a table, or updated in it."""
+        return [each for each in self.sent if each.startswith((f"INSERT INTO {table} ", f"UPDATE {table} "))]
+
+
+@pytest.fixture
+def statements(schema: None) -> Iterator[Statements]:
+    from airflow import settings  # noqa: PLC0415
+
+    statements = Statements()
+    event.listen(settings.get_engine(), "before_cursor_execute", statements)
+    yield statements
+    event.remove(settings.get_engine(), "before_cursor_execute", statements)
 
 
 @pytest.fixture

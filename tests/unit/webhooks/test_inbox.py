@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from typing import Any
 
+import httpx
 import pytest
 
 from airflow_provider_workflows.batch import inbox
-from airflow_provider_workflows.batch.inbox import new_completions
+from airflow_provider_workflows.batch.awaited_runs import AwaitedRuns
+from airflow_provider_workflows.batch.inbox import InboxSegment
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.webhooks.payload import Completion
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
-from airflow_provider_workflows.xcom_keys import INBOX_KEY
-from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Task
+from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY
+from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Statements, Task
 
 
 def batch(database: Database, conn_id: str = CONN_ID, webhooks: bool = True, **changes: Any) -> Task:
@@ -22,8 +25,16 @@ def batch(database: Database, conn_id: str = CONN_ID, webhooks: bool = True, **c
     return database.task(trigger, **changes)
 
 
+def segments_of(task: Task) -> list[InboxSegment]:
+    """Return all segments that are stored, the earliest first."""
+    latest = InboxSegment.from_json(task.xcom(INBOX_KEY))
+    stored = [task.xcom(InboxSegment(number).key) for number in range(inbox.MAX_FULL_SEGMENTS)]
+    full = [InboxSegment.from_json(each) for each in stored if each is not None]
+    return [*sorted(full, key=lambda segment: segment.number), latest]
+
+
 def completions_of(task: Task, after: int = 0) -> list[tuple[int, str, str]]:
-    return list(new_completions(task.xcom(INBOX_KEY), after))
+    return [each for segment in segments_of(task) for each in segment.completions if each[0] > after]
 
 
 async def test_a_batch_is_told_of_each_run_that_has_ended(api: Api, database: Database) -> None:
@@ -55,7 +66,8 @@ async def test_a_batch_is_told_of_all_that_come_at_once(api: Api, database: Data
 async def test_only_the_latest_completions_are_kept(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "MAX_INBOX_COMPLETIONS", 3)
+    monkeypatch.setattr(inbox, "MAX_SEGMENT_COMPLETIONS", 1)
+    monkeypatch.setattr(inbox, "MAX_FULL_SEGMENTS", 2)
     task = batch(database)
     workflow_ids = [api.run() for _ in range(5)]
     for workflow_id in workflow_ids:
@@ -108,3 +120,88 @@ async def test_two_writers_at_once_lose_no_inbox(database: Database) -> None:
     assert {workflow_id for _, workflow_id, _ in completions_of(task)} == {
         each.workflow_id for each in completions
     }
+
+
+def waiting(database: Database, *workflow_ids: str) -> Task:
+    """Add a batch that has said which runs it waits for."""
+    return batch(database, xcoms={AWAITED_RUNS_KEY: AwaitedRuns.of(workflow_ids).to_json()})
+
+
+async def test_a_delivery_touches_only_the_batch_that_has_its_workflow(
+    api: Api, database: Database, port: int, statements: Statements
+) -> None:
+    first, second, foreign = (api.run() for _ in range(3))
+    tasks = [waiting(database, first), waiting(database, second.upper())]
+
+    statements.sent.clear()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        for workflow_id in (foreign, first, second):
+            body = json.dumps({"workflowId": workflow_id}).encode()
+            headers = {"JWS-SIGNATURE": api.sandbox.sign(body)}
+            await client.post(f"/workflows/webhooks/{CONN_ID}", content=body, headers=headers)
+
+    assert [completions_of(task) for task in tasks] == [[(1, first, "COMPLETED")], [(1, second, "COMPLETED")]]
+    assert len(statements.writes("xcom")) == 2
+
+
+async def test_foreign_completions_never_push_out_a_batchs_own(
+    api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "MAX_SEGMENT_COMPLETIONS", 1)
+    monkeypatch.setattr(inbox, "MAX_FULL_SEGMENTS", 1)
+    own = api.run()
+    task = waiting(database, own)
+
+    await api.tell(own)
+    for _ in range(10):
+        await api.tell(api.run())
+
+    assert completions_of(task) == [(1, own, "COMPLETED")]
+
+
+async def test_a_completion_costs_a_small_write_however_many_came_before(
+    database: Database, statements: Statements
+) -> None:
+    workflow_ids = [str(uuid.uuid4()) for _ in range(400)]
+    task = waiting(database, *workflow_ids)
+    writer = CompletionWriter(CONN_ID, "https://example.invalid")
+    statements.sent.clear()
+
+    for workflow_id in workflow_ids:
+        await writer.write(Completion(workflow_id, None, "COMPLETED", None))
+    writer.close()
+
+    sizes = [len(each) for each in statements.writes("xcom")]
+    assert len(sizes) <= 400 + 400 // inbox.MAX_SEGMENT_COMPLETIONS
+    assert max(sizes) <= 1536
+    assert sum(sizes) <= 1024 * 400
+    assert [workflow_id for _, workflow_id, _ in completions_of(task)] == workflow_ids
+
+
+async def test_what_a_batch_waits_for_is_read_once(
+    api: Api, database: Database, statements: Statements
+) -> None:
+    workflow_ids = [api.run() for _ in range(5)]
+    tasks = [waiting(database, *workflow_ids), waiting(database, str(uuid.uuid4()))]
+
+    statements.sent.clear()
+    for workflow_id in workflow_ids:
+        await api.tell(workflow_id)
+
+    asked = [each for each in statements.sent if each.startswith("SELECT") and AWAITED_RUNS_KEY in each]
+    assert len(asked) == len(tasks)
+
+
+async def test_a_batch_that_waits_again_is_told_of_the_runs_of_its_new_wait(
+    api: Api, database: Database
+) -> None:
+    first, second = api.run(), api.run()
+    before = waiting(database, first)
+    await api.tell(first)
+    database.remove(before)
+
+    # SQLite gives the new trigger the id of the one that is gone.
+    task = waiting(database, second)
+    await api.tell(second)
+
+    assert completions_of(task) == [(1, second, "COMPLETED")]
