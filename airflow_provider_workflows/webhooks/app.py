@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from fastapi import FastAPI
 
 from airflow_provider_workflows.api.webhook_signature import Signature, SignatureInvalid
 from airflow_provider_workflows.log_throttle import ThrottledWarning
+from airflow_provider_workflows.webhooks.counts_page import add_counts_page
 from airflow_provider_workflows.webhooks.handler import TryAgainLater, WebhookHandler
 from airflow_provider_workflows.webhooks.registry import HandlerRegistry
 from airflow_provider_workflows.webhooks.uploads import MAX_BODY_BYTES, BodyGivenUp, BodyTooLong, ClientGone
@@ -37,7 +39,9 @@ def webhooks_app() -> ASGIApp:
     others = FastAPI(
         title="Workflows webhooks", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    return WebhookApp(HandlerRegistry(), others)
+    registry = HandlerRegistry()
+    add_counts_page(others, registry.counts, since=time.time())
+    return WebhookApp(registry, others)
 
 
 class WebhookApp:

@@ -87,6 +87,7 @@ class WebhookHandler:
     :param settings: what it says
     :param keys: the public keys of its host
     :param http: the connections to its host
+    :param counts: how many deliveries had which outcome so far; None for a new count
     :param clock: monotonic seconds
     :param sleep: returns after the given number of seconds
     """
@@ -98,6 +99,7 @@ class WebhookHandler:
         keys: PublicKeyCache | None = None,
         http: HttpSession | None = None,
         *,
+        counts: Counter[DeliveryOutcome] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -112,7 +114,7 @@ class WebhookHandler:
             read_timeout=min(settings.read_timeout, CALL_TIMEOUT_SECONDS),
             retry_seconds=min(settings.retry_seconds, CALL_TIMEOUT_SECONDS),
         )
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[DeliveryOutcome] = Counter() if counts is None else counts
         self.keys = keys or PublicKeyCache()
         self.uploads = Uploads()
         #: The number of verified deliveries that are under way.
@@ -234,7 +236,7 @@ class WebhookHandler:
         await self._client.close()
 
     def _count(self, outcome: DeliveryOutcome, number: int = 1) -> None:
-        self.counts[outcome.value] += number
+        self.counts[outcome] += number
 
     def _may_be_early(self, delivery: Delivery, outcome: DeliveryOutcome, is_cached: bool) -> bool:
         """Return whether a run may have ended since it was polled, or before the response to a poll shows it."""

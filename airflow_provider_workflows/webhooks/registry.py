@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ from airflow_provider_workflows.api.async_transport import HttpSession
 from airflow_provider_workflows.hooks.connection_cache import ConnectionCache
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.log_throttle import ThrottledWarning
-from airflow_provider_workflows.webhooks.handler import TryAgainLater, WebhookHandler
+from airflow_provider_workflows.webhooks.handler import DeliveryOutcome, TryAgainLater, WebhookHandler
 from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
 
 log = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ class HandlerRegistry:
         )
         #: The handlers by connection id, the one that was used least recently first.
         self.handlers: OrderedDict[str, WebhookHandler] = OrderedDict()
+        self._counts: OrderedDict[str, Counter[DeliveryOutcome]] = OrderedDict()
         self._used_at: dict[str, float] = {}
         self._hosts: OrderedDict[tuple[str, bool | str], _Host] = OrderedDict()
         self._renewing: set[str] = set()
@@ -128,6 +129,10 @@ class HandlerRegistry:
             await self._take_over(conn_id, settings)
         return self.current(conn_id)
 
+    def counts(self) -> dict[str, dict[DeliveryOutcome, int]]:
+        """Return how many deliveries each connection has had, by what became of them, since this process began."""
+        return {conn_id: dict(counts) for conn_id, counts in self._counts.items()}
+
     async def close(self) -> None:
         """Close the connections of all handlers."""
         for handler in self.handlers.values():
@@ -156,12 +161,26 @@ class HandlerRegistry:
         if settings is not None:
             host = self._host(settings)
             self.handlers[conn_id] = WebhookHandler(
-                conn_id, settings, host.keys, host.http, clock=self._clock, sleep=self._sleep
+                conn_id,
+                settings,
+                host.keys,
+                host.http,
+                counts=self._counts_of(conn_id),
+                clock=self._clock,
+                sleep=self._sleep,
             )
             self._used_at[conn_id] = self._clock()
         if handler is not None:
             await handler.close()
         await self._forget_unused()
+
+    def _counts_of(self, conn_id: str) -> Counter[DeliveryOutcome]:
+        """Return the counts of a connection, which outlast its handler."""
+        counts = self._counts.setdefault(conn_id, Counter())
+        self._counts.move_to_end(conn_id)
+        if len(self._counts) > MAX_CACHED_CONNECTIONS:
+            self._counts.popitem(last=False)
+        return counts
 
     def _host(self, settings: Settings) -> _Host:
         # The keys outlast a change of the connection: under a flood of invented keys they are hard to fetch again.

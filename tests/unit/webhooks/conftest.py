@@ -263,7 +263,7 @@ class Api:
 
     @property
     def counts(self) -> Counter[str]:
-        return self.handler.counts
+        return Counter({outcome.value: number for outcome, number in self.handler.counts.items()})
 
     async def post(
         self, body: Any, signature: Any = SIGNED, conn_id: str = CONN_ID, **headers: str
