@@ -1,4 +1,4 @@
-"""What webhooks do: how soon a task is resumed, how many deliveries are taken, and what forged ones cost.
+"""What webhooks do: how soon a task is resumed, how many deliveries are taken, and what each costs.
 
 Run by ``make bench-webhooks`` or ``python -m benchmarks.webhooks``: a whole Airflow with PostgreSQL and one process
 of the API server. The deliveries come from a process of their own.
@@ -6,6 +6,7 @@ of the API server. The deliveries come from a process of their own.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -27,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from airflow_provider_workflows.api import webhook_signature
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
+from benchmarks import delivery_costs
 from benchmarks.harness import report
 from benchmarks.harness.components import component_processes
 from benchmarks.harness.processes import MeasurementFailed, run_measured, working_folder
@@ -38,7 +40,7 @@ from tests.harness.stack import Stack
 if TYPE_CHECKING:
     from benchmarks.harness.delivery_sender import Sent
 
-_PARTS = ("resuming", "taking", "refusing")
+_PARTS = ("costing", "refusing", "taking", "resuming")
 _CONN_ID = "workflows_default"
 _KEY_CALL = "GET /auth/webhooks/key/{kid}"
 _DAGS_FOLDER = Path(__file__).parent / "dags" / "webhooks"
@@ -61,10 +63,26 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=500, help='that wait in "resuming" (%(default)s)')
     parser.add_argument("--deliveries", type=int, default=4000, help='of each "taking" (%(default)s)')
     parser.add_argument("--forged", type=int, default=10_000, help='of "refusing" (%(default)s)')
+    parser.add_argument(
+        "--costed", type=int, default=200, help='of each kind and round of "costing" (%(default)s)'
+    )
+    parser.add_argument("--rounds", type=int, default=30, help='of "costing" (%(default)s)')
     arguments = parser.parse_args()
     clean_up_when_terminated()
     begin = time.monotonic()
     parts = [arguments.only] if arguments.only else _PARTS
+    figures: list[AtMost] = []
+    table: list[str] = []
+    if "costing" in parts:
+        figures, table = delivery_costs.measure(arguments.costed, arguments.rounds)
+    if parts != ["costing"]:
+        figures += _whole_airflow(parts, arguments)
+    packages = ("apache-airflow", "aiohttp", "fastapi")
+    report.conclude(table, figures, {}, begin=begin, packages=packages, file=arguments.json)
+    return 0
+
+
+def _whole_airflow(parts: Sequence[str], arguments: argparse.Namespace) -> list[AtMost]:
     figures: list[AtMost] = []
     with _measured() as airflow:
         if "refusing" in parts:
@@ -75,9 +93,7 @@ def main() -> int:
             figures += _taking(airflow, arguments.deliveries, "an asset")
         if "resuming" in parts:
             figures += _resuming(airflow, arguments.tasks)
-    packages = ("apache-airflow", "aiohttp")
-    report.conclude((), figures, {}, begin=begin, packages=packages, file=arguments.json)
-    return 0
+    return figures
 
 
 @dataclass

@@ -34,7 +34,7 @@ MAX_CACHED_REFUSALS = 10_000
 #: After a fetch that failed, no key is fetched until this many seconds after its begin.
 FAILED_FETCH_PAUSE_SECONDS = 2.0
 #: While a fetch takes longer than this many seconds, it is not certain that the service can be asked.
-SLOW_FETCH_SECONDS = 0.5
+SLOW_FETCH_SECONDS = 1.0
 #: This many deliveries wait for keys, beside the one that each fetch is for.
 MAX_WAITING_DELIVERIES = 100
 

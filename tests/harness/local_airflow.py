@@ -209,6 +209,29 @@ class LocalAirflow:
                 # Nothing of it is kept, so none of it need end in good order, which takes half a minute.
                 process.kill()
 
+    @contextlib.contextmanager
+    def api_server(self, *, seconds: float = HEALTHY_SECONDS) -> Iterator[Process]:
+        """Run the API server alone, and stop it afterwards; the database has to be there.
+
+        :param seconds: how long to wait until it responds
+        :raises AirflowFailed: when it does not, with the end of the log
+        """
+        log = self.home / "api-server.log"
+        with Process([_executable("airflow"), "api-server"], self._environment, log) as process:
+
+            def log_tail() -> str:
+                return _tail(log.read_text(errors="replace").splitlines())
+
+            def failure() -> str | None:
+                return None if process.exit_code is None else f"the API server ended with {process.exit_code}"
+
+            running = RunningAirflow(self.url, USERNAME, self.password, failure=failure, log_tail=log_tail)
+            running.until(running.responds, seconds, "the API server to respond")
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def _run(
         self,
         arguments: list[str] | tuple[str, ...],

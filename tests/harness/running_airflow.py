@@ -91,6 +91,13 @@ class RunningAirflow:
             self._token = str(self._send("POST", "/auth/token", credentials)["access_token"])
         return self._send(method, f"/api/v2{path}{'?' + urlencode(query) if query else ''}", body)
 
+    def responds(self) -> bool:
+        """Return whether the API server responds."""
+        try:
+            return bool(self._send("GET", "/api/v2/version"))
+        except NoResponse:
+            return False
+
     def is_healthy(self) -> bool:
         """Return whether the database, scheduler, triggerer and DAG processor are all well."""
         try:
