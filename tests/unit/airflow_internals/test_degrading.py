@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from sqlalchemy.orm import Session
 
 from airflow_provider_workflows.airflow_internals import (
+    api_server,
     assets,
     deferral,
     mapped_arguments,
@@ -62,6 +63,7 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Feature[Any]]
         (xcom.XCOM, lambda: xcom.read("key", dag_id="d", run_id="r", task_id="t", map_index=None), None),
         (xcom.XCOM, lambda: asyncio.run(xcom.read_in_trigger("key", TASK)), None),
         (xcom.XCOM, lambda: asyncio.run(xcom.write_in_trigger("key", 1, TASK)), None),
+        (api_server.CONNECTION_ACCESS, api_server.require_reader_of_connections, None),
         (xcom.DIRECT_XCOM, lambda: xcom.write_to_database("key", 1, PUSHING), None),
         (supervisor.SUPERVISOR, supervisor.is_asynchronous, True),
         (supervisor.SUPERVISOR, supervisor.is_triggerer, False),
