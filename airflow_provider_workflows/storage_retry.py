@@ -1,4 +1,4 @@
-"""How long storage that fails is tried again: what it is given was paid for, and is nowhere else."""
+"""How long files or Airflow's store are tried again while they fail: what they are given was paid for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from airflow_provider_workflows.api.errors import is_mistake
 from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.log_throttle import utc_time
 
@@ -35,8 +36,11 @@ class StorageRetry:
 
     It blocks, so that it belongs in a thread, and one thread at a time uses it.
 
-    :param what: what is written, as the subject of a sentence
+    :param what: what is written or read, as the subject of a sentence
+    :param done: what is done to it, ``"written"`` or ``"read"``
     :param meanwhile: what happens while storage fails, as a clause
+    :param lasting: exceptions that another attempt would not change, and mistakes likewise; None to try again
+        whatever the exception
     :param renew: reads the storage connection again, after an exception
     :param is_stopped: returns whether the task was told to stop; if it was before, each attempt is made once:
         the time that there is after a stop may be over
@@ -50,8 +54,10 @@ class StorageRetry:
     def __init__(
         self,
         what: str,
+        done: str = "written",
         *,
         meanwhile: str,
+        lasting: tuple[type[Exception], ...] | None = None,
         renew: Callable[[Exception], object] | None = None,
         is_stopped: Callable[[], bool] | None = None,
         log: logging.Logger | Any = None,
@@ -61,6 +67,8 @@ class StorageRetry:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._what = what
+        self._done = done
+        self._lasting = lasting
         self._meanwhile = meanwhile
         self._renew = renew
         self._is_stopped = is_stopped
@@ -88,6 +96,8 @@ class StorageRetry:
             try:
                 result = work()
             except Exception as error:  # noqa: PERF203  (it is called again after a failure alone)
+                if self._lasting is not None and (isinstance(error, self._lasting) or is_mistake(error)):
+                    raise
                 if not self._is_worth_another(error):
                     self._say_given_up(error)
                     raise
@@ -107,8 +117,9 @@ class StorageRetry:
             self._failing_since = began
             if began < self._end(began):
                 self._log.warning(
-                    "%s cannot be written: %s. It is tried again until %s at the latest; meanwhile %s.",
+                    "%s cannot be %s: %s. It is tried again until %s at the latest; meanwhile %s.",
                     self._what,
+                    self._done,
                     failure_reason(error),
                     utc_time(self._now() + self._end(began) - began),
                     self._meanwhile,
@@ -136,14 +147,17 @@ class StorageRetry:
         return end if self._stopped_at is None else min(end, self._stopped_at + AFTER_STOP_SECONDS)
 
     def _succeeded(self, failing_since: float) -> None:
-        self._log.info("%s could be written again, after %.1f s.", self._what, self._clock() - failing_since)
+        self._log.info(
+            "%s could be %s again, after %.1f s.", self._what, self._done, self._clock() - failing_since
+        )
         self._failing_since, self._failures, self._has_said_so = None, 0, False
 
     def _say_given_up(self, error: Exception) -> None:
         if not self._has_said_so and self._failing_since is not None:
             self._log.error(
-                "%s could not be written for %.1f s: %s. It is not tried again.",
+                "%s could not be %s for %.1f s: %s. It is not tried again.",
                 self._what,
+                self._done,
                 self._clock() - self._failing_since,
                 failure_reason(error),
             )

@@ -266,7 +266,10 @@ class Batch:
     @cached_property
     def states(self) -> dict[int, RowState]:
         """The state of each row that the journal names, by number."""
-        return states(self.state_folder)
+        return states(self.state_folder, is_stopped=self._is_stopped)
+
+    def _is_stopped(self) -> bool:
+        return not self._ownership.may_act
 
     @property
     def running(self) -> int:
@@ -380,7 +383,7 @@ class Batch:
         _require_version(items, self.manifest.version)
         with self._require_state():
             checked = read_checked_rows(self.state_folder, self.manifest, common=self._options.common)
-        journal = Journal(self.state_folder, is_stopped=lambda: not self._ownership.may_act, log=log)
+        journal = Journal(self.state_folder, is_stopped=self._is_stopped, log=log)
         with contextlib.closing(journal):
             async with self._client() as client:
                 submission = Submission(
@@ -481,7 +484,7 @@ class Batch:
         )
 
     async def _write_output(self, collection: Collection) -> None:
-        rows = read_manifest(self.state_folder, self.manifest)
+        rows = read_manifest(self.state_folder, self.manifest, is_stopped=self._is_stopped)
         if not has_hashes_of(self.state_folder, self._options.hash_secret(self._settings)):
             # They are not asked for any more, or would not match those of the results.
             rows = (dataclasses.replace(row, personal_number_hash=None) for row in rows)

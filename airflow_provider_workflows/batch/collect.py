@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -66,8 +67,8 @@ class Collection:
         self._states = states
         self._ownership = Ownership() if ownership is None else ownership
         self._ahead = 3 * concurrency
-        #: Rows are written together, because each write goes to another thread.
-        self._rows_in_write = concurrency
+        #: Rows are read together and written together, because each such step goes to another thread.
+        self._rows_at_once = concurrency
         self._hash_secret = hash_secret
         self._fetch_results = fetch
         self.outcomes: Counter[RowOutcome] = Counter()
@@ -85,11 +86,11 @@ class Collection:
         ended: list[OutputRow] = []
         try:
             async with self._in_thread(writing) as write:
-                for row in rows:
+                async for row in self._read_in_thread(rows):
                     under_way.append(asyncio.create_task(self._output(row)))
                     if len(under_way) > self._ahead:
                         ended.append(await under_way.popleft())
-                    if len(ended) == self._rows_in_write:
+                    if len(ended) == self._rows_at_once:
                         await write(ended)
                         ended = []
                 while under_way:
@@ -98,6 +99,13 @@ class Collection:
         finally:
             for task in under_way:
                 task.cancel()
+
+    async def _read_in_thread(self, rows: Iterable[ManifestRow]) -> AsyncIterator[ManifestRow]:
+        """Yield rows that are read in another thread: storage may fail for two minutes."""
+        reading = iter(rows)
+        while some := await asyncio.to_thread(lambda: list(itertools.islice(reading, self._rows_at_once))):
+            for row in some:
+                yield row
 
     @asynccontextmanager
     async def _in_thread(

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import io
 import json
 import logging
 import os
@@ -27,9 +26,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.row_state import RowState
+from airflow_provider_workflows.batch.state_files import names_in, read_lines
 from airflow_provider_workflows.storage import is_local, read_connection_again, shown
 from airflow_provider_workflows.storage_retry import StorageRetry, failure_reason
 from airflow_provider_workflows.whole_files import write_whole
@@ -187,29 +187,34 @@ class Journal:
                 os.close(file)
 
 
-def entries(folder: ObjectStoragePath) -> Iterator[dict[str, Any]]:
-    """Yield all entries of all processes, in order."""
-    for path in _files(folder):
-        with _opened(path) as file:
-            # A line without an end was cut off by a kill, and is its file's last.
-            yield from (json.loads(line) for line in file if line.endswith(b"\n"))
+def entries(
+    folder: ObjectStoragePath, *, is_stopped: Callable[[], bool] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield all entries of all processes, in order.
+
+    :param folder: where the batch keeps its state
+    :param is_stopped: returns whether the task was told to stop
+    """
+    for path in _files(folder, is_stopped):
+        # A line without an end was cut off by a kill, and is its file's last.
+        lines = read_lines(path, grows=True, is_stopped=is_stopped)
+        yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
 
 
-def _opened(path: ObjectStoragePath) -> IO[bytes]:
-    if is_local(path):
-        return cast("IO[bytes]", path.open("rb"))  # type: ignore[no-untyped-call]
-    # In one request: s3fs refuses to read on in an object that another process has written anew meanwhile.
-    return io.BytesIO(path.fs.cat_file(path.path))
-
-
-def states(folder: ObjectStoragePath, *, fields: AbstractSet[str] | None = None) -> dict[int, RowState]:
+def states(
+    folder: ObjectStoragePath,
+    *,
+    fields: AbstractSet[str] | None = None,
+    is_stopped: Callable[[], bool] | None = None,
+) -> dict[int, RowState]:
     """Return what the journal says of each row, by its number; a row without an entry is left out.
 
     :param folder: where the batch keeps its state
     :param fields: the fields of a row's state that are needed, which saves the memory of the others; None for all
+    :param is_stopped: returns whether the task was told to stop
     """
     rows: dict[int, RowState] = {}
-    for entry in entries(folder):
+    for entry in entries(folder, is_stopped=is_stopped):
         state = rows.get(entry["row"])
         if state is None:
             state = rows[entry["row"]] = RowState()
@@ -217,11 +222,10 @@ def states(folder: ObjectStoragePath, *, fields: AbstractSet[str] | None = None)
     return rows
 
 
-def _files(folder: ObjectStoragePath) -> list[ObjectStoragePath]:
-    # Another process has written there, which a file system that caches its listings does not see.
-    folder.fs.invalidate_cache(folder.path)
-    names = (path.rstrip("/").rpartition("/")[2] for path in folder.fs.ls(folder.path, detail=False))
-    return [folder / name for name in sorted(names) if name.startswith("journal-")]
+def _files(
+    folder: ObjectStoragePath, is_stopped: Callable[[], bool] | None = None
+) -> list[ObjectStoragePath]:
+    return [folder / name for name in names_in(folder, is_stopped) if name.startswith("journal-")]
 
 
 def _next_path(folder: ObjectStoragePath) -> ObjectStoragePath:

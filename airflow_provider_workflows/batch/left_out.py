@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_workflows.batch.row_state import RowState
+from airflow_provider_workflows.batch.state_files import read_lines
 from airflow_provider_workflows.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ def read_left_out(state_folder: ObjectStoragePath) -> dict[RowContent, RowState]
     :param state_folder: where the batch keeps its state
     """
     try:
-        with (state_folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
-            lines = [json.loads(line) for line in file]
+        lines = [json.loads(line) for line in read_lines(state_folder / _NAME)]
     except FileNotFoundError:
         return {}
     return {(line["key"], line["digest"]): RowState(**line["state"]) for line in lines}

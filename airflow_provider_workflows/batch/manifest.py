@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,6 +23,7 @@ from airflow_provider_workflows.api.pseudonyms import (
 )
 from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
+from airflow_provider_workflows.batch.state_files import read_lines
 from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
@@ -292,24 +293,27 @@ def has_hashes_of(folder: ObjectStoragePath, hash_secret: str | None) -> bool:
     return first.get("hashed_with") == expected
 
 
-def read_manifest(folder: ObjectStoragePath, manifest: Manifest) -> Iterator[ManifestRow]:
+def read_manifest(
+    folder: ObjectStoragePath, manifest: Manifest, *, is_stopped: Callable[[], bool] | None = None
+) -> Iterator[ManifestRow]:
     """Yield each row of the manifest, in order.
 
     :param folder: where the batch keeps its state
     :param manifest: what ``write_manifest`` returned
+    :param is_stopped: returns whether the task was told to stop
     :raises FileNotFoundError: if the manifest is gone
     """
-    with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
-        file.readline()
-        for number, line in enumerate(file, manifest.first_row):
-            fields = json.loads(line)
-            yield ManifestRow(
-                number,
-                fields.get("key", str(number)),
-                fields.get("skipped"),
-                fields.get("hash"),
-                fields.get("digest", ""),
-            )
+    lines = read_lines(folder / _NAME, is_stopped=is_stopped)
+    next(lines, None)
+    for number, line in enumerate(lines, manifest.first_row):
+        fields = json.loads(line)
+        yield ManifestRow(
+            number,
+            fields.get("key", str(number)),
+            fields.get("skipped"),
+            fields.get("hash"),
+            fields.get("digest", ""),
+        )
 
 
 def read_checked_rows(
@@ -329,8 +333,7 @@ def read_checked_rows(
 
 
 def _first_line(folder: ObjectStoragePath) -> dict[str, Any]:
-    with (folder / _NAME).open("rb") as file:  # type: ignore[no-untyped-call]
-        fields: dict[str, Any] = json.loads(file.readline())
+    fields: dict[str, Any] = json.loads(next(read_lines(folder / _NAME), b""))
     return fields
 
 

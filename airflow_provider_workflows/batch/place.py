@@ -7,12 +7,13 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.state_files import names_in, read_whole
 from airflow_provider_workflows.storage import (
     ObjectStoragePath,
     is_local,
@@ -117,8 +118,7 @@ class BatchFile:
     def read(cls, state_folder: ObjectStoragePath) -> BatchFile | None:
         """Return what a state folder says, or None where that cannot be read."""
         try:
-            with (state_folder / _BATCH_FILE).open("rb") as file:  # type: ignore[no-untyped-call]
-                content = json.load(file)
+            content = json.loads(read_whole(state_folder / _BATCH_FILE))
             if content["format"] != _FORMAT:
                 return None
             return cls(TaskIdentity(**content["task"]), content["record"], bool(content["is_over"]))
@@ -136,7 +136,11 @@ class StateFolders:
     def __init__(self, folder: ObjectStoragePath, name: str) -> None:
         self._folder = folder
         self._name = name
-        self._names = sorted(_names(folder / STATE_FOLDER))
+        self._names: list[str] = []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            # An object store may have an object by the name of a folder.
+            names = names_in(folder / STATE_FOLDER)
+            self._names = [name for name in names if name not in ("", STATE_FOLDER)]
 
     @property
     def own(self) -> list[ObjectStoragePath]:
@@ -194,11 +198,9 @@ def copy_state(state_folder: ObjectStoragePath, to: ObjectStoragePath) -> None:
     :param to: where it keeps it from now on
     :raises Exception: if one cannot be read or written
     """
-    state_folder.fs.invalidate_cache(state_folder.path)
-    for path in state_folder.fs.ls(state_folder.path, detail=False):
-        name = path.rstrip("/").rpartition("/")[2]
+    for name in names_in(state_folder):
         if name.endswith(".jsonl"):
-            write_whole(to / name, state_folder.fs.cat_file(path))
+            write_whole(to / name, read_whole(state_folder / name))
 
 
 def remove_state(state_folder: ObjectStoragePath) -> None:
@@ -207,12 +209,3 @@ def remove_state(state_folder: ObjectStoragePath) -> None:
     if is_local(state_folder):
         with contextlib.suppress(OSError):
             os.rmdir(state_folder.parent.path)  # noqa: PTH106
-
-
-def _names(folder: ObjectStoragePath) -> Iterator[str]:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        folder.fs.invalidate_cache(folder.path)
-        for path in folder.fs.ls(folder.path, detail=False):
-            name = path.rstrip("/").rpartition("/")[2]
-            if name and name != STATE_FOLDER:
-                yield name

@@ -112,6 +112,7 @@ class BatchWatch(Generic[WaiterT]):
         self._log = log
         self._waiters: dict[str, WaiterT] = {}
         self._begun = False
+        self._has_ended = False
         self._over = asyncio.Event()
         self._unwritten: list[Entry] = []
         self._journal = Journal(folder, log=log)
@@ -123,8 +124,12 @@ class BatchWatch(Generic[WaiterT]):
 
         :raises Exception: if the batch's state cannot be read, or not be written for two minutes
         """
-        with self._poller.kept():
-            return await self._run()
+        try:
+            with self._poller.kept():
+                return await self._run()
+        finally:
+            # A thread that reads ends soon, if the wait was cancelled.
+            self._has_ended = True
 
     async def _run(self) -> Event:
         running = await asyncio.to_thread(self._read_running)
@@ -147,7 +152,7 @@ class BatchWatch(Generic[WaiterT]):
 
     def _read_running(self) -> dict[int, RowState]:
         """Return the state of each row whose run goes on, and count those that ended before."""
-        rows = states(self._folder, fields=_FIELDS)
+        rows = states(self._folder, fields=_FIELDS, is_stopped=lambda: self._has_ended)
         for state in rows.values():
             if state.ended_at is not None and state.status is not None:
                 self._statuses[state.status] += 1

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store
 from airflow_provider_workflows.api.errors import OutcomeUnknown
-from airflow_provider_workflows.operators.records import CreationRecord, creation_records
-from airflow_provider_workflows.operators.storing import Storing
+from airflow_provider_workflows.operators.records import CreationRecord, creation_records, store_retry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -50,9 +49,11 @@ def create_once(
         return record.created_id
     created_id = create()
     log.info("Created %s %s.", noun, created_id)
-    if not Storing(log).write(
-        lambda: records.write(CreationRecord.of(created_id, content)), f"The id of {noun} {created_id}"
-    ):
+    try:
+        store_retry(f"The id of {noun} {created_id}", log).run(
+            lambda: records.write(CreationRecord.of(created_id, content))
+        )
+    except Exception:  # noqa: BLE001  (what was created is there, and of use)
         log.warning(
             "The id of %s %s could not be stored: a retry or a clear creates another, whose run is a new one.",
             noun,

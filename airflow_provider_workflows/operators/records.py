@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from airflow_provider_workflows.airflow_internals.task_state import (
     task_state_store,
 )
 from airflow_provider_workflows.api.errors import OutcomeUnknown
+from airflow_provider_workflows.storage_retry import StorageRetry
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -393,6 +394,37 @@ class Records(Generic[RecordT]):
     def delete(self) -> None:
         """Remove the record."""
         self._store.delete()
+
+
+def store_retry(
+    what: str, log: Any, *, is_stopped: Callable[[], bool] | None = None, **time: Any
+) -> StorageRetry:
+    """Return what tries again to write a record, as an API server may be restarted.
+
+    :param what: what is written, as the subject of a sentence
+    :param log: the task's log
+    :param is_stopped: returns whether the task was told to stop
+    :param time: the clock and the like, as ``StorageRetry`` takes them
+    """
+    return StorageRetry(
+        f"{what} in Airflow's task state store",
+        meanwhile="the task waits",
+        is_stopped=is_stopped,
+        log=log,
+        **time,
+    )
+
+
+@contextlib.contextmanager
+def best_effort(log: Any) -> Iterator[None]:
+    """Log what goes wrong with Airflow's store, so that it does not take the place of the task's own error.
+
+    :param log: the task's log
+    """
+    try:
+        yield
+    except Exception:
+        log.exception("Airflow's task state store could not be written.")
 
 
 def run_records(context: Context) -> Records[RunRecord]:

@@ -12,13 +12,13 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import InvalidInput, NotFound, OutcomeUnknown, WorkflowsError
-from airflow_provider_workflows.operators.records import RunPhase, RunRecord
-from airflow_provider_workflows.operators.storing import Storing, best_effort
+from airflow_provider_workflows.operators.records import RunPhase, RunRecord, best_effort, store_retry
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.operators.records import Records
     from airflow_provider_workflows.operators.stop_guard import StopGuard
+    from airflow_provider_workflows.storage_retry import StorageRetry
 
 
 class Decision(enum.Enum):
@@ -81,7 +81,7 @@ class RunSubmission:
     :param waits: whether the task waits for the run; if so, a retry submits anew where the run has failed
     :param may_have_lost_record: whether earlier tries may have left a record that is gone
     :param log: the task's log
-    :param storing: writes the run's id; by default as often as needed for two minutes
+    :param storage_retry: tries again to write the run's id
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class RunSubmission:
         waits: bool,
         may_have_lost_record: bool,
         log: Any,
-        storing: Storing | None = None,
+        storage_retry: StorageRetry | None = None,
     ) -> None:
         self._client = client
         self._records = records
@@ -107,7 +107,9 @@ class RunSubmission:
         self._waits = waits
         self._may_have_lost_record = may_have_lost_record
         self._log = log
-        self._storing = storing or Storing(log, may_act=lambda: guard.may_act)
+        self._storage_retry = storage_retry or store_retry(
+            "The run's id", log, is_stopped=lambda: not guard.may_act
+        )
         #: The id of the run, once it is known.
         self.workflow_id: str | None = None
 
@@ -274,26 +276,23 @@ class RunSubmission:
         submitted = dataclasses.replace(
             intent, phase=RunPhase.SUBMITTED, workflow_id=run.workflow_id, started=run.started
         )
-        is_stored = False
         try:
-            is_stored = self._storing.write(
-                lambda: records.write(submitted), f"The id of workflow {run.workflow_id}"
+            self._storage_retry.run(lambda: records.write(submitted))
+        except BaseException as error:
+            self._log.critical(
+                "Workflow %s was started for case %s and definition %s, is billed, and Airflow could not store "
+                "its id. Wait for it with a WorkflowStatusSensor: a clear of this task cannot know of it.",
+                run.workflow_id,
+                self._record.case_id,
+                self._record.workflow_definition_id,
             )
-        finally:
-            if not is_stored:
-                self._log.critical(
-                    "Workflow %s was started for case %s and definition %s, is billed, and Airflow could not store "
-                    "its id. Wait for it with a WorkflowStatusSensor: a clear of this task cannot know of it.",
-                    run.workflow_id,
-                    self._record.case_id,
-                    self._record.workflow_definition_id,
-                )
-        if not is_stored:
+            if not isinstance(error, Exception):
+                raise
             raise AirflowFailException(
                 f"Workflow {run.workflow_id} was started for case {self._record.case_id}, and Airflow could not "
                 "store its id. No retry submits another: wait for it with a WorkflowStatusSensor, or clear the "
                 'task with on_clear="start_over" for a new run.'
-            )
+            ) from error
         return run
 
     def _submit(self) -> StartedRun:

@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import earliest_event
-from airflow_provider_workflows.api.errors import is_mistake
 from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
-from airflow_provider_workflows.storage import AZURE_HTTP_LOG, ObjectStoragePath, read_connection_again
+from airflow_provider_workflows.storage import AZURE_HTTP_LOG, ObjectStoragePath
 from airflow_provider_workflows.triggers.base import WaitTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import PROGRESS_KEY
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.batch import Batch
-
-
-#: An error of storage within this many seconds of another ends the wait: its connection was read in between.
-STORAGE_CONNECTION_SECONDS = 60.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -81,20 +76,9 @@ class BatchStatusTrigger(WaitTrigger):
 
     async def wait(self) -> dict[str, Any]:
         """Return the event that ends the wait for the batch."""
-        read_again_at = float("-inf")
         try:
-            while True:
-                # A path that names a connection reads it, which blocks.
-                folder = await asyncio.to_thread(ObjectStoragePath, self.folder)
-                try:
-                    return await self._watch(folder)
-                except Exception as error:
-                    is_lasting = time.monotonic() - read_again_at < STORAGE_CONNECTION_SECONDS
-                    read_again_at = time.monotonic()
-                    if is_lasting or is_mistake(error):
-                        raise
-                    if not await asyncio.to_thread(read_connection_again, folder, error):
-                        raise
+            # A path that names a connection reads it, which blocks.
+            return await self._watch(await asyncio.to_thread(ObjectStoragePath, self.folder))
         except Exception as error:
             self.log.exception(
                 "The wait for %s has failed; a retry of the task goes on from there.", self.awaited

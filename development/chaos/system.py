@@ -25,8 +25,6 @@ from tests.harness.stack.settings import CHECKOUT
 from tests.harness.stack.stack import Stack
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from typing_extensions import Self
 
 SINGLE_RUNS, BATCH, START_OVER = "chaos_single_runs", "chaos_batch", "chaos_start_over"
@@ -128,12 +126,7 @@ class System:
             self._cleanup = cleanup.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._cleanup.close()
 
     def begin(self) -> None:

@@ -25,11 +25,14 @@ OUTPUT = {"output_path": "s3://bucket/nightly"}
 
 
 class BlinkingStore(FailingStore):
-    """Refuses each second put of a journal, of what the state folder says of its batch, and of an output."""
+    """Refuses each second put of a journal, of what the state folder says of its batch, and of an output.
+
+    Or each second read of the batch's state: of a folder's names, of what a file holds, of a part of it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.blinks = False
+        self.blinks = self.blinks_at_reads = False
         self.by_kind: Counter[str] = Counter()
 
     def pipe_file(self, path: str, value: bytes, *args: Any, **options: Any) -> None:
@@ -40,6 +43,25 @@ class BlinkingStore(FailingStore):
                 self.failed += 1
                 raise self.error
         super().pipe_file(path, value, *args, **options)
+
+    def _read(self, kind: str, path: str) -> None:
+        self.by_kind[kind] += 1
+        if self.blinks_at_reads and "_state" in path and self.by_kind[kind] % 2:
+            self.failed += 1
+            raise self.error
+
+    def ls(self, path: str, *args: Any, **options: Any) -> Any:
+        self._read("names", path)
+        return super().ls(path, *args, **options)
+
+    def cat_file(self, path: str, *args: Any, **options: Any) -> Any:
+        self._read("whole", path)
+        return super().cat_file(path, *args, **options)
+
+    def open(self, path: str, mode: str = "rb", *args: Any, **options: Any) -> Any:
+        if mode == "rb":
+            self._read("opened", path)
+        return super().open(path, mode, *args, **options)
 
 
 @pytest.fixture
@@ -67,6 +89,46 @@ def test_that_refuses_each_second_write_costs_no_row_and_no_second_call(
     assert list(sandbox.counts.runs_per_case.values()) == [1] * ROWS
     assert sandbox.counts.requests[RUN_CALL] == sandbox.counts.requests[RESULT_CALL] == ROWS
     assert store.failed > 5
+
+
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "on the worker"])
+@pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
+def test_that_refuses_each_second_read_of_the_state_costs_no_row_and_no_second_call(
+    batch: BatchTask, sandbox: Sandbox, store: BlinkingStore, error: Exception, deferrable: bool
+) -> None:
+    store.error, store.blinks_at_reads = error, True
+    rows = [{"key": f"K{number}", **row} for number, row in enumerate(cases(ROWS))]
+    batch.run(rows, deferrable=deferrable, **OUTPUT)
+    batch.clear()
+
+    batch.run([{"key": "K0", "first_name": "Corrected"}, *rows[1:]], deferrable=deferrable, **OUTPUT)
+
+    assert [row["outcome"] for row in output(store)] == ["succeeded"] * ROWS
+    assert sandbox.counts.requests[RUN_CALL] == ROWS + 1
+    assert store.failed > 5
+
+
+@pytest.mark.parametrize("is_clear", [True, False])
+def test_whose_state_cannot_be_read_for_too_long_ends_the_try_before_a_call(
+    batch: BatchTask,
+    sandbox: Sandbox,
+    store: BlinkingStore,
+    monkeypatch: pytest.MonkeyPatch,
+    is_clear: bool,
+) -> None:
+    sandbox.define(batch.definition_id, seconds=0.0, status="FAILED")
+    with pytest.raises(BatchFailed):
+        batch.run(cases(3), **OUTPUT)
+    sandbox.counts.reset()
+    monkeypatch.setattr(storage_retry, "MAX_STORAGE_OUTAGE_SECONDS", 0.05)
+    monkeypatch.setattr(store, "_read", lambda *_: (_ for _ in ()).throw(HttpResponseError(503)))
+    if is_clear:
+        batch.clear()
+
+    with pytest.raises(HttpResponseError):
+        batch.run(cases(3), **OUTPUT)
+
+    assert sandbox.counts.requests[RUN_CALL] == 0
 
 
 def test_that_fails_for_too_long_in_one_try_leaves_each_run_in_the_journal_or_in_the_log(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.operators import storing
+from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
 from airflow_provider_workflows.operators.records import CASE_KEY, PARAMETERS_KEY
@@ -163,7 +163,7 @@ class TestRecord:
         def failing(*_: Any, **__: Any) -> None:
             raise RuntimeError("the API server is away")
 
-        monkeypatch.setattr(storing, "STORE_SECONDS", 0.0)
+        monkeypatch.setattr(storage_retry, "MAX_STORAGE_OUTAGE_SECONDS", 0.0)
         monkeypatch.setattr(context["task_state_store"], "set", failing)
 
         assert create(context)

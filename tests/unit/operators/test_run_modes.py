@@ -20,9 +20,9 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
+from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.airflow_internals.deferral import HEARTBEATS_BEFORE_EVENT, earliest_event
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.operators import storing
 from airflow_provider_workflows.operators.records import RUN_KEY, run_records
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.run_submission import Decision, decide
@@ -336,7 +336,7 @@ class TestDurability:
     def test_an_id_that_cannot_be_stored_is_not_lost(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(storing, "STORE_SECONDS", 0.0)
+        monkeypatch.setattr(storage_retry, "MAX_STORAGE_OUTAGE_SECONDS", 0.0)
 
         class Broken(TaskStateStore):
             def set(self, key: str, value: Any, *, retention: object = None) -> None:

@@ -12,11 +12,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from airflow_provider_workflows.api import WorkflowsClient
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS, Ownership
-from airflow_provider_workflows.operators.records import Records, RunPhase, RunRecord
+from airflow_provider_workflows.operators.records import Records, RunPhase, RunRecord, store_retry
 from airflow_provider_workflows.operators.run_submission import RunSubmission, StartedRun
 from airflow_provider_workflows.operators.stop_guard import StopGuard
-from airflow_provider_workflows.operators.storing import STORE_SECONDS, Storing
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from airflow_provider_workflows.storage_retry import MAX_STORAGE_OUTAGE_SECONDS
 
 
 class StorageError(Exception):
@@ -81,7 +81,14 @@ class Task:
             waits=waits,
             may_have_lost_record=False,
             log=log,
-            storing=Storing(log, may_act=lambda: guard.may_act, sleep=self.sleep, clock=lambda: self.moment),
+            storage_retry=store_retry(
+                "The run's id",
+                log,
+                is_stopped=lambda: not guard.may_act,
+                sleep=self.sleep,
+                clock=lambda: self.moment,
+                draw=lambda: 1.0,
+            ),
         )
 
 
@@ -110,7 +117,7 @@ def test_the_id_is_stored_after_pauses_if_the_store_fails(client: WorkflowsClien
 
     run = task.submission().run()
 
-    pauses = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 15.0, 15.0)
+    pauses = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0)
     assert task.moment == sum(pauses[:failures])
     assert task.submission().run() == StartedRun(run.workflow_id, run.started)
 
@@ -138,7 +145,7 @@ def test_an_id_that_cannot_be_stored_for_two_minutes_is_in_the_error(client: Wor
 
     (workflow_id,) = re.findall(r"Workflow (\S+) was started", str(raised.value))
     assert client.read_workflow(workflow_id).id == workflow_id
-    assert task.moment == STORE_SECONDS
+    assert task.moment == MAX_STORAGE_OUTAGE_SECONDS
 
 
 def test_after_a_stop_the_store_is_given_a_few_seconds_more(
@@ -156,7 +163,7 @@ def test_after_a_stop_the_store_is_given_a_few_seconds_more(
 
 def test_a_store_that_is_back_a_moment_after_a_stop_gets_the_id(client: WorkflowsClient) -> None:
     task = Task(client, Store(failures=5))
-    task.stops_at = 15.5
+    task.stops_at = 8.0
 
     run = task.submission().run()
 
