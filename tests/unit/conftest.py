@@ -22,6 +22,9 @@ from airflow_provider_workflows.triggers import poller
 from tests.unit.batch_task import BatchTask, Service, cases
 from tests.unit.tasks import TaskInstance, TaskStateStore
 
+#: Of a table, ``make test-fast`` takes this many rows, unless its test is marked ``sampled``.
+QUICK_ROWS = 6
+
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Have a test run on the event loop that its class or module names as ``LOOP``, or else on asyncio's own."""
@@ -35,9 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as thorough the rows of a table that ``make test-fast`` leaves out, before rows are selected by it."""
     tables = defaultdict(list)
     for item in items:
-        if sampled := item.get_closest_marker("sampled"):
-            tables[item.nodeid.partition("[")[0], sampled.args[0]].append(item)
-    for (_, number), rows in tables.items():
+        tables[item.nodeid.partition("[")[0]].append(item)
+    for rows in tables.values():
+        sampled = rows[0].get_closest_marker("sampled")
+        number = sampled.args[0] if sampled else QUICK_ROWS
         # Evenly spread, from the first row on: one for each value of what varies slowest, or more.
         quick = {index * len(rows) // number for index in range(number)}
         for index, item in enumerate(rows):

@@ -12,8 +12,6 @@ from airflow_provider_workflows.sandbox import DEFINITION, FORBIDDEN_DEFINITION,
 
 from .conftest import Driver
 
-pytestmark = pytest.mark.sampled(8)
-
 ATTEMPTS = Settings(key="key", secret="secret").max_attempts
 
 STATUS_CALL = "GET /workflows/{workflowId}"

@@ -19,8 +19,6 @@ from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 
 from .conftest import Driver
 
-pytestmark = pytest.mark.sampled(8)
-
 Drive = Callable[..., Driver]
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

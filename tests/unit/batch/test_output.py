@@ -30,8 +30,6 @@ from airflow_provider_workflows.batch.output import (
 from airflow_provider_workflows.storage_retry import failure_reason
 from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store, folder_in_store
 
-pytestmark = pytest.mark.sampled(4)
-
 SUCCEEDED = OutputRow(
     key="A-1",
     row=1,

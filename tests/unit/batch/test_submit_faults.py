@@ -11,7 +11,7 @@ from tests.unit.batch_task import cases
 
 from .submitting import NOT_SUBMITTED, RUNNING, UNKNOWN, Rows
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(3)
 
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}
 

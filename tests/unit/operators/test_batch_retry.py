@@ -22,7 +22,7 @@ from tests.unit.batch_task import (
 )
 from tests.unit.tasks import TaskStateStore
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(3)
 
 RETRY_FAILED, RESUBMIT = {"resubmit_failed": True}, {"on_unknown_outcome": "resubmit"}
 ANEW = {RUN_CALL: 3, STATUS_CALL: 3, RESULT_CALL: 3}

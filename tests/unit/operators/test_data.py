@@ -45,7 +45,7 @@ TEXTS = [
     "cases.json",
 ]
 
-pytestmark = [pytest.mark.usefixtures("connected", "short_pauses"), pytest.mark.sampled(6)]
+pytestmark = pytest.mark.usefixtures("connected", "short_pauses")
 
 
 class Task(TaskInstance):

@@ -32,8 +32,6 @@ from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSen
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from tests.unit.tasks import TaskInstance, TaskStateStore, event_of, rescheduled
 
-pytestmark = pytest.mark.sampled(4)
-
 STATUS_CALL = "GET /workflows/{workflowId}"
 RUN_CALL = "POST /workflows/run"
 OFTEN = {"poll_interval": 0.02, "max_poll_interval": 0.02}

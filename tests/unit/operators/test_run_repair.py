@@ -21,7 +21,7 @@ from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.lineage.test_events import events_of
 from tests.unit.operators.test_run_modes import OFTEN, RUN_CALL, STATUS_CALL, drive
 
-pytestmark = pytest.mark.sampled(6)
+pytestmark = pytest.mark.sampled(3)
 
 MODES: dict[str, dict[str, Any]] = {
     "worker": {"wait_for_completion": True, "deferrable": False},

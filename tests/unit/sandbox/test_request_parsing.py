@@ -12,8 +12,6 @@ from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.routes import ROUTES
 from tests.unit.sandbox.conftest import Caller, error_code
 
-pytestmark = pytest.mark.sampled(8)
-
 BODIES = {
     "empty": b"",
     "half": b'{"firstName": ',

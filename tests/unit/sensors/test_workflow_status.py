@@ -25,8 +25,6 @@ from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTr
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 from tests.unit.tasks import TaskInstance, TaskStateStore, event_of, rescheduled
 
-pytestmark = pytest.mark.sampled(4)
-
 STATUS_CALL = "GET /workflows/{workflowId}"
 
 Wait = Callable[..., Any]

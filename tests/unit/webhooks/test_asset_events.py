@@ -16,7 +16,7 @@ from airflow_provider_workflows.webhooks.payload import MAX_CANDIDATE_IDS
 from airflow_provider_workflows.webhooks.registry import CONNECTION_CACHE_SECONDS
 from tests.unit.webhooks.conftest import CONN_ID, STATUS_CALL, Api, Database, ServiceClock, until
 
-pytestmark = pytest.mark.sampled(4)
+pytestmark = pytest.mark.sampled(3)
 
 WORKFLOW = "7c1f2a90-3d5e-4b86-9a17-0e4c8b52d6f1"
 OTHER = "e58b0d43-96f2-4c7a-8d31-b27f5a09c3e8"

@@ -19,8 +19,6 @@ from airflow_provider_workflows.webhooks import registry
 from airflow_provider_workflows.webhooks.app import MAX_BODY_BYTES
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database
 
-pytestmark = pytest.mark.sampled(4)
-
 PERSONAL = "Kowalska-90010112345"
 BODY = json.dumps({"workflowId": str(uuid.uuid4()), "name": PERSONAL}).encode()
 FOREIGN = rsa.generate_private_key(65537, 2048)

@@ -17,8 +17,6 @@ from airflow_provider_workflows.batch.input.items import raise_for, read_items
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 
-pytestmark = pytest.mark.sampled(8)
-
 FORMS = ("list", "jsonl", "csv", "parquet")
 PADDED = {"personal_number": 11, "company_number": 10}
 

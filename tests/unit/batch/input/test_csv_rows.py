@@ -10,8 +10,6 @@ from airflow_provider_workflows.batch.input.items import read_items
 
 from .test_rows import SECRET, bad_rows, refusal
 
-pytestmark = pytest.mark.sampled(4)
-
 HEADER = b"first_name,email\n"
 ROW = f"{SECRET},{SECRET}\n".encode()
 
