@@ -60,7 +60,8 @@ class Claim:
 
     def to_json(self) -> dict[str, Any]:
         """Return the claim as JSON."""
-        return dataclasses.asdict(self)
+        # Airflow's task state store takes no tuples.
+        return dataclasses.asdict(self) | {"waits_for": list(self.waits_for)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:

@@ -10,6 +10,9 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from airflow.sdk.module_loading import import_string
+from pydantic import JsonValue, TypeAdapter
+
+_JSON: TypeAdapter[Any] = TypeAdapter(JsonValue)
 
 
 class TaskInstance:
@@ -44,7 +47,8 @@ class TaskStateStore:
         return json.loads(self.stored.get(key, "null"))
 
     def set(self, key: str, value: Any, *, retention: object = None) -> None:
-        self.stored[key] = json.dumps(value, allow_nan=False)
+        # Airflow takes lists and no tuples.
+        self.stored[key] = json.dumps(_JSON.validate_python(value), allow_nan=False)
 
     def delete(self, key: str) -> None:
         self.stored.pop(key, None)
