@@ -48,12 +48,19 @@ def database_session() -> Iterator[Session]:
     """Open a session of the metadata database; commit at the end, or roll back where an exception ends it.
 
     :raises RuntimeError: if Airflow offers none
+    :raises sqlalchemy.exc.StatementError: without the values that were to be written, which do not go into logs
     """
+    from sqlalchemy.exc import StatementError  # noqa: PLC0415
+
     create_session = SESSION.get()
     if create_session is None:
         raise RuntimeError("Airflow's database cannot be written to")
-    with create_session() as session:
-        yield session
+    try:
+        with create_session() as session:
+            yield session
+    except StatementError as error:
+        error.hide_parameters = True
+        raise
 
 
 class _Models(NamedTuple):
@@ -183,7 +190,7 @@ def deferred_tasks(
     if models is None:
         return []
     tasks = []
-    given = list(triggers)
+    given = sorted(triggers)
     for begin in range(0, len(given), MAX_IDS_PER_QUERY):
         ids = [trigger.id for trigger in given[begin : begin + MAX_IDS_PER_QUERY]]
         chosen = (
@@ -192,7 +199,8 @@ def deferred_tasks(
             .where(models.task_instance.state == TaskInstanceState.DEFERRED.value, models.trigger.id.in_(ids))
         )
         if lock:
-            chosen = chosen.with_for_update(of=models.task_instance)
+            # In order, so that two API servers do not wait for each other.
+            chosen = chosen.order_by(models.trigger.id).with_for_update(of=models.task_instance)
         tasks += [
             DeferredTask(trigger.kwargs, trigger.created_date, None, row, session, models)
             for row, trigger in session.execute(chosen)

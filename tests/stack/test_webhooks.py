@@ -185,14 +185,15 @@ class Driver:
         run_id = self._stack.running.trigger(dag_id, conf)
 
         def submitted() -> bool:
-            assert self._stack.running.run_state(dag_id, run_id) != "failed"
+            if self._stack.running.run_state(dag_id, run_id) == "failed":
+                pytest.fail(self._stack.running.task_log(dag_id, run_id, "run"))
             return self._sandbox.counts.runs_per_case.total() >= before + number
 
         self._stack.running.until(submitted, WAIT_SECONDS, f"{number} runs to be submitted")
         return run_id
 
 
-def _environment(sandbox: Sandbox) -> dict[str, str]:
+def environment(sandbox: Sandbox) -> dict[str, str]:
     extra = {**sandbox.connection["extra"], "webhooks": True}
     return {
         ENVIRONMENT_VARIABLE: json.dumps(sandbox.connection | {"extra": extra}),
@@ -206,7 +207,7 @@ def _environment(sandbox: Sandbox) -> dict[str, str]:
 def outcome(start_stack: StartStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
     with (
         Sandbox() as sandbox,
-        start_stack(sandbox, _environment(sandbox), executor="LocalExecutor") as stack,
+        start_stack(sandbox, environment(sandbox), executor="LocalExecutor") as stack,
     ):
         airflow = stack.running
         driver = Driver(stack, sandbox, tmp_path_factory.mktemp("webhooks"))

@@ -242,6 +242,24 @@ async def test_an_outage_of_the_database_is_one_line_of_each_kind_with_its_cause
     assert "will send them again" in come_again.getMessage()
 
 
+async def test_an_error_of_the_database_is_logged_without_what_was_to_be_written(
+    api: Api, uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = {"status": "Kowalska"}
+
+    def fail(_: Session) -> None:
+        raise OperationalError("INSERT INTO x", values, Exception("database is locked"))
+
+    event.listen(Session, "before_commit", fail)
+    try:
+        assert await api.tell(api.run()) == 503
+    finally:
+        event.remove(Session, "before_commit", fail)
+    assert "database is locked" in caplog.text
+    assert "INSERT INTO x" in caplog.text
+    assert "Kowalska" not in caplog.text
+
+
 async def test_success_is_responded_to_after_the_commit(api: Api, uri: str, commits: Commits) -> None:
     workflow_id = api.run()
     commits.seconds = 0.3
