@@ -18,7 +18,8 @@ from airflow_provider_workflows.batch.place import (
     copy_state,
     remove_state,
 )
-from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord, Records, batch_records
+from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord, batch_records
+from airflow_provider_workflows.operators.records import Records
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
 
 if TYPE_CHECKING:

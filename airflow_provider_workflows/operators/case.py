@@ -11,8 +11,7 @@ from airflow_provider_workflows.api.models import require_case_details, require_
 from airflow_provider_workflows.api.redaction import CASE_FIELDS, all_values
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.creation import create_once
-from airflow_provider_workflows.operators.records import CASE_KEY
+from airflow_provider_workflows.operators.creation import CASE_KEY, create_once
 from airflow_provider_workflows.operators.redaction import mask_in_logs, redact, unwrap
 
 if TYPE_CHECKING:

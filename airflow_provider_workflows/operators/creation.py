@@ -2,15 +2,76 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
+import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store
 from airflow_provider_workflows.api.errors import OutcomeUnknown
-from airflow_provider_workflows.operators.records import CreationRecord, creation_records, store_retry
+from airflow_provider_workflows.operators.records import (
+    FlatRecord,
+    Records,
+    TaskStateRecordStore,
+    store_retry,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from typing_extensions import Self
+
+#: The keys of the records in the task's state store.
+CASE_KEY = "workflow_case"
+PARAMETERS_KEY = "workflow_parameters"
+
+#: How often the digest of what was created is iterated; it takes some 40 ms.
+DIGEST_ITERATIONS = 50_000
+
+
+@dataclass(frozen=True)
+class CreationRecord(FlatRecord):
+    """What a task remembers of the case, or of the parameters, that it has created: nothing of what is in them.
+
+    :param created_id: the id that the service gave
+    :param salt: random bytes, in hexadecimal
+    :param digest: a digest of the input, keyed by the salt, in hexadecimal
+    """
+
+    created_id: str
+    salt: str
+    digest: str
+
+    @classmethod
+    def of(cls, created_id: str, content: object) -> Self:
+        """Return the record of what was created.
+
+        :param created_id: the id that the service gave
+        :param content: the input, as JSON
+        """
+        salt = secrets.token_hex(16)
+        return cls(created_id, salt, _digest(content, salt))
+
+    def is_of(self, content: object) -> bool:
+        """Return whether that was created from the same input."""
+        return hmac.compare_digest(self.digest, _digest(content, self.salt))
+
+
+def _digest(content: object, salt: str) -> str:
+    text = json.dumps(content, sort_keys=True, allow_nan=False).encode()
+    # Slow on purpose: there are so few personal numbers that a fast hash of one would be found by trying them all.
+    return hashlib.pbkdf2_hmac("sha256", text, bytes.fromhex(salt), DIGEST_ITERATIONS).hex()
+
+
+def creation_records(context: Context, key: str) -> Records[CreationRecord]:
+    """Return the record of the case, or of the parameters, that a task has created.
+
+    :param context: the task's context
+    :param key: ``CASE_KEY`` or ``PARAMETERS_KEY``
+    """
+    return Records(TaskStateRecordStore(context, key), CreationRecord)
 
 
 def create_once(

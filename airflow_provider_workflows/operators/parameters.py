@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.creation import create_once
-from airflow_provider_workflows.operators.records import PARAMETERS_KEY
+from airflow_provider_workflows.operators.creation import PARAMETERS_KEY, create_once
 from airflow_provider_workflows.operators.redaction import redact_parameters, unwrap
 
 if TYPE_CHECKING:

@@ -1,14 +1,9 @@
-"""What a task remembers over its processes, as JSON in a store: its run, its batch, what it has created."""
+"""Keep what a task remembers over its processes, its record, as JSON in Airflow's task state store."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import enum
-import hashlib
-import hmac
-import json
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -25,248 +20,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from typing_extensions import Self
 
-    from airflow_provider_workflows.batch.manifest import Manifest
-    from airflow_provider_workflows.batch.ownership import Claim
-    from airflow_provider_workflows.batch.place import BatchPlace
-
-#: The keys of the task's state store. A record is written whole under its key, so that it is never half true.
-RUN_KEY = "workflow_run"
-CASE_KEY = "workflow_case"
-PARAMETERS_KEY = "workflow_parameters"
-BATCH_KEY = "workflow_batch"
-OUTAGE_KEY = "workflow_status_outage"
-CLAIM_KEY = "workflow_batch_claim"
-
-#: How often the digest of a created case is iterated; it takes some 40 ms.
-DIGEST_ITERATIONS = 50_000
-
-
-class RunPhase(str, enum.Enum):
-    """How far a task has come with its run."""
-
-    SUBMITTING = "submitting"
-    """The request is about to be sent: a run may exist."""
-    NOT_SUBMITTED = "not_submitted"
-    """The request was surely not carried out: there is no run."""
-    SUBMITTED = "submitted"
-    """The run's id is known."""
-    SUCCEEDED = "succeeded"
-    """The run has ended in a success status."""
-    FAILED = "failed"
-    """The run has ended in a failure status: a retry submits a new one."""
-
 
 @dataclass(frozen=True)
-class RunRecord:
-    """What a task remembers of its run.
-
-    :param phase: how far it has come
-    :param workflow_definition_id: id of the workflow definition
-    :param case_id: id of the case
-    :param parameters_id: id of the parameters; None for a workflow without any
-    :param workflow_id: id of the run, once it is known
-    :param started: when the run was started, in seconds since the epoch
-    :param status: the status in which the run ended
-    :param earlier: the records that this one has taken the place of, the latest first, until its run has ended
-        well: those of starts before, or of another input
-    :param host: base URL of the service at which the run is
-    """
-
-    phase: RunPhase
-    workflow_definition_id: str
-    case_id: str
-    parameters_id: str | None = None
-    workflow_id: str | None = None
-    started: float | None = None
-    status: str | None = None
-    earlier: tuple[Self, ...] = ()
-    host: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as JSON."""
-        earlier = [record.to_json() for record in self.earlier]
-        return _without_none(
-            dataclasses.asdict(self) | {"phase": self.phase.value, "earlier": earlier or None}
-        )
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the record that ``to_json`` made JSON of.
-
-        :raises TypeError: if there are other fields
-        :raises ValueError: if a value cannot be right
-        """
-        earlier = tuple(map(cls.from_json, fields.get("earlier", ())))
-        record = cls(**{**fields, "phase": RunPhase(fields["phase"]), "earlier": earlier})
-        if record.phase is RunPhase.SUBMITTED and (record.workflow_id is None or record.started is None):
-            raise ValueError("a run that was submitted has an id")
-        if record.phase is RunPhase.SUCCEEDED and record.workflow_id is None:
-            raise ValueError("a run that has succeeded has an id")
-        return record
-
-    @property
-    def history(self) -> tuple[Self, ...]:
-        """This record alone, and each of the earlier ones, the latest first."""
-        return (dataclasses.replace(self, earlier=()), *self.earlier)
-
-    def has_input_of(self, other: RunRecord) -> bool:
-        """Return whether the run is of the same definition, case and parameters as another."""
-        return self._input == other._input
-
-    @property
-    def _input(self) -> tuple[str, ...]:
-        ids = (self.workflow_definition_id, self.case_id, self.parameters_id or "")
-        return tuple(text.strip().lower() for text in ids)
-
-
-@dataclass(frozen=True)
-class CreationRecord:
-    """What a task remembers of the case, or of the parameters, that it has created: nothing of what is in them.
-
-    :param created_id: the id that the service gave
-    :param salt: random bytes, in hexadecimal
-    :param digest: a digest of the input, keyed by the salt, in hexadecimal
-    """
-
-    created_id: str
-    salt: str
-    digest: str
-
-    @classmethod
-    def of(cls, created_id: str, content: object) -> Self:
-        """Return the record of what was created.
-
-        :param created_id: the id that the service gave
-        :param content: the input, as JSON
-        """
-        salt = secrets.token_hex(16)
-        return cls(created_id, salt, _digest(content, salt))
-
-    def is_of(self, content: object) -> bool:
-        """Return whether that was created from the same input."""
-        return hmac.compare_digest(self.digest, _digest(content, self.salt))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the record that ``to_json`` made JSON of.
-
-        :raises TypeError: if there are other fields
-        """
-        return cls(**fields)
-
-
-def _digest(content: object, salt: str) -> str:
-    text = json.dumps(content, sort_keys=True, allow_nan=False).encode()
-    # Slow on purpose: there are so few personal numbers that a fast hash of one would be found by trying them all.
-    return hashlib.pbkdf2_hmac("sha256", text, bytes.fromhex(salt), DIGEST_ITERATIONS).hex()
-
-
-class BatchPhase(str, enum.Enum):
-    """How far a task has come with its batch."""
-
-    SUBMITTING = "submitting"
-    """The input is checked, and rows may have been submitted."""
-    WAITING = "waiting"
-    """Each row that could be submitted was."""
-    FAILED = "failed"
-    """The output is written, and the failure policy says that the batch has failed."""
-    DONE = "done"
-    """The output is written, and the batch has succeeded."""
-
-
-@dataclass(frozen=True)
-class BatchRecord:
-    """What a task remembers of its batch; what happened to each row is in the batch's journal.
-
-    :param phase: how far it has come
-    :param begun_at: when the batch began, in seconds since the epoch
-    :param place: where the output and the batch's state are
-    :param manifest: the checked input
-    :param summary: what the task returns, once the batch has succeeded
-    :param cases: number of rows that had a case, or more, when this was written
-    :param earlier: URIs of the state folders of earlier starts, which are removed when this one has ended well
-    :param has_results: whether an output with results was written, which one without must not replace
-    :param host: base URL of the service at which the runs are
-    """
-
-    phase: BatchPhase
-    begun_at: float
-    place: BatchPlace
-    manifest: Manifest
-    summary: Mapping[str, Any] | None = None
-    cases: int = 0
-    earlier: tuple[str, ...] = ()
-    has_results: bool = False
-    host: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as JSON."""
-        return _without_none(
-            {
-                "phase": self.phase.value,
-                "begun_at": self.begun_at,
-                "place": self.place.to_json(),
-                "manifest": dataclasses.asdict(self.manifest),
-                "summary": None if self.summary is None else dict(self.summary),
-                "cases": self.cases,
-                "earlier": list(self.earlier),
-                "has_results": self.has_results,
-                "host": self.host,
-            }
-        )
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the record that ``to_json`` made JSON of.
-
-        :raises TypeError: if there are other fields
-        :raises ValueError: if a value cannot be right
-        """
-        # Not above: a task with a single run has no use for the 20 modules of the batch.
-        from airflow_provider_workflows.batch.manifest import Manifest  # noqa: PLC0415
-        from airflow_provider_workflows.batch.place import BatchPlace  # noqa: PLC0415
-
-        typed = {
-            "phase": BatchPhase(fields["phase"]),
-            "place": BatchPlace.from_json(fields["place"]),
-            "manifest": Manifest(**fields["manifest"]),
-            "earlier": tuple(fields["earlier"]),
-        }
-        return cls(**{**fields, **typed})
-
-    def at(self, phase: BatchPhase, *, cases: int | None = None) -> Self:
-        """Return the record with another phase.
-
-        :param cases: number of rows that have a case by then; None if that has not changed
-        """
-        return dataclasses.replace(
-            self,
-            phase=phase,
-            cases=self.cases if cases is None else cases,
-            has_results=self.has_results or phase is BatchPhase.FAILED,
-        )
-
-    def done(self, summary: Mapping[str, Any]) -> Self:
-        """Return the record of a batch that has succeeded, with what the task returns."""
-        return dataclasses.replace(self, phase=BatchPhase.DONE, summary=summary, has_results=True)
-
-
-@dataclass(frozen=True)
-class OutageRecord:
-    """What a rescheduled sensor remembers of an outage, since each of its polls is a process of its own.
-
-    :param since: when the first of its polls failed, in seconds since the epoch
-    :param last_failure_at: when the latest poll failed, in seconds since the epoch
-    :param try_number: the try of the task that they belong to
-    """
-
-    since: float
-    last_failure_at: float
-    try_number: int
+class FlatRecord:
+    """A record whose fields are JSON as they are."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -282,7 +39,7 @@ class OutageRecord:
 
 
 class Record(Protocol):
-    """One of the records above."""
+    """What a task remembers: a frozen dataclass."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -427,48 +184,6 @@ def best_effort(log: Any) -> Iterator[None]:
         log.exception("Airflow's task state store could not be written.")
 
 
-def run_records(context: Context) -> Records[RunRecord]:
-    """Return the record of a task's run.
-
-    :param context: the task's context
-    """
-    return Records(TaskStateRecordStore(context, RUN_KEY), RunRecord)
-
-
-def creation_records(context: Context, key: str) -> Records[CreationRecord]:
-    """Return the record of the case, or of the parameters, that a task has created.
-
-    :param context: the task's context
-    :param key: ``CASE_KEY`` or ``PARAMETERS_KEY``
-    """
-    return Records(TaskStateRecordStore(context, key), CreationRecord)
-
-
-def batch_records(context: Context) -> Records[BatchRecord]:
-    """Return the record of a task's batch.
-
-    :param context: the task's context
-    """
-    return Records(TaskStateRecordStore(context, BATCH_KEY), BatchRecord)
-
-
-def outage_records(context: Context) -> Records[OutageRecord]:
-    """Return the record of a sensor's outage.
-
-    :param context: the task's context
-    """
-    return Records(TaskStateRecordStore(context, OUTAGE_KEY), OutageRecord)
-
-
-def claim_records(context: Context) -> Records[Claim]:
-    """Return the latest claim of a task's tries.
-
-    :param context: the task's context
-    """
-    from airflow_provider_workflows.batch.ownership import Claim  # noqa: PLC0415  (as above)
-
-    return Records(TaskStateRecordStore(context, CLAIM_KEY), Claim)
-
-
-def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that have a value."""
     return {name: value for name, value in fields.items() if value is not None}

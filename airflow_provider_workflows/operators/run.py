@@ -34,7 +34,8 @@ from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator, is_deferrable
-from airflow_provider_workflows.operators.records import RunPhase, RunRecord, best_effort, run_records
+from airflow_provider_workflows.operators.records import best_effort
+from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, run_records
 from airflow_provider_workflows.operators.run_submission import RunSubmission
 from airflow_provider_workflows.operators.stop_guard import StopGuard
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger

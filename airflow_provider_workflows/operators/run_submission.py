@@ -12,7 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import InvalidInput, NotFound, OutcomeUnknown, WorkflowsError
-from airflow_provider_workflows.operators.records import RunPhase, RunRecord, best_effort, store_retry
+from airflow_provider_workflows.operators.records import best_effort, store_retry
+from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import WorkflowsClient

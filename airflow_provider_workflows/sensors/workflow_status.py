@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ from airflow_provider_workflows.arguments import seconds, templated_text
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import is_deferrable
-from airflow_provider_workflows.operators.records import OutageRecord, outage_records
+from airflow_provider_workflows.operators.records import FlatRecord, Records, TaskStateRecordStore
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
@@ -58,6 +59,24 @@ RESCHEDULE_INTERVAL_SECONDS = 60.0
 RESCHEDULE_LAG_SECONDS = 60.0
 #: The shortest fixed interval, for a ``poke_interval`` of 0.
 _SHORTEST_INTERVAL_SECONDS = 0.05
+
+
+#: The key of the record in the task's state store.
+OUTAGE_KEY = "workflow_status_outage"
+
+
+@dataclass(frozen=True)
+class OutageRecord(FlatRecord):
+    """What a rescheduled sensor remembers of an outage, since each of its polls is a process of its own.
+
+    :param since: when the first of its polls failed, in seconds since the epoch
+    :param last_failure_at: when the latest poll failed, in seconds since the epoch
+    :param try_number: the try of the task that they belong to
+    """
+
+    since: float
+    last_failure_at: float
+    try_number: int
 
 
 class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator):
@@ -219,7 +238,7 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         # A poll that succeeds leaves the record as it is: it is of this outage if the poll before wrote it.
         interval = self._schedule.interval(now - wait.started, float("inf"), 0.0)
         try:
-            records = outage_records(context)
+            records = Records(TaskStateRecordStore(context, OUTAGE_KEY), OutageRecord)
             record = records.read()
             if (
                 record is not None

@@ -21,7 +21,7 @@ from airflow_provider_workflows.api import AsyncWorkflowsClient  # noqa: F401
 from airflow_provider_workflows.batch.batch import Batch, BatchOptions
 from airflow_provider_workflows.batch.place import BatchPlace
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
-from airflow_provider_workflows.operators.records import BatchPhase, BatchRecord
+from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from benchmarks.harness.processes import MEASURED_PLACE, peak_bytes, pin
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_workflows.operators import records
+from airflow_provider_workflows.operators import creation
 
 
 @pytest.fixture(scope="session", autouse=True)
 def fast_digests() -> Iterator[None]:
     """Have a digest of personal data take no time: it is slow on purpose, and hundreds are made."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(records, "DIGEST_ITERATIONS", 1)
+        monkeypatch.setattr(creation, "DIGEST_ITERATIONS", 1)
         yield

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.batch.ownership import LEASE_SECONDS, Ownership
 from airflow_provider_workflows.batch.place import BatchPlace
-from airflow_provider_workflows.operators.records import BATCH_KEY, CLAIM_KEY, claim_records
+from airflow_provider_workflows.operators.batch_record import BATCH_KEY, CLAIM_KEY, claim_records
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import CASE_CALL, RESULT_CALL, RUN_CALL, STATUS_CALL, BatchTask, Service, cases
 from tests.unit.tasks import TaskStateStore

@@ -27,7 +27,7 @@ from airflow_provider_workflows.batch import ownership
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.ownership import Claim
 from airflow_provider_workflows.batch.process import has_ended
-from airflow_provider_workflows.operators.records import CLAIM_KEY
+from airflow_provider_workflows.operators.batch_record import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import RUN_CALL, STATUS_CALL, BatchTask, cases
 

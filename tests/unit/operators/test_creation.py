@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.operators.case import CreateCaseOperator
+from airflow_provider_workflows.operators.creation import CASE_KEY, PARAMETERS_KEY
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
-from airflow_provider_workflows.operators.records import CASE_KEY, PARAMETERS_KEY
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 

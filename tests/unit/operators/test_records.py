@@ -11,18 +11,15 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.batch.batch import BatchPlace
 from airflow_provider_workflows.batch.manifest import Manifest
-from airflow_provider_workflows.operators.records import (
+from airflow_provider_workflows.operators.batch_record import (
     BATCH_KEY,
-    RUN_KEY,
     BatchPhase,
     BatchRecord,
-    OutageRecord,
-    Records,
-    RunPhase,
-    RunRecord,
     batch_records,
-    run_records,
 )
+from airflow_provider_workflows.operators.records import Records
+from airflow_provider_workflows.operators.run_record import RUN_KEY, RunPhase, RunRecord, run_records
+from airflow_provider_workflows.sensors.workflow_status import OutageRecord
 
 RUNS = [
     RunRecord(RunPhase.SUBMITTING, "definition", "case"),

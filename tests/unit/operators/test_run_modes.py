@@ -23,8 +23,8 @@ from airflow.sdk.exceptions import (
 from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.airflow_internals.deferral import HEARTBEATS_BEFORE_EVENT, earliest_event
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.operators.records import RUN_KEY, run_records
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.operators.run_record import RUN_KEY, run_records
 from airflow_provider_workflows.operators.run_submission import Decision, decide
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.sandbox import Sandbox

@@ -15,8 +15,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout, Tas
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.lineage.assets import definition
-from airflow_provider_workflows.operators.records import RUN_KEY
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.operators.run_record import RUN_KEY
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.lineage.test_events import events_of
 from tests.unit.operators.test_run_modes import OFTEN, RUN_CALL, STATUS_CALL, drive

@@ -15,8 +15,8 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.execution_time.timeout import timeout
 
 from airflow_provider_workflows.api.errors import Stopped
-from airflow_provider_workflows.operators.records import RUN_KEY
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.operators.run_record import RUN_KEY
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.operators.test_batch_stop import (
     ENDED,

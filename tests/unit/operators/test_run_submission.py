@@ -12,7 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from airflow_provider_workflows.api import WorkflowsClient
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS, Ownership
-from airflow_provider_workflows.operators.records import Records, RunPhase, RunRecord, store_retry
+from airflow_provider_workflows.operators.records import Records, store_retry
+from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord
 from airflow_provider_workflows.operators.run_submission import RunSubmission, StartedRun
 from airflow_provider_workflows.operators.stop_guard import StopGuard
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox

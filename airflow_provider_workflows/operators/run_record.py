@@ -1,0 +1,104 @@
+"""What a task remembers of its run, over its tries and clears."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.operators.records import Records, TaskStateRecordStore, without_none
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from typing_extensions import Self
+
+#: The key of the record in the task's state store.
+RUN_KEY = "workflow_run"
+
+
+class RunPhase(str, enum.Enum):
+    """How far a task has come with its run."""
+
+    SUBMITTING = "submitting"
+    """The request is about to be sent: a run may exist."""
+    NOT_SUBMITTED = "not_submitted"
+    """The request was surely not carried out: there is no run."""
+    SUBMITTED = "submitted"
+    """The run's id is known."""
+    SUCCEEDED = "succeeded"
+    """The run has ended in a success status."""
+    FAILED = "failed"
+    """The run has ended in a failure status: a retry submits a new one."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a task remembers of its run.
+
+    :param phase: how far it has come
+    :param workflow_definition_id: id of the workflow definition
+    :param case_id: id of the case
+    :param parameters_id: id of the parameters; None for a workflow without any
+    :param workflow_id: id of the run, once it is known
+    :param started: when the run was started, in seconds since the epoch
+    :param status: the status in which the run ended
+    :param earlier: the records that this one has taken the place of, the latest first, until its run has ended
+        well: those of starts before, or of another input
+    :param host: base URL of the service at which the run is
+    """
+
+    phase: RunPhase
+    workflow_definition_id: str
+    case_id: str
+    parameters_id: str | None = None
+    workflow_id: str | None = None
+    started: float | None = None
+    status: str | None = None
+    earlier: tuple[Self, ...] = ()
+    host: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON."""
+        earlier = [record.to_json() for record in self.earlier]
+        return without_none(
+            dataclasses.asdict(self) | {"phase": self.phase.value, "earlier": earlier or None}
+        )
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the record that ``to_json`` made JSON of.
+
+        :raises TypeError: if there are other fields
+        :raises ValueError: if a value cannot be right
+        """
+        earlier = tuple(map(cls.from_json, fields.get("earlier", ())))
+        record = cls(**{**fields, "phase": RunPhase(fields["phase"]), "earlier": earlier})
+        if record.phase is RunPhase.SUBMITTED and (record.workflow_id is None or record.started is None):
+            raise ValueError("a run that was submitted has an id")
+        if record.phase is RunPhase.SUCCEEDED and record.workflow_id is None:
+            raise ValueError("a run that has succeeded has an id")
+        return record
+
+    @property
+    def history(self) -> tuple[Self, ...]:
+        """This record alone, and each of the earlier ones, the latest first."""
+        return (dataclasses.replace(self, earlier=()), *self.earlier)
+
+    def has_input_of(self, other: RunRecord) -> bool:
+        """Return whether the run is of the same definition, case and parameters as another."""
+        return self._input == other._input
+
+    @property
+    def _input(self) -> tuple[str, ...]:
+        ids = (self.workflow_definition_id, self.case_id, self.parameters_id or "")
+        return tuple(text.strip().lower() for text in ids)
+
+
+def run_records(context: Context) -> Records[RunRecord]:
+    """Return the record of a task's run.
+
+    :param context: the task's context
+    """
+    return Records(TaskStateRecordStore(context, RUN_KEY), RunRecord)
