@@ -15,6 +15,7 @@ import yarl
 from airflow_provider_workflows.api import endpoints, models
 from airflow_provider_workflows.api.async_transport import Dropped, HttpSession
 from airflow_provider_workflows.api.effects import (
+    Compute,
     Exclusive,
     Flow,
     NoResponse,
@@ -27,7 +28,7 @@ from airflow_provider_workflows.api.effects import (
 )
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.exchange import Exchange
-from airflow_provider_workflows.api.http_rules import UnsoundResponse, decoded, require_sound_head
+from airflow_provider_workflows.api.http_rules import UnsoundResponse, decoded
 from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG, no_response
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.tokens import TokenStore
@@ -128,16 +129,20 @@ class AsyncWorkflowsClient:
         """Start a run, which is billed (``POST /workflows/run``)."""
         return await self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
 
-    async def read_workflow(self, workflow_id: str) -> models.Workflow:
-        """Return a workflow with its status (``GET /workflows/{workflowId}``)."""
-        return await self.perform(endpoints.read_workflow(workflow_id))
+    async def read_workflow(self, workflow_id: str, case_id: str | None = None) -> models.Workflow:
+        """Return a workflow with its status (``GET /workflows/{workflowId}``).
 
-    async def read_result(self, workflow_id: str) -> models.WorkflowResult:
+        :param case_id: the case that it must be of, where it is known
+        """
+        return await self.perform(endpoints.read_workflow(workflow_id, case_id))
+
+    async def read_result(self, workflow_id: str, case_id: str | None = None) -> models.WorkflowResult:
         """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
+        :param case_id: the case that it must be of, where it is known
         :raises WorkflowNotCompleted: with the status, if the workflow has no result yet
         """
-        return await self._drive(self._exchange.result(workflow_id))
+        return await self._drive(self._exchange.result(workflow_id, case_id))
 
     async def _drive(self, flow: Flow[Result]) -> Result:
         reply: Reply = None
@@ -152,6 +157,8 @@ class AsyncWorkflowsClient:
                 reply = await self._send(effect)
             elif isinstance(effect, Sleep):
                 await asyncio.sleep(effect.seconds)
+            elif isinstance(effect, Compute):
+                reply = await asyncio.to_thread(effect.function)
             else:
                 await self._drive_exclusively(effect)
 
@@ -177,8 +184,6 @@ class AsyncWorkflowsClient:
                     timeout=timeout,
                 ) as response:
                     headers = response.headers
-                    self._http.note_keep_alive(headers.get("Keep-Alive"))
-                    require_sound_head(response.version, response.status, response.raw_headers)
                     chunks, length = [], 0
                     async for chunk in response.content.iter_any():
                         chunks.append(chunk)

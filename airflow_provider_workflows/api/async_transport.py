@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-import weakref
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -20,10 +18,21 @@ from airflow_provider_workflows.api.http_rules import (
     MAX_IDLE_SECONDS,
     UnsoundResponse,
     idle_seconds,
+    require_sound_head,
 )
 from airflow_provider_workflows.api.network import certificate_authorities, tls_context
 from airflow_provider_workflows.api.proxies import proxy_for
 from airflow_provider_workflows.api.settings import POOL_SIZE
+
+
+class Request(aiohttp.ClientRequest):
+    """A request that knows the connection it was sent over; a response no longer does once it is read."""
+
+    protocol: Any = None
+
+
+class Dropped(Exception):
+    """The connection broke after the request was sent, or while it was."""
 
 
 class Connector(aiohttp.TCPConnector):
@@ -36,7 +45,6 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
         super().__init__(**options)
         self._clock = clock
-        self._used_at: weakref.WeakKeyDictionary[object, float] = weakref.WeakKeyDictionary()
         #: The latest ``Keep-Alive`` header of the service, as ``idle_seconds`` takes it.
         self.keep_alive: str | None = None
 
@@ -50,43 +58,48 @@ class Connector(aiohttp.TCPConnector):
                 connection = await super().connect(req, *args, **kwargs)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
                 raise NotSent from error
-            protocol = connection.protocol
-            used_at = self._used_at.get(protocol)
-            if used_at is None:
-                break
+            protocol: Any = connection.protocol
+            used_at = getattr(protocol, "used_at", None)
             # What came meanwhile belongs to no request: the next one would take it for its response.
-            is_clean = protocol is not None and not protocol.should_close
-            if is_clean and self._clock() - used_at <= idle_seconds(req.method, self.keep_alive):
-                break
+            if used_at is None or (
+                not protocol.should_close
+                and self._clock() - used_at <= idle_seconds(req.method, self.keep_alive)
+            ):
+                if isinstance(req, Request):
+                    req.protocol = protocol
+                return connection
             connection.close()
-        connection.add_callback(partial(self._note_use, protocol))
-        return connection
 
-    def _note_use(self, protocol: object) -> None:
-        self._used_at[protocol] = self._clock()
+    async def send_once(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send a request once, as a middleware of aiohttp, and return the response if its head is sound.
 
-
-class Dropped(Exception):
-    """The connection broke after the request was sent, or while it was."""
-
-
-async def sent_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Send a request once, as a middleware of aiohttp.
-
-    :raises Dropped: if the connection broke
-    :raises UnsoundResponse: if what came is not HTTP as aiohttp reads it
-    """
-    # aiohttp sends a GET a second time on its own when a kept connection breaks. What is
-    # repeated, and how often, is the exchange's decision: the exceptions that it acts on must not reach it.
-    try:
-        return await handler(request)
-    except aiohttp.ClientResponseError:
-        # What aiohttp says of it repeats what came.
-        raise UnsoundResponse("its head or its chunks cannot be read") from None
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-        raise Dropped from error
+        :raises Dropped: if the connection broke
+        :raises UnsoundResponse: if what came must not be read
+        """
+        # aiohttp sends a GET a second time on its own when a kept connection breaks. What is
+        # repeated, and how often, is the exchange's decision: the exceptions that it acts on must not reach it.
+        try:
+            response = await handler(request)
+        except aiohttp.ClientResponseError:
+            # What aiohttp says of it repeats what came.
+            raise UnsoundResponse("its head or its chunks cannot be read") from None
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise Dropped from error
+        protocol = request.protocol if isinstance(request, Request) else None
+        try:
+            require_sound_head(response.version, response.status, response.raw_headers)
+        except UnsoundResponse:
+            response.close()
+            if protocol is not None:
+                # Kept by now, where the response came in one piece.
+                protocol.close()
+            raise
+        if protocol is not None:
+            protocol.used_at = self._clock()
+        self.keep_alive = response.headers.get("Keep-Alive")
+        return response
 
 
 class HttpSession:
@@ -140,18 +153,14 @@ class HttpSession:
                 self._session = aiohttp.ClientSession(
                     connector=self._connector,
                     cookie_jar=aiohttp.DummyCookieJar(),
-                    middlewares=(sent_once,),
+                    middlewares=(self._connector.send_once,),
+                    request_class=Request,
                     auto_decompress=False,
                     max_line_size=MAX_HEADER_LINE_BYTES,
                     max_field_size=MAX_HEADER_LINE_BYTES,
                     max_headers=MAX_HEADER_LINES,
                 )
             return self._session
-
-    def note_keep_alive(self, header: str | None) -> None:
-        """Take note of the ``Keep-Alive`` header of a response, which says when idle connections are closed."""
-        if self._connector is not None:
-            self._connector.keep_alive = header
 
     async def close(self) -> None:
         """Close the connections, for good."""

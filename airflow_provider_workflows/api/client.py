@@ -14,6 +14,7 @@ import urllib3
 
 from airflow_provider_workflows.api import endpoints, models
 from airflow_provider_workflows.api.effects import (
+    Compute,
     Exclusive,
     Flow,
     Guard,
@@ -150,16 +151,20 @@ class WorkflowsClient:
         """Start a run, which is billed (``POST /workflows/run``)."""
         return self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
 
-    def read_workflow(self, workflow_id: str) -> models.Workflow:
-        """Return a workflow with its status (``GET /workflows/{workflowId}``)."""
-        return self.perform(endpoints.read_workflow(workflow_id))
+    def read_workflow(self, workflow_id: str, case_id: str | None = None) -> models.Workflow:
+        """Return a workflow with its status (``GET /workflows/{workflowId}``).
 
-    def read_result(self, workflow_id: str) -> models.WorkflowResult:
+        :param case_id: the case that it must be of, where it is known
+        """
+        return self.perform(endpoints.read_workflow(workflow_id, case_id))
+
+    def read_result(self, workflow_id: str, case_id: str | None = None) -> models.WorkflowResult:
         """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
+        :param case_id: the case that it must be of, where it is known
         :raises WorkflowNotCompleted: with the status, if the workflow has no result yet
         """
-        return self._drive(self._exchange.result(workflow_id))
+        return self._drive(self._exchange.result(workflow_id, case_id))
 
     def _drive(self, flow: Flow[Result]) -> Result:
         reply: Reply = None
@@ -175,6 +180,8 @@ class WorkflowsClient:
                     reply = self._send(effect)
             elif isinstance(effect, Sleep):
                 self._guard.sleep(effect.seconds)
+            elif isinstance(effect, Compute):
+                reply = effect.function()
             else:
                 self._drive_exclusively(effect)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -35,6 +35,13 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class Compute:
+    """Call a function that takes long, not on an event loop, and reply with what it returns."""
+
+    function: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
 class Exclusive:
     """Run this flow while no other call of the client runs one, and reply with nothing."""
 
@@ -64,8 +71,9 @@ class NoResponse:
     tls: bool = False
 
 
-Effect: TypeAlias = "SendRequest | Sleep | Exclusive"
-Reply: TypeAlias = "Response | NoResponse | None"
+Effect: TypeAlias = "SendRequest | Sleep | Compute | Exclusive"
+#: What a driver sends back: a ``Response`` or ``NoResponse``, what a function returned, or None.
+Reply: TypeAlias = object
 Flow: TypeAlias = Generator[Effect, Any, Result]
 """A generator of effects: a driver carries out each one and sends the reply back, until there is a result."""
 

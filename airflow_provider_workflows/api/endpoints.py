@@ -28,6 +28,8 @@ class Endpoint(Generic[ResponseModel]):
     :param authenticated: whether the request carries a token
     :param sensitive: whether the body holds personal data or secrets, which no message may repeat
     :param text: whether the response is text instead of JSON; its model takes it as ``text``
+    :param expected: the ids that the response must name, if it names any, by the API's names of their fields:
+        ``{"caseId": "3b2d..."}``
     :param ids: the ids that messages name besides the path's: ``{"case": "3b2d..."}``
     """
 
@@ -39,6 +41,7 @@ class Endpoint(Generic[ResponseModel]):
     authenticated: bool = True
     sensitive: bool = False
     text: bool = False
+    expected: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
     ids: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
 
     def __str__(self) -> str:
@@ -78,7 +81,8 @@ def read_case(case_id: str) -> Endpoint[models.Case]:
 
     :raises InvalidInput: if ``case_id`` is not a UUID
     """
-    return Endpoint("GET", f"/cases/{require_id('case_id', case_id)}", models.Case, repeatable=True)
+    case_id = require_id("case_id", case_id)
+    return Endpoint("GET", f"/cases/{case_id}", models.Case, repeatable=True, expected={"caseId": case_id})
 
 
 def create_parameters(
@@ -100,6 +104,7 @@ def create_parameters(
         repeatable=True,
         body=details.body(),
         sensitive=True,
+        expected={"workflowDefinitionId": definition},
         ids={"definition": definition},
     )
 
@@ -122,31 +127,46 @@ def run_workflow(
         models.StartedWorkflow,
         repeatable=False,
         body=details.body(),
+        expected={"caseId": details.case_id},
         ids={"case": details.case_id, "definition": details.workflow_definition_id},
     )
 
 
-def read_workflow(workflow_id: str) -> Endpoint[models.Workflow]:
+def read_workflow(workflow_id: str, case_id: str | None = None) -> Endpoint[models.Workflow]:
     """``GET /workflows/{workflowId}``: a workflow with its status.
 
-    :raises InvalidInput: if ``workflow_id`` is not a UUID
+    :param case_id: the case that it must be of; None if that is not known
+    :raises InvalidInput: if one of the ids is not a UUID
     """
-    return Endpoint(
-        "GET", f"/workflows/{require_id('workflow_id', workflow_id)}", models.Workflow, repeatable=True
-    )
-
-
-def read_result(workflow_id: str) -> Endpoint[models.WorkflowResult]:
-    """``GET /workflows/{workflowId}/result``: the result of a completed workflow.
-
-    :raises InvalidInput: if ``workflow_id`` is not a UUID
-    """
+    workflow_id = require_id("workflow_id", workflow_id)
     return Endpoint(
         "GET",
-        f"/workflows/{require_id('workflow_id', workflow_id)}/result",
+        f"/workflows/{workflow_id}",
+        models.Workflow,
+        repeatable=True,
+        expected={"id": workflow_id, **_case(case_id)},
+    )
+
+
+def read_result(workflow_id: str, case_id: str | None = None) -> Endpoint[models.WorkflowResult]:
+    """``GET /workflows/{workflowId}/result``: the result of a completed workflow.
+
+    :param case_id: the case that it must be of; None if that is not known
+    :raises InvalidInput: if one of the ids is not a UUID
+    """
+    workflow_id = require_id("workflow_id", workflow_id)
+    return Endpoint(
+        "GET",
+        f"/workflows/{workflow_id}/result",
         models.WorkflowResult,
         repeatable=True,
+        # What a definition puts under "id" is its own affair.
+        expected={"workflowId": workflow_id, **_case(case_id)},
     )
+
+
+def _case(case_id: str | None) -> Mapping[str, str]:
+    return {} if case_id is None else {"caseId": require_id("case_id", case_id)}
 
 
 def read_webhook_key(key_id: str) -> Endpoint[models.PlainText]:

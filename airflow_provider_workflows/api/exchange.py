@@ -13,19 +13,33 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 
 from airflow_provider_workflows import __version__
 from airflow_provider_workflows.api import endpoints, errors, retry
-from airflow_provider_workflows.api.effects import Exclusive, Flow, NoResponse, Response, SendRequest, Sleep
+from airflow_provider_workflows.api.effects import (
+    Compute,
+    Exclusive,
+    Flow,
+    NoResponse,
+    Response,
+    SendRequest,
+    Sleep,
+)
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.http_rules import ACCEPT_ENCODING
 from airflow_provider_workflows.api.models import Tokens, WorkflowResult
+from airflow_provider_workflows.api.response_json import MAX_BYTES_READ_AT_ONCE
 from airflow_provider_workflows.api.responses import read
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.status import Outcome
 from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.log_throttle import ThrottledWarning
 
 log = logging.getLogger(__name__)
+
+#: Odd values are logged this often at most, however many responses hold some.
+WARNING_INTERVAL_SECONDS = 60.0
 
 _SAME = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": f"airflow-provider-workflows/{__version__}"}
 _JSON = {"Accept": "application/json", "Content-Type": "application/json", **_SAME}
@@ -62,6 +76,13 @@ class Exchange:
         self._now = now
         self._draw = draw
         self._tokens = TokenStore() if tokens is None else tokens
+        self._warn_of_odd_values = ThrottledWarning(
+            log,
+            "%d responses since the last such line held values that JSON or Python cannot express. They are kept "
+            "as text, as the service wrote them. The latest: %s.",
+            interval=WARNING_INTERVAL_SECONDS,
+            clock=clock,
+        )
         if settings.organization_token is not None and not self._tokens.rejections:
             self._tokens.take(settings.organization_token)
 
@@ -100,19 +121,21 @@ class Exchange:
         """Return the seconds until a rejected key may be sent again; 0 if none was rejected, or it may be now."""
         return max(0.0, self._tokens.next_authorize_at - self._clock()) if self._tokens.rejections else 0.0
 
-    def result(self, workflow_id: str) -> Flow[WorkflowResult]:
+    def result(self, workflow_id: str, case_id: str | None = None) -> Flow[WorkflowResult]:
         """Return the flow that fetches the result of a completed workflow.
 
         The status is requested only if there is no result, to say why.
 
+        :param workflow_id: id of the workflow
+        :param case_id: the case that it must be of; None if that is not known
         :raises WorkflowNotCompleted: ``WorkflowFailed`` where the status is a failure status
         :raises WorkflowsError: as ``perform`` does
         """
         try:
-            return (yield from self.perform(endpoints.read_result(workflow_id)))
+            return (yield from self.perform(endpoints.read_result(workflow_id, case_id)))
         except errors.NotFound as error:
             no_result = error
-        status = (yield from self.perform(endpoints.read_workflow(workflow_id))).status
+        status = (yield from self.perform(endpoints.read_workflow(workflow_id, case_id))).status
         outcome = self._settings.statuses.outcome(status)
         if outcome is Outcome.SUCCESS:
             raise no_result
@@ -135,7 +158,12 @@ class Exchange:
             reply: Response | NoResponse = yield self._request(endpoint, deadline)
             tried += 1
             try:
-                return read(endpoint, reply, now=self._now())
+                if isinstance(reply, Response) and len(reply.body) > MAX_BYTES_READ_AT_ONCE:
+                    body: ResponseModel = self._require(
+                        (yield Compute(partial(self._body_or_error, endpoint, reply)))
+                    )
+                    return body
+                return read(endpoint, reply, now=self._now(), warn=self._warn_of_odd_values)
             except errors.WorkflowsError as error:
                 if not error.is_retryable() or tried >= max_attempts:
                     raise
@@ -153,6 +181,20 @@ class Exchange:
                     max_attempts,
                 )
             yield Sleep(pause)
+
+    def _body_or_error(
+        self, endpoint: Endpoint[ResponseModel], response: Response
+    ) -> ResponseModel | errors.WorkflowsError:
+        try:
+            return read(endpoint, response, now=self._now(), warn=self._warn_of_odd_values)
+        except errors.WorkflowsError as error:
+            return error
+
+    @staticmethod
+    def _require(body_or_error: ResponseModel | errors.WorkflowsError) -> ResponseModel:
+        if isinstance(body_or_error, errors.WorkflowsError):
+            raise body_or_error
+        return body_or_error
 
     def _request(self, endpoint: Endpoint[ResponseModel], deadline: float) -> SendRequest:
         headers = dict(_ACCEPT_TEXT if endpoint.text else _ACCEPT if endpoint.body is None else _JSON)

@@ -8,7 +8,7 @@ and should not, ``require_sound_head`` refuses for both; what it refuses, ``http
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 #: Lines of headers, with the status line: aiohttp's own number.
 MAX_HEADER_LINES = 128
@@ -31,7 +31,7 @@ class UnsoundResponse(Exception):
 
 
 def require_sound_head(
-    version: tuple[int, int] | None, status: int, headers: Iterable[tuple[bytes, bytes]]
+    version: tuple[int, int] | None, status: int, headers: Sequence[tuple[bytes, bytes]]
 ) -> None:
     """Refuse a response whose end, or whose meaning, another reader would see elsewhere (RFC 9112, section 6.3).
 
@@ -44,28 +44,23 @@ def require_sound_head(
         raise UnsoundResponse("a version that is not HTTP/1.1 or HTTP/1.0")
     if status < 100:
         raise UnsoundResponse("a status below 100")
-    lengths = codings = 0
-    for name, value in headers:
-        if name[-1:] in _WHITE_SPACE:
-            raise UnsoundResponse("white space before the colon of a header")
-        length = len(name)
-        if length == _LENGTH_OF_CONTENT_LENGTH and name.lower() == b"content-length":
-            lengths += 1
-        elif length == _LENGTH_OF_TRANSFER_ENCODING and name.lower() == b"transfer-encoding":
-            codings += 1
-            if value.strip().lower() != b"chunked":
-                raise UnsoundResponse("a transfer encoding that is not chunked")
-    if codings and (lengths or version == _HTTP_1_0):
-        raise UnsoundResponse("both a length and chunks" if lengths else "chunks in HTTP/1.0")
-    if lengths > 1 or codings > 1:
-        raise UnsoundResponse("its length twice")
+    # Searched as one text, because this is done for each poll.
+    names = b"\n%s\n" % b"\n\n".join([name for name, _ in headers]).lower()
+    if b" " in names or b"\t" in names:
+        raise UnsoundResponse("white space before the colon of a header")
+    lengths, codings = names.count(b"\ncontent-length\n"), names.count(b"\ntransfer-encoding\n")
+    if codings:
+        if version == _HTTP_1_0:
+            raise UnsoundResponse("chunks in HTTP/1.0")
+        values = [value.strip().lower() for name, value in headers if name.lower() == b"transfer-encoding"]
+        if values[0] != b"chunked":
+            raise UnsoundResponse("a transfer encoding that is not chunked")
+    if lengths + codings > 1:
+        raise UnsoundResponse("both a length and chunks" if lengths and codings else "its length twice")
 
 
 _HTTP_1_0 = (1, 0)
 _VERSIONS = (_HTTP_1_0, (1, 1))
-_WHITE_SPACE = (b" ", b"\t")
-_LENGTH_OF_CONTENT_LENGTH = len(b"content-length")
-_LENGTH_OF_TRANSFER_ENCODING = len(b"transfer-encoding")
 
 
 def idle_seconds(method: str, keep_alive: str | None) -> float:

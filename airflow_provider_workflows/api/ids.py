@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 
 from airflow_provider_workflows.api.errors import InvalidInput
 
@@ -12,6 +13,16 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 def is_id(text: str) -> bool:
     """Return whether ``text`` is a UUID in the form with four hyphens (RFC 9562, section 4), and nothing else."""
     return _UUID.fullmatch(text) is not None
+
+
+def is_same_id(one: str, other: str) -> bool:
+    """Return whether two ids are the same, whatever their case, braces, hyphens and ``urn:uuid:``."""
+    if one == other:
+        return True
+    try:
+        return uuid.UUID(one.strip()) == uuid.UUID(other.strip())
+    except ValueError:
+        return False
 
 
 def require_id(argument: str, value: object) -> str:

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_workflows.api.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def _text_from_number(value: Any) -> Any:
@@ -24,8 +35,8 @@ def _text_from_number(value: Any) -> Any:
 Number = Annotated[str, BeforeValidator(_text_from_number), WithJsonSchema({"type": ["string", "integer"]})]
 """Text that may also be written as a whole number in JSON: a personal or company number."""
 
-ResponseId = Annotated[str, Field(min_length=1)]
-"""An id that the service gave: any text, because a run that exists must not be lost over its id."""
+ResponseId = Annotated[str, BeforeValidator(_text_from_number), Field(min_length=1)]
+"""An id that the service gave: any text or number, because a run that exists must not be lost over its id."""
 
 
 IDENTIFIERS = ("personal_number", "company_number")
@@ -54,9 +65,39 @@ class ResponseBody(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
 
+    @classmethod
+    def of_fields(cls, fields: dict[str, Any]) -> Self:
+        """Return the body of these fields. One that is not required and not of its type is None.
+
+        :param fields: values by the API's names
+        :raises ValidationError: if a field is missing, or one that is required is not of its type
+        """
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            odd = {str(entry["loc"][0]) for entry in error.errors(include_url=False) if entry["loc"]}
+        return cls.model_validate({name: value for name, value in fields.items() if name not in odd})
+
     def json_object(self) -> dict[str, Any]:
         """Return the body as it came, in the API's spelling, with the fields that the model does not name."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+class KeptBody(ResponseBody):
+    """The body of a response of which every value is kept as it came, whatever its type."""
+
+    _received: dict[str, Any] | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of_fields(cls, fields: dict[str, Any]) -> Self:
+        """Return the body of these fields; ``json_object`` returns them."""
+        body = super().of_fields(fields)
+        body._received = fields  # noqa: SLF001  (its own class's)
+        return body
+
+    def json_object(self) -> dict[str, Any]:
+        """Return the body as it came, in the API's spelling, with the fields that the model does not name."""
+        return super().json_object() if self._received is None else self._received
 
 
 class ApiKey(RequestBody):
@@ -118,7 +159,7 @@ class PartyDetails(ResponseBody):
     documents: list[Any] | None = None
 
 
-class Case(ResponseBody):
+class Case(KeptBody):
     """Response of ``POST /cases`` and ``GET /cases/{caseId}``."""
 
     case_id: ResponseId
@@ -164,12 +205,12 @@ class StartedWorkflow(ResponseBody):
 class Workflow(ResponseBody):
     """Response of ``GET /workflows/{workflowId}``."""
 
-    id: ResponseId
+    id: str = Field(min_length=1)
     status: str = Field(min_length=1)
     case_id: str | None = None
 
 
-class WorkflowResult(ResponseBody):
+class WorkflowResult(KeptBody):
     """Response of ``GET /workflows/{workflowId}/result``; its other fields depend on the workflow definition."""
 
     case_id: str | None = None

@@ -86,6 +86,7 @@ class Wait:
     :param first_poll: when to poll first, in seconds since the epoch; None for at once
     :param under_way: whether the service has accepted the credentials before, for the same work: then a rejected
         key is waited out like an outage, else the wait ends at once
+    :param case_id: the case that the run must be of; None if that is not known, or need not be compared
     :param status: the last status that was seen
     :param failing_since: when polls began to fail, in seconds since the epoch; None while they succeed
     """
@@ -98,6 +99,7 @@ class Wait:
     draw: Callable[[], float] = random.random
     first_poll: float | None = None
     under_way: bool = True
+    case_id: str | None = None
     status: str = "not known"
     failing_since: float | None = None
     _failures: int = field(default=0, repr=False)
@@ -227,7 +229,7 @@ def _poll(
 ) -> tuple[dict[str, object] | None, errors.WorkflowsError | None]:
     """Poll once, and return the event if that ends the wait, and the error that the poll met."""
     try:
-        status = client.read_workflow(wait.workflow_id).status
+        status = client.read_workflow(wait.workflow_id, wait.case_id).status
     except errors.Stopped:
         raise
     except errors.WorkflowsError as error:

@@ -11,9 +11,11 @@ loops use the same ones, and tests wait for nothing.
 from __future__ import annotations
 
 import enum
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 FIRST_PAUSE_SECONDS = 0.5
@@ -232,9 +234,17 @@ def retry_after(header: str | None, *, now: float) -> float | None:
     if header is None:
         return None
     text = header.strip()
-    if text.isascii() and text.isdigit():
+    if _SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER_SECONDS)
     try:
-        return min(max(0.0, parsedate_to_datetime(text).timestamp() - now), MAX_RETRY_AFTER_SECONDS)
+        date = parsedate_to_datetime(text)
+        if date.tzinfo is None:
+            # As asctime writes it, or with a zone that is left out: HTTP dates are UTC (RFC 9110, section 5.6.7).
+            date = date.replace(tzinfo=timezone.utc)
+        return min(max(0.0, date.timestamp() - now), MAX_RETRY_AFTER_SECONDS)
     except (ValueError, OverflowError):
         return None
+
+
+#: The standard has whole seconds only.
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")

@@ -152,7 +152,7 @@ class Collection:
             return _output_row(row, state, RowOutcome.RESULT_MISSING, *_code_and_error(_NOT_FETCHED))
         if outcome is RowOutcome.SUCCEEDED and state.workflow_id is not None:
             try:
-                result = await self._fetch(state.workflow_id)
+                result = await self._fetch(state.workflow_id, state.case_id)
             except errors.Stopped:
                 raise
             except errors.WorkflowsError as error:
@@ -165,7 +165,7 @@ class Collection:
             return _output_row(row, state, outcome, result=result)
         return _output_row(row, state, outcome, *_code_and_error(state.error or _WITHOUT_ERROR[outcome]))
 
-    async def _fetch(self, workflow_id: str) -> dict[str, Any]:
+    async def _fetch(self, workflow_id: str, case_id: str | None) -> dict[str, Any]:
         attempts = Attempts()
         while True:
             if self._flow_control.gave_up is not None:
@@ -173,7 +173,7 @@ class Collection:
             await self._flow_control.turn()
             self._ownership.require()
             try:
-                result = await self._client.read_result(workflow_id)
+                result = await self._client.read_result(workflow_id, case_id)
             except errors.WorkflowsError as error:
                 if not await self._flow_control.another(attempts, error):
                     raise

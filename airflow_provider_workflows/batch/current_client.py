@@ -83,9 +83,9 @@ class CurrentClient:
         """
         return self._client.perform(endpoint)
 
-    def read_result(self, workflow_id: str) -> Awaitable[WorkflowResult]:
+    def read_result(self, workflow_id: str, case_id: str | None = None) -> Awaitable[WorkflowResult]:
         """Return what gives the result of a completed workflow (``GET /workflows/{workflowId}/result``)."""
-        return self._client.read_result(workflow_id)
+        return self._client.read_result(workflow_id, case_id)
 
     @property
     def has_rejected_key(self) -> bool:

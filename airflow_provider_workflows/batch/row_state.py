@@ -50,6 +50,8 @@ class RowState:
     :param status: the workflow's status that ended the wait for it
     :param ended_at: when that was seen, in seconds since the epoch
     :param error: the fields of the error that the row met
+    :param compared_case_id: id of the row's case, if the response that started the run named another: then polls
+        compare it
     """
 
     case_id: str | None = None
@@ -60,6 +62,7 @@ class RowState:
     status: str | None = None
     ended_at: float | None = None
     error: Mapping[str, Any] | None = None
+    compared_case_id: str | None = None
 
     def change(self, entry: Mapping[str, Any], fields: AbstractSet[str] | None = None) -> None:
         """Apply an entry of the journal; fields that it does not name stay as they are.
@@ -128,5 +131,5 @@ WAIT_AGAIN: Mapping[str, None] = dict.fromkeys(("status", "ended_at", "error"))
 
 #: An entry that makes a row due again; it keeps its case and its parameters.
 SUBMIT_AGAIN: Mapping[str, None] = dict.fromkeys(
-    ("workflow_id", "submitted_at", "begun", "status", "ended_at", "error")
+    ("workflow_id", "submitted_at", "begun", "status", "ended_at", "error", "compared_case_id")
 )

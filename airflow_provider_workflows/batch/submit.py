@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+from airflow_provider_workflows.api.ids import is_same_id
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
@@ -196,7 +197,11 @@ class Submission:
         run = await self._call(
             number, "run", endpoints.run_workflow(self._workflow_definition_id, case_id, parameters_id)
         )
-        await self._record(number, begun=None, workflow_id=run.id, submitted_at=time.time())
+        changes: dict[str, Any] = {"begun": None, "workflow_id": run.id, "submitted_at": time.time()}
+        if run.case_id is not None and not is_same_id(run.case_id, case_id):
+            # The id is kept, for the run is billed. Whose run it is, its polls say.
+            changes["compared_case_id"] = case_id
+        await self._record(number, **changes)
 
     async def _call(self, number: int, begun: str, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
         attempts = Attempts(begun)

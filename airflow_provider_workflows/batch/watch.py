@@ -33,7 +33,7 @@ INBOX_READ_SECONDS = 2.0
 #: This many waits begin before others on the event loop have their turn.
 _WAITS_BEGUN_AT_ONCE = 200
 #: What the wait needs of a row's state. The ids of cases alone would take 9 MB for a hundred thousand rows.
-_FIELDS = frozenset({"workflow_id", "submitted_at", "status", "ended_at", "error"})
+_FIELDS = frozenset({"workflow_id", "compared_case_id", "submitted_at", "status", "ended_at", "error"})
 
 Event = dict[str, object]
 
@@ -168,7 +168,15 @@ class BatchWatch(Generic[WaiterT]):
         while running:
             row, state = running.popitem()
             workflow_id, submitted_at = cast("str", state.workflow_id), cast("float", state.submitted_at)
-            wait = _RowWait(workflow_id, submitted_at, None, self._schedule, self._max_outage, row=row)
+            wait = _RowWait(
+                workflow_id,
+                submitted_at,
+                None,
+                self._schedule,
+                self._max_outage,
+                row=row,
+                case_id=state.compared_case_id,
+            )
             self._waiters[workflow_id] = self._poller.watch(wait, self._ended)
             begun += 1
             if begun % _WAITS_BEGUN_AT_ONCE == 0:

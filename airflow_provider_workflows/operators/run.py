@@ -171,7 +171,9 @@ class RunWorkflowOperator(WorkflowsOperator):
         guard.require()
         timeout: timedelta | None = self.execution_timeout
         deadline = None if timeout is None else begun_at + timeout.total_seconds()
-        wait = Wait(run.workflow_id, run.started, deadline, self._schedule, self.max_outage)
+        wait = Wait(
+            run.workflow_id, run.started, deadline, self._schedule, self.max_outage, case_id=self.case_id
+        )
         webhooks = self.deferrable and client.settings.webhooks and can_resume()
         event = None
         # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.

@@ -326,7 +326,7 @@ class RunSubmission:
 
     def _polled(self, run: RunRecord) -> tuple[Outcome, str | None]:
         try:
-            status = self._client.read_workflow(str(run.workflow_id)).status
+            status = self._client.read_workflow(str(run.workflow_id), run.case_id).status
         except NotFound:
             self._log.warning(
                 "The service does not know workflow %s, which an earlier try has submitted. For a new run set "

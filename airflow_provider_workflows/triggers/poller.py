@@ -165,6 +165,9 @@ class Poller:
         watch = self._watches.get(wait.workflow_id)
         if watch is None:
             watch = self._watches[wait.workflow_id] = _Watch(wait.workflow_id)
+        if wait.case_id is not None:
+            # From now on the case is compared as well.
+            watch.endpoint = endpoints.read_workflow(wait.workflow_id, wait.case_id)
         waiter = Waiter(wait, on_end, watch)
         watch.waiters += (waiter,)
         now = self._now()

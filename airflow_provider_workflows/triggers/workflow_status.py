@@ -25,12 +25,14 @@ class WorkflowStatusTrigger(WaitTrigger):
 
     :param workflow_id: id of the workflow
     :param started: when the run began, in seconds since the epoch; None for now
+    :param case_id: id of the case that the run must be of; None if that is not known
 
     The other arguments are those of ``WaitTrigger``.
     """
 
     workflow_id: str
     started: float | None = None
+    case_id: str | None = None
 
     @classmethod
     def for_task(cls, wait: Wait, workflows_conn_id: str, *, webhooks: bool = False) -> WorkflowStatusTrigger:
@@ -44,6 +46,7 @@ class WorkflowStatusTrigger(WaitTrigger):
             workflow_id=wait.workflow_id,
             workflows_conn_id=workflows_conn_id,
             started=wait.started,
+            case_id=wait.case_id,
             deadline=wait.deadline,
             not_before=earliest_event(time.time()),
             poll_interval=wait.schedule.poll_interval,
@@ -74,5 +77,6 @@ class WorkflowStatusTrigger(WaitTrigger):
             PollSchedule(self.max_poll_interval if webhooks else self.poll_interval, self.max_poll_interval),
             self.max_outage,
             first_poll=self.not_before if webhooks else None,
+            case_id=self.case_id,
         )
         return Poller.of(self.workflows_conn_id).wait(wait)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import http.client
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -130,6 +132,29 @@ def json_response(body: Any, *headers: str, status: str = "200 OK") -> bytes:
         *headers,
     ]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
+
+
+def relay(url: str, change: Callable[[ReceivedRequest, Any], Any]) -> HostileServer:
+    """Return a server in front of another one, which changes the JSON of its responses.
+
+    :param url: where the other one is
+    :param change: takes a request and the value of its response, and returns another value
+    """
+    address = urlsplit(url)
+
+    def respond(request: ReceivedRequest) -> Pieces:
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+        with contextlib.closing(connection):
+            headers = {name: value for name, value in request.headers.items() if name in _RELAYED_HEADERS}
+            connection.request(request.method, request.path, request.body, headers)
+            response = connection.getresponse()
+            value = json.loads(response.read())
+        return [json_response(change(request, value), status=f"{response.status} {response.reason}")]
+
+    return HostileServer(respond)
+
+
+_RELAYED_HEADERS = frozenset({"accept", "authorization", "content-type"})
 
 
 def gzipped(content: bytes) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from airflow_provider_workflows.api.retry import (
@@ -28,6 +31,16 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(params=["UTC", "Asia/Tokyo", "America/New_York"])
+def local_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The time zone of the machine."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
 
 
 class TestRetry:
@@ -77,12 +90,23 @@ class TestBackoff:
         ("172800", 86400.0),
         ("Tue, 14 Nov 2023 22:14:20 GMT", 60.0),
         ("Sun, 06 Nov 1994 08:49:37 GMT", 0.0),
+        ("Tue, 14 Nov 2023 22:14:20", 60.0),
+        ("Tue, 14 Nov 2023 22:14:20 -0000", 60.0),
+        ("Tue, 14 Nov 2023 22:14:20 UTC", 60.0),
+        ("Tue, 14 Nov 2023 23:14:20 +0100", 60.0),
+        ("Tuesday, 14-Nov-23 22:14:20 GMT", 60.0),
+        ("Tue Nov 14 22:14:20 2023", 60.0),
+        ("Sun Nov  6 08:49:37 1994", 0.0),
+        ("1.5", 1.5),
+        ("²", None),
+        ("1.", None),
         ("soon", None),
         ("-5", None),
         ("", None),
         ("1e400", None),
     ],
 )
+@pytest.mark.usefixtures("local_time")
 def test_retry_after_is_read_in_both_forms(header: str | None, seconds: float | None) -> None:
     assert retry_after(header, now=NOW) == seconds
 
