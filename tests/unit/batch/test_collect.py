@@ -263,6 +263,7 @@ async def test_an_output_that_cannot_be_written_for_a_while_costs_no_second_fetc
     assert sandbox.counts.requests == {RESULT_CALL: 20}
 
 
+@pytest.mark.thorough
 async def test_a_disk_that_is_full_for_a_while_costs_no_second_fetch(
     completed: Output,
     sandbox: Sandbox,
@@ -353,6 +354,7 @@ async def test_unknown_rows_are_listed_with_the_time_of_their_request(output: Ou
     assert "unknown.csv" in output.rows[1]["error"]
 
 
+@pytest.mark.thorough
 async def test_no_more_is_fetched_ahead_than_memory_bears(output: Output, sandbox: Sandbox) -> None:
     await output.completed(1, sandbox.define(seconds=0.0))
     sandbox.fault("latency", seconds=0.1, path=RESULT_PATH)

@@ -43,6 +43,7 @@ class XComs:
         self.write(INBOX_KEY, latest)
 
 
+@pytest.mark.thorough
 def test_a_hundred_thousand_deliveries_are_as_many_small_writes() -> None:
     xcoms = XComs()
 

@@ -66,6 +66,7 @@ def test_it_prints_its_connection_serves_and_ends_at_a_signal(number: signal.Sig
     ]
 
 
+@pytest.mark.thorough
 def test_it_is_quiet_if_asked() -> None:
     with started("--quiet", "--token-seconds", "7") as (process, greeting):
         (url,) = re.findall(r"listens on (\S+)", greeting)

@@ -159,6 +159,7 @@ async def test_foreign_completions_never_push_out_a_batchs_own(
     assert completions_of(task) == [(1, own, "COMPLETED")]
 
 
+@pytest.mark.thorough
 async def test_a_completion_costs_a_small_write_however_many_came_before(
     database: Database, statements: Statements
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_shape_has_names_and_types_and_no_values(content: Any, shape: str) -> 
     assert shape_of(content) == shape
 
 
+@pytest.mark.thorough
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -211,6 +211,7 @@ class Upload:
             yield CHUNK
 
 
+@pytest.mark.thorough
 async def test_a_body_as_long_as_may_be_is_read(api: Api) -> None:
     assert (await api.post(b" " * MAX_BODY_BYTES)).status_code == 204
     assert (await api.post(b" " * (MAX_BODY_BYTES + 1))).status_code == 413
