@@ -55,6 +55,17 @@ def earliest_event(now: float) -> float:
     return now + seconds_before_event()
 
 
+def bounded(not_before: float, now: float) -> float:
+    """Return a moment of ``earliest_event`` as it counts on this machine.
+
+    Clocks differ, and are set: one that was put back by an hour would have the event wait for an hour.
+
+    :param not_before: what another process has computed, in seconds since the epoch
+    :param now: seconds since the epoch, by this machine's clock
+    """
+    return min(not_before, earliest_event(now))
+
+
 async def hold_back_until(
     not_before: float | None,
     *,
@@ -67,7 +78,10 @@ async def hold_back_until(
     :param clock: returns the time in seconds since the epoch
     :param sleep: returns after the given number of seconds
     """
-    if not_before is not None and (seconds := not_before - clock()) > 0:
+    if not_before is None:
+        return
+    now = clock()
+    if (seconds := bounded(not_before, now) - now) > 0:
         await sleep(seconds)
 
 

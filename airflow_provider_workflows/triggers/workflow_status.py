@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.airflow_internals.deferral import earliest_event
+from airflow_provider_workflows.airflow_internals.deferral import bounded, earliest_event
 from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.triggers.base import WaitTrigger
 from airflow_provider_workflows.triggers.poller import Poller
@@ -70,13 +70,16 @@ class WorkflowStatusTrigger(WaitTrigger):
         """Return what gives the event that ends the wait for the workflow."""
         # Without a task there is nothing that a webhook could resume.
         webhooks = self.webhooks and self.has_task
+        first_poll = None
+        if webhooks and self.not_before is not None:
+            first_poll = bounded(self.not_before, time.time())
         wait = Wait(
             self.workflow_id,
             time.time() if self.started is None else self.started,
             self.deadline,
             PollSchedule(self.max_poll_interval if webhooks else self.poll_interval, self.max_poll_interval),
             self.max_outage,
-            first_poll=self.not_before if webhooks else None,
+            first_poll=first_poll,
             case_id=self.case_id,
         )
         return Poller.of(self.workflows_conn_id).wait(wait)

@@ -267,7 +267,9 @@ def test_a_worker_polls_as_without_webhooks_where_the_source_differs(
 
 
 @pytest.mark.parametrize(
-    ("not_before", "slept"), [(None, []), (90.0, []), (100.0, []), (110.0, [10.0])], ids=str
+    ("not_before", "slept"),
+    [(None, []), (90.0, []), (100.0, []), (110.0, [10.0]), (18_100.0, [10.0])],
+    ids=str,
 )
 async def test_an_event_is_held_back_until_it_may_come(not_before: float | None, slept: list[float]) -> None:
     pauses: list[float] = []
