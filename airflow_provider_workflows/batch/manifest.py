@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
 from airflow_provider_workflows.api.pseudonyms import (
     find_personal_number,
     personal_number_hash,
@@ -24,6 +24,7 @@ from airflow_provider_workflows.api.pseudonyms import (
 from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.state_files import read_lines
+from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
@@ -302,18 +303,39 @@ def read_manifest(
     :param manifest: what ``write_manifest`` returned
     :param is_stopped: returns whether the task was told to stop
     :raises FileNotFoundError: if the manifest is gone
+    :raises OutcomeUnknown: after the last row, or at one that cannot be read, if it is not the manifest that was
+        written
     """
     lines = read_lines(folder / _NAME, is_stopped=is_stopped)
     next(lines, None)
+    all_rows = _AllRows()
     for number, line in enumerate(lines, manifest.first_row):
-        fields = json.loads(line)
-        yield ManifestRow(
-            number,
-            fields.get("key", str(number)),
-            fields.get("skipped"),
-            fields.get("hash"),
-            fields.get("digest", ""),
-        )
+        try:
+            row = _manifest_row(number, json.loads(line))
+            all_rows.take(row.key, bytes.fromhex(row.digest) or _NO_DIGEST)
+        except (AttributeError, TypeError, ValueError):
+            raise _manifest_has_changed(folder) from None
+        yield row
+    if str(all_rows) != manifest.digest:
+        raise _manifest_has_changed(folder)
+
+
+def _manifest_row(number: int, fields: Mapping[str, Any]) -> ManifestRow:
+    return ManifestRow(
+        number,
+        fields.get("key", str(number)),
+        fields.get("skipped"),
+        fields.get("hash"),
+        fields.get("digest", ""),
+    )
+
+
+def _manifest_has_changed(folder: ObjectStoragePath) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"{shown(folder / _NAME)} is not the manifest that this task has written, so it is not known which run is "
+        "whose, and nothing was sent or written. Put the file back as it was, or set "
+        'on_clear="start_over" and clear the task, which submits all rows anew.'
+    )
 
 
 def read_checked_rows(
@@ -328,7 +350,7 @@ def read_checked_rows(
     """
     digests = bytearray()
     for row in read_manifest(folder, manifest):
-        digests += bytes.fromhex(row.digest) if row.digest else _NO_DIGEST
+        digests += bytes.fromhex(row.digest) or _NO_DIGEST
     return CheckedRows(RowDigests(read_salt(folder), common), manifest.first_row, bytes(digests))
 
 
@@ -341,10 +363,26 @@ def _hash(row: Row, secret: str) -> str | None:
     return personal_number_hash(find_personal_number(row.case), secret)
 
 
+class _AllRows:
+    """The digest of all rows: of their keys and digests, in order."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def take(self, key: str, digest: bytes) -> None:
+        """Take note of the next row."""
+        content = key.encode(errors="surrogatepass")
+        self._digest.update(b"%d:%b%b" % (len(content), content, digest))
+
+    def __str__(self) -> str:
+        """Return the digest of the rows so far."""
+        return self._digest.hexdigest()
+
+
 class _Check:
     def __init__(self, digests: RowDigests) -> None:
         self.digests = digests
-        self._all = hashlib.sha256()
+        self._all = _AllRows()
         self._bad: list[BadRow] = []
         self._skipped = self._rows = self._first_row = 0
         self._has_keys = True
@@ -357,21 +395,18 @@ class _Check:
         self._has_keys = self._has_keys and (row.has_key or isinstance(row, BadRow))
         if isinstance(row, BadRow):
             digest = _NO_DIGEST
-            self._all.update(row.key.encode())
             self._skipped += 1
             if len(self._bad) < SHOWN_BAD_ROWS:
                 self._bad.append(row)
         else:
             digest = self.digests.of(row)
-        self._all.update(digest)
+        self._all.take(row.key, digest)
         return digest
 
     def manifest(self, *, skip_bad_rows: bool) -> Manifest:
         if self._bad and not skip_bad_rows:
             raise_for(self._bad, self._skipped, self._rows)
-        return Manifest(
-            self._rows, self._first_row or 1, self._skipped, self._all.hexdigest(), self._has_keys
-        )
+        return Manifest(self._rows, self._first_row or 1, self._skipped, str(self._all), self._has_keys)
 
 
 def _line(fields: Mapping[str, object]) -> bytes:
