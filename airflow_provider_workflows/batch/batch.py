@@ -30,13 +30,15 @@ from airflow_provider_workflows.batch.manifest import (
     rewrite_manifest,
     write_manifest,
 )
+from airflow_provider_workflows.batch.other_shards import find_in_other_shards
 from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.ownership import Ownership
-from airflow_provider_workflows.batch.place import BatchPlace, remove_state
+from airflow_provider_workflows.batch.place import BatchPlace, TaskIdentity, remove_state
 from airflow_provider_workflows.batch.progress import BatchProgress, Publish
 from airflow_provider_workflows.batch.repair import (
     Changes,
     Repair,
+    adopt,
     begin_journal,
     repair_of,
     rows_to_submit_again,
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 
 #: The outcomes of rows that a wait counts itself.
 _WAITED_FOR = (RowOutcome.RUNNING, RowOutcome.SUCCEEDED, RowOutcome.FAILED)
+_NOTHING = RowState()
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,7 @@ class Batch:
         items: Items,
         *,
         salt: str | None = None,
+        is_new: bool = True,
     ) -> Manifest:
         """Check the output and the whole input before the first call, and return the manifest.
 
@@ -151,7 +155,8 @@ class Batch:
         :param options: what to do
         :param place: where the output and the batch's state are
         :param items: the rows, as ``read_items`` takes them
-        :param salt: of the rows' digests, to compare them with those of an earlier manifest; a new one if None
+        :param salt: of the rows' digests, to compare them with those of another manifest; a new one if None
+        :param is_new: whether to begin the journal
         :raises InvalidInput: naming what is wrong with which rows, or that the output cannot be written
         """
         output_path(place.folder, options.output_format)
@@ -167,7 +172,7 @@ class Batch:
             hash_secret=options.hash_secret(settings),
             salt=salt,
         )
-        if salt is None:
+        if is_new:
             begin_journal(place.state_folder)
         _require_version(items, version)
         return dataclasses.replace(manifest, version=version, sharding=sharding_of(items))
@@ -239,7 +244,7 @@ class Batch:
         """
         with self._require_state():
             salt = read_salt(self.state_folder)
-            manifest = self.check(self._settings, self._options, place, items, salt=salt)
+            manifest = self.check(self._settings, self._options, place, items, salt=salt, is_new=False)
             try:
                 changes = take_over(
                     self.state_folder,
@@ -317,7 +322,7 @@ class Batch:
             is_whole = bool(self.states) and self.cases >= cases
         except FileNotFoundError:
             raise self._state_is_gone("the folder is not there") from None
-        except (LookupError, TypeError, ValueError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             raise self._state_is_gone("a line of the journal cannot be read") from None
         if not is_whole:
             raise self._state_is_gone(
@@ -331,6 +336,22 @@ class Batch:
         :param unknown: whether to submit those that may have been submitted
         """
         return rows_to_submit_again(self.states, self._settings.statuses, failed=failed, unknown=unknown)
+
+    def adopt_from_other_shards(self, task: TaskIdentity) -> int:
+        """Go on with the runs that rows of this shard have in other shards, and return how many these are.
+
+        :param task: the shard's task
+        """
+        if not self.manifest.has_keys or self.manifest.sharding is None:
+            return 0
+        wanted = {
+            (row.key, row.digest): row.number
+            for row in read_manifest(self.state_folder, self.manifest, is_stopped=self._is_stopped)
+            if row.skipped is None and self.states.get(row.number, _NOTHING).is_due
+        }
+        found = find_in_other_shards(self._folder, task, wanted) if wanted else {}
+        adopt(self.state_folder, self.states, found)
+        return len(found)
 
     def wait_again(self) -> None:
         """Have those runs be waited for that were not seen to end, though the wait for them has ended."""
@@ -358,6 +379,8 @@ class Batch:
             read_salt(self.state_folder)
         except FileNotFoundError:
             raise self._state_is_gone("there is no manifest") from None
+        except (LookupError, TypeError, ValueError):
+            raise self._state_is_gone("the manifest cannot be read") from None
         yield
 
     @property

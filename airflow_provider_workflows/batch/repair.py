@@ -144,6 +144,19 @@ def _change(
     _write(state_folder, ({"row": number, **entry} for number in numbers))
 
 
+def adopt(
+    state_folder: ObjectStoragePath, states: dict[int, RowState], found: Mapping[int, RowState]
+) -> None:
+    """Go on with states that were found elsewhere, in the journal and in ``states``.
+
+    :param state_folder: where the batch keeps its state
+    :param states: the state of each row, by number; changed
+    :param found: the states of rows that have none of their own
+    """
+    states.update(found)
+    _write(state_folder, (entry for number, state in found.items() for entry in _entries_of(number, state)))
+
+
 def begin_journal(state_folder: ObjectStoragePath) -> None:
     """Write the journal's first entry: by it a later try sees that a journal is gone.
 

@@ -43,6 +43,7 @@ def references(
     zero_pad: Mapping[str, int] | None = None,
     folder: str | None = None,
     max_shards: int = 1024,
+    again: bool = False,
 ) -> list[dict[str, Any]]:
     """Check all items, and return references to ``size`` rows of them each.
 
@@ -54,6 +55,7 @@ def references(
     :param zero_pad: number of digits to which numbers in ``personal_number`` and ``company_number`` are padded
     :param folder: where to write items that come as a list, for the shards to read
     :param max_shards: the largest number of mapped tasks that Airflow takes
+    :param again: whether this may have been done before for the same batch tasks
     :raises InvalidInput: if an argument or the items cannot be right, or there are too many shards
     """
     whole_number("size", size, at_least=1)
@@ -73,7 +75,7 @@ def references(
         # What is not JSON in a bad row is written otherwise, and the batch tasks see what is written.
         rows, digests = _check(uri, size, columns, zero_pad, fail=on_bad_row == "fail")
     return [
-        ShardReference(uri, first, min(size, rows - first + 1), rows, digest).to_json()
+        ShardReference(uri, first, min(size, rows - first + 1), rows, digest, again).to_json()
         for first, digest in zip(range(1, rows + 1, size), digests, strict=True)
     ]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.supervisor import has_ended
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
 from airflow_provider_workflows.batch.batch import Batch
+from airflow_provider_workflows.batch.input.shard_reference import is_shard_reference
 from airflow_provider_workflows.batch.journal import states
+from airflow_provider_workflows.batch.other_shards import salt_of_shards
 from airflow_provider_workflows.batch.place import (
     BatchFile,
     BatchPlace,
@@ -35,7 +38,7 @@ class BatchSubmission:
 
     :param context: the task's context
     :param folder: the folder of the output
-    :param check: checks the items and writes their manifest to a place
+    :param check: checks the items and writes their manifest to a place, with a salt; None for a new one
     :param make_batch: makes the batch that a record names
     :param host: base URL of the service
     :param start_over: whether a cleared task submits everything anew
@@ -49,7 +52,7 @@ class BatchSubmission:
         context: Context,
         folder: ObjectStoragePath,
         *,
-        check: Callable[[BatchPlace], Any],
+        check: Callable[[BatchPlace, str | None], Any],
         make_batch: Callable[[BatchRecord], Batch],
         host: str,
         start_over: bool,
@@ -88,7 +91,7 @@ class BatchSubmission:
                 raise
             self._log.warning('Cleared, with on_clear="start_over": submits all rows anew. %s', error)
             self._folders.require_free(has_ended)
-            return self._begin(begun_at)
+            return self._begin(items, begun_at)
         was_cleared = self._records.was_cleared
         if record is None and not self._is_first_try and (record := self._record_in_files()) is not None:
             was_cleared = True
@@ -97,9 +100,9 @@ class BatchSubmission:
         self._folders.require_free(has_ended)
         if record is None:
             self._warn_of_deleted_run()
-            return self._begin(begun_at)
+            return self._begin(items, begun_at)
         if was_cleared and self._start_over:
-            return self._begin(begun_at, before=record)
+            return self._begin(items, begun_at, before=record)
         return self._go_on(record, items, was_cleared=was_cleared)
 
     def record(self) -> BatchRecord:
@@ -203,9 +206,12 @@ class BatchSubmission:
                 )
         return None
 
-    def _begin(self, begun_at: float, *, before: BatchRecord | None = None) -> tuple[Batch, BatchRecord]:
+    def _begin(
+        self, items: Items, begun_at: float, *, before: BatchRecord | None = None
+    ) -> tuple[Batch, BatchRecord]:
         place = self._folders.next_place()
-        manifest = self._check(place)
+        is_mapped = self._task.map_index >= 0
+        manifest = self._check(place, salt_of_shards(self._task) if is_mapped else None)
         own = [str(folder) for folder in self._folders.own]
         if before is not None:
             # With another output_path they are elsewhere.
@@ -226,7 +232,21 @@ class BatchSubmission:
                 _submitted(self._make_batch(before)),
                 shown(before.place.state_folder),
             )
-        return self._make_batch(record), self._store_first(record)
+        batch = self._make_batch(record)
+        if not self._start_over and self._is_sharded_again(items):
+            self._adopt_from_other_shards(batch)
+            record = dataclasses.replace(record, cases=batch.cases)
+        return batch, self._store_first(record)
+
+    @staticmethod
+    def _is_sharded_again(items: Items) -> bool:
+        return isinstance(items, Mapping) and is_shard_reference(items) and bool(items.get("again"))
+
+    def _adopt_from_other_shards(self, batch: Batch) -> None:
+        if self._task.map_index >= 0 and (number := batch.adopt_from_other_shards(self._task)):
+            self._log.warning(
+                "%s rows were in another shard before, have a run there, and keep it.", f"{number:,}"
+            )
 
     def _go_on(self, record: BatchRecord, items: Items, *, was_cleared: bool) -> tuple[Batch, BatchRecord]:
         self._require_host(record)
@@ -244,6 +264,7 @@ class BatchSubmission:
             place = StateFolders(self._folders.folder, self._task.state_name).next_place()
             batch, changes = batch.with_input(items, place)
             self._log.warning("%s.", changes)
+            self._adopt_from_other_shards(batch)
             record = dataclasses.replace(
                 record, place=batch.place, manifest=batch.manifest, earlier=earlier, cases=batch.cases
             )

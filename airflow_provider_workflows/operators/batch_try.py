@@ -95,7 +95,9 @@ class BatchTry(BatchArguments):
         return BatchSubmission(
             context,
             self._output_folder(context),
-            check=lambda place: Batch.check(self.hook.settings, self._options(), place, self._items),
+            check=lambda place, salt: Batch.check(
+                self.hook.settings, self._options(), place, self._items, salt=salt
+            ),
             make_batch=self._batch,
             host=self.hook.settings.host,
             start_over=self.on_clear == "start_over",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import conf
+from airflow.sdk import conf, get_current_context
 
 from airflow_provider_workflows.airflow_internals.rendering import redacting_task
 from airflow_provider_workflows.arguments import choice, is_resolved_later, whole_number
@@ -83,7 +83,16 @@ def shard(
         zero_pad=unwrap(zero_pad),
         folder=folder,
         max_shards=conf.getint("core", "max_map_length", fallback=1024),
+        again=_has_run_before(),
     )
+
+
+def _has_run_before() -> bool:
+    try:
+        return get_current_context()["ti"].try_number > 1
+    except RuntimeError:
+        # Called as a function, where no task runs.
+        return False
 
 
 @_task()

@@ -27,6 +27,7 @@ class ShardReference:
     :param all_rows: number of the rows of all shards; None in a reference that was not made by ``shard``
     :param digest: of its rows, as ``ShardDigest`` gives it; None in a reference that was not made by ``shard``, so
         that nothing is compared
+    :param again: whether ``shard`` may have run before, so that a row may have a run in another shard
     """
 
     items: Any
@@ -34,10 +35,16 @@ class ShardReference:
     rows: int
     all_rows: int | None = None
     digest: str | None = None
+    again: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the reference as JSON, as a batch task takes it for its items."""
-        return {"items": self.items, "first_row": self.first_row, "rows": self.rows, **(self.sharding or {})}
+        return {
+            "items": self.items,
+            "first_row": self.first_row,
+            "rows": self.rows,
+            **(self.sharding or {}),
+        } | ({"again": True} if self.again else {})
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ShardReference:
@@ -115,7 +122,7 @@ def salt_of(digest: str) -> str:
 
 def is_shard_reference(items: object) -> bool:
     """Return whether a batch's items have the fields of a shard's reference."""
-    return isinstance(items, Mapping) and items.keys() in (_ROWS, _ROWS | _SHARDING)
+    return isinstance(items, Mapping) and items.keys() - {"again"} in (_ROWS, _ROWS | _SHARDING)
 
 
 def _are_typed(fields: Mapping[str, Any]) -> bool:

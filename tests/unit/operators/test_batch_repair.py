@@ -589,8 +589,8 @@ class TestOneOutput:
         second = batch.operator(cases(2))._tries(batch.context)
         check = second._check
 
-        def check_while_the_first_begins(place: BatchPlace) -> Any:
-            manifest = check(place)
+        def check_while_the_first_begins(place: BatchPlace, salt: str | None) -> Any:
+            manifest = check(place, salt)
             with pytest.raises(TaskDeferred):
                 first.operator(cases(2)).execute(first.context)
             return manifest

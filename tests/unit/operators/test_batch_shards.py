@@ -93,6 +93,90 @@ def test_a_corrected_table_costs_its_corrected_rows_once_shard_and_batch_tasks_a
     assert [row["key"] for row in read_index(index["index"])] == [key for key, _ in ROWS]
 
 
+@pytest.mark.parametrize(
+    "again",
+    [[("K0", "New"), *ROWS], list(reversed(ROWS)), ROWS[1:]],
+    ids=["moved by one", "reversed", "fewer"],
+)
+def test_rows_that_have_moved_to_another_shard_keep_what_they_have(
+    tasks: list[BatchTask],
+    connected: Sandbox,
+    table: Callable[..., str],
+    tmp_path: Path,
+    again: list[tuple[str, str]],
+) -> None:
+    path = table(ROWS)
+    for task, shard in zip(tasks, references(path, 4), strict=True):
+        task.run(shard)
+
+    shards = references(table(again), 5)
+    for task in tasks:
+        task.clear()
+    summaries = [task.run(shard) for task, shard in zip(tasks, shards, strict=True)]
+    index = write_index(summaries, str(tmp_path / "index"), shards)
+
+    assert [(row["key"], row["outcome"]) for row in read_index(index["index"])] == [
+        (key, "succeeded") for key, _ in again
+    ]
+    assert runs(connected) == len({*ROWS, *again})
+
+
+def test_rows_that_have_moved_to_a_shard_that_was_not_there_keep_what_they_have(
+    tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str], tmp_path: Path
+) -> None:
+    path = table(ROWS)
+    for task, shard in zip(tasks[:2], references(path, 6), strict=True):
+        task.run(shard)
+
+    again = [("K0", "New"), *ROWS]
+    shards = references(table(again), 5, again=True)
+    for task in tasks[:2]:
+        task.clear()
+    summaries = [task.run(shard) for task, shard in zip(tasks, shards, strict=True)]
+
+    index = write_index(summaries, str(tmp_path / "index"), shards)
+    assert [row["key"] for row in read_index(index["index"])] == [key for key, _ in again]
+    assert runs(connected) == 13
+
+
+def test_a_row_that_may_have_a_run_in_another_shard_is_not_submitted(
+    tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str]
+) -> None:
+    connected.fault("cut_after", path="/workflows/run", times=1)
+    for task, shard in zip(tasks, references(table(ROWS), 4), strict=True):
+        task.run(shard, max_failed_share=1.0)
+
+    shards = references(table(reversed(ROWS)), 4)
+    for task in tasks:
+        task.clear()
+    for task, shard in zip(tasks, shards, strict=True):
+        task.run(shard, max_failed_share=1.0)
+
+    outcomes = [outcome for task in tasks for outcome in outcomes_of(task)]
+    assert outcomes == ["succeeded"] * 11 + ["unknown"]
+    assert runs(connected) == 12
+
+
+def test_start_over_submits_rows_that_have_moved_anew(
+    tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str]
+) -> None:
+    for task, shard in zip(tasks, references(table(ROWS), 4), strict=True):
+        task.run(shard)
+
+    shards = references(table(reversed(ROWS)), 4, again=True)
+    for task in tasks:
+        task.clear()
+    for task, shard in zip(tasks, shards, strict=True):
+        task.run(shard, on_clear="start_over")
+
+    assert runs(connected) == 24
+
+
+def outcomes_of(task: BatchTask) -> list[str]:
+    path = task.folder / f"{task.ti.map_index:05}" / "results.jsonl"
+    return [json.loads(line)["outcome"] for line in path.read_text().splitlines()]
+
+
 def test_the_same_table_costs_nothing_once_shard_and_batch_tasks_are_cleared(
     tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str], tmp_path: Path
 ) -> None:
