@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psutil  # type: ignore[import-untyped]  # comes with Airflow
 
 from development.chaos.occurrences import Occurrences
-from development.chaos.system import BATCH, GRACE_SECONDS, SINGLE_RUNS, START_OVER, System, TaskState
+from development.chaos.system import (
+    BATCH,
+    GRACE_SECONDS,
+    LONGEST_CALL_SECONDS,
+    SINGLE_RUNS,
+    START_OVER,
+    System,
+    TaskState,
+)
 
 #: The batch has this many calls under way at most (the operator's ``max_concurrency``).
 CALLS_UNDER_WAY = 32
@@ -235,7 +244,18 @@ class Chaos:
         if not service.is_up:
             raise NotNow
         service.refuse()
-        self.occurrences.later(1.0, "The service is down", service.stop)
+        latest = time.monotonic() + LONGEST_CALL_SECONDS
+
+        def stop() -> None:
+            # A busy machine may take seconds for a response; one that is lost would leave its outcome unknown.
+            under_way = self.system.cases_under_way() - self.occurrences.under_way_at_kills
+            if under_way and time.monotonic() < latest:
+                self.occurrences.later(1.0, "", stop)
+                return
+            service.stop()
+            self.occurrences.say("The service is down")
+
+        self.occurrences.later(1.0, "", stop)
 
         def start() -> None:
             service.add_faults()

@@ -32,6 +32,9 @@ def lines(report: Report) -> Iterator[str]:
             yield from (f"- {problem}" for problem in check.problems[:MAX_EXAMPLES])
             if len(check.problems) > MAX_EXAMPLES:
                 yield f"- and {len(check.problems) - MAX_EXAMPLES:,} more"
+    if report.logs is not None:
+        yield ""
+        yield f"The logs of all tasks are in {report.logs}."
     if report.left:
         yield ""
         yield "Not reached in time:"

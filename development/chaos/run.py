@@ -8,6 +8,7 @@ import urllib.error
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from development.chaos.actions import ACTIONS, CORRECTION, Action, Chaos, NotNow
 from development.chaos.checks import Check, Outcome
@@ -66,6 +67,7 @@ class Report:
     :param left: the actions that were not done in time, and what did not come to its end
     :param checks: what must hold, and what was found
     :param ended_alone: components that ended though nobody had touched them
+    :param logs: the folder with the logs of all tasks, which stays if something does not hold; else None
     """
 
     seed: int
@@ -75,6 +77,7 @@ class Report:
     left: Sequence[str]
     checks: Sequence[Check]
     ended_alone: Sequence[str]
+    logs: Path | None
 
     @property
     def holds(self) -> bool:
@@ -100,15 +103,16 @@ def run(form: Form, seed: int) -> Report:
         keeper = _Keeper(chaos)
         _act(form, chaos, ahead, keeper)
         unsettled = _settle(form, chaos, keeper)
-        outcome = Outcome(system, occurrences)
+        checks = Outcome(system, occurrences).checks()
         return Report(
             seed,
             form.size,
             time.monotonic() - began,
             occurrences.counts,
             [*ahead.names(), *unsettled],
-            outcome.checks(),
+            checks,
             occurrences.ended_alone,
+            None if all(check.holds for check in checks) else system.keep_logs(),
         )
 
 

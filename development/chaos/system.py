@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -267,9 +268,19 @@ class System:
         )
         return {int(str(map_index)): str(json.loads(str(value))) for map_index, value in rows}
 
+    def keep_logs(self) -> Path:
+        """Copy the logs of all tasks to a folder that stays, and return it."""
+        folder = Path(tempfile.mkdtemp(prefix="chaos-logs-"))
+        shutil.copytree(self._logs, folder, dirs_exist_ok=True)
+        return folder
+
+    @property
+    def _logs(self) -> Path:
+        return self.stack.folder / "logs"
+
     def times_of_stops(self, name: str) -> list[float]:
         """Return when the tries of a batch were told to stop, as their logs say, in seconds since the epoch."""
-        folder = self.stack.folder / "logs" / f"dag_id={name}"
+        folder = self._logs / f"dag_id={name}"
         return [
             _seconds(record["timestamp"])
             for log in folder.rglob("*.log")
