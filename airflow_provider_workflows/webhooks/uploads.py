@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 #: The longest body that is read, in bytes.
 MAX_BODY_BYTES = 256 * 1024
 #: Of one connection, this many bodies are on their way at once, and this many bytes of them are kept.
-MAX_UPLOADS = 200
+MAX_UPLOADS = 64
 MAX_UPLOADED_BYTES = 8 * 1024 * 1024
 
 
@@ -82,7 +82,7 @@ class Uploads:
                 raise
             if upload.task is not None and hasattr(upload.task, "uncancel"):
                 upload.task.uncancel()
-            raise BodyGivenUp from None
+            raise BodyGivenUp("its body came slowly, and newer ones took its place") from None
         finally:
             del self._under_way[upload]
             self._received -= upload.received
