@@ -216,8 +216,8 @@ class Attacked:
         self.outcome = Outcome()
         self.sandbox.counts.reset()
         memory, began = self.memory(), time.monotonic()
-        known = self.sandbox.webhooks.destination.body(ids[-1], "", "COMPLETED", "Workflow")
-        await self.run(ids[:GENUINE], running_id, known)
+        ended = self.sandbox.webhooks.destination.body(ids[-1], "", "COMPLETED", "Workflow")
+        await self.run(ids[:GENUINE], running_id, ended)
         outcome = self.outcome
         outcome.seconds = time.monotonic() - began
         outcome.grown_bytes -= memory
