@@ -169,7 +169,7 @@ class AsyncWorkflowsClient:
     async def _send(self, send: SendRequest) -> Response | NoResponse:
         if self._closed:
             raise RuntimeError("the client has been closed")
-        session = await self._http.get()
+        session = self._http.session or await self._http.get()
         timeout = self._timeout if send.timeout == self._timeout.total else self._client_timeout(send.timeout)
         async with self._http.slots:
             try:
@@ -183,14 +183,20 @@ class AsyncWorkflowsClient:
                     proxy_headers=self._http.proxy_headers,
                     timeout=timeout,
                 ) as response:
-                    headers = response.headers
-                    chunks, length = [], 0
-                    async for chunk in response.content.iter_any():
-                        chunks.append(chunk)
-                        length += len(chunk)
-                        if length > MAX_RESPONSE_BYTES:
-                            return TOO_LONG
-                body = b"".join(chunks)
+                    headers, content = response.headers, response.content
+                    if content.is_eof():
+                        # All of it has come with the head, as for nearly every poll.
+                        body = content.read_nowait()
+                    else:
+                        chunks, length = [], 0
+                        async for chunk in content.iter_any():
+                            chunks.append(chunk)
+                            length += len(chunk)
+                            if length > MAX_RESPONSE_BYTES:
+                                return TOO_LONG
+                        body = b"".join(chunks)
+                if len(body) > MAX_RESPONSE_BYTES:
+                    return TOO_LONG
                 if "Content-Encoding" in headers:
                     unpacked = await self._decoded(body, headers.getall("Content-Encoding"))
                     if unpacked is None:

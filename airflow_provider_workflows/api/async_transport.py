@@ -132,6 +132,11 @@ class HttpSession:
         self._session: aiohttp.ClientSession | None = None
         self._connector: Connector | None = None
 
+    @property
+    def session(self) -> aiohttp.ClientSession | None:
+        """The session of aiohttp, once it is open."""
+        return self._session
+
     async def get(self) -> aiohttp.ClientSession:
         """Return aiohttp's session.
 

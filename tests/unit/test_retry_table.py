@@ -55,7 +55,10 @@ def status(code: int) -> Response:
     return Response(code, {}, b"<html>")
 
 
-UNDECIDED = [status(500), status(502), status(408), status(425), NoResponse("lost", arrived=True)]
+UNDECIDED = [
+    *map(status, (500, 502, 408, 425, 101, 600, 999)),
+    NoResponse("lost", arrived=True),
+]
 
 
 #: What happened, in words, the error for it, and the replies that bring it about.
@@ -64,7 +67,11 @@ ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
     ("the TLS handshake failed", errors.TlsFailed(""), [NoResponse("tls", arrived=False, tls=True)]),
     ("429", errors.RateLimited(""), [status(429)]),
     ("503", errors.ServiceUnavailable(""), [status(503)]),
-    ("other 5xx, 408, 425, a lost response: repeatable call", errors.ServiceUnavailable(""), UNDECIDED),
+    (
+        "other 5xx, 408, 425, 101, 600 and above, a lost response: repeatable call",
+        errors.ServiceUnavailable(""),
+        UNDECIDED,
+    ),
     ("the same: the call that starts a run", errors.OutcomeUnknown(""), UNDECIDED),
     ("a redirect", errors.UnexpectedResponse(""), [status(302)]),
     ("a proxy's page, a body cut off: repeatable call", errors.UnexpectedResponse(""), [status(200)]),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from airflow_provider_workflows.api import Settings, http_rules
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, http_rules
 from airflow_provider_workflows.api.http_rules import idle_seconds
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from tests.harness.hostile_server import HostileServer, Pieces, ReceivedRequest, json_response
@@ -146,3 +147,31 @@ def test_how_long_a_connection_may_have_been_idle(
     method: str, keep_alive: str | None, seconds: float
 ) -> None:
     assert idle_seconds(method, keep_alive) == seconds
+
+
+async def test_rows_that_are_submitted_together_share_connections(sandbox: Sandbox) -> None:
+    async def submit() -> None:
+        case = await client.create_case()
+        parameters = await client.create_parameters(DEFINITION, {"limit": 1})
+        await client.run_workflow(DEFINITION, case.case_id, parameters.id)
+
+    async with AsyncWorkflowsClient(sandbox.settings, pool_size=4) as client:
+        await asyncio.gather(*[submit() for _ in range(50)])
+
+    assert sandbox.counts.requests["POST /workflows/run"] == 50
+    assert sandbox.counts.total_connections <= 4
+
+
+def test_a_slow_response_does_not_age_its_connection(drive: Drive, clock: Clock) -> None:
+    def respond(_: ReceivedRequest) -> Pieces:
+        clock.moment += 3.0
+        return [json_response({"caseId": CASE})]
+
+    with HostileServer(respond) as server:
+        client = drive(settings(server), clock=clock)
+
+        for _ in range(5):
+            client("create_case")
+
+        assert len(server.requests) == 5
+        assert server.connections == 1
