@@ -11,13 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.module_loading import import_string
 from asgiref.sync import SyncToAsync
 
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import BatchTask
 from tests.unit.operators.test_batch_stop import FileStore
+from tests.unit.operators.test_run_stop import WAITS, Task
 
 pytestmark = pytest.mark.thorough
 
@@ -47,14 +50,13 @@ POINTS = [
 ]
 
 
-def run_try(task: BatchTask, rows: Any, point: tuple[str, int], *, is_over: bool) -> None:
-    """Run a try that kills itself at a point, before the call or once it is over."""
-    SyncToAsync.single_thread_executor = ThreadPoolExecutor(1)
+def kill_at(point: tuple[str, int], *, is_over: bool) -> None:
+    """Have this process kill itself at a point, before the call or once it is over."""
     name, number = point
     module, _, path = name.partition(":")
-    owner: Any = import_string(f"{PACKAGE}.{module}.{path.partition('.')[0]}")
-    *_, attribute = path.split(".")
-    function = getattr(owner, attribute) if "." in path else owner
+    of_class, _, attribute = path.rpartition(".")
+    owner: Any = import_string(f"{PACKAGE}.{module}.{of_class}") if of_class else None
+    function = getattr(owner, attribute) if of_class else import_string(f"{PACKAGE}.{module}.{attribute}")
     calls = 0
 
     def killing(*arguments: Any, **named: Any) -> Any:
@@ -67,20 +69,28 @@ def run_try(task: BatchTask, rows: Any, point: tuple[str, int], *, is_over: bool
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    if "." in path:
+    if of_class:
         setattr(owner, attribute, killing)
-    else:
-        _replace_everywhere(function, killing)
+        return
+    for module_name, loaded in list(sys.modules.items()):
+        if module_name.startswith(PACKAGE) and getattr(loaded, attribute, None) is function:
+            setattr(loaded, attribute, killing)
+
+
+def run_try(task: BatchTask, rows: Any, point: tuple[str, int], *, is_over: bool) -> None:
+    """Run a try that kills itself at a point."""
+    SyncToAsync.single_thread_executor = ThreadPoolExecutor(1)
+    kill_at(point, is_over=is_over)
     task.operator(rows, deferrable=False, max_concurrency=CONCURRENCY).execute(task.context)
     os._exit(0)
 
 
-def _replace_everywhere(function: Callable[..., Any], by: Callable[..., Any]) -> None:
-    for name, module in list(sys.modules.items()):
-        if name.startswith(PACKAGE):
-            for attribute, value in list(vars(module).items()):
-                if value is function:
-                    setattr(module, attribute, by)
+def killed(target: Callable[..., None], *arguments: Any, is_over: bool) -> None:
+    """Run a function in a process that kills itself."""
+    process = PROCESSES.Process(target=target, args=arguments, kwargs={"is_over": is_over})
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL, "it has not come to that point"
 
 
 @pytest.fixture
@@ -89,17 +99,37 @@ def task(batch: BatchTask, connected: Sandbox, tmp_path: Path) -> BatchTask:
     return batch
 
 
-@pytest.mark.parametrize("is_clear", [False, True], ids=["retry", "clear"])
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[[str], Any]:
+    """Return the rows as a list, or a file of them."""
+
+    def table(source: str) -> Any:
+        rows = [{"key": f"K{number}", "first_name": f"Ada{number}"} for number in range(ROWS)]
+        path = tmp_path / f"people.{source}"
+        if source == "csv":
+            lines = [f"{row['key']},{row['first_name']}\n" for row in rows]
+            path.write_text("".join(["key,first_name\n", *lines]))
+        elif source == "parquet":
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+        return rows if source == "list" else str(path)
+
+    return table
+
+
+@pytest.mark.parametrize(("source", "is_clear"), [("list", False), ("csv", True), ("parquet", True)])
 @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point[0].partition(':')[2]} {point[1]}")
 def test_the_next_try_goes_on_and_no_row_runs_twice(
-    task: BatchTask, connected: Sandbox, point: tuple[str, int], is_over: bool, is_clear: bool
+    task: BatchTask,
+    connected: Sandbox,
+    table: Callable[[str], Any],
+    source: str,
+    point: tuple[str, int],
+    is_over: bool,
+    is_clear: bool,
 ) -> None:
-    rows = [{"key": f"K{number}", "first_name": f"Ada{number}"} for number in range(ROWS)]
-    process = PROCESSES.Process(target=run_try, args=(task, rows, point), kwargs={"is_over": is_over})
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL, "it has not come to that point"
+    rows = table(source)
+    killed(run_try, task, rows, point, is_over=is_over)
     if is_clear:
         task.clear()
     else:
@@ -108,10 +138,54 @@ def test_the_next_try_goes_on_and_no_row_runs_twice(
     task.run(rows, deferrable=False, max_failed_share=1.0)
 
     unknown = task.outcomes.count("unknown")
-    assert [row["key"] for row in task.output] == [row["key"] for row in rows]
+    assert [row["key"] for row in task.output] == [f"K{number}" for number in range(ROWS)]
     assert set(task.outcomes) <= {"succeeded", "unknown"}
     assert unknown <= CONCURRENCY
     assert set(connected.counts.runs_per_case.values()) == {1}
     assert ROWS - unknown <= sum(connected.counts.runs_per_case.values()) <= ROWS
     assert not list(task.folder.glob("*.part"))
     assert len(task.state_folders) == 1
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("is_clear", [False, True], ids=["retry", "clear"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        *(("operators.records:TaskStateRecordStore.write", number) for number in (1, 2, 3)),
+        ("api.client:WorkflowsClient.run_workflow", 1),
+        ("operators.run:set_link", 1),
+        ("lineage.events:emit", 1),
+    ],
+    ids=lambda point: f"{point[0].partition(':')[2]} {point[1]}",
+)
+def test_a_single_run_is_started_once(
+    connected: Sandbox,
+    short_pauses: None,
+    tmp_path: Path,
+    point: tuple[str, int],
+    is_over: bool,
+    is_clear: bool,
+) -> None:
+    task = Task(connected, FileStore(tmp_path / "store.json"))
+    killed(run_single, task, point, is_over=is_over)
+    may_have_started = task.record.get("phase") == "submitting"
+    if is_clear:
+        task.context["ti"].clear()
+    else:
+        task.context["ti"].try_number += 1
+
+    if may_have_started:
+        with pytest.raises(AirflowFailException, match="nobody knows whether"):
+            task.run(**WAITS)
+        assert task.runs <= 1
+    else:
+        assert task.run(**WAITS) == task.record["workflow_id"]
+        assert task.runs == 1
+
+
+def run_single(task: Task, point: tuple[str, int], *, is_over: bool) -> None:
+    """Run a try of a single run that kills itself at a point."""
+    kill_at(point, is_over=is_over)
+    task.run(**WAITS)
+    os._exit(0)

@@ -29,7 +29,7 @@ from airflow_provider_workflows.batch.ownership import Claim
 from airflow_provider_workflows.batch.process import has_ended
 from airflow_provider_workflows.operators.batch_record import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch_task import RUN_CALL, STATUS_CALL, BatchTask, cases
+from tests.unit.batch_task import RESULT_CALL, RUN_CALL, STATUS_CALL, BatchTask, cases
 
 ROWS = 400
 CONCURRENCY = 8
@@ -59,13 +59,14 @@ class FileStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[dict[str, Any]]:
-        with self.path.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            stored = json.load(file)
+        with self.path.with_suffix(".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            stored = json.loads(self.path.read_text())
             yield stored
-            file.seek(0)
-            file.truncate()
-            json.dump(stored, file)
+            # At one stroke: the process may be killed.
+            written = self.path.with_suffix(".new")
+            written.write_text(json.dumps(stored))
+            written.replace(self.path)
 
 
 def run_try(task: BatchTask, **arguments: Any) -> None:
@@ -324,6 +325,23 @@ class TestOrphan:
 
         assert runs(connected) <= at_its_death + 2 * CONCURRENCY < ROWS
         assert not (task.folder / "results.jsonl").exists()
+
+    def test_that_fetches_results_ends_without_an_output_and_the_next_try_writes_it(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        supervisor = begin(run_supervisor, task)
+        wait_until(lambda: connected.counts.requests[RESULT_CALL] >= 20)
+
+        supervisor.kill()
+        supervisor.join()
+        wait_until(lambda: _has_ended(task))
+
+        assert connected.counts.requests[RESULT_CALL] < ROWS
+        assert not (task.folder / "results.jsonl").exists()
+        connected.clear_faults()
+        task.run(cases(ROWS), deferrable=False)
+        assert task.outcomes == ["succeeded"] * ROWS
+        assert runs(connected) == ROWS
 
     def test_ends_soon_also_where_it_waits_for_runs(
         self, waiting: BatchTask, connected: Sandbox, begin: Callable[..., Any]
