@@ -17,7 +17,7 @@ from airflow_provider_workflows.webhooks import handler
 from airflow_provider_workflows.webhooks.handler import EARLY_WEBHOOK_REPOLL_SECONDS
 from tests.unit.webhooks.conftest import CONN_ID, STATUS_PATH, Api, Database, ServiceClock, until
 
-COPIES = 60
+COPIES = 30
 
 
 class Deliveries:
