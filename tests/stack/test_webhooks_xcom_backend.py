@@ -15,6 +15,7 @@ from .test_webhooks import (
     BATCH,
     MAPPED,
     NOTIFIED,
+    ON_COMPLETION,
     POLLS_WITH_WEBHOOK,
     ROWS,
     WAIT_SECONDS,
@@ -40,6 +41,9 @@ def test_tasks_and_batches_are_notified_where_xcoms_are_in_object_storage(
         start_stack(sandbox, environment(sandbox) | backend, executor="LocalExecutor") as stack,
     ):
         airflow, driver = stack.running, Driver(stack, sandbox, tmp_path)
+        # Each run of this DAG is one more poll.
+        airflow.until(driver.is_scheduled_on_completions, 60, "the example to be scheduled on completions")
+        airflow.call("PATCH", f"/dags/{ON_COMPLETION}", {"is_paused": True})
         sandbox.webhooks.send_to(f"{airflow.url}/workflows/webhooks/{NOTIFIED}")
 
         runs = {BATCH: driver.batch(NOTIFIED), MAPPED: driver.mapped(NOTIFIED, RUNS)[0]}
