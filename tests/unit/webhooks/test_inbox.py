@@ -134,7 +134,7 @@ async def test_a_delivery_touches_only_the_batch_that_has_its_workflow(
     tasks = [waiting(database, first), waiting(database, second.upper())]
 
     statements.sent.clear()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         for workflow_id in (foreign, first, second):
             body = json.dumps({"workflowId": workflow_id}).encode()
             headers = {"JWS-SIGNATURE": api.sandbox.sign(body)}

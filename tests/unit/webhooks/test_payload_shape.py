@@ -63,7 +63,7 @@ def test_a_shape_is_short_whatever_the_body(content: Any) -> None:
 
 
 async def delivered(api: Api, port: int, body: bytes) -> int:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         headers = {"JWS-SIGNATURE": api.sandbox.sign(body)}
         response = await client.post(f"/workflows/webhooks/{CONN_ID}", content=body, headers=headers)
     return response.status_code
@@ -102,7 +102,7 @@ async def test_a_body_that_is_not_json_is_logged_by_its_length(
 async def test_an_unsigned_body_adds_nothing_to_that_line(
     api: Api, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         assert (await client.post(f"/workflows/webhooks/{CONN_ID}", content=b"{}")).status_code == 401
 
     assert "named no workflow" not in caplog.text

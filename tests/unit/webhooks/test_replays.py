@@ -40,7 +40,7 @@ class Deliveries:
 @pytest.fixture
 async def deliveries(api: Api, port: int) -> AsyncIterator[Deliveries]:
     limits = httpx.Limits(max_connections=20)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=limits) as client:
         yield Deliveries(api, client)
 
 

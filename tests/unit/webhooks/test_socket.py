@@ -131,7 +131,7 @@ async def test_a_client_that_goes_away_is_no_error(
 
 async def test_a_path_with_a_slash_at_its_end_is_not_redirected(api: Api, port: int) -> None:
     body = b"{}"
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         headers = {"Host": "attacker.example", "JWS-SIGNATURE": api.sandbox.sign(body)}
         response = await client.post(f"{PATH}/", content=body, headers=headers)
         unknown = await client.post("/workflows/elsewhere", content=body, headers=headers)
@@ -207,7 +207,7 @@ async def test_the_text_of_an_error_of_the_service_is_not_logged(
         f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection | {"extra": {"webhooks": True}})
     )
     delivery = json.dumps({"workflowId": str(uuid.uuid4())}).encode()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         with caplog.at_level(logging.DEBUG):
             response = await client.post(
                 PATH, content=delivery, headers={"JWS-SIGNATURE": api.sandbox.sign(delivery)}

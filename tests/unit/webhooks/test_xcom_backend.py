@@ -50,7 +50,7 @@ def stored(value: object) -> Any:
 
 async def delivered(api: Api, port: int, workflow_id: str) -> int:
     body = json.dumps({"workflowId": workflow_id}).encode()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         headers = {"JWS-SIGNATURE": api.sandbox.sign(body)}
         response = await client.post(f"/workflows/webhooks/{CONN_ID}", content=body, headers=headers)
     return response.status_code
