@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--short",
         action="store_true",
-        help="fewer runs, rows and kinds of actions, in 4 minutes in place of an hour",
+        help="fewer runs, rows and kinds of actions, in 3 minutes in place of an hour",
     )
     parser.add_argument(
         "--single-runs", type=int, help=f"number of single runs (default: {LONG.size.single_runs})"

@@ -42,13 +42,13 @@ class Form:
 
 
 LONG = Form(
-    Size(500, 3000, 100, requests_per_second=50.0, run_seconds=(20.0, 60.0)),
+    Size(500, 3000, 100, requests_per_second=50.0, run_seconds=(20.0, 60.0), poll_seconds=(5.0, 10.0)),
     pauses=(2.0, 12.0),
     acts_within=45 * 60.0,
     settles_within=20 * 60.0,
 )
 SHORT = Form(
-    Size(16, 300, 20, requests_per_second=25.0, run_seconds=(4.0, 8.0)),
+    Size(16, 300, 20, requests_per_second=40.0, run_seconds=(4.0, 8.0), poll_seconds=(2.0, 4.0)),
     pauses=(0.5, 2.0),
     acts_within=240.0,
     settles_within=120.0,

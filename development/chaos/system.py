@@ -79,6 +79,7 @@ class Size:
     :param start_over_rows: rows of the batch that starts over
     :param requests_per_second: of the batches
     :param run_seconds: bounds of how long a run takes
+    :param poll_seconds: bounds of the seconds between two polls of a run
     """
 
     single_runs: int
@@ -86,6 +87,7 @@ class Size:
     start_over_rows: int
     requests_per_second: float
     run_seconds: tuple[float, float]
+    poll_seconds: tuple[float, float]
 
 
 class System:
@@ -119,6 +121,7 @@ class System:
             environment = {
                 "PYTHONPATH": os.pathsep.join(paths),
                 "CHAOS_REQUESTS_PER_SECOND": str(self.size.requests_per_second),
+                "CHAOS_POLL_SECONDS": "{} {}".format(*self.size.poll_seconds),
                 storage.FLAG_VARIABLE: str(self.storage_flag),
             }
             self.stack = cleanup.enter_context(

@@ -13,6 +13,9 @@ from airflow_provider_workflows.operators.run import RunWorkflowOperator
 
 #: Of the calls of a batch: slow enough that much can happen while it submits.
 REQUESTS_PER_SECOND = float(os.environ.get("CHAOS_REQUESTS_PER_SECOND", "20"))
+#: Bounds of the seconds between two polls of a run.
+POLL_SECONDS = [float(bound) for bound in os.environ.get("CHAOS_POLL_SECONDS", "5 10").split()]
+POLLS: dict[str, Any] = {"poll_interval": POLL_SECONDS[0], "max_poll_interval": POLL_SECONDS[1]}
 #: Each kill of a process takes one, and the many kills are not to make a task fail.
 TRIES: dict[str, Any] = {"retries": 200, "retry_delay": timedelta(seconds=1)}
 SERVICE: dict[str, Any] = {"workflow_definition_id": "{{ params.definition }}", "workflows_conn_id": "chaos"}
@@ -31,7 +34,12 @@ with DAG(
         return list(params["case_ids"])
 
     RunWorkflowOperator.partial(
-        task_id="run", wait_for_completion=True, deferrable=True, max_poll_interval=10, **SERVICE, **TRIES
+        task_id="run",
+        wait_for_completion=True,
+        deferrable=True,
+        **POLLS,
+        **SERVICE,
+        **TRIES,
     ).expand(case_id=cases())  # type: ignore[call-arg]
 
 BATCHES: dict[str, dict[str, Any]] = {"chaos_batch": {}, "chaos_start_over": {"on_clear": "start_over"}}
@@ -48,9 +56,9 @@ for dag_id, options in BATCHES.items():
             items="{{ params.cases }}",
             output_path="{{ params.output }}",
             requests_per_second=REQUESTS_PER_SECOND,
-            max_poll_interval=10,
             # Rows that a kill has left unknown are not to fail a batch for ever.
             max_failed_share=0.5,
+            **POLLS,
             **SERVICE,
             **TRIES,
             **options,
