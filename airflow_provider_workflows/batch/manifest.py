@@ -8,7 +8,6 @@ with those of another batch.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from airflow_provider_workflows.api.pseudonyms import (
 )
 from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
+from airflow_provider_workflows.batch.row_digests import NO_DIGEST, AllRowsDigest, CheckedRows, RowDigests
 from airflow_provider_workflows.batch.state_files import read_lines
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.whole_files import replacing
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 _NAME = "manifest.jsonl"
-DIGEST_BYTES = 8
-#: Stands in the place of a bad row's digest: nothing is sent for it, so that no row may match it.
-_NO_DIGEST = bytes(DIGEST_BYTES)
-# Made once: ``json.dumps`` with an option makes an encoder for each call.
-_DIGESTED = json.JSONEncoder(sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,95 +71,6 @@ class ManifestRow:
     skipped: str | None = None
     personal_number_hash: str | None = None
     digest: str = ""
-
-
-class RowDigests:
-    """Makes the digest of a row: of its key, its case and its parameters, and of what all rows have in common.
-
-    :param salt: random text, the same for all tries of a batch
-    :param common: what is sent for all rows: the id of the workflow definition, and the parameters of those rows
-        that have none of their own
-    """
-
-    def __init__(self, salt: str, common: tuple[str, Mapping[str, Any] | None]) -> None:
-        definition_id, parameters = common
-        key = hashlib.sha256(salt.encode()).digest()
-        self._common = self._begun(key, ["common", definition_id, parameters])
-        self._with_own_parameters = self._begun(key, definition_id)
-        self._with_common_parameters = self._begun(key, [definition_id, parameters])
-
-    @staticmethod
-    def _begun(key: bytes, common: object) -> Any:
-        begun = hashlib.blake2b(digest_size=DIGEST_BYTES, key=key)
-        begun.update(_DIGESTED.encode(common).encode())
-        return begun
-
-    def of_common(self) -> str:
-        """Return the digest of what all rows have in common, as hexadecimal digits."""
-        return str(self._common.hexdigest())
-
-    def of(self, row: Row) -> bytes:
-        """Return the digest of a row; a row without a key of its own is known by its place."""
-        begun = self._with_common_parameters if row.parameters is None else self._with_own_parameters
-        digest = begun.copy()
-        sent = [row.key if row.has_key else None, row.case_id, row.case, row.parameters]
-        digest.update(_DIGESTED.encode(sent).encode())
-        return bytes(digest.digest())
-
-
-class CheckedRows:
-    """The digests of the rows that were checked: 8 bytes for each.
-
-    :param digests: makes the digest of a row
-    :param first_row: number of the first row
-    :param checked: the digests of all rows, in order
-    """
-
-    def __init__(self, digests: RowDigests, first_row: int, checked: bytes) -> None:
-        self._digests = digests
-        self._first_row = first_row
-        self._checked = checked
-
-    def require_last(self, number: int) -> None:
-        """Return if a row is the last that was checked.
-
-        :param number: number of the row that was read last
-        :raises InvalidInput: if there were more
-        """
-        last = self._first_row + len(self._checked) // DIGEST_BYTES - 1
-        if number < last:
-            raise InvalidInput(
-                f"items ends with row {number} now, and had {last} rows when it was checked. Rows that were sent "
-                "keep their runs: clear the task to go on with the input as it is now."
-            )
-
-    def require_skipped(self, row: BadRow) -> None:
-        """Return if a bad row was one when the input was checked.
-
-        :raises InvalidInput: with the row's number, if it has changed since
-        """
-        if self._digest(row.number) != _NO_DIGEST:
-            raise _changed(row.number)
-
-    def require(self, row: Row) -> None:
-        """Return if a row is what it was when the input was checked.
-
-        :raises InvalidInput: with the row's number, if it has changed since
-        """
-        if self._digest(row.number) != self._digests.of(row):
-            raise _changed(row.number)
-
-    def _digest(self, number: int) -> bytes:
-        start = (number - self._first_row) * DIGEST_BYTES
-        return self._checked[start : start + DIGEST_BYTES]
-
-
-def _changed(number: int) -> InvalidInput:
-    return InvalidInput(
-        f"row {number} of items has changed since the input was checked, so it was not sent, nor were those after "
-        "it. Let the export end before the task begins. Rows that were sent before keep their runs: clear the task "
-        "to go on with the input as it is now."
-    )
 
 
 def write_manifest(
@@ -308,11 +214,11 @@ def read_manifest(
     """
     lines = read_lines(folder / _NAME, is_stopped=is_stopped)
     next(lines, None)
-    all_rows = _AllRows()
+    all_rows = AllRowsDigest()
     for number, line in enumerate(lines, manifest.first_row):
         try:
             row = _manifest_row(number, json.loads(line))
-            all_rows.take(row.key, bytes.fromhex(row.digest) or _NO_DIGEST)
+            all_rows.take(row.key, bytes.fromhex(row.digest) or NO_DIGEST)
         except (AttributeError, TypeError, ValueError):
             raise _manifest_has_changed(folder) from None
         yield row
@@ -350,7 +256,7 @@ def read_checked_rows(
     """
     digests = bytearray()
     for row in read_manifest(folder, manifest):
-        digests += bytes.fromhex(row.digest) or _NO_DIGEST
+        digests += bytes.fromhex(row.digest) or NO_DIGEST
     return CheckedRows(RowDigests(read_salt(folder), common), manifest.first_row, bytes(digests))
 
 
@@ -363,26 +269,10 @@ def _hash(row: Row, secret: str) -> str | None:
     return personal_number_hash(find_personal_number(row.case), secret)
 
 
-class _AllRows:
-    """The digest of all rows: of their keys and digests, in order."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-
-    def take(self, key: str, digest: bytes) -> None:
-        """Take note of the next row."""
-        content = key.encode(errors="surrogatepass")
-        self._digest.update(b"%d:%b%b" % (len(content), content, digest))
-
-    def __str__(self) -> str:
-        """Return the digest of the rows so far."""
-        return self._digest.hexdigest()
-
-
 class _Check:
     def __init__(self, digests: RowDigests) -> None:
         self.digests = digests
-        self._all = _AllRows()
+        self._all = AllRowsDigest()
         self._bad: list[BadRow] = []
         self._skipped = self._rows = self._first_row = 0
         self._has_keys = True
@@ -394,7 +284,7 @@ class _Check:
         # A bad row has nothing that a later try would have to find.
         self._has_keys = self._has_keys and (row.has_key or isinstance(row, BadRow))
         if isinstance(row, BadRow):
-            digest = _NO_DIGEST
+            digest = NO_DIGEST
             self._skipped += 1
             if len(self._bad) < SHOWN_BAD_ROWS:
                 self._bad.append(row)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import IO, TYPE_CHECKING, cast
 
+from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.storage import is_local, read_connection_again, shown
 from airflow_provider_workflows.storage_retry import StorageRetry
 
@@ -81,6 +82,19 @@ def names_in(folder: ObjectStoragePath, is_stopped: Callable[[], bool] | None = 
         return [path.rstrip("/").rpartition("/")[2] for path in folder.fs.ls(folder.path, detail=False)]
 
     return sorted(_retry(folder, is_stopped).run(read))
+
+
+def state_is_gone(state_folder: ObjectStoragePath, what: str) -> OutcomeUnknown:
+    """Return the error of a batch whose state is not there, or cannot be read.
+
+    :param state_folder: where the batch keeps its state
+    :param what: what is gone, as a clause
+    """
+    return OutcomeUnknown(
+        f"The batch's state is gone from {shown(state_folder)}, or a part of it: {what}. So nobody knows "
+        "what was submitted, and nothing was sent. Put the folder back as it was, or set "
+        'on_clear="start_over" and clear the task, which submits all rows anew.'
+    )
 
 
 def _retry(path: ObjectStoragePath, is_stopped: Callable[[], bool] | None = None) -> StorageRetry:

@@ -23,7 +23,7 @@ from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
     from airflow_provider_workflows.batch.current_client import CurrentClient
-    from airflow_provider_workflows.batch.manifest import CheckedRows
+    from airflow_provider_workflows.batch.row_digests import CheckedRows
 
 log = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ from airflow_provider_workflows.arguments import (
     true_or_false,
     whole_number,
 )
-from airflow_provider_workflows.batch.batch import BatchOptions
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
+from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
 from airflow_provider_workflows.lineage.events import partition_key_of
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator

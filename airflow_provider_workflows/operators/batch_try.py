@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
 from airflow_provider_workflows.batch.batch import Batch
+from airflow_provider_workflows.batch.checked_input import check_input
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
@@ -95,7 +96,7 @@ class BatchTry(BatchArguments):
         return BatchSubmission(
             context,
             self._output_folder(context),
-            check=lambda place, salt: Batch.check(
+            check=lambda place, salt: check_input(
                 self.hook.settings, self._options(), place, self._items, salt=salt
             ),
             make_batch=self._batch,

@@ -18,7 +18,9 @@ from airflow.sdk import ObjectStoragePath
 
 # A process imports aiohttp once, whatever the number of its rows: before the clock runs.
 from airflow_provider_workflows.api import AsyncWorkflowsClient  # noqa: F401
-from airflow_provider_workflows.batch.batch import Batch, BatchOptions
+from airflow_provider_workflows.batch.batch import Batch
+from airflow_provider_workflows.batch.checked_input import check_input
+from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.place import BatchPlace
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
@@ -42,7 +44,7 @@ def _submit(arguments: dict[str, Any]) -> dict[str, Any]:
     folder = ObjectStoragePath(arguments["output"])
     place = BatchPlace.named(folder, "state")
     begin = time.monotonic()
-    manifest = Batch.check(settings, _options(arguments), place, arguments["items"])
+    manifest = check_input(settings, _options(arguments), place, arguments["items"])
     batch = Batch(settings, _options(arguments), place, manifest, tokens=shared_tokens(settings))
     # A full collection visits all of Airflow, for 0.12 s, and whether one falls among 2,000 rows is chance: as
     # much as a tenth of what they take.

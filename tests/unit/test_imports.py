@@ -15,7 +15,7 @@ PACKAGE = "airflow_provider_workflows"
 #: The most modules that each may load, beside those that a file of DAGs has loaded in any case.
 MODULES = {
     "hooks.workflows": 20,
-    "operators.batch": 92,
+    "operators.batch": 97,
     "operators.case": 32,
     "operators.run": 58,
     "sensors.workflow_status": 54,

@@ -12,7 +12,9 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.batch import Batch, BatchOptions
+from airflow_provider_workflows.batch.batch import Batch
+from airflow_provider_workflows.batch.checked_input import check_input
+from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.place import BatchPlace
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import Sandbox
@@ -37,7 +39,7 @@ class Checked:
         self.batch: Batch | None = None
 
     def check(self, items: Any) -> None:
-        manifest = Batch.check(self.settings, self.options, self.place, items)
+        manifest = check_input(self.settings, self.options, self.place, items)
         self.batch = Batch(self.settings, self.options, self.place, manifest)
 
     def submit(self, items: Any) -> None:

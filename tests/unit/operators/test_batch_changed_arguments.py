@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowTaskTimeout, TaskDeferred
+from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.api.pseudonyms import personal_number_hash
@@ -19,7 +18,6 @@ from tests.unit.batch_task import (
     CASE_CALL,
     PARAMETERS_CALL,
     RUN_CALL,
-    STATUS_CALL,
     BatchTask,
     Service,
     cases,
@@ -262,8 +260,7 @@ class TestConnection:
         batch.clear()
         connect({})
 
-        with pytest.raises(AirflowTaskTimeout):
-            batch.run(cases(3), execution_timeout=timedelta(seconds=0.2))
+        with pytest.raises(TaskDeferred):
+            batch.operator(cases(3)).execute(batch.context)
 
-        assert batch.outcomes == ["running"] * 3
-        assert (sandbox.counts.requests[RUN_CALL], sandbox.counts.requests[STATUS_CALL] >= 3) == (0, True)
+        assert sandbox.counts.requests[RUN_CALL] == 0

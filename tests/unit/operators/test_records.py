@@ -9,8 +9,8 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown
-from airflow_provider_workflows.batch.batch import BatchPlace
 from airflow_provider_workflows.batch.manifest import Manifest
+from airflow_provider_workflows.batch.place import BatchPlace
 from airflow_provider_workflows.operators.batch_record import (
     BATCH_KEY,
     BatchPhase,

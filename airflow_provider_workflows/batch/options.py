@@ -1,0 +1,49 @@
+"""What a batch is to do, as the operator's arguments say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.batch.input.items import read_items
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api import Settings
+    from airflow_provider_workflows.batch.input.items import Items
+    from airflow_provider_workflows.batch.input.rows import BadRow, Row
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """What a batch is to do, as the operator's arguments say; durations are in seconds."""
+
+    workflow_definition_id: str
+    parameters: Mapping[str, Any] | None
+    columns: Mapping[str, str | None] | None
+    skip_bad_rows: bool
+    output_format: str
+    max_concurrency: int
+    requests_per_second: float | None
+    max_outage: float
+    hash_personal_numbers: bool = False
+    zero_pad: Mapping[str, int] | None = None
+
+    def rows(self, items: Items) -> Iterator[Row | BadRow]:
+        """Return an iterator over the checked rows of items.
+
+        :raises InvalidInput: as ``read_items``
+        """
+        return read_items(items, self.columns, zero_pad=self.zero_pad)
+
+    def hash_secret(self, settings: Settings) -> str | None:
+        """Return the secret that personal numbers are hashed with, or None if hashes are not asked for.
+
+        :raises InvalidInput: if the connection has none
+        """
+        return settings.require_hash_secret() if self.hash_personal_numbers else None
+
+    @property
+    def common(self) -> tuple[str, Mapping[str, Any] | None]:
+        """What is sent for all rows, which is part of each row's digest."""
+        return self.workflow_definition_id, self.parameters
