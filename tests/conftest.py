@@ -36,12 +36,15 @@ _WITH_AIRFLOW_OF_THEIR_OWN = ("test_dags_test.py", "test_nightly_batch.py", "tes
 #: What takes longest, first: whatever begins last goes on alone when all else has ended.
 _LONGEST_FIRST = (
     _SHARING_FOLDER,
-    "tests/stack/test_chaos.py",
     "tests/stack/test_webhooks.py",
+    "tests/stack/test_chaos.py",
     "tests/stack/test_batch.py",
-    "tests/stack/test_topology.py",
     "tests/integration/test_nightly_batch.py",
+    "tests/stack/test_topology.py",
     "tests/stack/test_many_runs.py",
+    "tests/stack/test_receiver_under_attack.py",
+    "tests/stack/test_webhooks_xcom_backend.py",
+    "tests/integration/test_notifier.py",
 )
 
 
