@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import aiohttp
 
@@ -21,7 +20,7 @@ from airflow_provider_workflows.api.http_rules import (
     require_sound_head,
 )
 from airflow_provider_workflows.api.network import certificate_authorities, tls_context
-from airflow_provider_workflows.api.proxies import proxy_for
+from airflow_provider_workflows.api.proxies import proxy_and_headers, proxy_for
 from airflow_provider_workflows.api.settings import POOL_SIZE
 
 
@@ -173,16 +172,3 @@ class HttpSession:
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-def proxy_and_headers(proxy: str | None) -> tuple[str | None, dict[str, str] | None]:
-    """Return the proxy without its user, and the header that names the user."""
-    if proxy is None:
-        return None, None
-    parts = urlsplit(proxy)
-    user, at, address = parts.netloc.rpartition("@")
-    if not at:
-        return proxy, None
-    name, _, password = user.partition(":")
-    credentials = aiohttp.encode_basic_auth(unquote(name), unquote(password))
-    return urlunsplit(parts._replace(netloc=address)), {"Proxy-Authorization": credentials}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import urllib.request
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from airflow_provider_workflows.api.errors import InvalidInput
 
@@ -42,6 +43,19 @@ def proxy_for(url: str) -> str | None:
             "supported; name the host in NO_PROXY to do without it"
         )
     return proxy
+
+
+def proxy_and_headers(proxy: str | None) -> tuple[str | None, dict[str, str] | None]:
+    """Return the proxy without its user, and the header that names the user (RFC 7617)."""
+    if proxy is None:
+        return None, None
+    parts = urlsplit(proxy)
+    user, at, address = parts.netloc.rpartition("@")
+    if not at:
+        return proxy, None
+    name, _, password = user.partition(":")
+    credentials = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+    return urlunsplit(parts._replace(netloc=address)), {"Proxy-Authorization": f"Basic {credentials}"}
 
 
 _PORTS = {"http": 80, "https": 443}

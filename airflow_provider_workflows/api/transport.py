@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import urllib3
 
@@ -22,6 +21,7 @@ from airflow_provider_workflows.api.effects import NoResponse, NotSent
 from airflow_provider_workflows.api.http_response import read_body, read_head
 from airflow_provider_workflows.api.http_rules import UnsoundResponse
 from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG
+from airflow_provider_workflows.api.proxies import proxy_and_headers
 
 TOO_SLOW = NoResponse("the response took too long", arrived=True)
 
@@ -67,14 +67,9 @@ def pool_manager(proxy: str | None, context: ssl.SSLContext | None, *, pool_size
     if proxy is None:
         manager = urllib3.PoolManager(**options)
     else:
-        parts = urlsplit(proxy)
-        user, _, address = parts.netloc.rpartition("@")
-        headers = urllib3.util.make_headers(proxy_basic_auth=unquote(user)) if user else None
+        address, headers = proxy_and_headers(proxy)
         manager = urllib3.ProxyManager(
-            urlunsplit(parts._replace(netloc=address)),
-            proxy_headers=headers,
-            proxy_ssl_context=context,
-            **options,
+            str(address), proxy_headers=headers, proxy_ssl_context=context, **options
         )
     manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
     return manager

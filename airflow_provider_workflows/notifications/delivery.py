@@ -12,7 +12,7 @@ import aiohttp
 import yarl
 
 from airflow_provider_workflows.api import retry
-from airflow_provider_workflows.api.async_transport import Connector, proxy_and_headers
+from airflow_provider_workflows.api.async_transport import Connector
 from airflow_provider_workflows.api.effects import NotSent
 from airflow_provider_workflows.api.errors import (
     InvalidInput,
@@ -21,7 +21,7 @@ from airflow_provider_workflows.api.errors import (
     WorkflowsError,
 )
 from airflow_provider_workflows.api.network import certificate_authorities, no_response, tls_context
-from airflow_provider_workflows.api.proxies import proxy_for
+from airflow_provider_workflows.api.proxies import proxy_and_headers, proxy_for
 from airflow_provider_workflows.api.responses import error_class
 from airflow_provider_workflows.api.retry import retry_after
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
-from airflow_provider_workflows.api.proxies import is_without_proxy, proxy_for
+from airflow_provider_workflows.api.proxies import is_without_proxy, proxy_and_headers, proxy_for
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,21 @@ def test_the_environment_is_read(
     monkeypatch.setenv("no_proxy", no_proxy)
 
     assert proxy_for(url) == proxy
+
+
+@pytest.mark.parametrize(
+    ("user", "credentials"),
+    [
+        ("ada:lovelace", "ada:lovelace"),
+        ("ada:%3A%40%C5%82", "ada::@ł"),
+        ("a%C5%82", "ał:"),
+        ("ada:ł", "ada:ł"),
+    ],
+)
+def test_the_user_of_a_proxy_may_have_any_name(user: str, credentials: str) -> None:
+    encoded = base64.b64encode(credentials.encode()).decode()
+
+    assert proxy_and_headers(f"http://{user}@proxy:3128") == (
+        "http://proxy:3128",
+        {"Proxy-Authorization": f"Basic {encoded}"},
+    )
