@@ -22,6 +22,7 @@ from airflow_provider_workflows.storage import ObjectStoragePath
 from development.chaos import storage
 from development.chaos.service import Service
 from development.chaos.table import Person, Table
+from tests.harness.process import process_of_task
 from tests.harness.stack.settings import CHECKOUT
 from tests.harness.stack.stack import Stack
 
@@ -213,14 +214,7 @@ class System:
 
     def process(self, task: TaskState) -> psutil.Process | None:
         """Return the process that runs a task instance; its parent is the task's supervisor."""
-        for name in self._workers():
-            for pid in self.stack.members(name):
-                with contextlib.suppress(psutil.Error):
-                    process = psutil.Process(pid)
-                    # Airflow gives the process this title.
-                    if process.cmdline()[:1] == [f"airflow worker -- {task.id}"]:
-                        return process
-        return None
+        return process_of_task(task.id)
 
     def worker_of(self, process: psutil.Process) -> str | None:
         """Return the name of the worker that a process belongs to."""

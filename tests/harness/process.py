@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 INTERRUPT_SECONDS = 30.0
 
 
+def process_of_task(task_instance_id: str) -> psutil.Process | None:
+    """Return the process that runs a task instance, or None if it has none; its parent is the task's supervisor.
+
+    :param task_instance_id: id of the task instance
+    """
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            # Airflow gives the process this title.
+            if process.cmdline()[:1] == [f"airflow worker -- {task_instance_id}"]:
+                return process
+    return None
+
+
 class Process:
     """A command that runs until it ends or is stopped, as a context manager that stops it.
 

@@ -7,7 +7,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
@@ -34,6 +34,7 @@ class NoResponse(AirflowFailed):
 class TaskInstance:
     """A task instance of a run.
 
+    :param id: its id, another one for each try
     :param task_id: its task
     :param map_index: its number if it is mapped, else -1
     :param state: ``success``, ``failed``, ...; None before it is scheduled
@@ -41,6 +42,7 @@ class TaskInstance:
     :param duration: seconds of the last try
     """
 
+    id: str
     task_id: str
     map_index: int
     state: str | None
@@ -188,8 +190,14 @@ class RunningAirflow:
 
     def clear(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1) -> None:
         """Clear a task instance, whatever its state, as a person does in the user interface."""
-        task: object = task_id if map_index < 0 else [task_id, map_index]
-        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task], "only_failed": False}
+        self.clear_all(dag_id, run_id, [task_id if map_index < 0 else [task_id, map_index]])
+
+    def clear_all(self, dag_id: str, run_id: str, tasks: Sequence[object]) -> None:
+        """Clear task instances of a run at once, whatever their states.
+
+        :param tasks: the id of each task; ``[task_id, map_index]`` of one that is mapped
+        """
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": list(tasks), "only_failed": False}
         self.call("POST", f"/dags/{quote(dag_id, safe='')}/clearTaskInstances", body)
 
     def mark(self, dag_id: str, run_id: str, task_id: str, state: str, *, map_index: int = -1) -> None:
@@ -201,6 +209,11 @@ class RunningAirflow:
         if map_index >= 0:
             path += f"/{map_index}"
         self.call("PATCH", path, {"new_state": state})
+
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """Mark a run as failed, and delete it: Airflow refuses to delete one that is under way."""
+        self.call("PATCH", _run(dag_id, run_id), {"state": "failed"})
+        self.call("DELETE", _run(dag_id, run_id))
 
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
