@@ -18,8 +18,9 @@ FOLDERS = ("airflow_provider_workflows", "benchmarks", "dags", "development", "d
 RETIRED_NAMES = frozenset(
     {"known", "told", "facts", "AT_ONCE", "REMEMBERED", "Masked", "Failing", "Timetable"}
 )
-#: Names of others: Airflow's timetable for partitioned assets, its form's fields, a figure of older benchmarks.
-FOREIGN = re.compile(r"PartitionedAssetTimetable|hidden-fields|look_ups")
+#: Names of others: Airflow's timetable for partitioned assets, its form's fields, a figure of older benchmarks, and
+#: a file of tests.
+FOREIGN = re.compile(r"PartitionedAssetTimetable|hidden-fields|look_ups|test_receiver_under_attack")
 
 
 def retired_words() -> list[str]:
