@@ -18,9 +18,10 @@ from airflow_provider_workflows.api.http_rules import (
     require_sound_head,
 )
 
-_STATUS_LINE = re.compile(rb"HTTP/([0-9])\.([0-9]) ([0-9]{3})(?: .*)?", re.DOTALL)
+_STATUS_LINE = re.compile(rb"HTTP/([0-9])\.([0-9]) ([0-9]{3})(?: [^\r]*)?", re.DOTALL)
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+# The size may have zeros before it; an extension is printable, and its quotes end in the line.
+_CHUNK_SIZE = re.compile(rb'0*([0-9A-Fa-f]{1,15})[ \t]*(?:;(?:[ !#-~]|"[ !#-~]*")+)?')
 _WHITE_SPACE = b" \t"
 _WITHOUT_BODY = frozenset({204, 304})
 
@@ -78,6 +79,8 @@ def read_head(source: Source) -> Head:
         head = _read_one_head(source)
         if head.status == 101 or not 100 <= head.status < 200:
             return head
+        if not head.keeps_connection:
+            raise UnsoundResponse("a 1xx response that ends the connection")
 
 
 def _read_one_head(source: Source) -> Head:
@@ -141,7 +144,7 @@ def read_body(
     if head.status in _WITHOUT_BODY or head.status < 200:
         return b""
     if head.values(b"transfer-encoding"):
-        pieces = _chunks(source)
+        pieces = _chunks(source, head)
     elif lengths := head.values(b"content-length"):
         pieces = _exactly(source, _length(lengths[0]))
     else:
@@ -174,15 +177,30 @@ def _exactly(source: Source, length: int) -> Iterator[bytes]:
         yield piece
 
 
-def _chunks(source: Source) -> Iterator[bytes]:
+def _chunks(source: Source, head: Head) -> Iterator[bytes]:
     while size := _chunk_size(source):
         yield from _exactly(source, size)
         if source.read(2) != b"\r\n":
             raise UnsoundResponse("a chunk that is longer than it says")
-    for _ in range(MAX_HEADER_LINES):
-        if not _line(source):
+    _skip_trailers(source, MAX_HEADER_LINES - len(head.headers))
+
+
+def _skip_trailers(source: Source, max_lines: int) -> None:
+    """Read the headers behind the chunks, which say nothing here (RFC 9110, section 6.5.1)."""
+    is_first = True
+    for _ in range(max_lines + 1):
+        line = _line(source)
+        if not line:
             return
-    raise UnsoundResponse(f"more than {MAX_HEADER_LINES} headers behind the body")
+        name, colon, _ = line.partition(b":")
+        # A value may go on in the next line.
+        if is_first or line[:1] not in (b" ", b"\t"):
+            if not colon or _NAME.fullmatch(name) is None or name.lower() == b"content-length":
+                raise UnsoundResponse("a header behind the body that must not be there")
+            is_first = False
+        if b"\r" in line:
+            raise UnsoundResponse("a header with a control character")
+    raise UnsoundResponse(f"more than {MAX_HEADER_LINES} headers, with those behind the body")
 
 
 def _chunk_size(source: Source) -> int:

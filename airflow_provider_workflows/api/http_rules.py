@@ -16,6 +16,8 @@ MAX_HEADER_LINES = 128
 MAX_HEADER_LINE_BYTES = 65536
 #: What both clients ask for. Both decode it by ``decoded``: each library has its own idea of the same words.
 ACCEPT_ENCODING = "gzip, deflate"
+#: This many content codings on top of each other are decoded, which is as many as urllib3 takes.
+MAX_CODINGS = 5
 #: A connection is kept for this many seconds after its last response.
 MAX_IDLE_SECONDS = 60.0
 #: A call that makes something is sent over a connection that was used within this many seconds, or a new one.
@@ -94,9 +96,12 @@ def decoded(body: bytes, codings: Iterable[str], *, max_bytes: int) -> bytes | N
     :raises UnsoundResponse: if the body is not what its headers say, or is cut off
     """
     names = [name.strip().lower() for value in codings for name in value.split(",")]
+    names = [name for name in names if name in _WINDOW_BITS]
+    if len(names) > MAX_CODINGS:
+        raise UnsoundResponse(f"more than {MAX_CODINGS} content codings")
     for name in reversed(names):
-        if name not in _WINDOW_BITS or not body:
-            continue
+        if not body:
+            break
         unpacked = b"".join(_unpacked(body, name, max_bytes))
         if len(unpacked) > max_bytes:
             return None

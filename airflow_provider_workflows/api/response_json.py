@@ -54,8 +54,9 @@ def parse_response(body: bytes) -> ReceivedJson:
     return _parse_carefully(body)
 
 
-#: A number beyond the range of a float, which ``from_json`` takes for infinity; and some other text.
-_MAY_BE_INFINITE = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{309}")
+#: A number beyond the range of a float, which ``from_json`` takes for infinity; and some other text. With an
+#: exponent of two digits, 210 digits before it are enough.
+_MAY_BE_INFINITE = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{210}")
 _SURROGATES = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\."
 )

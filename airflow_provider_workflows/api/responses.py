@@ -261,7 +261,7 @@ def _to_host(location: str | None) -> str:
         host = urlsplit(location or "").hostname
     except ValueError:
         host = None
-    return f" to {host}" if host else ""
+    return f" to {one_line(host, 255)}" if host else ""
 
 
 def _shown(endpoint: Endpoint[ResponseModel], response: Response) -> str:

@@ -88,8 +88,10 @@ class _ReaderWithDeadline(io.RawIOBase):
         self._source = source
         self._connection = connection
         self._timeout = connection.gettimeout()
-        #: Whether nothing more is read from the socket.
+        #: Whether the response has been read, so that nothing more is waited for.
         self.is_over = False
+        #: Whether the other side has sent all that it will.
+        self.has_ended = False
         self.deadline = None if self._timeout is None else time.monotonic() + self._timeout
 
     def readable(self) -> bool:
@@ -97,7 +99,7 @@ class _ReaderWithDeadline(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         if self.is_over:
-            return 0
+            return self._read_what_is_there(buffer)
         if self.deadline is None:
             return self._source.readinto(buffer)
         seconds_left = self.deadline - time.monotonic()
@@ -108,6 +110,19 @@ class _ReaderWithDeadline(io.RawIOBase):
             return self._source.readinto(buffer)
         finally:
             self._connection.settimeout(self._timeout)
+
+    def _read_what_is_there(self, buffer: Any) -> int | None:
+        self._connection.settimeout(0)
+        try:
+            read = self._source.readinto(buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except OSError:
+            read = 0
+        finally:
+            self._connection.settimeout(self._timeout)
+        self.has_ended = self.has_ended or read == 0
+        return read
 
     def fileno(self) -> int:
         return self._source.fileno()
@@ -135,7 +150,7 @@ class _Response(http.client.HTTPResponse):
             raise http.client.RemoteDisconnected("closed") from None
         if body is None:
             raise Incomplete(TOO_LONG)
-        self.will_close = self._has_more() or not head.keeps_connection
+        self.will_close = self._is_used_up() or not head.keeps_connection
         self.status = head.status
         self.body = body
         self.fields = urllib3.HTTPHeaderDict()
@@ -143,16 +158,26 @@ class _Response(http.client.HTTPResponse):
             self.fields.add(name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
         self.close()
 
-    def _has_more(self) -> bool:
-        """Return whether something has come behind the response, which belongs to no request.
+    def _is_used_up(self) -> bool:
+        """Return whether the connection has ended, or something has come that belongs to no request.
+
+        That is read here: what TLS has decrypted, the end of the connection as well, no longer shows on the socket,
+        and the next call would take it for its response.
 
         :raises UnsoundResponse: if it is not a response: then the length that was read may have been the wrong one
         """
         self._reader.is_over = True
-        behind = self.fp.read().lstrip(b"\r\n")
+        behind = b""
+        while not behind and (piece := self.fp.read1(_BYTES_BEHIND)):
+            behind = piece.lstrip(b"\r\n")
+            _require_time()
         if behind and not behind.startswith(b"HTTP/"):
             raise UnsoundResponse("more than its length says")
-        return bool(behind)
+        return bool(behind) or self._reader.has_ended
+
+
+#: This much of what has come behind a response is read.
+_BYTES_BEHIND = 512
 
 
 def _require_time() -> None:

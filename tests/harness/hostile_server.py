@@ -7,6 +7,7 @@ import gzip
 import http.client
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 #: What a request is responded to with: pieces that are sent one after the other. A number between them is a pause
-#: in seconds, so that the next piece comes in a packet of its own; None closes the connection.
-Pieces: TypeAlias = "Iterable[bytes | float | None]"
+#: in seconds, so that the next piece comes in a packet of its own; None closes the connection, and a function is
+#: called with its socket.
+Pieces: TypeAlias = "Iterable[bytes | float | Callable[[socket.socket], object] | None]"
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,22 @@ class HostileServer:
     """A server for tests: over a real socket, with responses that no honest service sends.
 
     :param respond: returns what is sent for a request
+    :param tls: what it serves https with; None for http
     """
 
-    def __init__(self, respond: Callable[[ReceivedRequest], Pieces]) -> None:
+    def __init__(
+        self, respond: Callable[[ReceivedRequest], Pieces], tls: ssl.SSLContext | None = None
+    ) -> None:
         self._respond = respond
+        self._tls = tls
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self.requests: list[ReceivedRequest] = []
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.host = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "http" if tls is None else "https"
+        self.host = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -81,7 +88,11 @@ class HostileServer:
                 threading.Thread(target=self._serve, args=(peer, self.connections), daemon=True).start()
 
     def _serve(self, peer: socket.socket, number: int) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(peer):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as closed:
+            closed.enter_context(peer)
+            if self._tls is not None:
+                peer = closed.enter_context(self._tls.wrap_socket(peer, server_side=True))
+                self._open.add(peer)
             for request in _requests(peer, number):
                 with self._lock:
                     self.requests.append(request)
@@ -90,6 +101,8 @@ class HostileServer:
                         return
                     if isinstance(piece, bytes):
                         peer.sendall(piece)
+                    elif callable(piece):
+                        piece(peer)
                     else:
                         self._stopped.wait(piece)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, http_rules
 from airflow_provider_workflows.api.http_rules import idle_seconds
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from airflow_provider_workflows.sandbox.sockets import Certificate
 from tests.harness.hostile_server import HostileServer, Pieces, ReceivedRequest, json_response
 
 from .conftest import Driver
@@ -122,6 +127,55 @@ def test_a_response_that_comes_unasked_is_not_taken_for_that_of_the_next_call(dr
         ThreadPoolExecutor(1).submit(time.sleep, 0.3).result()
 
         assert client("read_case", WORKFLOW).case_id == WORKFLOW
+
+
+@pytest.fixture
+def certificate() -> Iterator[Certificate]:
+    made = Certificate("localhost")
+    yield made
+    made.remove()
+
+
+def end_tls(connection: socket.socket) -> None:
+    """Send the end of TLS, and leave the connection below it open."""
+    assert isinstance(connection, ssl.SSLSocket)
+    connection.settimeout(0.2)
+    with contextlib.suppress(OSError):
+        connection.unwrap()
+
+
+class TestTls:
+    """What TLS has decrypted no longer shows on the socket."""
+
+    def test_a_second_response_in_one_record_is_not_taken_for_that_of_the_next_call(
+        self, drive: Drive, certificate: Certificate
+    ) -> None:
+        def respond(request: ReceivedRequest) -> Pieces:
+            if request.path.endswith(WORKFLOW):
+                return [json_response({"id": WORKFLOW, "status": "NEXT"})]
+            own = {"caseId": CASE, "padding": "x" * 9000}
+            return [json_response(own) + json_response({"id": WORKFLOW, "status": "UNASKED"})]
+
+        with HostileServer(respond, certificate.context) as server:
+            client = drive(replace(settings(server), verify=str(certificate.ca_file)))
+            client("read_case", CASE)
+
+            assert client("read_workflow", WORKFLOW).status == "NEXT"
+
+    def test_a_connection_whose_tls_has_ended_is_not_used(
+        self, drive: Drive, certificate: Certificate
+    ) -> None:
+        def respond(request: ReceivedRequest) -> Pieces:
+            body = b'{"id": "%s", "caseId": "%s", "status": "RUNNING"}' % (WORKFLOW.encode(), CASE.encode())
+            if request.method == "POST":
+                return [json_response(body)]
+            return [b"HTTP/1.1 200 OK\r\n\r\n" + body, end_tls, 5.0]
+
+        with HostileServer(respond, certificate.context) as server:
+            client = drive(replace(settings(server), verify=str(certificate.ca_file)))
+            client("read_workflow", WORKFLOW)
+
+            assert client("run_workflow", DEFINITION, CASE).id == WORKFLOW
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,11 @@ ODD: dict[str, tuple[bytes, Any, str]] = {
         {"x": ["1e400", "-1E999"]},
         "a number beyond the range of a float (2)",
     ),
+    "250 digits and an exponent of two digits": (
+        b'{"x": %se99}' % (b"9" * 250),
+        {"x": "9" * 250 + "e99"},
+        "a number beyond the range of a float (1)",
+    ),
     "NaN": (b'{"x": NaN, "y": {"z": NaN}}', {"x": "NaN", "y": {"z": "NaN"}}, "NaN or Infinity (2)"),
     "Infinity": (b'{"x": [Infinity, -Infinity]}', {"x": ["Infinity", "-Infinity"]}, "NaN or Infinity (2)"),
     "a byte that is not UTF-8": (b'{"x": "a\xff"}', {"x": "a\ufffd"}, "bytes that are not UTF-8"),

@@ -43,6 +43,13 @@ def raw_deflate(body: bytes) -> bytes:
     return compressor.compress(body) + compressor.flush()
 
 
+def gzipped_times(number: int) -> bytes:
+    body = BODY
+    for _ in range(number):
+        body = gzipped(body)
+    return body
+
+
 INTERIM = b"HTTP/1.1 103 Interim\r\nLink: </x>; rel=preload\r\n\r\n"
 HEADERS_OF_126 = [f"X-{number}: 1" for number in range(126)]
 
@@ -68,8 +75,10 @@ ACCEPTED: dict[str, bytes | tuple[bytes, None]] = {
     "chunks, written Chunked": response("Transfer-Encoding: Chunked", body=chunks()),
     "chunks, with white space around the word": response("Transfer-Encoding:  chunked ", body=chunks()),
     "a chunk with an extension": response(CHUNKED, body=chunks(extension=';a="b;c"')),
+    "zeros before the size of a chunk": response(CHUNKED, body=b"0" * 20 + chunks()),
     "white space behind the size of a chunk": response(CHUNKED, body=chunks(extension="  ")),
     "headers behind the chunks": response(CHUNKED, body=chunks(trailers="X: y\r\n")),
+    "a header in two lines behind the chunks": response(CHUNKED, body=chunks(trailers="X: y\r\n z\r\n")),
     "gzip": coded("gzip", gzipped(BODY)),
     "x-gzip": coded("x-gzip", gzipped(BODY)),
     "GZIP with white space around it": coded(" GZIP ", gzipped(BODY)),
@@ -80,6 +89,7 @@ ACCEPTED: dict[str, bytes | tuple[bytes, None]] = {
     "deflate without its wrapping": coded("deflate", raw_deflate(BODY)),
     "zeros behind deflate": coded("deflate", zlib.compress(BODY) + bytes(9)),
     "gzip twice": coded("gzip, gzip", gzip.compress(gzipped(BODY))),
+    "gzip five times": coded(", ".join(["gzip"] * 5), gzipped_times(5)),
     "deflate in gzip": coded("deflate, gzip", gzipped(zlib.compress(BODY))),
     "gzip in identity": coded("gzip, identity", gzipped(BODY)),
     "a content encoding of another name": coded("utf-8", BODY),
@@ -136,11 +146,32 @@ REFUSED: dict[str, bytes | tuple[bytes, None]] = {
     "a chunk without its end": response(CHUNKED, body=b"%x\r\n%s0\r\n\r\n" % (len(BODY), BODY)),
     "a chunk with another end": response(CHUNKED, body=b"%x\r\n%sXX0\r\n\r\n" % (len(BODY), BODY)),
     "500 headers behind the chunks": response(CHUNKED, body=chunks(trailers="X: y\r\n" * 500)),
+    "130 headers with those behind the chunks": response(
+        CHUNKED, *HEADERS_OF_126[:30], body=chunks(trailers="X: y\r\n" * 100)
+    ),
+    "a length behind the chunks": response(CHUNKED, body=chunks(trailers="Content-Length: 5\r\n")),
+    "a line without a colon behind the chunks": response(CHUNKED, body=chunks(trailers="garbage\r\n")),
+    "a header without a name behind the chunks": response(CHUNKED, body=chunks(trailers=": x\r\n")),
+    "white space before a colon behind the chunks": response(CHUNKED, body=chunks(trailers="X : x\r\n")),
+    "white space before the first header behind the chunks": response(
+        CHUNKED, body=chunks(trailers=" X: x\r\n")
+    ),
+    "a carriage return in a header behind the chunks": response(
+        CHUNKED, body=chunks(trailers="X: a\rY: b\r\n")
+    ),
+    "a carriage return in the extension of a chunk": response(CHUNKED, body=chunks(extension=";a\rb")),
+    "NUL in the extension of a chunk": response(CHUNKED, body=chunks(extension=";a\0b")),
+    "an empty extension of a chunk": response(CHUNKED, body=chunks(extension=";")),
+    "an open quote in the extension of a chunk": response(CHUNKED, body=chunks(extension=';a="b')),
     "chunks without the last one": (response(CHUNKED, body=b"%x\r\n%s\r\n" % (len(BODY), BODY)), None),
     "chunks without the last line": (response(CHUNKED, body=chunks()[:-2]), None),
     "gzip that is cut off": coded("gzip", gzipped(BODY)[:-6]),
     "gzip with another checksum": coded("gzip", gzipped(BODY)[:-8] + b"abcd" + gzipped(BODY)[-4:]),
     "gzip that is not": coded("gzip", BODY),
+    "gzip six times": coded(", ".join(["gzip"] * 6), gzipped_times(6)),
+    "103 that ends the connection": b"HTTP/1.1 103 E\r\nConnection: close\r\n\r\n" + response(LENGTH),
+    "103 in HTTP/1.0": b"HTTP/1.0 103 E\r\n\r\n" + response(LENGTH),
+    "a carriage return in the reason": response(LENGTH, first="HTTP/1.1 200 O\rK"),
     "HTTP/2.0": response(LENGTH, first="HTTP/2.0 200 OK"),
     "HTTP/2": response(LENGTH, first="HTTP/2 200"),
     "HTTP/1.2": response(LENGTH, first="HTTP/1.2 200 OK"),

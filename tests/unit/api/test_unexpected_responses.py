@@ -111,3 +111,23 @@ def test_a_status_that_http_does_not_have_refuses_nothing(drive: Drive, status: 
             client("read_workflow", WORKFLOW)
         with pytest.raises(errors.OutcomeUnknown):
             client("run_workflow", WORKFLOW, CASE)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 302 Found\r\nLocation: http://a\xffb.example/\r\nContent-Length: 0\r\n\r\n",
+        json_response(b"abc", "Content-Encoding: x\xff"),
+    ],
+    ids=["Location", "Content-Encoding"],
+)
+def test_bytes_of_a_header_that_are_not_utf_8_leave_a_message_that_can_be_stored(
+    drive: Drive, response: bytes
+) -> None:
+    with HostileServer(lambda _: [response]) as server:
+        client = drive(Settings(host=server.host, secret="tot_x", max_attempts=1))
+
+        with pytest.raises(errors.UnexpectedResponse) as raised:
+            client("read_workflow", WORKFLOW)
+
+        assert str(raised.value).encode()
