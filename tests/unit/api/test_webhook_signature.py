@@ -345,6 +345,7 @@ def test_whatever_header_comes_without_the_key_is_refused(
         accept(signed(HEADER | changes, body, lambda _: made), body)
 
 
+@pytest.mark.thorough
 @BOUNDS
 @given(text=st.text() | st.binary().map(lambda data: base64.b64encode(data).decode()))
 def test_whatever_comes_in_place_of_a_key_is_refused_and_nothing_worse(text: str) -> None:

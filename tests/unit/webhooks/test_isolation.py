@@ -140,6 +140,7 @@ async def test_bodies_that_are_on_their_way_are_few_bytes(
     assert api.handler.uploads._received == 0
 
 
+@pytest.mark.thorough
 async def test_a_key_endpoint_that_hangs_shuts_no_other_connection_out(
     api: Api, client: httpx.AsyncClient, sick: KeyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +162,7 @@ async def test_a_key_endpoint_that_hangs_shuts_no_other_connection_out(
     assert len(sick.requests) <= public_keys.UNKNOWN_KEY_BURST
 
 
+@pytest.mark.thorough
 async def test_few_deliveries_wait_for_a_key_and_the_others_come_again(
     api: Api, client: httpx.AsyncClient, sick: KeyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +178,7 @@ async def test_few_deliveries_wait_for_a_key_and_the_others_come_again(
     assert set(await asyncio.gather(*first)) == {503}
 
 
+@pytest.mark.thorough
 async def test_while_a_key_endpoint_hangs_what_may_not_be_asked_for_comes_again(
     api: Api, client: httpx.AsyncClient, sick: KeyEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
