@@ -100,9 +100,9 @@ class WebhookApp:
             except SignatureInvalid as error:
                 handler.refuse(f"of its signature: {error}")
                 return HTTPStatus.UNAUTHORIZED
-            return await asyncio.wait_for(
-                self._take(handler, signature, receive, respond_by), RESPONSE_TIMEOUT_SECONDS
-            )
+            # Reading the connection may have taken some of the time.
+            seconds = respond_by - asyncio.get_running_loop().time()
+            return await asyncio.wait_for(self._take(handler, signature, receive, respond_by), seconds)
         except (TryAgainLater, BodyGivenUp) as error:
             self._warn_again(error)
         except asyncio.TimeoutError:
@@ -147,8 +147,8 @@ def _conn_id(scope: Scope) -> str | None:
 
 
 def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """Return the value of a header, the first if there are several."""
-    return next((value.decode("latin-1") for key, value in headers if key == name), None)
+    """Return the value of a header without the white space around it, the first if there are several."""
+    return next((value.decode("latin-1").strip(" \t") for key, value in headers if key == name), None)
 
 
 def _is_too_long(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -121,6 +121,8 @@ class WebhookHandler:
         self.deliveries = 0
         self._conn_id = conn_id
         self._client = AsyncWorkflowsClient(quick, http=http)
+        self._shares_http = http is not None
+        self._closed = False
         self._writer = CompletionWriter(conn_id, settings.host)
         #: The ids of runs that have ended, and digests of deliveries: in a copy whose first id is another object's,
         #: the run's id cannot be told before the service is asked.
@@ -231,9 +233,14 @@ class WebhookHandler:
         self._warn_refused(reason)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Write nothing more, and close the connections unless they are shared.
+
+        What is under way still asks the service over shared ones: another handler may wait for the key.
+        """
+        self._closed = True
         self._writer.close()
-        await self._client.close()
+        if not self._shares_http:
+            await self._client.close()
 
     def _count(self, outcome: DeliveryOutcome, number: int = 1) -> None:
         self.counts[outcome] += number
@@ -331,6 +338,8 @@ class WebhookHandler:
         try:
             await self._writer.write(completion)
         except Exception as error:
+            if self._closed:
+                raise TryAgainLater("its connection has changed meanwhile") from None
             self._warn_not_written(error=error)
             raise TryAgainLater("it could not be written to Airflow's database") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.redaction import REDACTED
+from airflow_provider_workflows.api.response_json import NotJson, parse_response
 
 #: Objects of a body are read down to this level; the top is the first.
 MAX_OBJECT_LEVELS = 3
@@ -82,8 +82,9 @@ def read_payload(body: bytes) -> Payload:
     case's id as well, and only the service can tell them apart.
     """
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        # Leniently: one odd value in a body must not lose what it says of a run.
+        content = parse_response(body).value
+    except NotJson:
         return Payload((), 1, f"{len(body)} bytes that are not JSON")
     parts = content if isinstance(content, list) and content else [content]
     digest = hashlib.sha256(body).digest()

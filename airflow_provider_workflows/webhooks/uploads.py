@@ -77,6 +77,9 @@ class Uploads:
                     return b"".join(chunks)
                 if self._received > MAX_UPLOADED_BYTES:
                     self._give_up_the_first()
+                    if upload.is_given_up:
+                        # The rest of it may be there already, and then waiting for it ends nothing.
+                        await asyncio.sleep(0)
         except asyncio.CancelledError:
             if not upload.is_given_up:
                 raise

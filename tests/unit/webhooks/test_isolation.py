@@ -140,6 +140,18 @@ async def test_bodies_that_are_on_their_way_are_few_bytes(
     assert api.handler.uploads._received == 0
 
 
+async def test_a_body_that_gives_itself_up_ends_with_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_UPLOADED_BYTES", 10)
+    pieces = iter([b"x" * 11, b"x"])
+
+    async def receive() -> dict[str, object]:
+        # What has come already is returned without a turn of the loop.
+        return {"type": "http.request", "body": next(pieces), "more_body": True}
+
+    with pytest.raises(uploads.BodyGivenUp):
+        await uploads.Uploads().read(receive)
+
+
 @pytest.mark.thorough
 async def test_a_key_endpoint_that_hangs_shuts_no_other_connection_out(
     api: Api, client: httpx.AsyncClient, sick: KeyEndpoint, monkeypatch: pytest.MonkeyPatch

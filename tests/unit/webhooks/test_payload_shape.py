@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.webhooks.payload import MAX_SHAPE_CHARACTERS, shape_of
+from airflow_provider_workflows.webhooks.payload import MAX_SHAPE_CHARACTERS, read_payload, shape_of
 from tests.unit.webhooks.conftest import CONN_ID, STATUS_PATH, Api, Database
 
 PERSONAL = "90010112345"
@@ -172,3 +172,14 @@ async def test_a_long_array_is_dealt_with_in_part_and_finished_when_it_comes_aga
         await asyncio.sleep(0)
 
     assert sorted(str(key) for key, _ in database.events(uri)) == sorted(workflow_ids)
+
+
+@pytest.mark.parametrize(
+    "odd", [b"1" * 5000, b"1e400", b"NaN", b'"a\xff"', b'"a\x01"', rb'"\ud800"'], ids=lambda odd: str(odd[:6])
+)
+def test_one_odd_value_does_not_lose_a_delivery(odd: bytes) -> None:
+    workflow_id = str(uuid.uuid4())
+
+    payload = read_payload(b'{"workflowId": "%s", "amount": %s}' % (workflow_id.encode(), odd))
+
+    assert [delivery.workflow_ids for delivery in payload.deliveries] == [(workflow_id,)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
 import pytest
 
 from airflow_provider_workflows.webhooks import registry
-from tests.unit.webhooks.conftest import CONN_ID, Api, Database
+from tests.unit.webhooks.conftest import CONN_ID, Api, Database, ServiceClock, until
 
 SPELLINGS = ["Workflows_Default", "WORKFLOWS_DEFAULT", "workflows_defaulT"]
 
@@ -142,3 +143,24 @@ async def test_a_flood_of_invented_ids_does_not_keep_a_connection_from_being_rea
     api.clock.move_on(registry.CONNECTION_CACHE_SECONDS)
 
     assert (await api.post(b"{}")).status_code == 404
+
+
+async def test_what_is_under_way_as_a_connection_changes_comes_again_without_an_error_in_the_log(
+    api: Api, connect: Callable[..., None], service_clock: ServiceClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    workflow_id = await asyncio.to_thread(api.run, seconds=60.0)
+    body = json.dumps({"workflowId": workflow_id}).encode()
+    api.pauses.end.clear()
+    under_way = asyncio.create_task(api.post(body))
+    await until(lambda: api.pauses.number)
+
+    connect(webhooks=True, max_attempts=2)
+    api.clock.move_on(registry.CONNECTION_CACHE_SECONDS)
+    await api.post(b"{}")
+    service_clock.move_on(60.0)
+    api.pauses.end.set()
+
+    assert (await under_way).status_code == 503
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    assert (await api.post(body)).status_code == 204
+    assert api.counts["taken"] == 1

@@ -218,3 +218,21 @@ async def test_the_text_of_an_error_of_the_service_is_not_logged(
     assert line.endswith(f"{summary}.")
     assert PERSONAL not in caplog.text
     assert "oops" not in caplog.text
+
+
+async def test_white_space_around_a_signature_is_not_part_of_it(api: Api, port: int) -> None:
+    workflow_id = await asyncio.to_thread(api.run)
+    body = json.dumps({"workflowId": workflow_id}).encode()
+    head = [
+        f"POST {PATH} HTTP/1.1",
+        "Host: airflow",
+        f"Content-Length: {len(body)}",
+        f"JWS-SIGNATURE: \t {api.sandbox.sign(body)} \t ",
+    ]
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+    writer.write("\r\n".join([*head, "", ""]).encode() + body)
+    status = (await reader.readline()).split()[1]
+    writer.close()
+
+    assert status == b"204"
