@@ -28,7 +28,7 @@ MAX_CACHED_KEYS = 64
 UNKNOWN_KEY_BURST = 3
 UNKNOWN_KEY_REFILL_SECONDS = 60.0
 #: Ids that come again after this many seconds have a permit of their own: the service repeats a refused delivery
-#: after five, and one who invents an id for each delivery does not. This many refused ids are remembered.
+#: after five, and one who invents an id for each delivery does not. This many refused ids are cached.
 REDELIVERY_SECONDS = 3.0
 MAX_CACHED_REFUSALS = 10_000
 #: After a fetch that failed, no key is fetched until this many seconds after its begin.
@@ -40,7 +40,7 @@ MAX_WAITING_DELIVERIES = 100
 
 _UNKNOWN_KEYS = Backoff(UNKNOWN_KEY_CACHE_SECONDS, MAX_UNKNOWN_KEY_CACHE_SECONDS)
 
-Remembered = TypeVar("Remembered")
+Cached = TypeVar("Cached")
 
 
 class PublicKeyCache:
@@ -57,7 +57,7 @@ class PublicKeyCache:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         #: The keys, and when each was fetched.
-        self._known: OrderedDict[str, tuple[RSAPublicKey, float]] = OrderedDict()
+        self._keys: OrderedDict[str, tuple[RSAPublicKey, float]] = OrderedDict()
         self._unknown: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._new_ids = TokenBucket(UNKNOWN_KEY_BURST, UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
         self._redelivered_ids = TokenBucket(1, UNKNOWN_KEY_REFILL_SECONDS, clock=clock)
@@ -66,16 +66,18 @@ class PublicKeyCache:
         self._fetching = asyncio.Lock()
         self._fetch_began: float | None = None
         self._waiting = 0
-        #: The error of the latest fetch, if it failed, and until when no other may begin.
+        #: The error of the latest fetch of a new key, if it failed, and until when no other may begin.
         self._failure: tuple[Exception, float] | None = None
         self._failures = 0
+        #: The same for each key that was fetched before.
+        self._renewal_failures: dict[str, tuple[Exception, float]] = {}
 
     def cached(self, key_id: str, max_age_seconds: float = KEY_CACHE_SECONDS) -> RSAPublicKey | None:
         """Return the public key of an id, or None if it was not fetched within ``max_age_seconds``."""
-        key, fetched_at = self._known.get(key_id, (None, 0.0))
+        key, fetched_at = self._keys.get(key_id, (None, 0.0))
         if key is None or self._clock() >= fetched_at + max_age_seconds:
             return None
-        self._known.move_to_end(key_id)
+        self._keys.move_to_end(key_id)
         return key
 
     async def key(
@@ -119,12 +121,15 @@ class PublicKeyCache:
         self, key_id: str, fetch: Callable[[str], Awaitable[str]]
     ) -> asyncio.Task[RSAPublicKey | Exception]:
         """Begin the fetch of a key, or raise the reason why it may not begin."""
-        if self._failure is not None and self._clock() < self._failure[1]:
-            self._note_refusal(key_id)
-            raise copy.copy(self._failure[0])
-        # A key that was cached is renewed, however many others were asked for.
+        # A key that was cached is renewed, however many others were asked for, and whatever came in their place.
+        is_new = key_id not in self._keys
+        failure = self._failure if is_new else self._renewal_failures.get(key_id)
+        if failure is not None and self._clock() < failure[1]:
+            if is_new:
+                self._note_refusal(key_id)
+            raise copy.copy(failure[0])
         permit = None
-        if key_id not in self._known and (permit := self._permit(key_id)) is None:
+        if is_new and (permit := self._permit(key_id)) is None:
             if self._failure is not None or self._is_slow():
                 raise errors.ServiceUnavailable("The service does not respond to requests for keys.")
             raise SignatureInvalid("its key is not cached, and too many others that are new were asked for")
@@ -138,10 +143,9 @@ class PublicKeyCache:
     ) -> RSAPublicKey | Exception:
         failures_before = self._failures
         async with self._fetching:
-            if self._failure is not None and self._failures != failures_before:
+            if permit is not None and self._failure is not None and self._failures != failures_before:
                 # What waited for a fetch that failed does not ask in its turn.
-                if permit:
-                    permit.give_back()
+                permit.give_back()
                 return self._failure[0]
             began = self._fetch_began = self._clock()
             try:
@@ -150,8 +154,9 @@ class PublicKeyCache:
                 self._failure = None
                 times = self._unknown.get(key_id, (0.0, 0))[1] + 1
                 until = self._clock() + _UNKNOWN_KEYS.seconds(times)
-                self._remember(self._unknown, key_id, (until, times))
-                self._known.pop(key_id, None)
+                self._cache(self._unknown, key_id, (until, times))
+                self._keys.pop(key_id, None)
+                self._renewal_failures.pop(key_id, None)
                 self._refused.pop(key_id, None)
                 return SignatureInvalid("its key is not known to the service")
             except Exception as error:  # noqa: BLE001  (each delivery that waits raises it)
@@ -160,17 +165,21 @@ class PublicKeyCache:
                     if isinstance(error, SignatureInvalid)
                     else error
                 )
-                self._failure = failure.with_traceback(None), began + FAILED_FETCH_PAUSE_SECONDS
+                pause = failure.with_traceback(None), began + FAILED_FETCH_PAUSE_SECONDS
+                if permit is None:
+                    self._renewal_failures[key_id] = pause
+                    return failure
+                self._failure = pause
                 self._failures += 1
                 self._note_refusal(key_id)
                 # Deliveries during an outage do not use up the permits for the time after it.
-                if permit:
-                    permit.give_back()
+                permit.give_back()
                 return failure
             finally:
                 self._fetch_began = None
         self._failure = None
-        self._remember(self._known, key_id, (key, self._clock()))
+        self._renewal_failures.pop(key_id, None)
+        self._cache(self._keys, key_id, (key, self._clock()))
         self._unknown.pop(key_id, None)
         self._refused.pop(key_id, None)
         return key
@@ -187,14 +196,14 @@ class PublicKeyCache:
         return None
 
     def _note_refusal(self, key_id: str) -> float:
-        """Remember that deliveries with a key are refused, and return since when."""
+        """Note that deliveries with a key are refused, and return since when."""
         refused_at = self._refused.setdefault(key_id, self._clock())
         if len(self._refused) > MAX_CACHED_REFUSALS:
             self._refused.popitem(last=False)
         return refused_at
 
     @staticmethod
-    def _remember(kept: OrderedDict[str, Remembered], key_id: str, value: Remembered) -> None:
+    def _cache(kept: OrderedDict[str, Cached], key_id: str, value: Cached) -> None:
         kept[key_id] = value
         kept.move_to_end(key_id)
         if len(kept) > MAX_CACHED_KEYS:

@@ -135,6 +135,33 @@ async def test_a_flood_does_not_keep_a_known_key_from_being_used_or_renewed(serv
     assert await service.key(key_id) == PUBLIC
 
 
+class RefusesInvented(Service):
+    """Says something else than 404 of ids that it does not know, as a proxy or another version may."""
+
+    async def fetch(self, key_id: str) -> str:
+        if key_id in self.keys:
+            return await super().fetch(key_id)
+        await asyncio.sleep(0)
+        raise errors.RequestRejected("An id of this form is not taken.", status=400)
+
+
+@pytest.mark.parametrize("is_under_way", [True, False])
+async def test_what_comes_in_place_of_invented_keys_does_not_keep_a_cached_key_from_being_renewed(
+    is_under_way: bool,
+) -> None:
+    service = RefusesInvented()
+    key_id = service.new_key()
+    await service.key(key_id)
+    service.now += KEY_CACHE_SECONDS
+
+    flood = [asyncio.create_task(service.key(str(uuid.uuid4()))) for _ in range(UNKNOWN_KEY_BURST)]
+    await (asyncio.sleep(0) if is_under_way else asyncio.wait(flood))
+
+    assert await service.key(key_id) == PUBLIC
+    outcomes = await asyncio.gather(*flood, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {errors.RequestRejected}
+
+
 async def test_a_new_key_is_taken_after_a_flood(service: Service) -> None:
     await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(100)))
     key_id = service.new_key()
@@ -148,7 +175,7 @@ async def test_few_keys_are_cached(service: Service, is_known: bool) -> None:
     for _ in range(MAX_CACHED_KEYS * 2):
         service.now += UNKNOWN_KEY_REFILL_SECONDS
         await service.refuses(service.new_key() if is_known else str(uuid.uuid4()))
-    kept = service.store._known if is_known else service.store._unknown
+    kept = service.store._keys if is_known else service.store._unknown
     assert len(kept) == MAX_CACHED_KEYS
 
 
