@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, response_json
+from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, async_client, response_json
+from airflow_provider_workflows.api.http_rules import decoded
 from airflow_provider_workflows.api.response_json import NotJson, parse_response
 from airflow_provider_workflows.batch.output import OutputRow, read_output, writer
 from airflow_provider_workflows.results import as_json
@@ -252,6 +254,26 @@ class TestLargeResponse:
 
         assert len(result.json_object()["rows"]) == 60_000
         assert ticks_meanwhile[0] >= 3
+
+    @pytest.mark.parametrize("headers", [["gzip, gzip"], ["gzip", "gzip"]], ids=["a list", "two headers"])
+    async def test_that_unpacks_from_a_few_bytes_is_unpacked_in_a_thread(
+        self, headers: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        threads: list[threading.Thread] = []
+
+        def noted(*args: Any, **options: Any) -> bytes | None:
+            threads.append(threading.current_thread())
+            return decoded(*args, **options)
+
+        monkeypatch.setattr(async_client, "decoded", noted)
+        body = gzipped(gzipped(b'{"x": "%s"}' % (b" " * 1_000_000)))
+        with responding(body, *[f"Content-Encoding: {header}" for header in headers]) as server:
+            async with AsyncWorkflowsClient(settings(server)) as client:
+                result = await client.read_result(WORKFLOW)
+
+        assert len(body) < async_client.MAX_BYTES_DECODED_ON_LOOP
+        assert len(result.json_object()["x"]) == 1_000_000
+        assert threading.main_thread() not in threads
 
     def test_is_read_alike(self, drive: Drive) -> None:
         with responding(self.BODY) as server:
