@@ -32,7 +32,12 @@ from airflow_provider_workflows.sandbox import Sandbox  # noqa: E402
 
 #: The folder whose tests share one running Airflow, and those of its modules that have one of their own.
 _SHARING_FOLDER = "tests/integration/"
-_WITH_AIRFLOW_OF_THEIR_OWN = ("test_dags_test.py", "test_nightly_batch.py", "test_notifier.py")
+_WITH_AIRFLOW_OF_THEIR_OWN = (
+    "test_dags_test.py",
+    "test_nightly_batch.py",
+    "test_notifier.py",
+    "test_stopped_batches.py",
+)
 #: What takes longest, first: whatever begins last goes on alone when all else has ended.
 _LONGEST_FIRST = (
     _SHARING_FOLDER,
@@ -40,6 +45,7 @@ _LONGEST_FIRST = (
     "tests/stack/test_chaos.py",
     "tests/stack/test_batch.py",
     "tests/integration/test_nightly_batch.py",
+    "tests/integration/test_stopped_batches.py",
     "tests/stack/test_topology.py",
     "tests/stack/test_many_runs.py",
     "tests/stack/test_receiver_under_attack.py",

@@ -82,12 +82,7 @@ def lineage_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def local_airflow(dags_folder: Path, airflow_sandbox: Sandbox, lineage_file: Path) -> Iterator[LocalAirflow]:
     """What the running Airflow runs in."""
     transport = {"type": "file", "log_file_path": str(lineage_file), "append": True}
-    environment = {
-        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
-        # A dead supervisor is noticed sooner than after five minutes.
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
-        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-    }
+    environment = {"AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
     with LocalAirflow(dags_folder, airflow_sandbox.environment | environment) as local:
         yield local
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import psutil  # type: ignore[import-untyped]  # comes with Airflow
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.harness.local_airflow import RunningAirflow, TaskInstance
+from tests.harness.local_airflow import LocalAirflow, RunningAirflow, TaskInstance
 from tests.harness.process import process_of_task
 
 from .conftest import logs_of
@@ -176,6 +177,19 @@ def _write_items(folder: Path, kind: str) -> None:
     # The definition of the batch that fails needs parameters at first: a single row of it succeeds.
     lines = [json.dumps(row | ({} if number else {"parameters": {}})) for number, row in enumerate(rows)]
     (folder / f"{kind}.jsonl").write_text("\n".join(lines))
+
+
+@pytest.fixture(scope="module")
+def running_airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
+    """An Airflow of their own, which is busy with so many batches at once, and notices a dead supervisor soon."""
+    folder = tmp_path_factory.mktemp("dags")
+    shutil.copy(Path(__file__).with_name("dags") / f"{DAG_ID}.py", folder)
+    environment = {
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+    }
+    with LocalAirflow(folder, environment) as local, local.standalone() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
