@@ -47,6 +47,8 @@ SESSION = Feature(
 def database_session() -> Iterator[Session]:
     """Open a session of the metadata database; commit at the end, or roll back where an exception ends it.
 
+    SQLite locks no rows, so it is locked whole: what is read is still true when it is written.
+
     :raises RuntimeError: if Airflow offers none
     :raises sqlalchemy.exc.StatementError: without the values that were to be written, which do not go into logs
     """
@@ -57,6 +59,8 @@ def database_session() -> Iterator[Session]:
         raise RuntimeError("Airflow's database cannot be written to")
     try:
         with create_session() as session:
+            if session.get_bind().dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield session
     except StatementError as error:
         error.hide_parameters = True

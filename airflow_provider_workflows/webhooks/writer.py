@@ -78,7 +78,7 @@ class CompletionWriter:
 
     def _commit(self, completions: dict[str, Completion], with_events: bool) -> dict[str, float]:
         """Write completions; return those whose task may not be resumed yet, and in how many seconds it may."""
-        # SQLite locks no rows.
+        # SQLite is locked whole: the threads of this process take turns instead of waiting for that.
         with _lock_of(self._conn_id), database_session() as session:
             if with_events:
                 add_completion_events(completions.values(), self._host, session)

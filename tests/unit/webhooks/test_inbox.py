@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
 from typing import Any
 
@@ -14,6 +15,7 @@ from airflow_provider_workflows.batch import inbox
 from airflow_provider_workflows.batch.awaited_runs import AwaitedRuns
 from airflow_provider_workflows.batch.inbox import InboxSegment
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
+from airflow_provider_workflows.webhooks import writer
 from airflow_provider_workflows.webhooks.payload import Completion
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
 from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY
@@ -105,18 +107,24 @@ async def test_a_batch_is_not_told_of_a_run_that_a_task_of_its_own_waits_for(
     assert task.xcom(INBOX_KEY) is None
 
 
-async def test_two_writers_at_once_lose_no_inbox(database: Database) -> None:
+@pytest.mark.parametrize("in_one_process", [True, False])
+async def test_two_writers_at_once_lose_no_inbox(
+    database: Database, monkeypatch: pytest.MonkeyPatch, in_one_process: bool
+) -> None:
+    if not in_one_process:
+        # The lock of a process is of no use to another: each writer has the database's alone.
+        monkeypatch.setattr(writer, "_lock_of", lambda _: threading.Lock())
     task = batch(database)
     completions = [Completion(str(uuid.uuid4()), None, "COMPLETED", None) for _ in range(40)]
     writers = [CompletionWriter(CONN_ID, "https://example.invalid") for _ in range(2)]
 
-    async def write(writer: CompletionWriter, mine: list[Completion]) -> None:
+    async def write(one: CompletionWriter, mine: list[Completion]) -> None:
         for completion in mine:
-            await writer.write(completion)
+            await one.write(completion)
 
     await asyncio.gather(write(writers[0], completions[::2]), write(writers[1], completions[1::2]))
-    for writer in writers:
-        writer.close()
+    for one in writers:
+        one.close()
     assert {workflow_id for _, workflow_id, _ in completions_of(task)} == {
         each.workflow_id for each in completions
     }
