@@ -35,7 +35,8 @@ _REJECTED = (errors.RequestRejected, "Correct what it names")
 _UNAVAILABLE = (errors.ServiceUnavailable, "Try again later")
 #: Statuses after which the request may or may not have been carried out. So are those outside of 200 to 599: after
 #: 1xx the response itself has not come, and from 600 on it is treated as 5xx (RFC 9110, section 15).
-_UNDECIDED = frozenset({408, 425, *range(500, 600)} - {503})
+#: 303 names the place of what a request that was carried out has made (RFC 9110, section 15.4.4).
+_UNDECIDED = frozenset({303, 408, 425, *range(500, 600)} - {503})
 _CHECK_FIRST = (
     "The request may or may not have been carried out, so it was not sent again: "
     "check in the service's dashboard whether it was before you repeat it"
@@ -76,7 +77,7 @@ def error_class(status: int, *, repeatable: bool) -> type[errors.WorkflowsError]
 
 
 def _refusal(status: int, *, repeatable: bool) -> tuple[type[errors.WorkflowsError], str]:
-    if 300 <= status < 400:
+    if 300 <= status < 400 and (repeatable or status not in _UNDECIDED):
         return _REDIRECTED
     if status in _UNDECIDED or not 300 <= status < 600:
         return _UNAVAILABLE if repeatable else _UNKNOWN
@@ -108,8 +109,8 @@ def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: f
             f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not "
             f"followed. {advice}.",
             status=status,
-            # A redirect does not say whether what stands behind it has carried the call out (303 says so).
-            retry=None if endpoint.repeatable else Retry.NEVER,
+            # A redirect does not say whether what stands behind it has carried the call out.
+            retry=None if endpoint.repeatable or kind is errors.OutcomeUnknown else Retry.NEVER,
         )
     code, detail, fingerprint = (
         one_line(_redact_sent(endpoint, text), 500) or None for text in _error_body(response)

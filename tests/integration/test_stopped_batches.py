@@ -181,7 +181,7 @@ def _write_items(folder: Path, kind: str) -> None:
 
 @pytest.fixture(scope="module")
 def running_airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAirflow]:
-    """An Airflow of their own, which is busy with so many batches at once, and notices a dead supervisor soon."""
+    """An Airflow of their own, which notices a dead supervisor soon; all of these batches keep it busy at once."""
     folder = tmp_path_factory.mktemp("dags")
     shutil.copy(Path(__file__).with_name("dags") / f"{DAG_ID}.py", folder)
     environment = {
