@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE =
 # More processes than cores: in each, some tests wait.
 unit_tests = pytest tests/unit --numprocesses 3 --dist worksteal --durations 10
 # Airflow spends more than half of its time waiting: tests that share one run side by side with those of another.
-side_by_side = --numprocesses 3 --dist loadscope --durations 10
+side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-all test-fast test-thorough chaos bench bench-imports \

@@ -17,6 +17,8 @@ from tests.harness.airflow_log import readable
 RUN_SECONDS = 180.0
 #: Between two questions to the API server, which has other work to do.
 POLL_SECONDS = 0.2
+#: With SQLite, one writes at a time: a call waits for those before it, up to the minute that the database allows.
+RESPONSE_SECONDS = 90.0
 DAG_SECONDS = 90.0
 
 Value = TypeVar("Value")
@@ -272,7 +274,7 @@ class RunningAirflow:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with self._opener.open(request, timeout=30) as response:
+            with self._opener.open(request, timeout=RESPONSE_SECONDS) as response:
                 return json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             if error.code < 500:
