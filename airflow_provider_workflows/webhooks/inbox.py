@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_workflows.airflow_internals import orm
 from airflow_provider_workflows.batch.awaited_runs import AwaitedRuns
-from airflow_provider_workflows.batch.inbox import InboxSegment
+from airflow_provider_workflows.batch.inbox import next_write
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.webhooks.waiting_tasks import WaitingTasks
-from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY
+from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -66,8 +66,5 @@ def put_into_inboxes(statuses: Mapping[str, str], conn_id: str, session: Session
 
 
 def _add(task: DeferredTask, statuses: Mapping[str, str]) -> None:
-    segment = InboxSegment.from_json(task.read_xcom(INBOX_KEY))
-    latest = segment.after(statuses)
-    if latest.number > segment.number:
-        task.write_xcom(segment.key, segment.to_json())
-    task.write_xcom(INBOX_KEY, latest.to_json())
+    key, segment = next_write(task.read_xcom, statuses)
+    task.write_xcom(key, segment.to_json())

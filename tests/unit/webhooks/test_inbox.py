@@ -30,9 +30,10 @@ def batch(database: Database, conn_id: str = CONN_ID, webhooks: bool = True, **c
 def segments_of(task: Task) -> list[InboxSegment]:
     """Return all segments that are stored, the earliest first."""
     latest = InboxSegment.from_json(task.xcom(INBOX_KEY))
-    stored = [task.xcom(InboxSegment(number).key) for number in range(inbox.MAX_FULL_SEGMENTS)]
-    full = [InboxSegment.from_json(each) for each in stored if each is not None]
-    return [*sorted(full, key=lambda segment: segment.number), latest]
+    stored = [task.xcom(InboxSegment(number).key) for number in range(inbox.MAX_CLOSED_SEGMENTS)]
+    closed = [InboxSegment.from_json(each) for each in stored if each is not None]
+    segments = {segment.number: segment for segment in (latest, *closed)}
+    return [segments[number] for number in sorted(segments)]
 
 
 def completions_of(task: Task, after: int = 0) -> list[tuple[int, str, str]]:
@@ -69,12 +70,13 @@ async def test_only_the_latest_completions_are_kept(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "MAX_SEGMENT_COMPLETIONS", 1)
-    monkeypatch.setattr(inbox, "MAX_FULL_SEGMENTS", 2)
+    monkeypatch.setattr(inbox, "MAX_CLOSED_SEGMENTS", 2)
     task = batch(database)
-    workflow_ids = [api.run() for _ in range(5)]
+    workflow_ids = [api.run() for _ in range(7)]
     for workflow_id in workflow_ids:
         await api.tell(workflow_id)
-    assert completions_of(task) == [(number, workflow_ids[number - 1], "COMPLETED") for number in (3, 4, 5)]
+    kept = range(3, 8)
+    assert completions_of(task) == [(number, workflow_ids[number - 1], "COMPLETED") for number in kept]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ async def test_foreign_completions_never_push_out_a_batchs_own(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox, "MAX_SEGMENT_COMPLETIONS", 1)
-    monkeypatch.setattr(inbox, "MAX_FULL_SEGMENTS", 1)
+    monkeypatch.setattr(inbox, "MAX_CLOSED_SEGMENTS", 1)
     own = api.run()
     task = waiting(database, own)
 
@@ -181,7 +183,7 @@ async def test_a_completion_costs_a_small_write_however_many_came_before(
     writer.close()
 
     sizes = [len(each) for each in statements.writes("xcom")]
-    assert len(sizes) <= 100 + 100 // inbox.MAX_SEGMENT_COMPLETIONS
+    assert len(sizes) == 100
     assert max(sizes) <= 1536
     assert sum(sizes) <= 1024 * 100
     assert [workflow_id for _, workflow_id, _ in completions_of(task)] == workflow_ids
