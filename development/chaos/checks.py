@@ -116,15 +116,16 @@ class Outcome:
         )
 
     def _unknown_only_where_killed(self) -> Check:
-        under_way = self._occurrences.under_way_at_kills
+        under_way, at_clears = self._occurrences.under_way_at_kills, self._occurrences.under_way_at_clears
         unknown = [row for row in self.rows if row.outcome == "unknown"]
         problems = [
-            f"{row.name}: unknown, and its call was under way at no SIGKILL"
+            f"{row.name}: unknown, and its call was under way at no SIGKILL and no clear"
             for row in unknown
-            if row.case_id not in under_way
+            if row.case_id not in under_way | at_clears
         ]
         found = (
-            f"{len(unknown)} unknown; {len(under_way)} calls under way at {self._occurrences.kills} SIGKILLs"
+            f"{len(unknown)} unknown; {len(under_way)} calls under way at {self._occurrences.kills} SIGKILLs, "
+            f"{len(at_clears)} at clears of single runs"
         )
         return Check("Only a SIGKILL leaves an unknown row", found, tuple(problems))
 
