@@ -23,7 +23,7 @@ from tests.unit.batch_task import BatchTask, Service, cases
 from tests.unit.tasks import TaskInstance, TaskStateStore
 
 #: Of a table, ``make test-fast`` takes this many rows, unless its test is marked ``sampled``.
-QUICK_ROWS = 3
+QUICK_ROWS = 2
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

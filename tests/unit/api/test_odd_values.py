@@ -221,6 +221,7 @@ def test_what_is_not_json_is_told_apart(body: bytes, reason: str) -> None:
         parse_response(body)
 
 
+@pytest.mark.thorough
 class TestLargeResponse:
     """It is read in a thread, and the event loop goes on meanwhile."""
 

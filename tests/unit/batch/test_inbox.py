@@ -137,6 +137,7 @@ def test_the_runs_that_a_batch_waits_for_are_told_from_others() -> None:
     assert sum(workflow_id in awaited for workflow_id in foreign) <= 1
 
 
+@pytest.mark.thorough
 def test_a_hundred_thousand_runs_take_less_than_a_megabyte() -> None:
     awaited = AwaitedRuns.of(str(uuid.UUID(int=number)) for number in range(DELIVERIES))
 

@@ -374,6 +374,7 @@ class TestFailingJournal:
         assert Counter(rows.written.values())[RUNNING] == sandbox.counts.requests[RUN_CALL]
 
 
+@pytest.mark.thorough
 class TestOutage:
     async def test_leaves_the_rest_unsent_without_hammering_and_the_next_try_goes_on(
         self, rows: Rows, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch

@@ -54,6 +54,7 @@ def test_polls_are_compared_by_the_medians_of_their_cpu_time() -> None:
     assert values == {FLOOR: pytest.approx(1.2), DBT: pytest.approx(0.05), BEFORE: pytest.approx(1.2)}
 
 
+@pytest.mark.thorough
 def test_memory_is_what_a_task_takes_beyond_an_idle_one() -> None:
     results = {
         (SATURATED, 1000, IDLE): [PollCost(kilobytes=1.5)],

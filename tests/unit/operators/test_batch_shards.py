@@ -76,6 +76,7 @@ def test_a_change_in_one_shard_stops_that_one_alone(
     assert runs(connected) == 8
 
 
+@pytest.mark.thorough
 def test_a_corrected_table_costs_its_corrected_rows_once_shard_and_batch_tasks_are_cleared(
     tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_rows_that_have_moved_to_another_shard_keep_what_they_have(
     assert runs(connected) == len({*ROWS, *again})
 
 
+@pytest.mark.thorough
 def test_rows_that_have_moved_to_a_shard_that_was_not_there_keep_what_they_have(
     tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -139,6 +141,7 @@ def test_rows_that_have_moved_to_a_shard_that_was_not_there_keep_what_they_have(
     assert runs(connected) == 13
 
 
+@pytest.mark.thorough
 def test_a_row_that_may_have_a_run_in_another_shard_is_not_submitted(
     tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str]
 ) -> None:
@@ -157,6 +160,7 @@ def test_a_row_that_may_have_a_run_in_another_shard_is_not_submitted(
     assert runs(connected) == 12
 
 
+@pytest.mark.thorough
 def test_start_over_submits_rows_that_have_moved_anew(
     tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str]
 ) -> None:

@@ -49,6 +49,7 @@ def test_each_line_of_the_readme_is_the_name_of_a_test() -> None:
     assert [name for name in names if not callable(globals().get(name))] == []
 
 
+@pytest.mark.thorough
 def test_a_killed_try_is_gone_on_with_and_no_row_runs_twice(
     task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
 ) -> None:

@@ -286,6 +286,7 @@ class TestExecutionTimeout:
         assert task.run(**WAITS)
         assert task.runs == 1
 
+    @pytest.mark.thorough
     def test_where_no_response_comes_at_all_leaves_the_outcome_unknown(
         self, task: Task, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -85,6 +85,7 @@ class TestDelivery:
         sending.counts.reset()
         assert sending.counts.deliveries == sending.counts.delivery_responses == {}
 
+    @pytest.mark.thorough
     async def test_it_is_given_up_after_five_deliveries(
         self, sending: Sandbox, destination: Destination
     ) -> None:

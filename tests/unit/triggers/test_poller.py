@@ -355,6 +355,7 @@ class TestTrouble:
 
 
 class TestBounds:
+    @pytest.mark.thorough
     async def test_no_more_polls_are_under_way_than_the_pool_has_connections(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 200, seconds=0.0)
         sandbox.fault("latency", seconds=0.1, path="/workflows/{workflowId}")
@@ -401,6 +402,7 @@ class TestConnection:
         assert await task == {"status": "COMPLETED"}
         assert lookups[CONNECTION] >= 2
 
+    @pytest.mark.thorough
     async def test_whose_key_is_rejected_is_read_and_sent_once_in_a_step_of_the_backoff(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, lookups: collections.Counter[str]
     ) -> None:
@@ -533,6 +535,7 @@ class TestLoop:
         assert {event["status"] for event in events} == {"COMPLETED"}
         assert held == []
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("planted", [time.sleep, lambda seconds: sum(range(int(seconds * 10**8)))])
     async def test_one_that_is_planted_is_found(self, held: list[str], planted: Any) -> None:
         asyncio.get_running_loop().call_soon(planted, 0.3)

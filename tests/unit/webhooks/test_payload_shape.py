@@ -157,6 +157,7 @@ async def test_an_array_comes_again_as_a_whole_and_costs_no_request_for_what_was
     assert api.asked[1] == 6
 
 
+@pytest.mark.thorough
 async def test_a_long_array_is_dealt_with_in_part_and_finished_when_it_comes_again(
     api: Api, database: Database, uri: str, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,6 +157,7 @@ async def test_a_task_that_was_deferred_a_moment_ago_is_resumed_as_soon_as_it_ma
     assert young.row.next_kwargs == {"event": {"workflow_id": workflow_id, "status": "COMPLETED"}}
 
 
+@pytest.mark.thorough
 async def test_a_task_that_is_resumed_later_makes_no_second_event(
     api: Api, database: Database, soon: float
 ) -> None:
@@ -170,6 +171,7 @@ async def test_a_task_that_is_resumed_later_makes_no_second_event(
     assert len(database.events(uri)) == 1
 
 
+@pytest.mark.thorough
 async def test_a_task_that_is_to_be_resumed_later_costs_nothing_when_the_app_ends_before(
     api: Api, database: Database, soon: float, caplog: pytest.LogCaptureFixture
 ) -> None:
