@@ -70,6 +70,23 @@ def whole_number(argument: str, value: object, *, at_least: int, at_most: int | 
     return value
 
 
+def file_mode(argument: str, value: object) -> int:
+    """Return the mode of a file that its owner may read and write, and that nobody may execute.
+
+    :param argument: the argument's name
+    :param value: a whole number such as ``0o640``
+    :raises InvalidInput: if it is not such a mode, such as the decimal number 640
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        refuse(argument, "the mode of a file as a whole number, such as 0o640", value)
+    if value & ~0o666 or value & 0o600 != 0o600:
+        raise InvalidInput(
+            f"{argument} must be the mode of a file that its owner may read and write and nobody may execute, such "
+            f"as 0o600, 0o640 or 0o644, not {value} (0o{value:o})"
+        )
+    return value
+
+
 def number_above_zero(argument: str, value: object) -> float:
     """Return a finite number above 0.
 

@@ -13,6 +13,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import refuse
+from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import shown, storage_path
 from airflow_provider_workflows.whole_files import write_whole
 
@@ -63,6 +64,7 @@ def write_result(
     workflow_id: str,
     case_id: str | None,
     status: str,
+    mode: int = OWNER_ONLY,
 ) -> ResultHandle:
     """Write a result as JSON, whole or not at all, and return its handle; a file that is there is replaced.
 
@@ -71,10 +73,11 @@ def write_result(
     :param workflow_id: id of its workflow
     :param case_id: id of the workflow's case, where the result names it
     :param status: the workflow's status
+    :param mode: of the file and of folders that are missing, where they are local
     :raises OSError: if the file cannot be written
     """
     content = as_json(result)
-    write_whole(path, content)
+    write_whole(path, content, mode)
     return ResultHandle(
         uri=str(path),
         workflow_id=workflow_id,

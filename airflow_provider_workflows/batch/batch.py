@@ -263,7 +263,7 @@ class Batch(BatchRows):
             rows = (dataclasses.replace(row, personal_number_hash=None) for row in rows)
         await collection.run(
             rows,
-            partial(writer, self.place.folder, self._options.output_format),
+            partial(writer, self.place.folder, self._options.output_format, mode=self._options.output_mode),
         )
 
     @property

@@ -56,7 +56,7 @@ def check_input(
     :raises InvalidInput: naming what is wrong with which rows, or that the output cannot be written
     """
     output_path(place.folder, options.output_format)
-    require_writable("output_path", place.folder)
+    require_writable("output_path", place.folder, options.output_mode)
     # A try that was killed before it was recorded may have left half a state here.
     remove_folder(place.state_folder)
     version = version_of(items)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.local_files import OWNER_ONLY
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import Settings
@@ -28,6 +29,7 @@ class BatchOptions:
     max_outage: float
     hash_personal_numbers: bool = False
     zero_pad: Mapping[str, int] | None = None
+    output_mode: int = OWNER_ONLY
 
     def rows(self, items: Items) -> Iterator[Row | BadRow]:
         """Return an iterator over the checked rows of items.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import require_pyarrow
 from airflow_provider_workflows.batch.row_state import RowOutcome
+from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import (
     forget_listing,
     read_connection_again,
@@ -117,7 +118,11 @@ def output_path(folder: ObjectStoragePath, output_format: str) -> ObjectStorageP
 
 @contextlib.contextmanager
 def writer(
-    folder: ObjectStoragePath, output_format: str, is_stopped: Callable[[], bool] | None = None
+    folder: ObjectStoragePath,
+    output_format: str,
+    is_stopped: Callable[[], bool] | None = None,
+    *,
+    mode: int = OWNER_ONLY,
 ) -> Iterator[RowWriter]:
     """Yield a writer of rows; the output is there once the block has ended without an exception, and not before.
 
@@ -127,6 +132,7 @@ def writer(
     :param folder: the folder of the output
     :param output_format: one of ``OUTPUT_FORMATS``
     :param is_stopped: returns whether the task was told to stop: then a write that fails has 3 s in place of 120
+    :param mode: of the files and of folders that are missing, where they are local
     :raises InvalidInput: if the format cannot be written
     :raises Exception: what storage raised last, if the output cannot be written
     """
@@ -139,14 +145,14 @@ def writer(
         renew=partial(read_connection_again, path),
         is_stopped=is_stopped,
     )
-    with replacing(path, retry) as file:
+    with replacing(path, retry, mode=mode) as file:
         rows = _JsonLines(file) if output_format == "jsonl" else _Parquet(file)
         try:
             yield rows
             rows.flush()
         finally:
             rows.close()
-    retry.run(lambda: unknown_rows.write(folder, rows.unknown))
+    retry.run(lambda: unknown_rows.write(folder, rows.unknown, mode))
     # What is there in another format is an earlier output of this task.
     for other in OUTPUT_FORMATS:
         if other != output_format:

@@ -25,6 +25,7 @@ from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, 
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 from airflow_provider_workflows.batch.merge_check import require_whole_table
 from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import ObjectStoragePath, forget_listing, shown, storage_path
 from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
 
@@ -147,17 +148,22 @@ def _json_value(value: Any, digits: int | None, field: str) -> Any:
 
 
 def write_index(
-    summaries: Iterable[Mapping[str, Any]], output: str, references: Sequence[Mapping[str, Any]] | None = None
+    summaries: Iterable[Mapping[str, Any]],
+    output: str,
+    references: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    mode: int = OWNER_ONLY,
 ) -> dict[str, Any]:
     """Write one index of what all shards wrote, ``index.json``, and return its URI and the sums.
 
     :param summaries: what the batch tasks returned, in the order of the shards
     :param output: URI of the folder to write the index to
     :param references: what ``references`` returned last, to see whether the shards have run these rows
+    :param mode: of the index and of folders that are missing, where they are local
     :raises InvalidInput: if a row is missing, a key is in two outputs, or the index cannot be written
     """
     folder = storage_path("output", output)
-    require_writable("output", folder)
+    require_writable("output", folder, mode)
     if isinstance(summaries, (str, Mapping)) or not isinstance(summaries, Iterable):
         refuse("summaries", "a list of summaries", summaries)
     # Airflow gives what mapped tasks returned as a sequence that sends one request for each item, or for a slice.
@@ -174,7 +180,7 @@ def write_index(
     listed = [{name: shard[name] for name in ("output", "rows", "outcomes")} for shard in shards]
     index = {"version": _INDEX_VERSION, **sums, "shards": listed}
     path = folder / _INDEX_NAME
-    write_whole(path, f"{json.dumps(index, ensure_ascii=False, indent=2)}\n".encode())
+    write_whole(path, f"{json.dumps(index, ensure_ascii=False, indent=2)}\n".encode(), mode)
     return {"index": str(path), **sums, "shards": len(shards)}
 
 

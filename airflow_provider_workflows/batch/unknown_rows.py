@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.batch.output import UNKNOWN_ROW_ADVICE, UNKNOWN_ROWS_NAME
+from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import remove_file, shown
 from airflow_provider_workflows.whole_files import write_whole
 
@@ -23,7 +24,7 @@ _COLUMNS = ("key", "row", "time", "case_id")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write(folder: ObjectStoragePath, rows: Sequence[OutputRow]) -> None:
+def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], mode: int = OWNER_ONLY) -> None:
     """Write the list of rows that may have a run; without such rows, remove the one that is there.
 
     The file is ``unknown.csv``, with the columns ``key``, ``row``, ``time`` of the request that may have started a
@@ -31,11 +32,12 @@ def write(folder: ObjectStoragePath, rows: Sequence[OutputRow]) -> None:
 
     :param folder: the folder of the output
     :param rows: the rows of the output whose outcome is unknown
+    :param mode: of the file, where it is local
     :raises Exception: if it cannot be written
     """
     path = folder / UNKNOWN_ROWS_NAME
     if rows:
-        write_whole(path, _as_csv(rows))
+        write_whole(path, _as_csv(rows), mode)
     else:
         remove_file(path)
 

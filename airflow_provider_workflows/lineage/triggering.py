@@ -35,6 +35,9 @@ def triggering_events(asset: Asset, context: Mapping[str, Any]) -> list[Any]:
     try:
         started_by = context["triggering_asset_events"][asset]
     except KeyError:
+        started_by = []
+    if not started_by:
+        # In a run that a person has triggered, Airflow 3.3 has an empty list for each asset of the DAG's schedule.
         return []
     first = min(event.timestamp for event in started_by)
     listed = context["inlet_events"][asset].after((first - _APART).isoformat())

@@ -69,6 +69,9 @@ class RunWorkflowBatchOperator(BatchTry):
     :param on_unknown_outcome: what a retry does about rows that may have been submitted: ``"fail"`` leaves them
         alone, ``"resubmit"`` submits them at the risk of a second run
     :param output_format: ``"jsonl"`` or ``"parquet"`` (which needs the extra ``[parquet]``)
+    :param output_mode: mode of the output's files and, with the right to enter, of folders that are made for it,
+        where storage is local: ``0o640`` lets the group read them. By default they are for the user alone that
+        Airflow runs as, and the batch's state always is
     :param max_concurrency: the largest number of calls under way at once, and of open connections
     :param requests_per_second: the largest number of calls in a second; by default what the connection says
     :param deferrable: wait in the triggerer, which takes no worker slot. A batch waits for hours, so that this is

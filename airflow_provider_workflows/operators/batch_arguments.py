@@ -15,6 +15,7 @@ from airflow_provider_workflows.api.polling import (
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import (
     choice,
+    file_mode,
     number_above_zero,
     seconds,
     templated_dict,
@@ -29,6 +30,7 @@ from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
 from airflow_provider_workflows.lineage.events import partition_key_of
+from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redaction import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.storage import ObjectStoragePath, storage_path, templated_path
@@ -70,6 +72,7 @@ class BatchArguments(WorkflowsOperator):
         on_clear: Literal["repair", "start_over"] = "repair",
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         output_format: Literal["jsonl", "parquet"] = "jsonl",
+        output_mode: int = OWNER_ONLY,
         max_concurrency: int = 32,
         requests_per_second: float | None = None,
         deferrable: bool = True,
@@ -98,6 +101,7 @@ class BatchArguments(WorkflowsOperator):
         self.on_clear = choice("on_clear", on_clear, ("repair", "start_over"))
         self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
         self.output_format = choice("output_format", output_format, OUTPUT_FORMATS)
+        self.output_mode = file_mode("output_mode", output_mode)
         self.max_concurrency = whole_number("max_concurrency", max_concurrency, at_least=1, at_most=1000)
         self.requests_per_second = (
             None
@@ -140,6 +144,7 @@ class BatchArguments(WorkflowsOperator):
             max_outage=self.max_outage,
             hash_personal_numbers=self.hash_personal_numbers,
             zero_pad=self.zero_pad,
+            output_mode=self.output_mode,
         )
 
     @property

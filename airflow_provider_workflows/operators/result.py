@@ -10,6 +10,7 @@ from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.api.redaction import values_of_personal_fields
 from airflow_provider_workflows.arguments import (
+    file_mode,
     is_resolved_later,
     templated_text,
     true_or_false,
@@ -17,6 +18,7 @@ from airflow_provider_workflows.arguments import (
 )
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
+from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redaction import mask_in_logs
 from airflow_provider_workflows.results import (
@@ -50,6 +52,8 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     :param workflow_id: id of the workflow (templated)
     :param output_path: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or
         of a folder for a file named by the workflow's id. The tasks that read it must reach it
+    :param output_mode: mode of that file and, with the right to enter, of folders that are made for it, where
+        storage is local: ``0o640`` lets the group read it. By default only the user that Airflow runs as may
     :param workflow_definition_id: id of the workflow's definition, for the asset event and the lineage
         (templated), since the API does not tell it; by default that of the ``RunWorkflowOperator`` whose ``output``
         is the ``workflow_id``
@@ -82,6 +86,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         select: Sequence[str] | XComArg | None = None,
         hash_personal_numbers: bool = False,
         result_max_xcom_bytes: int = RESULT_MAX_XCOM_BYTES,
+        output_mode: int = OWNER_ONLY,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,6 +102,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         self.select: Any = select
         self.hash_personal_numbers = true_or_false("hash_personal_numbers", hash_personal_numbers)
         self.result_max_xcom_bytes = whole_number("result_max_xcom_bytes", result_max_xcom_bytes, at_least=1)
+        self.output_mode = file_mode("output_mode", output_mode)
         # An output_path that was given and turned out to be None must not put the result into an XCom.
         self._with_output = output_path is not None
 
@@ -129,7 +135,9 @@ class GetWorkflowResultOperator(WorkflowsOperator):
             self.log.info("Fetched the result of workflow %s.", workflow_id)
             return {**result, **hashes}
         status = client.read_workflow(workflow_id).status
-        handle = write_result(path, result, workflow_id=workflow_id, case_id=case_id, status=status)
+        handle = write_result(
+            path, result, workflow_id=workflow_id, case_id=case_id, status=status, mode=self.output_mode
+        )
         self._emit(context, self.lineage, status, shown(path))
         self.log.info(
             "The result of workflow %s is in %s, %s bytes.", workflow_id, shown(path), f"{handle['size']:,}"

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import conf, get_current_context
 
 from airflow_provider_workflows.airflow_internals.rendering import redacting_task
-from airflow_provider_workflows.arguments import choice, is_resolved_later, whole_number
+from airflow_provider_workflows.arguments import choice, file_mode, is_resolved_later, whole_number
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import Items
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.batch.sharding import Columns, references, write_index
+from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.redaction import Redacted, unwrap
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
@@ -95,15 +96,25 @@ def _has_run_before() -> bool:
         return False
 
 
-@_task()
+def _check_merge(*, output_mode: object = OWNER_ONLY, **_: object) -> None:
+    if not _is_resolved_later(output_mode):
+        file_mode("output_mode", output_mode)
+
+
+@_task(_check_merge)
 def merge(
-    summaries: Sequence[Mapping[str, Any]], output: str, shards: Sequence[Mapping[str, Any]] | None = None
+    summaries: Sequence[Mapping[str, Any]],
+    output: str,
+    shards: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    output_mode: int = OWNER_ONLY,
 ) -> dict[str, Any]:
     """Write one index of what all shards wrote, ``index.json``, and return its URI and the sums.
 
     :param summaries: what the batch tasks returned: ``run.output``
     :param output: URI of the folder to write the index to (templated)
     :param shards: what ``shard`` returned last, to see whether each batch task has run these rows
+    :param output_mode: as in ``RunWorkflowBatchOperator``, for the index
     :raises InvalidInput: if a shard has no summary, or the outputs together lack a row or have a key twice
     """
-    return write_index(unwrap(summaries), output, unwrap(shards))
+    return write_index(unwrap(summaries), output, unwrap(shards), mode=file_mode("output_mode", output_mode))

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 
+from airflow_provider_workflows.local_files import ABANDONED_SECONDS
 from airflow_provider_workflows.storage_retry import MAX_STORAGE_OUTAGE_SECONDS, StorageRetry, failure_reason
-from airflow_provider_workflows.whole_files import ABANDONED_SECONDS, replacing, write_whole
+from airflow_provider_workflows.whole_files import replacing, write_whole
 from tests.unit.clocks import BlockingClock
 from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store, no_file_longer_than
 

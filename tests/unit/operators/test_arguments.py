@@ -36,6 +36,7 @@ BOOL = "must be True or False"
 FAIL_OR_RESUBMIT = "must be 'fail' or 'resubmit'"
 PATH = "must be a URI, an absolute path or an ObjectStoragePath"
 ITEMS = "must be a list of rows, the URI of a file, or a shard's reference"
+MODE = "must be the mode of a file as a whole number, such as 0o640"
 CONCURRENCY = "must be a whole number from 1 to 1,000"
 
 #: Each argument, values of a wrong type, and what it must be.
@@ -70,6 +71,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("output_path", [7, ["x"]], PATH),
         ("select", [7, "decision", {"a": "b"}], "must be a list of expressions"),
         ("hash_personal_numbers", ["yes", 1, None], BOOL),
+        ("output_mode", ["0640", "rw-------", None, 1.5, True], MODE),
         ("result_max_xcom_bytes", ["48", 1.5, True, None], "must be a whole number of at least 1"),
         ("workflows_conn_id", [7], ID),
     ],
@@ -86,6 +88,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("on_clear", [7, None, ["repair"]], "must be 'repair' or 'start_over'"),
         ("on_unknown_outcome", [7, None], FAIL_OR_RESUBMIT),
         ("output_format", [7, None], "must be 'jsonl' or 'parquet'"),
+        ("output_mode", ["0640", "rw-------", None, 1.5, True], MODE),
         ("max_concurrency", ["8", 1.5, True, None], CONCURRENCY),
         ("requests_per_second", ["8", True], "must be a number above 0"),
         ("deferrable", ["yes", 1, None], BOOL),
@@ -124,6 +127,10 @@ WRONG_VALUES: list[tuple[type[BaseOperator], str, Any, str]] = [
     (RunWorkflowBatchOperator, "max_concurrency", 0, f"max_concurrency {CONCURRENCY}, not 0"),
     (RunWorkflowBatchOperator, "max_concurrency", 1001, f"max_concurrency {CONCURRENCY}, not 1001"),
     (RunWorkflowBatchOperator, "requests_per_second", 0, "requests_per_second must be a number above 0"),
+    (RunWorkflowBatchOperator, "output_mode", 640, r"nobody may execute, .*, not 640 \(0o1200\)"),
+    (RunWorkflowBatchOperator, "output_mode", 0o755, "nobody may execute"),
+    (GetWorkflowResultOperator, "output_mode", 0o440, "its owner may read and write"),
+    (GetWorkflowResultOperator, "output_mode", -1, "the mode of a file"),
     (WorkflowStatusSensor, "poke_interval", -1, "poke_interval must be 0 seconds or more"),
 ]
 
