@@ -67,7 +67,7 @@ class Instruction:
             raise ValueError("an instruction has an id")
         if self.action is Action.RESUBMIT and (self.rows is None) is (self.outcome is None):
             raise ValueError("resubmit names rows or an outcome")
-        # The name of a user is data: it must not look like another line of the log.
+        # The name of a user is data: it must not make another line of the log.
         name = "".join(character for character in str(self.asked_by) if character.isprintable())
         object.__setattr__(self, "asked_by", name.strip()[:_LONGEST_NAME] or "somebody")
 
