@@ -125,7 +125,7 @@ class Instructions:
         self._left_alone: list[Mapping[str, Any]] = []
 
     def read(self) -> Instruction | None:
-        """Return the instruction, or None if there is none that may be followed: the log then says why."""
+        """Return the instruction; None without one that may be followed, and the log says why."""
         stored = self._store.read()
         if stored is None:
             return None
