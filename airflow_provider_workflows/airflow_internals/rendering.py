@@ -42,6 +42,9 @@ def _find_rendering() -> bool:
     return True
 
 
+#: Airflow's database has room for this many characters of what a mapped task is called.
+LONGEST_MAP_INDEX_NAME = 250
+
 RENDERING = Feature(
     "BaseOperator._do_render_template_fields(parent, template_fields, context, jinja_env, seen_oids)",
     purpose="redact personal arguments before rendered templates are stored, and keep data from being rendered",
@@ -181,6 +184,14 @@ class RendersArguments(RendersText, _Operator):
         :param rendered: whether all templates were rendered
         """
 
+    @property
+    def map_index_name(self) -> str | None:
+        """What a mapped task is called in place of its number, once its arguments are rendered; None to keep that.
+
+        It is shown to all who may see the task, so nothing personal is in it.
+        """
+        return None
+
     def require_rendering(self) -> None:
         """Raise where personal arguments would not be redacted, or data would be rendered.
 
@@ -223,6 +234,20 @@ class RendersArguments(RendersText, _Operator):
         self.redact_arguments(rendered=False)
         super()._do_render_template_fields(parent, others, context, environment, set())
         self.redact_arguments(rendered=True)
+        self._name_map_index(context)
+
+    def _name_map_index(self, context: Context) -> None:
+        """Have Airflow show ``map_index_name``, unless the DAG says what to show.
+
+        Airflow renders the template that is in the context right after the arguments, and once more after the task.
+        A default of ``map_index_template`` would not reach the context, which is made before a mapped task's
+        operator. In an Airflow that does so at another time, a mapped task keeps its number.
+        """
+        of_task: Any = context
+        index = getattr(of_task.get("ti"), "map_index", None)
+        is_mapped = index is not None and index >= 0
+        if is_mapped and of_task.get("map_index_template") is None and self.map_index_name is not None:
+            of_task["map_index_template"] = f"{{{{ task.map_index_name[:{LONGEST_MAP_INDEX_NAME}] }}}}"
 
 
 def require_rendering() -> None:

@@ -25,7 +25,7 @@ from airflow_provider_workflows.arguments import (
 )
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
 from airflow_provider_workflows.batch.input.columns import fields_of
-from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
+from airflow_provider_workflows.batch.input.items import require_items_or_template, short_name_of, source_of
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
@@ -122,6 +122,11 @@ class BatchArguments(WorkflowsOperator):
         self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         # A partition_key that was given and turned out to be None must not make events without a partition.
         self._with_partition_key = partition_key is not None
+
+    @property
+    def map_index_name(self) -> str:
+        """What a mapped task is called: by its definition, and the file or the shard of its rows."""
+        return ": ".join(filter(None, (self.workflow_definition_id, short_name_of(self.items))))
 
     def redact_arguments(self, *, rendered: bool) -> None:
         """Redact rows, which are personal, and the personal fields of the parameters."""

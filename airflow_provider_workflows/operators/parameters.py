@@ -44,6 +44,11 @@ class CreateParametersOperator(WorkflowsOperator):
         self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
         self.parameters: Any = templated_dict("parameters", parameters, "JSON values")
 
+    @property
+    def map_index_name(self) -> str:
+        """What a mapped task is called: by its definition."""
+        return self.workflow_definition_id
+
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the parameters."""
         endpoint = endpoints.create_parameters(self.workflow_definition_id, unwrap(self.parameters))

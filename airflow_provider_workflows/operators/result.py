@@ -106,6 +106,11 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         # An output_path that was given and turned out to be None must not put the result into an XCom.
         self._with_output = output_path is not None
 
+    @property
+    def map_index_name(self) -> str:
+        """What a mapped task is called: by its workflow."""
+        return f"workflow {self.workflow_id}"
+
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any] | ResultHandle:
         """Return the result, or its handle once it is written."""
         workflow_id = require_id("workflow_id", self.workflow_id)

@@ -140,6 +140,11 @@ class RunWorkflowOperator(WorkflowsOperator):
         self._with_parameters = parameters_id is not None
         self._submission: RunSubmission | None = None
 
+    @property
+    def map_index_name(self) -> str:
+        """What a mapped task is called: by its definition and its case."""
+        return f"{self.workflow_definition_id}: case {self.case_id}"
+
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the workflow, once it was started or, if asked to, has succeeded."""
         begun_at = time.time()

@@ -149,6 +149,11 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         """The hook of the sensor's connection."""
         return WorkflowsHook(self.workflows_conn_id)
 
+    @property
+    def map_index_name(self) -> str:
+        """What a mapped task is called: by its workflow."""
+        return f"workflow {self.workflow_id}"
+
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; if the workflow has not ended and the sensor is deferrable, defer."""
         wait = self._wait = self._wait or self._begin(context)

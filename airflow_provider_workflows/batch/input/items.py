@@ -14,7 +14,7 @@ from airflow_provider_workflows.batch.input.files import file_path, file_version
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
-from airflow_provider_workflows.storage import ObjectStoragePath
+from airflow_provider_workflows.storage import ObjectStoragePath, shown
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"
 """A list of rows, a file of them, or the JSON of a ``ShardReference``."""
@@ -94,6 +94,24 @@ def source_of(items: object) -> str | None:
     text = str(items).strip() if isinstance(items, (str, ObjectStoragePath)) else ""
     # Rows that a template has made text of are not a path, and must not show either.
     return None if not text or text[0] in "[{(" or not text.isprintable() else text
+
+
+def short_name_of(items: object) -> str | None:
+    """Return a name for items that a page has room for: the file's, and of a shard its rows.
+
+    :param items: as ``source_of`` takes them
+    :return: such as ``"cases.csv"`` or ``"rows 5,001 to 10,000 of cases.csv"``; None without a file
+    """
+    source = source_of(items)
+    if source is None:
+        return None
+    name = shown(source).rstrip("/").rpartition("/")[2]
+    if not isinstance(items, Mapping):
+        return name
+    first, number = items["first_row"], items["rows"]
+    if not (isinstance(first, int) and isinstance(number, int)):
+        return name
+    return f"rows {first:,} to {first + number - 1:,} of {name}"
 
 
 def raise_for(bad: Sequence[BadRow], bad_count: int, rows: int) -> NoReturn:

@@ -88,6 +88,7 @@ class Run:
             "ti": self.ti,
             "task_instance": self.ti,
             "task": operator,
+            "map_index_template": operator.map_index_template,
             "task_state_store": TaskStateStore(),
             "outlet_events": OutletEventAccessors(),
         }
