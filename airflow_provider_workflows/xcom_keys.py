@@ -6,8 +6,11 @@ from __future__ import annotations
 WORKFLOW_ID_KEY = "workflow_id"
 #: The address of the run's page.
 WORKFLOW_LINK_KEY = "workflow_link"
-#: How far a batch has come: rows by outcome, written every ten seconds.
-PROGRESS_KEY = "progress"
+#: What there is to say of a task's run or batch, for its page, alerts and other tasks (``run_report.py`` and
+#: ``batch/report.py`` have the formats).
+REPORT_KEY = "workflow_report"
+#: What the task of a batch would have returned that has failed, was stopped or has timed out.
+SUMMARY_KEY = "batch_summary"
 #: The latest completions that webhooks have brought for a batch that waits (``batch/inbox.py`` has the format).
 #: Earlier ones are under this key with a number.
 INBOX_KEY = "workflow_completions"

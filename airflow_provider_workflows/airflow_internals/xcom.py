@@ -26,7 +26,7 @@ def _find_xcom() -> Any:
 XCOM = Feature(
     "airflow.sdk.execution_time.xcom.XCom: get_value(ti_key, key), get_one, aget_one, aset(key, value, ...)",
     purpose="read and write the XComs of a task by its ids",
-    without="Links and messages leave out what is in XComs, and a batch that waits publishes no progress",
+    without="Links and messages leave out what is in XComs, and a batch that waits publishes no report",
     find=_find_xcom,
 )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
+import time
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +34,16 @@ from airflow_provider_workflows.batch.manifest import (
 from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.place import BatchPlace, remove_state
-from airflow_provider_workflows.batch.progress import BatchProgress, Publish
+from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
 from airflow_provider_workflows.batch.repair import (
     Changes,
     take_over,
 )
+from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import Submission
 from airflow_provider_workflows.batch.watch import BatchWatch, RunPoller, unreadable_state
+from airflow_provider_workflows.storage import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +69,7 @@ class Batch(BatchRows):
     :param tokens: tokens to share with other clients of the same key
     :param ownership: says whether this try may still begin something
     :param read_settings: reads the connection again after a rejected key; None if it stays as it is
+    :param report: what there is to say of the batch, its rows and its place left out; None if nobody reads it
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class Batch(BatchRows):
         tokens: TokenStore | None = None,
         ownership: Ownership | None = None,
         read_settings: Callable[[], Settings] | None = None,
+        report: BatchReport | None = None,
     ) -> None:
         self._settings = settings
         self._tokens = tokens
@@ -84,6 +91,14 @@ class Batch(BatchRows):
         self._ownership = Ownership() if ownership is None else ownership
         self.output = output_path(place.folder, options.output_format)
         super().__init__(place, manifest, settings.statuses, lambda: not self._ownership.may_act)
+        report = report or BatchReport.begun(options.workflow_definition_id, time.time())
+        #: What was reported last.
+        self.report = dataclasses.replace(
+            report,
+            rows=manifest.rows,
+            state_folder=shown(place.state_folder),
+            output=shown(self.output),
+        )
 
     def has_same_input(self, items: Items) -> bool:
         """Return whether the input has the rows that were checked; it is read again, and may be another file.
@@ -137,6 +152,7 @@ class Batch(BatchRows):
             tokens=self._tokens,
             ownership=self._ownership,
             read_settings=self._read_settings,
+            report=self.report,
         )
         return batch, changes
 
@@ -144,7 +160,7 @@ class Batch(BatchRows):
         """Submit each row that is due.
 
         :param items: the rows, as they were checked
-        :param publish: takes what a page shows
+        :param publish: takes a report that says something new
         :param log: the task's log
         :raises InvalidInput: if a row is not the one that was checked
         :raises Stopped: if this try has to stop
@@ -152,7 +168,6 @@ class Batch(BatchRows):
         """
         if self.due == 0:
             return
-        rows = self.manifest.rows - self.manifest.skipped
         require_version(items, self.manifest.version)
         with require_state(self.state_folder):
             checked = read_checked_rows(self.state_folder, self.manifest, common=self._options.common)
@@ -170,8 +185,9 @@ class Batch(BatchRows):
                     ownership=self._ownership,
                     checked=checked,
                 )
-                submitted = partial(submission.counts, self._settings.statuses)
-                async with BatchProgress("Submitting", rows, submitted, publish, log):
+                await asyncio.to_thread(self._report_skipped)
+                measure = partial(self._measure_submission, submission)
+                async with BatchProgress(self.report, measure, publish, log):
                     await submission.run(self._options.rows(items))
 
     async def wait(
@@ -190,7 +206,7 @@ class Batch(BatchRows):
         :param schedule: when each run is polled
         :param max_outage: seconds for which polls of a run may fail before the wait for it ends
         :param deadline: when to stop, in seconds since the epoch; None for never
-        :param publish: takes what a page shows
+        :param publish: takes a report that says something new
         :param log: the task's log
         :raises Stopped: if this try has to stop
         :raises WorkflowsError: if the batch's state cannot be read or written
@@ -204,6 +220,7 @@ class Batch(BatchRows):
             max_outage=max_outage,
             publish=publish,
             log=log,
+            report=self.report,
         )
         try:
             async with self._ownership.watched():
@@ -217,15 +234,18 @@ class Batch(BatchRows):
     async def collect(self, publish: Publish, log: Any) -> Collection:
         """Fetch the results, write the output, and return the counts.
 
-        :param publish: takes what a page shows
+        :param publish: takes a report that says something new
         :param log: the task's log
         :raises Stopped: if this try has to stop; the output is as it was
         :raises Exception: if the output cannot be written
         """
         async with self._client() as client, self._ownership.watched():
             collection = self._collection(client)
-            async with BatchProgress("Fetching results", self.manifest.rows, collection.counts, publish, log):
+            reported = await asyncio.to_thread(self.report_at, ReportPhase.FETCHING)
+            measure = partial(self._measure_collection, collection, reported)
+            async with BatchProgress(reported, measure, publish, log):
                 await self._write_output(collection)
+        self.report = self._ended_report(collection)
         return collection
 
     async def write_output_so_far(self) -> None:
@@ -242,8 +262,63 @@ class Batch(BatchRows):
                 self.manifest,
                 tokens=self._tokens,
                 ownership=self._ownership,
+                report=self.report,
             )
-            await latest._write_output(latest._collection(client, fetch=False))
+            collection = latest._collection(client, fetch=False)
+            await latest._write_output(collection)
+        self.report = latest._ended_report(collection)
+
+    def report_at(self, phase: ReportPhase) -> BatchReport:
+        """Return what there is to say of the batch as the journal has it now, and keep it.
+
+        :param phase: what the batch begins with
+        """
+        self._report_skipped()
+        statuses, tally = self._settings.statuses, self.tally(self.report.begun_at)
+        outcomes = tally.outcomes(statuses)
+        outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
+        outcomes[RowOutcome.NOT_SUBMITTED] += self.manifest.rows - sum(outcomes.values())
+        self.report = self.report.counted(tally, outcomes, statuses).at_phase(phase, time.time())
+        return self.report
+
+    def _report_skipped(self) -> None:
+        if self.manifest.skipped and RowOutcome.SKIPPED not in self.report.reasons:
+            reasons = {**self.report.reasons, RowOutcome.SKIPPED: self.skipped_reasons()}
+            self.report = dataclasses.replace(self.report, reasons=reasons)
+
+    async def _measure_submission(self, submission: Submission) -> Measured:
+        statuses = self._settings.statuses
+        tally = await asyncio.to_thread(submission.tally, self.report.begun_at, statuses)
+        outcomes = tally.outcomes(statuses)
+        outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
+        report = await asyncio.to_thread(self.report.counted, tally, outcomes, statuses)
+        self.report = report.at_phase(ReportPhase.SUBMITTING, time.time())
+        return Measured(sum(outcomes.values()), self.report)
+
+    async def _measure_collection(self, collection: Collection, reported: BatchReport) -> Measured:
+        missing = collection.outcomes[RowOutcome.RESULT_MISSING]
+        outcomes = Counter(reported.outcomes)
+        outcomes[RowOutcome.SUCCEEDED.value] -= missing
+        outcomes[RowOutcome.RESULT_MISSING.value] += missing
+        reasons = await asyncio.to_thread(collection.reasons.folded)
+        self.report = dataclasses.replace(
+            reported.at_phase(ReportPhase.FETCHING, time.time()),
+            outcomes={name: number for name, number in outcomes.items() if number},
+            reasons={**reported.reasons, **reasons},
+        )
+        return Measured(collection.written, self.report)
+
+    def _ended_report(self, collection: Collection) -> BatchReport:
+        statuses, tally = self._settings.statuses, self.tally(self.report.begun_at)
+        report = self.report.counted(tally, collection.outcomes, statuses)
+        now = time.time()
+        return dataclasses.replace(
+            report.at_phase(ReportPhase.ENDED, now),
+            reasons=collection.reasons.folded(),
+            ended_at=now,
+            deadline=None,
+            outage=None,
+        )
 
     def _collection(self, client: CurrentClient, *, fetch: bool = True) -> Collection:
         return Collection(

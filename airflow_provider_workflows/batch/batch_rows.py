@@ -10,6 +10,7 @@ from airflow_provider_workflows.batch.awaited_runs import AwaitedRuns
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.manifest import Manifest, read_manifest
 from airflow_provider_workflows.batch.other_shards import find_in_other_shards
+from airflow_provider_workflows.batch.reasons import Reason, Reasons
 from airflow_provider_workflows.batch.repair import (
     Repair,
     adopt,
@@ -22,6 +23,7 @@ from airflow_provider_workflows.batch.repair import (
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.state_files import state_is_gone
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
+from airflow_provider_workflows.batch.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +94,26 @@ class BatchRows:
     def repair(self) -> Repair:
         """What becomes of the rows now."""
         return repair_of(self._outcomes())
+
+    def tally(self, begun_at: float) -> Tally:
+        """Return what has become of the rows that the journal names.
+
+        :param begun_at: when the batch began, in seconds since the epoch
+        """
+        return Tally.of(
+            begun_at,
+            self.states.items(),
+            self._statuses,
+            is_counted=lambda number, _: number != WHOLE_BATCH,
+        )
+
+    def skipped_reasons(self) -> tuple[Reason, ...]:
+        """Return why rows were left out, the commonest reason first."""
+        reasons = Reasons()
+        for row in read_manifest(self.state_folder, self.manifest, is_stopped=self.is_stopped):
+            if row.skipped is not None:
+                reasons.add(RowOutcome.SKIPPED, row.skipped, row.number)
+        return reasons.folded().get(RowOutcome.SKIPPED, ())
 
     def require_journal(self, cases: int) -> None:
         """Return if the journal has as many rows with a case as Airflow's record of the batch.

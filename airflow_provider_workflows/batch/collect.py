@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
@@ -24,7 +24,7 @@ from airflow_provider_workflows.batch.output import (
     iso,
 )
 from airflow_provider_workflows.batch.ownership import Ownership
-from airflow_provider_workflows.batch.progress import Counts
+from airflow_provider_workflows.batch.reasons import Reasons, reason_of_row
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import error_fields
 
@@ -73,6 +73,8 @@ class Collection:
         self._fetch_results = fetch
         self.outcomes: Counter[RowOutcome] = Counter()
         self.statuses: Counter[str] = Counter()
+        #: Why rows have ended as they have.
+        self.reasons = Reasons()
 
     async def run(self, rows: Iterable[ManifestRow], writing: Writing) -> None:
         """Write one row of output for each of ``rows``; ``outcomes`` and ``statuses`` count them.
@@ -82,8 +84,8 @@ class Collection:
         :raises Stopped: if this try has to stop; the output is as it was
         :raises Exception: if the output cannot be written
         """
-        under_way: deque[asyncio.Task[OutputRow]] = deque()
-        ended: list[OutputRow] = []
+        under_way: deque[asyncio.Task[_Ended]] = deque()
+        ended: list[_Ended] = []
         try:
             async with self._in_thread(writing) as write:
                 async for row in self._read_in_thread(rows):
@@ -108,9 +110,7 @@ class Collection:
                 yield row
 
     @asynccontextmanager
-    async def _in_thread(
-        self, writing: Writing
-    ) -> AsyncIterator[Callable[[list[OutputRow]], Awaitable[None]]]:
+    async def _in_thread(self, writing: Writing) -> AsyncIterator[Callable[[list[_Ended]], Awaitable[None]]]:
         """Yield what writes rows, in a thread; the output is there after a block without an exception."""
         is_over = False
         manager = writing(lambda: is_over or not self._ownership.may_act)
@@ -119,8 +119,8 @@ class Collection:
             try:
                 writer = await run(manager.__enter__)
 
-                async def write(rows: list[OutputRow]) -> None:
-                    await run(lambda: deque(map(writer.write, rows), maxlen=0))
+                async def write(rows: list[_Ended]) -> None:
+                    await run(lambda: deque(map(writer.write, [row.output for row in rows]), maxlen=0))
                     self._count(rows)
 
                 try:
@@ -133,37 +133,40 @@ class Collection:
             finally:
                 is_over = True
 
-    def counts(self) -> Counts:
-        """Return how many rows are written, for the batch's progress."""
-        return Counts(sum(self.outcomes.values()), self.outcomes, self.statuses)
+    @property
+    def written(self) -> int:
+        """Number of rows that are written."""
+        return sum(self.outcomes.values())
 
-    def _count(self, rows: Iterable[OutputRow]) -> None:
+    def _count(self, rows: Iterable[_Ended]) -> None:
         for row in rows:
-            self.outcomes[RowOutcome(row.outcome)] += 1
-            if row.status is not None:
-                self.statuses[row.status] += 1
+            outcome = RowOutcome(row.output.outcome)
+            self.outcomes[outcome] += 1
+            if row.output.status is not None:
+                self.statuses[row.output.status] += 1
+            if row.reason is not None:
+                self.reasons.add(outcome, row.reason, row.output.row)
 
-    async def _output(self, row: ManifestRow) -> OutputRow:
+    async def _output(self, row: ManifestRow) -> _Ended:
         if row.skipped is not None:
-            return _output_row(row, RowState(), RowOutcome.SKIPPED, BAD_ROW, row.skipped)
+            output = _output_row(row, RowState(), RowOutcome.SKIPPED, BAD_ROW, row.skipped)
+            return _Ended(output, row.skipped)
         state = self._states.get(row.number, RowState())
         outcome = state.outcome(self._client.settings.statuses)
         if outcome is RowOutcome.SUCCEEDED and not self._fetch_results:
-            return _output_row(row, state, RowOutcome.RESULT_MISSING, *_code_and_error(_NOT_FETCHED))
+            return _with_error(row, state, RowOutcome.RESULT_MISSING, _NOT_FETCHED)
         if outcome is RowOutcome.SUCCEEDED and state.workflow_id is not None:
             try:
                 result = await self._fetch(state.workflow_id, state.case_id)
             except errors.Stopped:
                 raise
             except errors.WorkflowsError as error:
-                return _output_row(
-                    row, state, RowOutcome.RESULT_MISSING, *_code_and_error(error_fields(error))
-                )
+                return _with_error(row, state, RowOutcome.RESULT_MISSING, error_fields(error))
             if self._hash_secret is not None and row.personal_number_hash is None:
                 hashed = personal_number_hash(find_personal_number(result), self._hash_secret)
                 row = dataclasses.replace(row, personal_number_hash=hashed)
-            return _output_row(row, state, outcome, result=result)
-        return _output_row(row, state, outcome, *_code_and_error(state.error or _WITHOUT_ERROR[outcome]))
+            return _Ended(_output_row(row, state, outcome, result=result))
+        return _with_error(row, state, outcome, state.error)
 
     async def _fetch(self, workflow_id: str, case_id: str | None) -> dict[str, Any]:
         attempts = Attempts()
@@ -196,6 +199,20 @@ _WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
     RowOutcome.RUNNING: {"kind": "DeadlineReached", "message": "The wait ended before the workflow did."},
     RowOutcome.FAILED: {"kind": "WorkflowFailed", "message": "The workflow ended in a failure status."},
 }
+
+
+class _Ended(NamedTuple):
+    """A row as it is written, and why it has ended so."""
+
+    output: OutputRow
+    reason: str | None = None
+
+
+def _with_error(
+    row: ManifestRow, state: RowState, outcome: RowOutcome, error: Mapping[str, Any] | None
+) -> _Ended:
+    output = _output_row(row, state, outcome, *_code_and_error(error or _WITHOUT_ERROR[outcome]))
+    return _Ended(output, reason_of_row(outcome, state.status, error))
 
 
 def _code_and_error(fields: Mapping[str, Any]) -> tuple[str, str]:

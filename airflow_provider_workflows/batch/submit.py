@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import logging
 import time
-from collections import Counter, deque
+from array import array
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.ownership import Ownership
-from airflow_provider_workflows.batch.progress import Counts
-from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
+from airflow_provider_workflows.batch.row_state import RowState
+from airflow_provider_workflows.batch.tally import Tally
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
@@ -77,8 +78,8 @@ class Submission:
         self._failure: BaseException | None = None
         #: Rows that are being submitted: a call is under way, or waits for another attempt.
         self._under_way: set[int] = set()
-        #: Number of rows that this try has given up without a run.
-        self._given_up = 0
+        #: Numbers of rows that this try has given up without a run.
+        self._given_up = array("I")
 
     async def run(self, rows: Iterator[Row | BadRow]) -> None:
         """Submit the rows that are due; those that fail are in ``states`` with their error.
@@ -98,19 +99,20 @@ class Submission:
         self._ownership.require()
         feed.require_all()
 
-    def counts(self, statuses: Statuses) -> Counts:
-        """Return how many rows are submitted or given up, for the batch's progress.
+    def tally(self, begun_at: float, statuses: Statuses) -> Tally:
+        """Return what has become of the rows that are submitted or given up; another thread may submit meanwhile.
 
+        :param begun_at: when the batch began, in seconds since the epoch
         :param statuses: which status means what, as the connection says
         """
-        outcomes = Counter(
-            state.outcome(statuses)
-            for number, state in self._states.items()
-            if number != WHOLE_BATCH and number not in self._under_way and not state.is_due
-        )
-        if self._given_up:
-            outcomes[RowOutcome.NOT_SUBMITTED] = self._given_up
-        return Counts(sum(outcomes.values()), outcomes, {})
+        under_way, given_up = self._under_way.copy(), frozenset(self._given_up.tolist())
+
+        def is_counted(number: int, state: RowState) -> bool:
+            if number == WHOLE_BATCH or number in under_way:
+                return False
+            return not state.is_due or number in given_up
+
+        return Tally.of(begun_at, list(self._states.items()), statuses, is_counted=is_counted)
 
     async def _begin(self, feed: _Feed) -> None:
         if all(state.workflow_id is None for state in self._states.values()):
@@ -157,7 +159,7 @@ class Submission:
             while self._may_go_on and (row := await feed.next()) is not None:
                 if self._flow_control.gave_up is not None:
                     await self._record(row.number, error=error_fields(self._flow_control.gave_up))
-                    self._given_up += 1
+                    self._given_up.append(row.number)
                     continue
                 try:
                     await self._ownership.turn()
@@ -176,7 +178,8 @@ class Submission:
         try:
             await self._make_calls(row)
         except errors.WorkflowsError:
-            self._given_up += self._state(row.number).is_due
+            if self._state(row.number).is_due:
+                self._given_up.append(row.number)
             raise
         finally:
             self._under_way.discard(row.number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,9 +17,11 @@ from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.inbox import InboxReader
 from airflow_provider_workflows.batch.journal import Entry, Journal, states
-from airflow_provider_workflows.batch.progress import BatchProgress, Counts, Publish
-from airflow_provider_workflows.batch.row_state import OUTCOMES, RowOutcome, RowState
+from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
+from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
+from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import error_fields
+from airflow_provider_workflows.batch.tally import Tally
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.storage_retry import failure_reason
 
@@ -56,6 +59,18 @@ class RunPoller(Protocol[WaiterT]):
     def statuses(self) -> Statuses:
         """Which statuses end a wait, as the connection says."""
 
+    @property
+    def last_poll_at(self) -> float | None:
+        """When a run was polled last, in seconds since the epoch; None before the first poll."""
+
+    @property
+    def next_poll_at(self) -> float | None:
+        """When the next poll is due, in seconds since the epoch; None if none is."""
+
+    @property
+    def outage(self) -> Mapping[str, Any] | None:
+        """``{"reason", "since", "until"}`` of an outage that is being waited out; None if polls succeed."""
+
     def kept(self) -> AbstractContextManager[object]:
         """Keep the poller open, also while nothing is polled."""
 
@@ -80,8 +95,9 @@ class BatchWatch(Generic[WaiterT]):
     :param deadline: when to stop, in seconds since the epoch; None for never
     :param schedule: when each run is polled
     :param max_outage: seconds for which polls of a run may fail before the wait for it ends
-    :param publish: takes what a page shows
+    :param publish: takes a report that says something new
     :param log: the task's log
+    :param report: what was reported last; None to read it from the state
     :param inbox: returns an XCom of the batch's inbox by its key, where webhooks are used: then each run is polled
         once, and after that every ``max_poll_interval``, in case a webhook is lost
     """
@@ -97,13 +113,18 @@ class BatchWatch(Generic[WaiterT]):
         max_outage: float,
         publish: Publish,
         log: Any,
+        report: BatchReport | None = None,
         inbox: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         self._folder = folder
         self._poller = poller
         self._others = Counter({RowOutcome(name): number for name, number in counts.items()})
-        self._statuses: Counter[str] = Counter()
-        self._errors: Counter[RowOutcome] = Counter()
+        #: What was reported last; None until the state was read.
+        self.report = report
+        self._tally = Tally(time.time())
+        #: Runs whose wait is still to begin.
+        self._not_begun = 0
+        self._measured_at: object = None
         self._deadline = deadline
         self._schedule = schedule if inbox is None else _slowest(schedule)
         self._inbox = None if inbox is None else InboxReader(inbox)
@@ -133,11 +154,13 @@ class BatchWatch(Generic[WaiterT]):
 
     async def _run(self) -> Event:
         running = await asyncio.to_thread(self._read_running)
-        rows = len(running) + self._done
+        self._not_begun = len(running)
+        report = self.report = self._begun_report(len(running))
         writing = asyncio.create_task(self._write_now_and_then())
         reading = asyncio.create_task(self._read_inbox())
         try:
-            async with BatchProgress("Waiting", rows, self._counts, self._publish, self._log):
+            at_once = report.phase is not ReportPhase.WAITING
+            async with BatchProgress(report, self._measure, self._publish, self._log, at_once=at_once):
                 await self._begin(running)
                 timed_out = not await self._until_over(writing)
             self._last_write.set()
@@ -152,13 +175,14 @@ class BatchWatch(Generic[WaiterT]):
 
     def _read_running(self) -> dict[int, RowState]:
         """Return the state of each row whose run goes on, and count those that ended before."""
+        self.report = self.report or BatchReport.read(self._folder)
+        if self.report is not None:
+            self._tally = Tally(self.report.begun_at)
         rows = states(self._folder, fields=_FIELDS, is_stopped=lambda: self._has_ended)
-        for state in rows.values():
-            if state.ended_at is not None and state.status is not None:
-                self._statuses[state.status] += 1
-            elif state.ended_at is not None:
-                # The service did not know the run, or refused access to it.
-                self._errors[RowOutcome.FAILED] += 1
+        for number, state in rows.items():
+            if state.ended_at is not None:
+                # Without a status the service did not know the run, or refused access to it.
+                self._tally.add_ended(number, state.status, state.error, state.submitted_at, state.ended_at)
         for number in [number for number, state in rows.items() if not state.is_running]:
             del rows[number]
         return rows
@@ -166,6 +190,7 @@ class BatchWatch(Generic[WaiterT]):
     async def _begin(self, running: dict[int, RowState]) -> None:
         begun = 0
         while running:
+            self._not_begun -= 1
             row, state = running.popitem()
             workflow_id, submitted_at = cast("str", state.workflow_id), cast("float", state.submitted_at)
             wait = _RowWait(
@@ -199,11 +224,13 @@ class BatchWatch(Generic[WaiterT]):
             # What keeps polls from succeeding says nothing about the run, which may go on.
             goes_on = error.concerns_every_call or error.is_retryable(under_way=True)
             entry["error"] = error_fields(error)
-            self._errors[RowOutcome.RUNNING if goes_on else RowOutcome.FAILED] += 1
+        if goes_on:
+            self._tally.add_other(row_wait.row, RowOutcome.RUNNING, entry["error"])
         else:
-            self._statuses[row_wait.status] += 1
-        if not goes_on:
             entry["ended_at"] = time.time()
+            self._tally.add_ended(
+                row_wait.row, entry["status"], entry["error"], row_wait.started, entry["ended_at"]
+            )
         self._unwritten.append(entry)
         self._see_whether_over()
 
@@ -262,15 +289,35 @@ class BatchWatch(Generic[WaiterT]):
 
     @property
     def _done(self) -> int:
-        return sum(self._statuses.values()) + sum(self._errors.values())
+        return sum(self._tally.statuses.values()) + sum(self._tally.others.values())
 
-    def _counts(self) -> Counts:
-        outcomes = self._others + self._errors
-        outcomes[RowOutcome.RUNNING] += len(self._waiters)
-        statuses = self._poller.statuses
-        for status, number in self._statuses.items():
-            outcomes[OUTCOMES[statuses.outcome(status)]] += number
-        return Counts(self._done, outcomes, self._statuses)
+    def _begun_report(self, running: int) -> BatchReport:
+        if self.report is not None:
+            return self.report
+        # The worker of another version has written none.
+        now = time.time()
+        rows = running + self._done + sum(self._others.values())
+        return BatchReport("", "", ReportPhase.WAITING, now, rows, str(self._folder), "", now, now)
+
+    async def _measure(self) -> Measured:
+        poller, report = self._poller, cast("BatchReport", self.report)
+        statuses, tally = poller.statuses, self._tally
+        outcomes = self._others + tally.outcomes(statuses)
+        outcomes[RowOutcome.RUNNING] += self._not_begun + len(self._waiters)
+        if self._measured_at != (self._done, statuses):
+            self._measured_at = (self._done, statuses)
+            # In a thread: thousands of rows may have failed.
+            report = await asyncio.to_thread(report.counted, tally, outcomes, statuses)
+        now = time.time()
+        self.report = dataclasses.replace(
+            report.at_phase(ReportPhase.WAITING, now), outage=poller.outage, webhooks=self._inbox is not None
+        )
+        return Measured(
+            report.rows - outcomes[RowOutcome.RUNNING],
+            self.report,
+            poller.last_poll_at,
+            poller.next_poll_at,
+        )
 
 
 def _slowest(schedule: PollSchedule) -> PollSchedule:

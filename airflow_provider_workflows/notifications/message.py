@@ -14,7 +14,7 @@ from airflow_provider_workflows.airflow_internals import supervisor, xcom
 from airflow_provider_workflows.api.errors import InvalidInput, WorkflowsError
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import one_line
-from airflow_provider_workflows.xcom_keys import PROGRESS_KEY, WORKFLOW_ID_KEY, WORKFLOW_LINK_KEY
+from airflow_provider_workflows.xcom_keys import REPORT_KEY, WORKFLOW_ID_KEY, WORKFLOW_LINK_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -195,8 +195,8 @@ def _xcoms_in_words(dag_id: str, run_id: str, task_id: str, map_index: int) -> s
     if isinstance(link := _xcom(WORKFLOW_LINK_KEY, *place), str) and link:
         workflow_id = _id_or_none(_xcom(WORKFLOW_ID_KEY, *place))
         return f", workflow {workflow_id}, {link}" if workflow_id else f", workflow {link}"
-    progress = _xcom(PROGRESS_KEY, *place)
-    outcomes = progress.get("outcomes") if isinstance(progress, dict) else None
+    report = _xcom(REPORT_KEY, *place)
+    outcomes = report.get("outcomes") if isinstance(report, dict) else None
     return f", batch with {_counts_in_words(outcomes)}" if isinstance(outcomes, dict) else ""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowTaskTimeout
@@ -20,11 +19,11 @@ from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
-from airflow_provider_workflows.operators.batch_try import BatchTry
+from airflow_provider_workflows.operators.batch_try import BatchTry, publisher
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
-from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY, PROGRESS_KEY
+from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY, REPORT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_workflows.api import WorkflowsClient
-    from airflow_provider_workflows.batch.progress import Publish
+    from airflow_provider_workflows.batch.report import BatchReport
 
 
 class RunWorkflowBatchOperator(BatchTry):
@@ -105,13 +104,13 @@ class RunWorkflowBatchOperator(BatchTry):
             if record.summary is not None:
                 self.log.info("An earlier try has finished the batch: %s.", record.summary["output"])
                 return self._succeed(context, record.summary)
-            with self._output_at_failure(batch, record):
+            with self._output_at_failure(context, batch, record):
                 batch.require_hashes(self._items)
-                publish = _publisher(context)
+                publish = publisher(context)
 
-                async def publish_and_note(progress: dict[str, Any]) -> None:
+                async def publish_and_note(report: BatchReport) -> None:
                     await asyncio.to_thread(tries.note_cases, record, batch.cases)
-                    await publish(progress)
+                    await publish(report)
 
                 with held_back(self._stop_at_timeout):
                     asyncio.run(batch.submit(self._items, publish_and_note, self.log))
@@ -135,7 +134,7 @@ class RunWorkflowBatchOperator(BatchTry):
             record = self._tries(context).record()
             batch = self._batch(record)
             if "error" in event:
-                with self._output_at_failure(batch, record):
+                with self._output_at_failure(context, batch, record):
                     raise error_from_json(event["error"])
             timed_out = bool(event.get("timed_out"))
             return self._collect_and_judge(context, batch, record, timed_out=timed_out)
@@ -145,7 +144,7 @@ class RunWorkflowBatchOperator(BatchTry):
             xcom.write_to_database(AWAITED_RUNS_KEY, batch.awaited.to_json(), context["ti"])
             # Airflow logs an error whenever an XCom is read that is not there.
             xcom.write_to_database(INBOX_KEY, InboxSegment().to_json(), context["ti"])
-        self.log.info("Waiting for %s runs in the triggerer.", f"{batch.running:,}")
+        self._report_wait(context, batch, webhooks=webhooks)
         trigger = BatchStatusTrigger.for_task(
             batch, self.workflows_conn_id, self._schedule, self.max_outage, deadline, webhooks=webhooks
         )
@@ -157,17 +156,18 @@ class RunWorkflowBatchOperator(BatchTry):
             schedule=self._schedule,
             max_outage=self.max_outage,
             deadline=deadline,
-            publish=_publisher(context),
+            publish=publisher(context),
             log=self.log,
         )
 
     def _collect_and_judge(
         self, context: Context, batch: Batch, record: BatchRecord, *, timed_out: bool
     ) -> dict[str, Any]:
-        with self._output_at_failure(batch, record):
+        with self._output_at_failure(context, batch, record):
             # Again: the DAG may be another one than when the task was deferred.
             batch.require_hashes(self._items)
-            collection = asyncio.run(batch.collect(_publisher(context), self.log))
+            collection = asyncio.run(batch.collect(publisher(context), self.log))
+        self._push(context, REPORT_KEY, batch.report.to_json())
         took = time.time() - record.begun_at
         summary = summarize(batch.output, collection, record.manifest, seconds=took)
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
@@ -197,8 +197,3 @@ class RunWorkflowBatchOperator(BatchTry):
             inputs=() if source is None else (shown(source),),
             output=None if summary is None else shown(summary["output"]),
         )
-
-
-def _publisher(context: Context) -> Publish:
-    push = partial(context["ti"].xcom_push, PROGRESS_KEY)
-    return lambda progress: asyncio.to_thread(push, progress)

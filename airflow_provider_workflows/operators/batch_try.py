@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+import dataclasses
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.checked_input import check_input
+from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.ownership import Ownership
+from airflow_provider_workflows.batch.progress import counts_in_words
+from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.batch_record import BatchRecord, claim_records
 from airflow_provider_workflows.operators.batch_submission import BatchSubmission
-from airflow_provider_workflows.storage import AZURE_HTTP_LOG
+from airflow_provider_workflows.storage import AZURE_HTTP_LOG, shown
+from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from datetime import timedelta
 
     from airflow.sdk import Context
 
     from airflow_provider_workflows.api.errors import OutcomeUnknown
+    from airflow_provider_workflows.batch.progress import Publish
 
 _TOLD_TO_STOP = "The task was told to stop"
 
@@ -35,6 +44,8 @@ class BatchTry(BatchArguments):
     #: Says whether this try may still act, once it has begun; each process of a try has its own.
     _ownership: Ownership | None = None
     _was_told_to_stop = False
+    #: What there is to say of the batch, before its rows and its place are known.
+    _report: BatchReport | None = None
 
     def on_kill(self) -> None:
         """Let nothing new begin, and say in the task's log that the runs go on."""
@@ -60,8 +71,21 @@ class BatchTry(BatchArguments):
 
     @contextlib.contextmanager
     def _owned(self, context: Context) -> Iterator[None]:
-        ownership = Ownership(claim_records(context), try_number=context["ti"].try_number, log=self.log)
+        try_number, now = context["ti"].try_number, time.time()
+        ownership = Ownership(claim_records(context), try_number=try_number, log=self.log)
         self._ownership = ownership
+        source = source_of(self._items)
+        timeout: timedelta | None = self.execution_timeout
+        self._report = BatchReport.begun(
+            self.workflow_definition_id,
+            now,
+            conn_id=self.workflows_conn_id,
+            input=None if source is None else shown(source),
+            owner={"try_number": try_number, "since": now},
+            deadline=None if timeout is None else now + timeout.total_seconds(),
+            try_number=try_number,
+            resubmits_unknown=self.on_unknown_outcome == "resubmit",
+        )
         # SIGTERM may have come before there was one.
         if self._was_told_to_stop:
             ownership.stop(_TOLD_TO_STOP)
@@ -73,7 +97,7 @@ class BatchTry(BatchArguments):
             ownership.release()
 
     @contextlib.contextmanager
-    def _output_at_failure(self, batch: Batch, record: BatchRecord) -> Iterator[None]:
+    def _output_at_failure(self, context: Context, batch: Batch, record: BatchRecord) -> Iterator[None]:
         """Write the output as far as it is known when a try fails: no retry may come.
 
         One with results that an earlier try has written stays: results are worth more than the latest state.
@@ -87,6 +111,7 @@ class BatchTry(BatchArguments):
             if may_write and not record.has_results:
                 try:
                     asyncio.run(batch.write_output_so_far())
+                    self._push(context, REPORT_KEY, batch.report.to_json())
                 except Exception as error:  # noqa: BLE001  (the try's own error says more)
                     self.log.warning("The output could not be written: %s.", type(error).__name__)
             raise
@@ -118,4 +143,38 @@ class BatchTry(BatchArguments):
             tokens=shared_tokens(settings),
             ownership=self._ownership,
             read_settings=self.hook.read_settings,
+            report=self._report and dataclasses.replace(self._report, begun_at=record.begun_at),
         )
+
+    def _report_wait(self, context: Context, batch: Batch, *, webhooks: bool) -> None:
+        """Say that the batch waits in the triggerer: in the log, the task's XCom, and for the triggerer."""
+        report = dataclasses.replace(batch.report_at(ReportPhase.WAITING), webhooks=webhooks)
+        try:
+            report.write(batch.state_folder)
+        except Exception as error:  # noqa: BLE001  (a page that lags must not end a batch)
+            self.log.warning("The batch's report could not be written: %s.", type(error).__name__)
+        self._push(context, REPORT_KEY, report.to_json())
+        self.log.info(
+            "Waiting for %s runs in the triggerer: %s of %s rows done; %s. It needs a running triggerer "
+            "(airflow triggerer).",
+            f"{batch.running:,}",
+            f"{report.rows - batch.running:,}",
+            f"{report.rows:,}",
+            counts_in_words(report.outcomes),
+        )
+
+    def _push(self, context: Context, key: str, value: Mapping[str, Any]) -> None:
+        """Write an XCom that the batch goes on without."""
+        try:
+            context["ti"].xcom_push(key=key, value=value)
+        except Exception as error:  # noqa: BLE001  (a page that lags must not end a batch)
+            self.log.warning("The XCom %s could not be written: %s.", key, type(error).__name__)
+
+
+def publisher(context: Context) -> Publish:
+    """Return what writes reports to a task's XCom, without blocking the event loop.
+
+    :param context: the task's context
+    """
+    push = partial(context["ti"].xcom_push, REPORT_KEY)
+    return lambda report: asyncio.to_thread(push, report.to_json())

@@ -14,10 +14,11 @@ from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
 from airflow_provider_workflows.storage import AZURE_HTTP_LOG, ObjectStoragePath
 from airflow_provider_workflows.triggers.base import WaitTrigger
 from airflow_provider_workflows.triggers.poller import Poller
-from airflow_provider_workflows.xcom_keys import PROGRESS_KEY
+from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.batch import Batch
+    from airflow_provider_workflows.batch.report import BatchReport
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -100,9 +101,9 @@ class BatchStatusTrigger(WaitTrigger):
         with AZURE_HTTP_LOG.quiet():
             return await watch.run()
 
-    async def _publish(self, progress: dict[str, Any]) -> None:
+    async def _publish(self, report: BatchReport) -> None:
         if self.has_task:
-            await xcom.write_in_trigger(PROGRESS_KEY, progress, self.task_instance)
+            await xcom.write_in_trigger(REPORT_KEY, report.to_json(), self.task_instance)
 
     async def _read_inbox(self, key: str) -> object:
         return await xcom.read_from_database(key, self.task_instance)

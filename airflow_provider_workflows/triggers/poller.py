@@ -113,6 +113,10 @@ class Poller:
         self._keepers = 0
         # An id may hold a percent sign.
         connection = workflows_conn_id.replace("%", "%%")
+        #: When a run was polled last, in seconds since the epoch; None before the first poll.
+        self.last_poll_at: float | None = None
+        #: ``{"reason", "since", "until"}`` of an outage that is being waited out; None if polls succeed.
+        self.outage: dict[str, Any] | None = None
         self._warn_failed = ThrottledWarning(
             log,
             f"Connection {connection}: %d polls have failed since the last such line. The latest error: %s",
@@ -142,6 +146,11 @@ class Poller:
     def statuses(self) -> Statuses:
         """The statuses that end a wait, as the connection says; the defaults until it was read."""
         return Statuses() if self._client is None else self._client.settings.statuses
+
+    @property
+    def next_poll_at(self) -> float | None:
+        """When the next poll is due, in seconds since the epoch; None if none is."""
+        return self._now() + max(0.0, self._heap[0][0] - self._loop.time()) if self._heap else None
 
     async def wait(self, wait: Wait) -> Event:
         """Return the event that ends ``wait``; others may wait for the same workflow."""
@@ -295,13 +304,14 @@ class Poller:
             self._record_status(watch, status, client)
         finally:
             watch.polling = False
-            now = self._now()
+            now = self.last_poll_at = self._now()
             pauses = [waiter.wait.pause(now) for waiter in watch.waiters]
             if pauses:
                 self._schedule(watch, max(min(pauses), MIN_POLL_INTERVAL_SECONDS))
 
     def _record_status(self, watch: _Watch, status: str, client: AsyncWorkflowsClient) -> None:
         self.limiter.accepted()
+        self.outage = None
         now = self._now()
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_status(status, client.settings.statuses, now))
@@ -317,6 +327,11 @@ class Poller:
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_error(error, now))
         ends = [waiter.wait.outage_end for waiter in watch.waiters]
+        if any(ends) and error.concerns_every_call:
+            from airflow_provider_workflows.batch.reasons import reason_of  # noqa: PLC0415  (not while parsing)
+
+            until = {"since": now, "until": min(filter(None, ends))} if self.outage is None else self.outage
+            self.outage = {**until, "reason": reason_of(error.to_json())}
         self._warn_failed(waiting_out(error, min(filter(None, ends))) if any(ends) else error)
 
     async def _current_client(self) -> AsyncWorkflowsClient:

@@ -22,6 +22,7 @@ from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.checked_input import check_input
 from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.place import BatchPlace
+from airflow_provider_workflows.batch.report import BatchReport
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
@@ -31,8 +32,8 @@ _CONCURRENCY = 32
 _log = logging.getLogger(__name__)
 
 
-async def _publish(_: dict[str, Any]) -> None:
-    """Take progress, which would go to Airflow's API server."""
+async def _publish(_: BatchReport) -> None:
+    """Take a report, which would go to Airflow's API server."""
 
 
 def _options(arguments: dict[str, Any]) -> BatchOptions:

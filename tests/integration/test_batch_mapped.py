@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_workflows.batch.sharding import read_index
 from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.xcom_keys import REPORT_KEY
 from tests.harness.local_airflow import RunningAirflow
 
 from .conftest import logs_of
@@ -21,7 +22,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
 DAG_ID = "mapped_batch"
 ROWS, SHARDS = 200, 4
-#: Longer than it takes until the progress of a wait is published for the first time.
+#: Longer than it takes until the report of a wait is published for the first time.
 WORKFLOW_SECONDS = 30.0
 KEYS = [f"customer-{number}" for number in range(1, ROWS + 1)]
 
@@ -32,7 +33,7 @@ class MappedBatch:
     run_id: str
     folder: Path
     waiting: dict[int, dict[str, Any]]
-    """The XCom ``progress`` of each shard by its map index, read while its task was deferred."""
+    """The XCom ``workflow_report`` of each shard by its map index, read while its task was deferred."""
     state: str
     runs_per_case: Counter[str]
     """Of the cases that were run since the DAG run began."""
@@ -42,18 +43,18 @@ class MappedBatch:
         return list(read_index(str(self.folder / "index.json")))
 
 
-def _progress_while_waiting(airflow: RunningAirflow, run_id: str) -> dict[int, dict[str, Any]]:
+def _reports_while_waiting(airflow: RunningAirflow, run_id: str) -> dict[int, dict[str, Any]]:
     seen: dict[int, dict[str, Any]] = {}
 
     def all_seen() -> bool:
         for task in airflow.task_instances(DAG_ID, run_id):
             if task.task_id == "run" and task.state == "deferred":
-                progress = airflow.xcom(DAG_ID, run_id, "run", "progress", map_index=task.map_index)
-                if progress is not None and progress["phase"] == "Waiting":
-                    seen.setdefault(task.map_index, progress)
+                report = airflow.xcom(DAG_ID, run_id, "run", REPORT_KEY, map_index=task.map_index)
+                if report is not None and report["phase"] == "waiting":
+                    seen.setdefault(task.map_index, report)
         return len(seen) == SHARDS
 
-    airflow.until(all_seen, 120, "the progress of each shard while it waits")
+    airflow.until(all_seen, 120, "the report of each shard while it waits")
     return seen
 
 
@@ -73,7 +74,7 @@ def batch(
         "definition": airflow_sandbox.define(seconds=WORKFLOW_SECONDS),
     }
     run_id = running_airflow.trigger(DAG_ID, conf)
-    waiting = _progress_while_waiting(running_airflow, run_id)
+    waiting = _reports_while_waiting(running_airflow, run_id)
     state = running_airflow.wait(DAG_ID, run_id, 300)
     assert state == "success", logs_of(running_airflow, DAG_ID, run_id)
     runs = airflow_sandbox.counts.runs_per_case - before
@@ -108,16 +109,16 @@ def test_all_rows_are_read_back_in_the_order_of_the_file(batch: MappedBatch) -> 
     assert [(row["row"], row["key"]) for row in batch.rows] == list(enumerate(KEYS, 1))
 
 
-def test_progress_can_be_read_through_the_rest_api_while_a_shard_waits(batch: MappedBatch) -> None:
-    for progress in batch.waiting.values():
-        assert progress["rows"] == ROWS // SHARDS
-        assert sum(progress["outcomes"].values()) == ROWS // SHARDS
-        assert progress["outcomes"]["running"] > 0
+def test_the_report_can_be_read_through_the_rest_api_while_a_shard_waits(batch: MappedBatch) -> None:
+    for report in batch.waiting.values():
+        assert report["rows"] == ROWS // SHARDS
+        assert sum(report["outcomes"].values()) == ROWS // SHARDS
+        assert report["outcomes"]["running"] > 0
 
 
-def test_progress_at_the_end_counts_every_row_as_written(batch: MappedBatch) -> None:
+def test_the_report_at_the_end_counts_every_row(batch: MappedBatch) -> None:
     for index in range(SHARDS):
-        progress = batch.airflow.xcom(DAG_ID, batch.run_id, "run", "progress", map_index=index)
+        report = batch.airflow.xcom(DAG_ID, batch.run_id, "run", REPORT_KEY, map_index=index)
 
-        assert progress["phase"] == "Fetching results"
-        assert progress["outcomes"] == {"succeeded": ROWS // SHARDS}
+        assert report["phase"] == "ended"
+        assert report["outcomes"] == {"succeeded": ROWS // SHARDS}

@@ -16,6 +16,7 @@ from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.checked_input import check_input
 from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.place import BatchPlace
+from airflow_provider_workflows.batch.report import BatchReport
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import CASE_CALL, RUN_CALL
@@ -24,7 +25,7 @@ LOG = logging.getLogger(__name__)
 NAMES = ["Ada", "Bob", "Eve", "Zoe", "Max"]
 
 
-async def publish(_: dict[str, Any]) -> None:
+async def publish(_: BatchReport) -> None:
     """Take progress."""
 
 

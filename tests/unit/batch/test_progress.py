@@ -6,13 +6,21 @@ The lines are tested on a loop of virtual time: what is ten seconds there takes 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import itertools
 import logging
 from typing import Any
 
 import pytest
 
 from airflow_provider_workflows.api import Statuses
-from airflow_provider_workflows.batch.progress import LINE_SECONDS, BatchProgress, Counts
+from airflow_provider_workflows.batch.progress import (
+    LINE_SECONDS,
+    MAX_SILENT_SECONDS,
+    BatchProgress,
+    Measured,
+)
+from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import CASE_CALL, cases
@@ -46,22 +54,92 @@ class TestEstimate:
         seconds_left: int | None,
     ) -> None:
         caplog.set_level(logging.INFO)
-        counts = Counts(done_before)
-        published: list[dict[str, Any]] = []
-
-        async def publish(progress: dict[str, Any]) -> None:
-            published.append(progress)
-
         loop = asyncio.get_running_loop()
-        async with BatchProgress("Submitting", rows, lambda: counts, publish, log, clock=loop.time):
-            counts.done = done
+        batch = Reported(rows, done_before, clock=loop.time)
+        async with batch.progress():
+            batch.done = done
             await asyncio.sleep(LINE_SECONDS + 1)
-            shown = published[-1]["seconds_left"]
-            (line,) = [record.getMessage() for record in caplog.records]
+            lines = [record.getMessage() for record in caplog.records]
+            shown = batch.published[-1]
 
-        assert shown == seconds_left
-        assert (f"about {seconds_left} s left" in line) if seconds_left else ("left" not in line)
-        assert f"{done:,} of {rows:,} rows done" in line
+        left = None if shown.expected_end is None else round(shown.expected_end - shown.at)
+        assert left == seconds_left
+        assert all((f"about {seconds_left} s left" in line) == (seconds_left is not None) for line in lines)
+        assert [f"{done:,} of {rows:,} rows done" in line for line in lines] == [True] * (done > done_before)
+
+
+class Reported:
+    """A batch that says how many of its rows are done, and keeps what is published."""
+
+    def __init__(
+        self, rows: int, done: int = 0, phase: ReportPhase = ReportPhase.SUBMITTING, **progress: Any
+    ):
+        self.report = dataclasses.replace(BatchReport.begun("", 0.0).at_phase(phase, 0.0), rows=rows)
+        self.done = done
+        self.published: list[BatchReport] = []
+        self.at: list[float] = []
+        self._progress = progress
+
+    def progress(self, **arguments: Any) -> BatchProgress:
+        return BatchProgress(self.report, self._measure, self._publish, log, **self._progress | arguments)
+
+    async def _measure(self) -> Measured:
+        outcomes = {"succeeded": self.done} if self.done else {}
+        now = asyncio.get_running_loop().time()
+        return Measured(self.done, dataclasses.replace(self.report, outcomes=outcomes, at=now))
+
+    async def _publish(self, report: BatchReport) -> None:
+        self.published.append(report)
+        self.at.append(asyncio.get_running_loop().time())
+
+
+class TestWait:
+    LOOP = VirtualTimeLoop
+
+    async def test_publishes_once_in_ten_seconds_at_most_and_nothing_if_nothing_has_changed(self) -> None:
+        loop = asyncio.get_running_loop()
+        batch = Reported(10_000, phase=ReportPhase.WAITING, clock=loop.time)
+        async with batch.progress(at_once=False):
+            for _ in range(300):
+                await asyncio.sleep(0.5)
+                batch.done += 1
+            published = len(batch.published)
+            await asyncio.sleep(5000)
+            still_published = len(batch.published)
+        pauses = [later - earlier for earlier, later in itertools.pairwise(batch.at)]
+
+        assert published >= 10
+        assert min(pauses) >= LINE_SECONDS
+        assert still_published <= published + 1
+        assert len(batch.published) == still_published
+
+    async def test_logs_a_line_in_ten_minutes_though_nothing_changes(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        loop = asyncio.get_running_loop()
+        async with Reported(100, phase=ReportPhase.WAITING, clock=loop.time).progress(at_once=False):
+            await asyncio.sleep(6 * MAX_SILENT_SECONDS + 5)
+            lines = len(caplog.records)
+
+        assert lines == 6
+
+    async def test_goes_on_where_a_report_cannot_be_published(self, caplog: pytest.LogCaptureFixture) -> None:
+        loop = asyncio.get_running_loop()
+        batch = Reported(100, clock=loop.time)
+
+        async def publish(_: BatchReport) -> None:
+            raise ConnectionError("a value of a person")
+
+        batch._publish = publish  # type: ignore[method-assign]
+        async with batch.progress():
+            for _ in range(5):
+                batch.done += 1
+                await asyncio.sleep(LINE_SECONDS)
+
+        (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert "ConnectionError" in warning
+        assert "person" not in warning
 
 
 class TestRowsDone:
@@ -84,10 +162,10 @@ class TestRowsDone:
 
         submitting = asyncio.create_task(begun_rows.submit(cases(20), max_outage=3600))
         await until(lambda: any(getattr(state, met) for state in begun_rows.states.values()))
-        counts = begun_rows.submission.counts(Statuses())
+        outcomes = begun_rows.submission.tally(0.0, Statuses()).outcomes(Statuses())
         submitting.cancel()
 
-        assert counts == Counts(5, {RowOutcome.RUNNING: 5}, {})
+        assert outcomes == {RowOutcome.RUNNING: 5}
 
     async def test_are_those_too_that_were_refused(self, begun_rows: Rows, sandbox: Sandbox) -> None:
         sandbox.fault("forbidden", path="/cases", times=2)
@@ -95,9 +173,7 @@ class TestRowsDone:
 
         await begun_rows.submit(cases(6))
 
-        counts = begun_rows.submission.counts(Statuses())
-        assert counts.done == 6
-        assert counts.outcomes == {
+        assert begun_rows.submission.tally(0.0, Statuses()).outcomes(Statuses()) == {
             RowOutcome.RUNNING: 3,
             RowOutcome.NOT_SUBMITTED: 2,
             RowOutcome.UNKNOWN: 1,
@@ -112,7 +188,7 @@ class TestRowsDone:
 
         submitting = asyncio.create_task(begun_rows.submit(cases(6), max_outage=3600))
         await until(lambda: sandbox.counts.requests[CASE_CALL] > 5)
-        counts = begun_rows.submission.counts(Statuses())
+        outcomes = begun_rows.submission.tally(0.0, Statuses()).outcomes(Statuses())
         submitting.cancel()
 
-        assert counts.done == 1
+        assert outcomes == {RowOutcome.RUNNING: 1}

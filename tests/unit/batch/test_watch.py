@@ -24,6 +24,7 @@ from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.batch import watch as watch_module
 from airflow_provider_workflows.batch.inbox import InboxSegment
 from airflow_provider_workflows.batch.journal import states
+from airflow_provider_workflows.batch.report import BatchReport
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, RowOutcome, RowState
 from airflow_provider_workflows.batch.watch import BatchWatch
 from airflow_provider_workflows.sandbox import Sandbox
@@ -79,12 +80,12 @@ class Runs:
         payload: dict[str, Any] = json.loads(json.dumps(event.payload))
         return payload
 
-    async def shown(self) -> dict[str, Any]:
-        """Wait in a worker, and return what a page shows in the end."""
-        published: list[dict[str, Any]] = []
+    async def reported(self) -> BatchReport:
+        """Wait in a worker, and return what is reported in the end."""
+        published: list[BatchReport] = []
 
-        async def publish(fields: dict[str, Any]) -> None:
-            published.append(fields)
+        async def publish(report: BatchReport) -> None:
+            published.append(report)
 
         await BatchWatch(
             ObjectStoragePath(str(self.folder)),
@@ -206,18 +207,19 @@ class TestFailures:
         assert (runs.states[4].error or {})["kind"] == "NotFound"
         assert sandbox.counts.requests[STATUS_CALL] == 4
 
-    async def test_one_that_has_failed_so_is_still_shown_as_failed_by_the_next_trigger(
+    async def test_one_that_has_failed_so_is_still_reported_as_failed_by_the_next_trigger(
         self, runs: Runs
     ) -> None:
         runs.start(2, seconds=0.0)
         runs.add([str(uuid.uuid4())])
         await runs.event()
 
-        shown = await runs.shown()
+        reported = await runs.reported()
 
-        assert shown["done"] == 3
-        assert +Counter(shown["outcomes"]) == {"failed": 1, "succeeded": 2}
-        assert shown["statuses"] == {"COMPLETED": 2}
+        assert reported.rows == 3
+        assert reported.outcomes == {"failed": 1, "succeeded": 2}
+        assert reported.statuses == {"COMPLETED": 2}
+        assert [(reason.rows, reason.examples) for reason in reported.reasons[FAILED]] == [(1, "3")]
 
     async def test_state_that_is_not_there_ends_the_wait_with_an_error(self, runs: Runs) -> None:
         runs.folder = runs.folder / "elsewhere"
@@ -426,7 +428,7 @@ async def test_runs_whose_completions_are_in_the_inbox_end_without_a_poll(
             return inbox.after({ids[2]: "COMPLETED"}).to_json()
         return xcoms[key]
 
-    async def publish(fields: dict[str, Any]) -> None:
+    async def publish(_: BatchReport) -> None:
         pass
 
     monkeypatch.setattr(watch_module, "WRITE_SECONDS", 0.02)

@@ -365,7 +365,7 @@ class TestMessageOfADeadline:
         left = {
             ("run", None, "workflow_link"): link,
             ("run", None, "workflow_id"): workflow_id,
-            ("batch", 4, "progress"): {"outcomes": {"running": 12, "succeeded": 1988}},
+            ("batch", 4, "workflow_report"): {"outcomes": {"running": 12, "succeeded": 1988}},
         }
         states = {"run": "deferred", "batch_4": "running", "case": "success", "old": "failed"}
         response(monkeypatch, states, left)
