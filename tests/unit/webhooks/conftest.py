@@ -31,12 +31,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from fastapi import FastAPI
 from sqlalchemy import delete, event, func, insert, select
 
+from airflow_provider_workflows.plugin import WorkflowsPlugin
 from airflow_provider_workflows.sandbox import Sandbox, signing
 from airflow_provider_workflows.sandbox.service import READY_CASES
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.webhooks import app
 from airflow_provider_workflows.webhooks.handler import WebhookHandler
-from airflow_provider_workflows.webhooks.plugin import WorkflowsPlugin
 from airflow_provider_workflows.webhooks.registry import HandlerRegistry
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 

@@ -1,0 +1,243 @@
+"""What the pages read of Airflow's database: tasks with their reports and instructions, and triggerers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_workflows.airflow_internals.feature import (
+    Feature,
+    require_attributes,
+    require_parameters,
+)
+from airflow_provider_workflows.airflow_internals.orm import SESSION
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+_IDS = ("dag_id", "run_id", "task_id", "map_index")
+#: Reports are read from the database in groups of this many.
+_REPORTS_AT_ONCE = 200
+
+# No module of ``airflow.models`` is imported before it is used: workers import this package too.
+
+
+class _Models(NamedTuple):
+    task_instance: Any
+    trigger: Any
+    xcom: Any
+    task_state: Any
+    job: Any
+    log: Any
+    health_check_seconds: float
+
+
+def _find_models() -> _Models:
+    from airflow.configuration import conf  # noqa: PLC0415
+    from airflow.jobs.job import Job  # noqa: PLC0415
+    from airflow.models.log import Log  # noqa: PLC0415
+    from airflow.models.task_state_store import TaskStateStoreModel  # noqa: PLC0415
+    from airflow.models.taskinstance import TaskInstance  # noqa: PLC0415
+    from airflow.models.trigger import Trigger  # noqa: PLC0415
+    from airflow.models.xcom import XComModel  # noqa: PLC0415
+
+    require_attributes(TaskInstance, "state", "try_number", "start_date", "end_date", "trigger_id", *_IDS)
+    require_attributes(Trigger, "id", "created_date")
+    require_attributes(XComModel, "key", "value", "timestamp", *_IDS)
+    require_attributes(TaskStateStoreModel, "key", "value", *_IDS)
+    require_attributes(Job, "job_type", "state", "latest_heartbeat")
+    require_parameters(Log, "event", "owner", "owner_display_name", "extra")
+    seconds = conf.getfloat("triggerer", "triggerer_health_check_threshold", fallback=30.0)
+    return _Models(TaskInstance, Trigger, XComModel, TaskStateStoreModel, Job, Log, seconds)
+
+
+PAGES = Feature(
+    "airflow.models: taskinstance.TaskInstance, trigger.Trigger, xcom.XComModel, "
+    "task_state_store.TaskStateStoreModel, log.Log(event, owner, owner_display_name, extra), airflow.jobs.job.Job",
+    purpose="show tasks on the pages of this package",
+    without="The pages say that they can show nothing",
+    find=_find_models,
+)
+
+
+@dataclass(frozen=True)
+class TaskId:
+    """Which task instance a page shows.
+
+    :param dag_id: id of the DAG
+    :param run_id: id of the DAG run
+    :param task_id: id of the task
+    :param map_index: index of the mapped task; -1 for one that is not mapped
+    """
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+
+@dataclass(frozen=True)
+class TaskWithReport:
+    """A task instance, and the report that it has written.
+
+    :param id: which it is
+    :param state: Airflow's state of it
+    :param try_number: number of its latest try
+    :param started_at: when that began
+    :param ended_at: when that ended
+    :param deferred_at: since when it waits in the triggerer; None if it does not
+    :param report: the value of its XCom; None if it has none
+    """
+
+    id: TaskId
+    state: str | None
+    try_number: int
+    started_at: datetime | None
+    ended_at: datetime | None
+    deferred_at: datetime | None
+    report: Any
+
+
+@contextmanager
+def reading_session() -> Iterator[Session]:
+    """Open a session of the metadata database in which nothing is written.
+
+    :raises RuntimeError: if Airflow offers none
+    """
+    create_session = SESSION.get()
+    if create_session is None or PAGES.get() is None:
+        raise RuntimeError("this Airflow does not let the pages read its database")
+    with create_session() as session:
+        yield session
+
+
+def read_task(task: TaskId, key: str, session: Session) -> TaskWithReport | None:
+    """Return a task instance with its report, or None if there is no such task instance.
+
+    :param task: which
+    :param key: of the XCom that holds the report
+    :param session: of the metadata database
+    """
+    chosen = _tasks_with_xcom(_models(), key, is_outer=True)
+    instance = _models().task_instance
+    row = session.execute(chosen.where(*_is_task(instance, task))).first()
+    return None if row is None else _task_with_report(row)
+
+
+def read_reports(
+    key: str, dag_ids: set[str], since: datetime, session: Session, *, containing: str | None = None
+) -> Iterator[TaskWithReport]:
+    """Yield the task instances of some DAGs that have written a report, the latest report first.
+
+    :param key: of the XCom that holds the report
+    :param dag_ids: of the DAGs
+    :param since: from when on reports are read
+    :param session: of the metadata database
+    :param containing: text that the report contains, in lower or upper case; None for all
+    """
+    from sqlalchemy import String, cast, func  # noqa: PLC0415
+
+    models = _models()
+    chosen = _tasks_with_xcom(models, key, is_outer=False).where(models.xcom.timestamp >= since)
+    if containing is not None:
+        text = func.lower(cast(models.xcom.value, String))
+        chosen = chosen.where(text.contains(containing.lower(), autoescape=True))
+    chosen = chosen.order_by(models.xcom.timestamp.desc())
+    for row in session.execute(chosen.execution_options(yield_per=_REPORTS_AT_ONCE)):
+        if row.dag_id in dag_ids:
+            yield _task_with_report(row)
+
+
+def read_task_state(task: TaskId, key: str, session: Session) -> Any:
+    """Return a value of a task's state store, or None if it is missing or is no JSON."""
+    from sqlalchemy import select  # noqa: PLC0415
+
+    model = _models().task_state
+    text = session.scalar(select(model.value).where(model.key == key, *_is_task(model, task)))
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return None
+
+
+def is_triggerer_alive(now: datetime, session: Session) -> bool:
+    """Return whether a triggerer has reported to Airflow of late.
+
+    :param now: the present time
+    :param session: of the metadata database
+    """
+    from sqlalchemy import func, select  # noqa: PLC0415
+
+    models = _models()
+    job = models.job
+    latest = session.scalar(
+        select(func.max(job.latest_heartbeat)).where(job.job_type == "TriggererJob", job.state == "running")
+    )
+    return latest is not None and (now - latest).total_seconds() <= models.health_check_seconds
+
+
+def write_audit_log(
+    task: TaskId, event: str, user_name: str, extra: dict[str, Any], session: Session
+) -> None:
+    """Write into Airflow's audit log what a user has done with a task.
+
+    :param task: which
+    :param event: what was done, at most 60 characters
+    :param user_name: who did it
+    :param extra: more about it
+    :param session: of the metadata database; the caller commits
+    """
+    log = _models().log
+    session.add(
+        log(
+            event=event,
+            owner=user_name,
+            owner_display_name=user_name,
+            extra=json.dumps(extra),
+            dag_id=task.dag_id,
+            task_id=task.task_id,
+            run_id=task.run_id,
+            map_index=task.map_index,
+        )
+    )
+
+
+def _models() -> _Models:
+    models = PAGES.get()
+    if models is None:
+        raise RuntimeError("this Airflow does not let the pages read its database")
+    return models
+
+
+def _tasks_with_xcom(models: _Models, key: str, *, is_outer: bool) -> Any:
+    from sqlalchemy import and_, select  # noqa: PLC0415
+
+    instance, trigger, xcom = models.task_instance, models.trigger, models.xcom
+    columns = [getattr(instance, name) for name in (*_IDS, "state", "try_number", "start_date", "end_date")]
+    is_xcom = and_(xcom.key == key, *(getattr(xcom, name) == getattr(instance, name) for name in _IDS))
+    return (
+        select(*columns, trigger.created_date, xcom.value)
+        .select_from(instance)
+        .join(trigger, trigger.id == instance.trigger_id, isouter=True)
+        .join(xcom, is_xcom, isouter=is_outer)
+    )
+
+
+def _is_task(model: Any, task: TaskId) -> list[Any]:
+    return [getattr(model, name) == getattr(task, name) for name in _IDS]
+
+
+def _task_with_report(row: Any) -> TaskWithReport:
+    return TaskWithReport(
+        TaskId(*(getattr(row, name) for name in _IDS)),
+        row.state,
+        row.try_number,
+        row.start_date,
+        row.end_date,
+        row.created_date,
+        row.value,
+    )

@@ -1,0 +1,164 @@
+"""The pages' app, which Airflow's API server has at ``/workflows/ui``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from airflow_provider_workflows.airflow_internals import task_reports
+from airflow_provider_workflows.airflow_internals.api_server import TaskAccess, task_access
+from airflow_provider_workflows.airflow_internals.task_reports import TaskId, TaskWithReport
+from airflow_provider_workflows.ui.overview import DAYS as OVERVIEW_DAYS
+from airflow_provider_workflows.ui.overview import Overview
+from airflow_provider_workflows.ui.pages import add_pages
+from airflow_provider_workflows.ui.problem_rows import ProblemRows, RowFilter
+from airflow_provider_workflows.ui.reports import report_of, text
+from airflow_provider_workflows.ui.responses import HEADERS, as_json, has_version
+from airflow_provider_workflows.ui.search import BATCHES_CONTAIN, outputs_of, rows_with, runs_with
+from airflow_provider_workflows.ui.search import DAYS as SEARCH_DAYS
+from airflow_provider_workflows.ui.storage_threads import StorageThreads, storage_failure
+from airflow_provider_workflows.ui.task_data import task_data
+from airflow_provider_workflows.xcom_keys import REPORT_KEY
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+_NO_TASK = "There is no such task instance."
+
+
+def pages_app() -> ASGIApp:
+    """Return the app of the pages; it is empty where Airflow cannot tell who may see what."""
+    app = FastAPI(
+        title="Workflows pages", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    access = task_access()
+    if access is not None:
+        storage = StorageThreads()
+        add_pages(app, access)
+        _add_task_data(app, access)
+        _add_rows(app, access, storage)
+        _add_overview(app, access, storage)
+    return app
+
+
+def asked_task(
+    dag_id: str, run_id: str, task_id: str, map_index: Annotated[int, Query(ge=-1)] = -1
+) -> TaskId:
+    """Return the task that a request is about, as a FastAPI dependency."""
+    return TaskId(dag_id, run_id, task_id, map_index)
+
+
+AskedTask = Annotated[TaskId, Depends(asked_task)]
+
+
+def _add_task_data(app: FastAPI, access: TaskAccess) -> None:
+    @app.get("/data/task", dependencies=[Depends(access.reader)])
+    def task(request: Request, task: AskedTask, user: Any = Depends(access.user)) -> Response:  # noqa: B008
+        may_clear = access.may_clear(user, task.dag_id)
+        with task_reports.reading_session() as session:
+            data = task_data(task, session, may_clear=may_clear, now=datetime.now(timezone.utc))
+        if data is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, _NO_TASK)
+        return as_json(request, data)
+
+
+def _add_rows(app: FastAPI, access: TaskAccess, storage: StorageThreads) -> None:
+    def problem_rows(task: AskedTask) -> str:
+        """Return where the rows of a task with something wrong are, as a FastAPI dependency."""
+        with task_reports.reading_session() as session:
+            found = task_reports.read_task(task, REPORT_KEY, session)
+        report = None if found is None else report_of(found.report)
+        uri = None if report is None else text(report.get("problem_rows"))
+        if uri is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "The task has no list of rows with something wrong.")
+        return uri
+
+    @app.get("/data/rows", dependencies=[Depends(access.reader)])
+    async def rows(
+        request: Request,
+        uri: str = Depends(problem_rows),
+        outcome: str = "",
+        search: str = "",
+        first: Annotated[int, Query(ge=0)] = 0,
+    ) -> Response:
+        which = RowFilter(outcome, search)
+        try:
+            version = await storage.run(lambda: ProblemRows(uri).version(which, first))
+            if has_version(request, f'"{version}"'):
+                return as_json(request, None, version=version)
+            page = await storage.run(lambda: ProblemRows(uri).page(which, first))
+        except Exception as error:  # noqa: BLE001  (each kind of storage has its own; everything else is still shown)
+            return as_json(request, {"failure": storage_failure(error)})
+        return as_json(request, page, version=version)
+
+    @app.get("/data/rows.csv", dependencies=[Depends(access.reader)])
+    async def download(uri: str = Depends(problem_rows), outcome: str = "", search: str = "") -> Response:
+        which = RowFilter(outcome, search)
+        try:
+            pieces = await storage.run(lambda: _begun(ProblemRows(uri), which))
+        except Exception as error:
+            failure = storage_failure(error)
+            raise HTTPException(HTTPStatus.BAD_GATEWAY, f"{failure['type']}: {failure['message']}") from error
+        headers = {
+            **HEADERS,
+            "Content-Disposition": 'attachment; filename="problem_rows.csv"',
+            "Cache-Control": "no-store",
+        }
+        return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _add_overview(app: FastAPI, access: TaskAccess, storage: StorageThreads) -> None:
+    # Each view may read thousands of reports: one after the other leaves the API server its threads.
+    one_by_one = threading.Lock()
+
+    @app.get("/data/overview")
+    def overview(request: Request, user: Any = Depends(access.user)) -> Response:  # noqa: B008
+        now = datetime.now(timezone.utc)
+        dag_ids = access.readable_dag_ids(user)
+        found = Overview(now.timestamp())
+        with one_by_one, task_reports.reading_session() as session:
+            since = now - timedelta(days=OVERVIEW_DAYS)
+            found.read(task_reports.read_reports(REPORT_KEY, dag_ids, since, session))
+        return as_json(request, found.to_json())
+
+    def batches_and_runs(
+        wanted: Annotated[str, Query(min_length=1, max_length=100)],
+        user: Any = Depends(access.user),  # noqa: B008
+    ) -> tuple[list[dict[str, Any]], list[tuple[TaskId, str]], bool]:
+        """Return the tasks whose run has an id, the batches to search, and whether there are more of these."""
+        since = datetime.now(timezone.utc) - timedelta(days=SEARCH_DAYS)
+        dag_ids = access.readable_dag_ids(user)
+
+        def reports(containing: str) -> Iterator[TaskWithReport]:
+            return task_reports.read_reports(REPORT_KEY, dag_ids, since, session, containing=containing)
+
+        with one_by_one, task_reports.reading_session() as session:
+            return runs_with(wanted.strip(), reports(wanted.strip())), *outputs_of(reports(BATCHES_CONTAIN))
+
+    @app.get("/data/search")
+    async def search(
+        request: Request,
+        wanted: Annotated[str, Query(min_length=1, max_length=100)],
+        found: Any = Depends(batches_and_runs),  # noqa: B008
+    ) -> Response:
+        runs, batches, is_cut = found
+        rows = await storage.run(lambda: rows_with(wanted.strip(), batches))
+        return as_json(request, {**rows, "tasks": runs + rows["tasks"], "cut": rows["cut"] or is_cut})
+
+
+def _begun(rows: ProblemRows, which: RowFilter) -> Any:
+    """Return the pieces of a download whose first is read already, so that storage that fails is a refusal."""
+    pieces = rows.download(which)
+    first = next(pieces)
+
+    def all_pieces() -> Any:
+        yield first
+        yield from pieces
+
+    return all_pieces()

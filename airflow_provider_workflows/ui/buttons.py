@@ -1,0 +1,94 @@
+"""Which buttons of a task's page can be pressed, and why the others cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import TaskInstanceState
+
+from airflow_provider_workflows.ui.reports import BATCH, count, mapping, number
+from airflow_provider_workflows.ui.task_states import may_be_cleared
+
+REPAIR = "repair"
+START_OVER = "start_over"
+RESUBMIT = "resubmit"
+STOP = "stop"
+ACTIONS = (REPAIR, START_OVER, RESUBMIT, STOP)
+
+_NOT_ALLOWED = (
+    "You may not clear this task: that takes Airflow's permission to edit the DAG's task instances."
+)
+_NO_REPORT = "The task has reported nothing yet."
+_AT_WORK = "The task is at work: wait until it has ended, or stop the submission."
+_NOT_SUBMITTING = "The task is not submitting: there is nothing to stop."
+
+
+def reasons_against(
+    report: Mapping[str, Any] | None, state: str | None, *, may_clear: bool, stop_asked_by: str | None = None
+) -> dict[str, str | None]:
+    """Return for each button why it cannot be pressed; None if it can.
+
+    :param report: what the task has reported
+    :param state: Airflow's state of the task
+    :param may_clear: whether the user may clear it
+    :param stop_asked_by: who has asked already to stop the submission
+    """
+    if not may_clear:
+        return dict.fromkeys(ACTIONS, _NOT_ALLOWED)
+    if report is None:
+        return dict.fromkeys(ACTIONS, _NO_REPORT)
+    at_work = None if may_be_cleared(state) else _AT_WORK
+    is_batch = report["kind"] == BATCH
+    return {
+        REPAIR: at_work or (_against_repair(report) if is_batch else _against_repair_of_run(report)),
+        START_OVER: at_work or (None if runs(report) else "There is no row that can be submitted."),
+        RESUBMIT: at_work or (None if is_batch else "A single run has no rows: repair it, or start over."),
+        STOP: _against_stop(report, state, stop_asked_by),
+    }
+
+
+def runs(report: Mapping[str, Any]) -> int:
+    """Return how many runs starting over submits, each of which is billed.
+
+    :param report: what the task has reported
+    """
+    return max(number(report.get("rows")) - count(report, "skipped"), 0) if report["kind"] == BATCH else 1
+
+
+def _against_repair(report: Mapping[str, Any]) -> str | None:
+    repair = mapping(report, "repair")
+    if number(repair.get("submits")) or number(repair.get("waits_for")) or count(report, "result_missing"):
+        return None
+    if number(repair.get("leaves_unknown")):
+        return (
+            "A repair submits nothing: what is left are rows that may have a run. Check them in the service's "
+            "dashboard first; unknown.csv lists them."
+        )
+    return "There is nothing to repair: a repair submits nothing and waits for nothing."
+
+
+def _against_repair_of_run(report: Mapping[str, Any]) -> str | None:
+    outcome = report.get("outcome")
+    if outcome == "succeeded":
+        return "There is nothing to repair: the run has succeeded."
+    if outcome == "unknown":
+        return (
+            "Nobody knows whether there is a run. Search the service's dashboard for it, and start over if it "
+            "has no such run."
+        )
+    return None
+
+
+def _against_stop(report: Mapping[str, Any], state: str | None, stop_asked_by: str | None) -> str | None:
+    if state != TaskInstanceState.RUNNING.value:
+        return _NOT_SUBMITTING
+    if stop_asked_by is not None:
+        return f"{stop_asked_by} has asked for it already; it takes a few seconds."
+    if report["kind"] == BATCH:
+        return None if report.get("phase") == "submitting" else "All rows that are due have been submitted."
+    return (
+        "The run has been started: the service has no call that stops it."
+        if report.get("workflow_id")
+        else None
+    )

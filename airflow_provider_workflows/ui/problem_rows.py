@@ -1,0 +1,130 @@
+"""The rows of a batch with something wrong, from ``problem_rows.csv`` beside its output, for the page's table."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.storage import forget_listing, storage_path
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.storage import ObjectStoragePath
+
+COLUMNS = ("row", "place", "outcome", "code", "message", "fingerprint", "workflow_id", "case_id")
+#: Nothing else is read: the path comes from an XCom, and an XCom is data.
+_NAME = "/problem_rows.csv"
+ROWS_IN_PAGE = 50
+#: A spreadsheet takes a cell that begins so for a formula; in the file there is an apostrophe in front of it.
+_GUARD = re.compile(r"'(?=[=+\-@\t\r])")
+#: Rows are downloaded in pieces of this many.
+_ROWS_IN_PIECE = 500
+#: What storages call the things that change with a file.
+_VERSION_KEYS = ("size", "mtime", "LastModified", "last_modified", "updated", "ETag", "etag", "generation")
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """Which rows are shown.
+
+    :param outcome: only rows of this outcome; empty for all
+    :param search: only rows with this in the id of their workflow or case or in their error code, or with this
+        number; empty for all
+    """
+
+    outcome: str = ""
+    search: str = ""
+
+    def takes(self, row: list[str]) -> bool:
+        """Return whether a row is shown.
+
+        :param row: its values, in the order of ``COLUMNS``
+        """
+        if self.outcome and row[2] != self.outcome:
+            return False
+        search = self.search.strip().lower()
+        if not search:
+            return True
+        return search == row[0] or any(search in row[column].lower() for column in (3, 6, 7))
+
+
+class ProblemRows:
+    """The file of one batch.
+
+    :param uri: where it is, as the task has reported
+    :raises InvalidInput: if it is no such file, or cannot be reached from here
+    """
+
+    def __init__(self, uri: str) -> None:
+        if not uri.endswith(_NAME):
+            raise InvalidInput("the task has not reported where its problem_rows.csv is")
+        self._path: ObjectStoragePath = storage_path("problem_rows", uri)
+
+    def version(self, which: RowFilter, first: int) -> str:
+        """Return what tells one version of a page of the table from another. It blocks.
+
+        :param which: the rows that are shown
+        :param first: how many of these come before the page
+        :raises Exception: if storage cannot be read
+        """
+        forget_listing(self._path)
+        info = self._path.fs.info(self._path.path)
+        version = [str(info.get(key)) for key in _VERSION_KEYS]
+        return hashlib.blake2b(repr((version, which, first)).encode(), digest_size=12).hexdigest()
+
+    def page(self, which: RowFilter, first: int) -> dict[str, Any]:
+        """Return one page of the table, as JSON. It blocks.
+
+        :param which: the rows that are shown
+        :param first: how many of these come before the page
+        :raises InvalidInput: if the file has other columns
+        :raises Exception: if storage cannot be read
+        """
+        shown: list[list[str]] = []
+        matching = total = 0
+        with self._rows() as rows:
+            for row in rows:
+                total += 1
+                if which.takes(row):
+                    matching += 1
+                    if first < matching <= first + ROWS_IN_PAGE:
+                        shown.append(row)
+        return {"rows": shown, "first": first, "matching": matching, "total": total}
+
+    def download(self, which: RowFilter) -> Iterator[bytes]:
+        """Yield a CSV file of the rows that are shown, in pieces. It blocks.
+
+        :raises Exception: if storage cannot be read
+        """
+        with self._rows(guarded=True) as rows:
+            yield _as_csv([list(COLUMNS)])
+            chosen = filter(which.takes, rows)
+            while piece := list(itertools.islice(chosen, _ROWS_IN_PIECE)):
+                yield _as_csv(piece)
+
+    @contextmanager
+    def _rows(self, *, guarded: bool = False) -> Iterator[Iterator[list[str]]]:
+        file = cast("Any", self._path.open("rb"))  # type: ignore[no-untyped-call]
+        with file, io.TextIOWrapper(file, "utf-8", newline="") as lines:
+            reader = csv.reader(lines)
+            if tuple(next(reader, ())) != COLUMNS:
+                raise InvalidInput("problem_rows.csv has other columns than this version reads")
+            whole = (row for row in reader if len(row) == len(COLUMNS))
+            yield whole if guarded else ([_unguarded(cell) for cell in row] for row in whole)
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if _GUARD.match(cell) else cell
+
+
+def _as_csv(rows: list[list[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,165 @@
+// The buttons of a task's page: what each does, what it costs, and why it cannot be pressed where it cannot.
+import { element, fill, note, say } from "./dom.js";
+import { count, counted, OUTCOMES, time } from "./format.js";
+import { Refused, send } from "./requests.js";
+
+const NAMES = {
+  repair: "Repair",
+  start_over: "Start over",
+  resubmit: "Resubmit these rows",
+  stop: "Stop submitting",
+};
+const ROWS = /^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$/;
+
+export class Actions {
+  constructor(ids, resume) {
+    this.ids = ids;
+    this.resume = resume;
+    this.data = null;
+    this.repair = element("p", {});
+    this.pending = element("div");
+    this.result = element("div", { role: "status", "aria-live": "polite" });
+    this.buttons = {};
+    this.words = {};
+    this.list = element("ul", { class: "actions" });
+    for (const [action, name] of Object.entries(NAMES)) {
+      const button = element("button", {
+        type: "button", class: action === "repair" ? "main" : action === "start_over" ? "danger" : null,
+        "aria-describedby": `about-${action}`, onclick: () => this.#ask(action),
+      }, name);
+      const words = element("p", { id: `about-${action}`, class: "muted" });
+      this.buttons[action] = button;
+      this.words[action] = words;
+      this.list.append(element("li", {}, button, words));
+    }
+    this.chosenRows = "";
+    this.dialog = element("dialog", { "aria-labelledby": "dialog-title" });
+    this.node = element("div", {}, this.repair, this.pending, this.list, this.result, this.dialog);
+  }
+
+  /** Take the rows that are selected in the table. */
+  select(text) {
+    this.chosenRows = text;
+    if (this.data !== null) this.show(this.data);
+  }
+
+  show(data) {
+    this.data = data;
+    const { report, instruction } = data;
+    const isBatch = report.kind === "batch";
+    say(this.repair, isBatch ? repairWords(report) : runWords(report));
+    this.buttons.resubmit.parentElement.hidden = !isBatch;
+    const about = {
+      repair: isBatch
+        ? `Submits ${counted(report.repair?.submits, "run")}, each of which is billed; keeps all that has succeeded.`
+        : "Goes on with the run that there is, or submits one if it has failed or was never started.",
+      start_over: `Submits ${counted(data.runs, "run")} anew, each of which is billed, whatever has succeeded.`,
+      resubmit: this.chosenRows
+        ? `Submits the rows that are selected: ${shortened(this.chosenRows)}. Each is billed.`
+        : "Submits the rows that you name or select below, or all of one outcome. Each is billed.",
+      stop: "Lets the runs end that there are, begins no further one, and ends the task as its failure policy says.",
+    };
+    for (const action of Object.keys(NAMES)) {
+      const reason = data.buttons[action];
+      this.buttons[action].disabled = reason !== null;
+      say(this.words[action], reason ?? about[action]);
+    }
+    fill(this.pending, instruction ? note("", element("p", {},
+      `${instruction.asked_by} has asked for: ${(NAMES[instruction.action] ?? instruction.action).toLowerCase()}`,
+      instruction.rows ? ` (rows ${shortened(instruction.rows)})` : "",
+      instruction.outcome ? ` (all that are ${OUTCOMES[instruction.outcome] ?? instruction.outcome})` : "",
+      ", at ", time(instruction.asked_at), ".")) : null);
+  }
+
+  #ask(action) {
+    const { report, runs } = this.data;
+    const fields = [];
+    const cancel = element("button", { type: "button", onclick: () => this.dialog.close() }, "Cancel");
+    const go = element("button", { class: action === "start_over" ? "danger" : "main" }, NAMES[action]);
+    const problem = element("p", { role: "alert" });
+    const read = { body: () => ({ action }), ready: () => true };
+    if (action === "start_over") this.#askNumber(fields, read, go, runs);
+    if (action === "resubmit") this.#askRows(fields, read, report);
+    const downstream = element("input", { type: "checkbox", id: "ask-downstream" });
+    downstream.checked = true;
+    if (action !== "stop") {
+      fields.push(element("label", { class: "choice", for: "ask-downstream" }, downstream, "Clear the tasks after this one as well"));
+    }
+    const form = element("form", {}, element("h2", { id: "dialog-title" }, `${NAMES[action]}?`),
+      element("p", {}, this.#question(action)), fields, problem,
+      element("div", { class: "buttons" }, cancel, go));
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const words = read.ready();
+      if (words !== true) {
+        say(problem, words);
+        return;
+      }
+      go.disabled = true;
+      try {
+        const done = await send("data/instruction", this.ids, { ...read.body(), include_downstream: downstream.checked });
+        this.dialog.close();
+        fill(this.result, note("", element("p", {}, done.message)));
+        this.resume();
+      } catch (error) {
+        go.disabled = false;
+        say(problem, error instanceof Refused ? error.message : "The API server cannot be reached: it is not known whether it was done.");
+      }
+    });
+    this.dialog.replaceChildren(form);
+    this.dialog.showModal();
+  }
+
+  #question(action) {
+    const { report, runs } = this.data;
+    const isBatch = report.kind === "batch";
+    return {
+      repair: isBatch ? repairWords(report) : runWords(report),
+      start_over: `${counted(runs, "run")} will be submitted anew, and each is billed. What the earlier runs have cost is not given back.`,
+      resubmit: "The rows will be submitted, and each is billed, also if it has succeeded before. Rows whose run goes on are left.",
+      stop: "No further row begins. Runs that there are go on, and are waited for. A repair submits the rest later.",
+    }[action];
+  }
+
+  #askNumber(fields, read, go, runs) {
+    const input = element("input", { id: "ask-runs", inputmode: "numeric", autocomplete: "off" });
+    const typed = () => Number(input.value.replace(/[\s,.']/g, ""));
+    go.disabled = true;
+    input.addEventListener("input", () => { go.disabled = typed() !== runs; });
+    fields.push(element("label", { for: "ask-runs" }, `Type the number of runs, ${count(runs)}, to confirm`, input));
+    read.body = () => ({ action: "start_over", confirmed_runs: typed() });
+  }
+
+  #askRows(fields, read, report) {
+    const rows = element("input", { id: "ask-rows", autocomplete: "off", value: this.chosenRows });
+    const outcome = element("select", { id: "ask-outcome" },
+      element("option", { value: "" }, "the rows that are named here"),
+      Object.keys(OUTCOMES).filter((name) => report.outcomes[name] > 0 && !["due", "running", "skipped"].includes(name)).map((name) =>
+        element("option", { value: name }, `all ${count(report.outcomes[name])} that are ${OUTCOMES[name]}`)));
+    outcome.addEventListener("change", () => { rows.disabled = outcome.value !== ""; });
+    fields.push(
+      element("label", { for: "ask-outcome" }, "Which rows", outcome),
+      element("label", { for: "ask-rows" }, "Row numbers, such as 1-50, 61", rows));
+    read.ready = () => outcome.value !== "" || ROWS.test(rows.value) || "Name rows by their numbers, such as 1-50, 61.";
+    read.body = () => (outcome.value !== ""
+      ? { action: "resubmit", outcome: outcome.value } : { action: "resubmit", rows: rows.value.replace(/\s/g, "") });
+  }
+}
+
+function repairWords(report) {
+  const { keeps = 0, waits_for: waitsFor = 0, submits = 0, leaves_unknown: unknown = 0, leaves_failed: failed = 0 } = report.repair ?? {};
+  const parts = [`keeps ${count(keeps)}`, `waits for ${count(waitsFor)}`, `submits ${count(submits)}`];
+  if (unknown) parts.push(`leaves ${count(unknown)} unknown`);
+  if (failed) parts.push(`leaves ${count(failed)} failed`);
+  return `A repair ${parts.join(", ")}. It would cost ${counted(submits, "run")}.`;
+}
+
+function runWords(report) {
+  if (report.outcome === "running") return "A repair waits for the run that there is, and costs nothing.";
+  if (report.outcome === "failed" || report.outcome === "not_submitted") return "A repair submits one run, which is billed.";
+  return "";
+}
+
+function shortened(text) {
+  return text.length > 60 ? `${text.slice(0, 60)} …` : text;
+}

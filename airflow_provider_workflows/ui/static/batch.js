@@ -1,0 +1,156 @@
+// The page of a batch.
+import { Actions } from "./actions.js";
+import { Charts } from "./charts.js";
+import { details, element, fill, note, table } from "./dom.js";
+import { count, counted, duration, OUTCOMES, share, time } from "./format.js";
+import { now } from "./requests.js";
+import { Rows } from "./rows.js";
+
+const PHASES = {
+  submitting: "Submitting rows",
+  waiting: "Waiting for runs to end",
+  fetching: "Fetching results, and writing the output",
+  ended: "Ended",
+};
+const STILL_OPEN = ["running", "due"];
+
+function section(title, ...children) {
+  const id = `section-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
+  return element("section", { "aria-labelledby": id }, element("h2", { id }, title), ...children);
+}
+
+export class BatchView {
+  constructor(node, ids, resume) {
+    this.progress = element("div");
+    this.remarks = element("div");
+    this.reasons = element("div");
+    this.places = element("div");
+    const completions = element("section", { "aria-label": "Completions" });
+    const durations = element("section", { "aria-label": "Durations" });
+    this.charts = new Charts(completions, durations);
+    this.rows = new Rows(ids, (text) => this.actions.select(text));
+    this.actions = new Actions(ids, resume);
+    this.reasonsSection = section("Why rows did not succeed", this.reasons);
+    node.append(
+      this.remarks,
+      section("Progress", this.progress),
+      this.reasonsSection,
+      section("What can be done", this.actions.node),
+      section("Rows with something wrong", this.rows.node),
+      element("div", { class: "columns" }, completions, durations),
+      section("Where everything is", this.places),
+    );
+    this.data = null;
+  }
+
+  redraw() {
+    this.charts.redraw();
+  }
+
+  /** Make one request of its own if one is due; return whether it did. */
+  takeTurn() {
+    return this.rows.refreshIfStale();
+  }
+
+  isBehind() {
+    return this.rows.isStale;
+  }
+
+  tick() {
+    if (this.data !== null && !this.data.is_over) this.#showProgress(this.data);
+  }
+
+  show(data) {
+    this.data = data;
+    const report = data.report;
+    this.#showRemarks(data);
+    this.#showProgress(data);
+    this.#showReasons(report);
+    this.charts.draw(report);
+    this.actions.show(data);
+    this.rows.follow(report);
+    this.#showPlaces(report);
+    const ended = this.#ended(report);
+    return `${count(ended)} of ${counted(report.rows, "row")} have ended, ${count(report.outcomes.failed ?? 0)} of them failed.`;
+  }
+
+  #ended(report) {
+    const open = STILL_OPEN.reduce((sum, name) => sum + (report.outcomes[name] ?? 0), 0);
+    return Math.max(report.rows - open, 0);
+  }
+
+  #showRemarks({ report }) {
+    const { outage, stopped_by: stoppedBy } = report;
+    fill(this.remarks,
+      outage ? note("warning", element("p", {},
+        "The service cannot be reached or responds with errors, since ", time(outage.since), `: ${outage.reason}. `,
+        outage.until ? ["It is waited for until ", time(outage.until), "."] : "It is waited for.")) : null,
+      stoppedBy ? note("warning", element("p", {}, `${stoppedBy} has stopped the submission: no further row begins. A repair submits the rest.`)) : null);
+  }
+
+  #showProgress({ report, is_over: isOver }) {
+    const ended = this.#ended(report);
+    const known = Object.keys(OUTCOMES).filter((name) => report.outcomes[name] > 0);
+    const goesOn = !isOver && report.phase !== "ended";
+    const bar = element("div", { class: "bar", role: "img", "aria-label": known.map((name) =>
+      `${count(report.outcomes[name])} ${OUTCOMES[name]}`).join(", ") || "no rows" });
+    for (const name of known) {
+      const part = element("span", { class: name });
+      part.style.flexGrow = String(report.outcomes[name]);
+      bar.append(part);
+    }
+    const end = report.expected_end;
+    const figures = [
+      ["rows that have ended", `${count(ended)} of ${count(report.rows)}`],
+      ["succeeded", share(report.outcomes.succeeded ?? 0, report.rows)],
+      goesOn && report.rows_per_second > 0 ? ["rate", rate(report.rows_per_second)] : null,
+      goesOn && end ? ["expected end", [time(end), end > now() ? ` (in ${duration(end - now())})` : ""]] : null,
+      [report.ended_at ? "took" : "since", report.ended_at
+        ? duration(report.ended_at - report.begun_at) : time(report.begun_at)],
+    ];
+    fill(this.progress,
+      element("p", {}, goesOn ? `${PHASES[report.phase] ?? report.phase}, since ` : `${PHASES.ended}.`, goesOn ? time(report.phase_started_at) : ""),
+      element("dl", { class: "figures" }, figures.filter(Boolean).map(([name, value]) =>
+        element("div", {}, element("dt", {}, name), element("dd", {}, value)))),
+      bar,
+      element("ul", { class: "legend" }, known.map((name) => element("li", {},
+        element("span", { class: `dot ${name}` }), `${count(report.outcomes[name])} ${OUTCOMES[name]}`))));
+  }
+
+  #showReasons(report) {
+    const rows = Object.entries(report.reasons ?? {}).flatMap(([outcome, reasons]) => reasons.map((reason) =>
+      element("tr", {},
+        element("td", {}, element("span", { class: "state" }, element("span", { class: `dot ${outcome}` }), OUTCOMES[outcome] ?? outcome)),
+        element("td", { class: "number" }, count(reason.rows)),
+        element("td", { class: "words" }, reason.reason),
+        element("td", { class: "words" }, reason.examples))));
+    this.reasonsSection.hidden = rows.length === 0;
+    fill(this.reasons, rows.length === 0 ? null : table("The commonest reasons, by outcome",
+      [{ name: "outcome" }, { name: "rows", number: true }, { name: "reason" }, { name: "for example rows" }], rows));
+  }
+
+  #showPlaces(report) {
+    const statuses = Object.entries(report.statuses ?? {}).map(([name, number]) => `${count(number)} ${name}`).join(", ");
+    fill(this.places, details([
+      ["output", report.output],
+      ["input", report.input],
+      ["rows with something wrong", report.problem_rows],
+      ["rows that may have a run", report.unknown_rows],
+      ["state of the batch", report.state_folder],
+      ["workflow definition", report.workflow_definition_id],
+      ["connection", report.conn_id],
+      ["statuses of runs", statuses],
+      ["owner", report.owner ? ["try ", String(report.owner.try_number), ", since ", time(report.owner.since)] : "none: no try is at work"],
+      ["how the end of runs is seen", report.webhooks ? "webhooks tell of it, and runs are polled now and then" : "runs are polled"],
+      ["waits until", report.deadline ? time(report.deadline) : null],
+      ["this was reported", time(report.at)],
+    ]));
+  }
+}
+
+function rate(perSecond) {
+  if (perSecond >= 1) return `${Math.round(perSecond * 10) / 10} rows a second`;
+  const perMinute = perSecond * 60;
+  return perMinute >= 1 ? `${Math.round(perMinute * 10) / 10} rows a minute` : `${Math.round(perMinute * 600) / 10} rows an hour`;
+}
+

@@ -1,0 +1,88 @@
+// The page of a task instance.
+import { BatchView } from "./batch.js";
+import { element, fill, note, say } from "./dom.js";
+import { time } from "./format.js";
+import { Refused, Rhythm, Source } from "./requests.js";
+import { RunView } from "./run.js";
+import { followTheme } from "./theme.js";
+
+const IDS = ["dag_id", "run_id", "task_id", "map_index"];
+
+/** Airflow puts "{MAP_INDEX}" there for a task that is not mapped. A plus sign in an id stands for itself. */
+function readIds() {
+  const given = {};
+  for (const part of location.search.slice(1).split("&")) {
+    const [name, value = ""] = part.split(/=(.*)/s);
+    try {
+      given[name] = decodeURIComponent(value);
+    } catch {
+      given[name] = value;
+    }
+  }
+  const ids = Object.fromEntries(IDS.map((name) => [name, given[name] ?? ""]));
+  if (!/^\d+$/.test(ids.map_index)) ids.map_index = "-1";
+  return ids;
+}
+
+const ids = readIds();
+const node = (id) => document.getElementById(id);
+const source = new Source("data/task", ids);
+let view = null;
+let kind = null;
+
+const mapped = ids.map_index === "-1" ? "" : ` [${ids.map_index}]`;
+say(node("title"), `Workflow of ${ids.task_id || "no task"}${mapped}`);
+document.title = `Workflow of ${ids.task_id}${mapped}`;
+
+followTheme(() => view?.redraw());
+
+const rhythm = new Rhythm(async () => {
+  // What changes more slowly takes its turn with the rest, so that the page never asks for two things at once.
+  if (view !== null && (await view.takeTurn())) return true;
+  const { value, isNew } = await source.read();
+  fill(node("problem"));
+  if (isNew) show(value);
+  view?.tick();
+  return !value.is_over || (view?.isBehind() ?? false);
+}, (error) => {
+  const words = error instanceof Refused ? error.message : "The API server cannot be reached. The page tries again.";
+  fill(node("problem"), note("error", element("p", {}, words)));
+  if (error instanceof Refused && view === null) say(node("state"), "");
+});
+
+const STATES = {
+  success: ["succeeded", "success"],
+  failed: ["failed", "failed"],
+  running: ["running", "running"],
+  deferred: ["unknown", "deferred: waiting in the triggerer"],
+  up_for_retry: ["result_missing", "up for retry"],
+  queued: ["due", "queued"],
+  scheduled: ["due", "scheduled"],
+};
+
+function show(data) {
+  const [colour, words] = STATES[data.state] ?? ["due", data.state ?? "about to begin"];
+  fill(node("state"),
+    element("span", { class: "state" }, element("span", { class: `dot ${colour}` }), `Task ${words}`),
+    data.try_number > 0 ? `, try ${data.try_number}` : "",
+    data.started_at ? [", since ", time(data.started_at)] : "",
+    data.is_over && data.ended_at ? [", until ", time(data.ended_at)] : "");
+  fill(node("notice"), data.notice ? note("warning", element("p", {}, data.notice)) : null);
+  if (data.report === null) {
+    view = null;
+    kind = null;
+    fill(node("content"), note("",
+      element("p", {}, "This task has reported no run and no batch. A task that runs workflows does so once it begins; other tasks never do.")));
+    return;
+  }
+  if (kind !== data.report.kind) {
+    kind = data.report.kind;
+    node("content").replaceChildren();
+    const views = { batch: BatchView, run: RunView };
+    view = new views[kind](node("content"), ids, () => rhythm.begin());
+  }
+  const words_ = view.show(data);
+  say(node("announcement"), words_);
+}
+
+rhythm.begin();

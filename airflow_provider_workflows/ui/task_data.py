@@ -1,0 +1,86 @@
+"""The data of a task's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import TaskInstanceState
+
+from airflow_provider_workflows.airflow_internals import task_reports
+from airflow_provider_workflows.ui.buttons import reasons_against, runs
+from airflow_provider_workflows.ui.reports import report_of
+from airflow_provider_workflows.ui.task_states import has_ended
+from airflow_provider_workflows.xcom_keys import REPORT_KEY
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from airflow_provider_workflows.airflow_internals.task_reports import TaskId, TaskWithReport
+
+#: A task that waits in the triggerer for longer says so if none is running.
+TRIGGERER_MISSED_SECONDS = 60.0
+
+_NO_TRIGGERER = (
+    "The task waits in the triggerer, and needs one that runs: none is running. Nothing is polled until one is "
+    "started (airflow triggerer); what runs in the service goes on."
+)
+
+
+def task_data(task: TaskId, session: Session, *, may_clear: bool, now: datetime) -> dict[str, Any] | None:
+    """Return what the page of a task shows, as JSON; None if there is no such task instance.
+
+    It takes three queries at most.
+
+    :param task: which task
+    :param session: of the metadata database
+    :param may_clear: whether the user may clear the task
+    :param now: the present time
+    """
+    found = task_reports.read_task(task, REPORT_KEY, session)
+    if found is None:
+        return None
+    report = report_of(found.report)
+    instruction = _instruction(task, session)
+    stop = instruction["asked_by"] if instruction is not None and instruction["action"] == "stop" else None
+    return {
+        "state": found.state,
+        "is_over": has_ended(found.state),
+        "try_number": found.try_number,
+        "started_at": _epoch(found.started_at),
+        "ended_at": _epoch(found.ended_at),
+        "report": report,
+        "instruction": instruction,
+        "notice": _notice(found, session, now),
+        "buttons": reasons_against(report, found.state, may_clear=may_clear, stop_asked_by=stop),
+        "runs": 0 if report is None else runs(report),
+    }
+
+
+def _notice(task: TaskWithReport, session: Session, now: datetime) -> str | None:
+    if task.state != TaskInstanceState.DEFERRED.value or task.deferred_at is None:
+        return None
+    if (now - task.deferred_at).total_seconds() < TRIGGERER_MISSED_SECONDS:
+        return None
+    return None if task_reports.is_triggerer_alive(now, session) else _NO_TRIGGERER
+
+
+def _instruction(task: TaskId, session: Session) -> dict[str, Any] | None:
+    stored = task_reports.read_task_state(task, INSTRUCTION_KEY, session)
+    if not isinstance(stored, Mapping) or not isinstance(stored.get("action"), str):
+        return None
+    return {
+        "action": stored["action"],
+        "asked_by": str(stored.get("asked_by")),
+        "asked_at": stored.get("asked_at"),
+        "rows": stored.get("rows"),
+        "outcome": stored.get("outcome"),
+    }
+
+
+def _epoch(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
+INSTRUCTION_KEY = "workflow_instruction"

@@ -1,0 +1,173 @@
+"""The page Workflows: what it counts, what waits, which connections have trouble, and the search."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.batch.run_index import write_run_index
+from airflow_provider_workflows.storage import ObjectStoragePath
+from airflow_provider_workflows.ui import overview, search
+from tests.unit.ui.conftest import NOW, Pages, Tasks, batch_report, run_report
+
+OTHER_ID = "bbbb0000-0000-4000-8000-000000000009"
+
+
+def shown(pages: Pages, **given: Any) -> dict[str, Any]:
+    response = pages.get("data/overview", **given)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def test_runs_and_batches_are_counted_by_definition(pages: Pages, tasks: Tasks) -> None:
+    ended = NOW.timestamp()
+    tasks.add(run_report(outcome="succeeded", submitted_at=ended - 10, ended_at=ended), state="success")
+    tasks.add(run_report(outcome="failed", submitted_at=ended - 30, ended_at=ended))
+    tasks.add(batch_report())
+    tasks.add(batch_report())
+
+    batches, runs = shown(pages)["definitions"]
+
+    assert (batches["batches"], batches["runs"], batches["outcomes"]["succeeded"]) == (2, 0, 824)
+    assert (batches["median"], batches["p95"], batches["is_rounded"]) == (1.5, 3.5, True)
+    assert (runs["batches"], runs["runs"], runs["outcomes"]) == (0, 2, {"succeeded": 1, "failed": 1})
+    assert (runs["median"], runs["p95"], runs["is_rounded"]) == (10.0, 30.0, False)
+
+
+def test_what_is_at_work_is_listed_the_oldest_first(pages: Pages, tasks: Tasks) -> None:
+    since = NOW.timestamp()
+    outcomes = {"succeeded": 100, "running": 300, "due": 100}
+    tasks.add(
+        batch_report(phase="waiting", phase_started_at=since - 50, outcomes=outcomes),
+        state="deferred",
+        task_id="b",
+    )
+    tasks.add(run_report(submitted_at=since - 90), state="deferred", task_id="a")
+    tasks.add(run_report(), state="failed")
+
+    waiting = shown(pages)["waiting"]
+
+    assert [each["task"]["task_id"] for each in waiting] == ["a", "b"]
+    assert [(each["since"], each["rows"], each["ended"]) for each in waiting] == [
+        (since - 90, None, None),
+        (since - 50, 500, 100),
+    ]
+
+
+OUTAGE = {"reason": "503 from the service", "since": 5.0, "until": None}
+REFUSED = {"type": "AuthorizationFailed", "message": "401", "code": None, "fingerprint": None}
+
+
+@pytest.mark.parametrize(
+    ("report", "state", "reason"),
+    [
+        (batch_report(outage=OUTAGE), "deferred", "503 from the service"),
+        (batch_report(outage=OUTAGE), "success", None),
+        (run_report(outcome="not_submitted", error=REFUSED), "failed", "401"),
+        (run_report(outcome="not_submitted", error=REFUSED, at=NOW.timestamp() - 3600), "failed", None),
+        (run_report(outcome="failed", error=REFUSED), "failed", None),
+    ],
+    ids=["an outage", "an outage that is over", "a refused call", "an old one", "a failed workflow"],
+)
+def test_connections_with_trouble_now_are_named(
+    pages: Pages, tasks: Tasks, report: dict[str, Any], state: str, reason: str | None
+) -> None:
+    tasks.add(report, state=state)
+
+    assert [each["reason"] for each in shown(pages)["trouble"]] == ([] if reason is None else [reason])
+
+
+def test_only_dags_that_the_user_may_see_are_counted_and_searched(
+    pages: Pages, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager  # noqa: PLC0415
+
+    monkeypatch.setattr(SimpleAuthManager, "filter_authorized_dag_ids", lambda self, **_: {"other"})
+    tasks.add(run_report())
+    tasks.add(run_report(workflow_id=OTHER_ID), dag_id="other")
+
+    assert shown(pages)["tasks"] == 1
+    assert found(pages, run_report()["workflow_id"])["tasks"] == []
+    assert len(found(pages, OTHER_ID)["tasks"]) == 1
+
+
+def test_what_is_older_than_a_week_is_not_counted(pages: Pages, tasks: Tasks) -> None:
+    tasks.add(run_report(), xcom_at=NOW - timedelta(days=8))
+
+    assert shown(pages)["tasks"] == 0
+
+
+def test_a_page_that_was_cut_says_so(pages: Pages, tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "MAX_REPORTS", 2)
+    for age in (300, 200, 100):
+        tasks.add(run_report(at=NOW.timestamp() - age), xcom_at=NOW - timedelta(seconds=age))
+
+    data = shown(pages)
+
+    assert (data["tasks"], data["cut"]) == (2, NOW.timestamp() - 200)
+
+
+@pytest.mark.parametrize("path", ["data/overview", "data/search"])
+def test_the_page_takes_five_queries_at_most_whatever_the_number_of_tasks(
+    pages: Pages, tasks: Tasks, queries: list[str], path: str
+) -> None:
+    for _ in range(20):
+        tasks.add(run_report())
+        tasks.add(batch_report())
+    queries.clear()
+
+    pages.get(path, {"wanted": OTHER_ID})
+
+    assert 0 < len(queries) <= 5, queries
+
+
+@pytest.mark.parametrize("path", ["data/overview", "data/search?wanted=x"])
+def test_the_page_is_refused_to_who_is_not_signed_in(pages: Pages, tasks: Tasks, path: str) -> None:
+    assert pages.get(path, role=None).status_code == 401
+
+
+def found(pages: Pages, wanted: str) -> dict[str, Any]:
+    response = pages.get("data/search", {"wanted": wanted})
+    assert response.status_code == 200, response.text
+    result: dict[str, Any] = response.json()
+    return result
+
+
+@pytest.mark.parametrize("field", ["workflow_id", "case_id"])
+def test_a_run_is_found_by_its_ids(pages: Pages, tasks: Tasks, field: str) -> None:
+    tasks.add(run_report(), task_id="wanted", map_index=3)
+    tasks.add(run_report(workflow_id=OTHER_ID, case_id=OTHER_ID, error=run_report()))
+
+    (task,) = found(pages, run_report()[field].upper())["tasks"]
+
+    assert (task["task"]["task_id"], task["task"]["map_index"], task["row"]) == ("wanted", 3, None)
+
+
+def test_a_row_of_a_batch_is_found_by_its_ids(pages: Pages, tasks: Tasks, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write_run_index(ObjectStoragePath(str(tmp_path / name)), [(7, f"{name}-workflow"), (8, None)])
+        tasks.add(batch_report(tmp_path / name), task_id=name)
+    tasks.add(batch_report("/nowhere"))
+
+    result = found(pages, "SECOND-workflow")
+
+    assert [(each["task"]["task_id"], each["row"]) for each in result["tasks"]] == [("second", 7)]
+    assert (result["searched_batches"], result["unread_batches"], result["cut"]) == (2, 1, False)
+
+
+def test_a_search_that_was_cut_says_so(pages: Pages, tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MAX_BATCHES", 1)
+    for _ in range(2):
+        tasks.add(batch_report())
+
+    assert found(pages, OTHER_ID)["cut"] is True
+
+
+def test_a_sign_of_sql_patterns_stands_for_itself(pages: Pages, tasks: Tasks) -> None:
+    tasks.add(run_report())
+
+    assert found(pages, "%")["tasks"] == []
