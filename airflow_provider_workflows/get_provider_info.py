@@ -57,23 +57,25 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{_PACKAGE}.hooks.workflows.WorkflowsHook",
                 "hook-name": _INTEGRATION,
                 "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port"],
+                    "hidden-fields": ["schema"],
                     "relabeling": {
                         "host": "Base URL",
-                        "login": "API key",
-                        "password": "Secret or organization token",
+                        "login": "API key (deprecated by the service)",
+                        "password": "Organization token, or the API key's secret",
                     },
                     "placeholders": {
                         "host": "https://api.transactionlink.io",
-                        "login": "the API key; empty for an organization token",
-                        "password": "the key's secret, or an organization token (tot_...)",
+                        "login": "empty for an organization token",
+                        "password": "tot_...",
+                        # Without a port, Airflow 3.3.1 and later refuse to test a connection that is stored.
+                        "port": "443 (without a port, Airflow's button cannot test the connection)",
                     },
                 },
                 "conn-fields": {
                     name: {
                         "label": field.label,
                         "description": field.description,
-                        "schema": dict(field.schema),
+                        "schema": {**field.schema, "section": field.section},
                     }
                     for name, field in FIELDS.items()
                 },

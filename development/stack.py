@@ -16,6 +16,7 @@ from tests.harness.stack.errors import StackUnavailable
 from tests.harness.stack.settings import CHECKOUT
 from tests.harness.stack.stack import Stack
 
+CONNECTION_ID = "workflows_default"
 WORKERS_VARIABLE = "WORKERS"
 """As in docker-compose.yaml."""
 
@@ -55,8 +56,10 @@ def _run(wanted_port: int, workers: int) -> None:
     say("Starting PostgreSQL, Redis and Airflow, which takes half a minute to two minutes ...")
     with (
         Sandbox() as sandbox,
-        Stack(CHECKOUT / "dags", sandbox.environment, workers=workers, port=port) as stack,
+        Stack(CHECKOUT / "dags", workers=workers, port=port) as stack,
     ):
+        # In the database, where a person can see and test it.
+        stack.running.add_connection(CONNECTION_ID, sandbox.connection_with_token)
         say(_greeting(stack, sandbox))
         logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("airflow_provider_workflows.sandbox").setLevel(logging.DEBUG)
@@ -84,7 +87,8 @@ def _greeting(stack: Stack, sandbox: Sandbox) -> str:
         "  1. Trigger the DAG workflows_single_case and open its tasks, their logs and XComs.",
         "  2. Trigger it with another definition:",
         *definitions,
-        "  3. Let the sandbox fail five times, then trigger again:",
+        f"  3. Open the connection {CONNECTION_ID} under Admin, Connections, and test it.",
+        "  4. Let the sandbox fail five times, then trigger again:",
         f"""     curl -d '{{"name": "server_error", "times": 5}}' {sandbox.url}/_sandbox/faults""",
         "",
         "Ctrl-C stops and removes everything. The calls that the sandbox sees:",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -67,6 +68,16 @@ class Statuses:
             succeeding -= failing
         return cls(succeeding, failing)
 
+    @property
+    def problems(self) -> list[str]:
+        """What cannot be right about the statuses, as clauses; nothing is refused, since not all are documented."""
+        return [
+            f"{name} names {status!r}, {problem}"
+            for name, statuses in (("success_statuses", self.success), ("failure_statuses", self.failure))
+            for status in sorted(statuses)
+            if (problem := _problem(status))
+        ]
+
     def outcome(self, status: str) -> Outcome:
         """Return what ``status`` means; one without a meaning is pending, and is logged once in a process."""
         if status in self.success:
@@ -81,6 +92,16 @@ class Statuses:
                 status,
             )
         return Outcome.PENDING
+
+
+def _problem(status: str) -> str | None:
+    if status in PENDING_STATUSES:
+        return "which is the status of a workflow that goes on"
+    written = re.sub(r"[\s-]+", "_", status.upper())
+    documented = (*SUCCESS_STATUSES, *FAILURE_STATUSES, *PENDING_STATUSES)
+    if status in documented or written not in documented:
+        return None
+    return f"which the service writes {written!r}: upper and lower case are compared as well"
 
 
 _reported: set[str] = set()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import json
 import os
-import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,18 +16,17 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow_provider_workflows import api
 from airflow_provider_workflows.airflow_internals import supervisor
 from airflow_provider_workflows.airflow_internals.secrets_masker import mask, quiet_about_short_secrets
-from airflow_provider_workflows.api import Settings, Statuses, endpoints, errors
+from airflow_provider_workflows.api import Settings, Statuses, errors
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
-from airflow_provider_workflows.hooks.fields import FIELDS, read_extra
+from airflow_provider_workflows.hooks.fields import read_extra, unknown_names, wrong_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Connection
 
     from airflow_provider_workflows.api import AsyncWorkflowsClient, WorkflowsClient
     from airflow_provider_workflows.api.tokens import TokenStore
-
-#: How long testing a connection may wait for the service, in seconds: a person waits at the button.
-TEST_TIMEOUT_SECONDS = 10.0
 
 
 class WorkflowsHook(BaseHook):
@@ -104,18 +101,36 @@ class WorkflowsHook(BaseHook):
         return template.replace("{workflow_id}", workflow_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Authorize at the service; return whether that worked, and what is wrong and what to do about it."""
+        """Authorize at the service; return whether all is well, and what is wrong and what to do about it.
+
+        A field that this provider does not know, and a value that cannot be right, are named here, though tasks run
+        with them: those log a warning.
+        """
         try:
-            settings = dataclasses.replace(
-                self.settings,
-                max_attempts=1,
-                connect_timeout=min(self.settings.connect_timeout, TEST_TIMEOUT_SECONDS),
-                read_timeout=min(self.settings.read_timeout, TEST_TIMEOUT_SECONDS),
-            )
-            with api.WorkflowsClient(settings) as client:
-                return _tested(client)
+            with quiet_about_short_secrets():
+                connection = self.get_connection(self.workflows_conn_id)
+            extra = _extra(connection)
+            if wrong := wrong_values(extra):
+                return False, f"{self._subject}: {'; '.join([*wrong, *_unknown(extra)])}."
+            settings = self._settings(connection)
+        except AirflowNotFoundException:
+            return False, str(self._not_found())
         except errors.WorkflowsError as error:
             return False, str(error)
+        from airflow_provider_workflows.hooks.connection_test import result_of_test  # noqa: PLC0415  (seldom)
+
+        return result_of_test(self._subject, settings, [*_unknown(extra), *settings.statuses.problems])
+
+    @property
+    def _subject(self) -> str:
+        """The words that name the connection in messages."""
+        from airflow_provider_workflows.airflow_internals.connection_test import (  # noqa: PLC0415  (seldom)
+            is_temporary_name,
+        )
+
+        if is_temporary_name(self.workflows_conn_id):
+            return f"The connection (which Airflow tests under the temporary name {self.workflows_conn_id})"
+        return f"Connection {self.workflows_conn_id!r}"
 
     def _not_found(self) -> errors.ConnectionNotFound:
         return errors.ConnectionNotFound(
@@ -129,13 +144,8 @@ class WorkflowsHook(BaseHook):
             mask(extra)
             given = read_extra(extra)
             statuses = Statuses.of(given.pop("success_statuses", None), given.pop("failure_statuses", None))
-            if unknown := sorted(set(extra) - set(FIELDS)):
-                self.log.warning(
-                    "Connection %s has extra fields that this provider does not use: %s. It uses: %s.",
-                    self.workflows_conn_id,
-                    ", ".join(unknown),
-                    ", ".join(FIELDS),
-                )
+            for problem in (*_unknown(extra), *statuses.problems):
+                self.log.warning("%s: %s. The connection is used as it is.", self._subject, problem)
             return Settings(
                 host=_host(connection),
                 key=(connection.login or "").strip(),
@@ -144,7 +154,7 @@ class WorkflowsHook(BaseHook):
                 **given,
             )
         except ValueError as error:
-            raise errors.InvalidInput(f"Connection {self.workflows_conn_id!r}: {error}") from None
+            raise errors.InvalidInput(f"{self._subject}: {error}") from None
 
 
 @functools.lru_cache(maxsize=8)
@@ -185,7 +195,19 @@ def _host(connection: Connection) -> str:
     if not connection.port:
         return host
     parts = urlsplit(host)
+    if parts.port is not None:
+        if parts.port != connection.port:
+            raise errors.InvalidInput(
+                f"its host names the port {parts.port}, and its port is {connection.port}: leave it out of the host"
+            )
+        return host
     return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{connection.port}"))
+
+
+def _unknown(extra: Mapping[str, Any]) -> list[str]:
+    """Return what there is to say of an extra's fields that are of no use, as a list of one or none."""
+    names = unknown_names(extra)
+    return [f"its extra has what this provider does not use: {', '.join(names)}"] if names else []
 
 
 def _extra(connection: Connection) -> dict[str, Any]:
@@ -196,38 +218,3 @@ def _extra(connection: Connection) -> dict[str, Any]:
     if not isinstance(extra, dict):
         raise errors.InvalidInput("its extra must be a JSON object")
     return extra
-
-
-_REASONS = (
-    (errors.TlsFailed, "TLS failure"),
-    (errors.ServiceUnreachable, "Host unreachable"),
-    (errors.AuthenticationFailed, "Key rejected"),
-)
-
-
-def _require_the_service(client: WorkflowsClient) -> None:
-    """Raise unless there is an API that refuses a refresh token that cannot be right."""
-    try:
-        client.perform(endpoints.refresh("none"))
-    except errors.RequestRejected as error:
-        if error.status not in (400, 401):
-            raise
-
-
-def _tested(client: WorkflowsClient) -> tuple[bool, str]:
-    settings = client.settings
-    try:
-        client.authorize()
-        if settings.organization_token is not None:
-            # An organization token is checked only when it is used. So a case is read that cannot exist, once it is
-            # certain that the host is the Workflows API.
-            _require_the_service(client)
-            client.read_case(str(uuid.UUID(int=0)))
-    except errors.WorkflowsError as error:
-        from_the_service = error.code is not None or error.fingerprint is not None
-        if str(uuid.UUID(int=0)) in str(error) and from_the_service and error.status in (403, 404):
-            return True, f"The organization token is accepted at {settings.host}."
-        other = "The service refused" if from_the_service else "Not the Workflows API"
-        reason = next((words for kind, words in _REASONS if isinstance(error, kind)), other)
-        return False, f"{reason}: {error}"
-    return True, f"Authorized at {settings.host}."

@@ -196,11 +196,22 @@ class Sandbox:
             extra["allow_http"] = True
         return {
             "conn_type": CONNECTION_TYPE,
-            "host": self.url,
+            # Apart from the host: Airflow's button "Test connection" works only where a port is stored.
+            "host": self._url_without_port,
+            "port": self._port,
             "login": self.key,
             "password": self.secret,
             "extra": extra,
         }
+
+    @property
+    def connection_with_token(self) -> JsonObject:
+        """The fields of an Airflow connection to this sandbox, with the organization token in place of the key."""
+        return self.connection | {"login": None, "password": self.organization_token}
+
+    @property
+    def _url_without_port(self) -> str:
+        return self.url.rpartition(":")[0]
 
     @property
     def connection_json(self) -> str:
@@ -210,11 +221,13 @@ class Sandbox:
     @property
     def connection_uri(self) -> str:
         """The Airflow connection as a URI whose host Airflow reads as the full URL."""
-        host, key, secret = (quote(value, safe="") for value in (self.url, self.key, self.secret))
+        host, key, secret = (
+            quote(value, safe="") for value in (self._url_without_port, self.key, self.secret)
+        )
         extra = self.connection["extra"]
         # Airflow keeps JSON types only in __extra__; it reads other parameters of the query as text.
         query = f"?{urlencode({'__extra__': json.dumps(extra)})}" if extra else ""
-        return f"{CONNECTION_TYPE}://{key}:{secret}@{host}/{query}"
+        return f"{CONNECTION_TYPE}://{key}:{secret}@{host}:{self._port}/{query}"
 
     @property
     def environment(self) -> dict[str, str]:

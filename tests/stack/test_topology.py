@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
+from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE, ORGANIZATION_TOKEN
 from tests.harness.stack import Stack, settings
 from tests.harness.stack.components import Topology
 
@@ -104,8 +104,19 @@ class TestComposeFile:
         before, after = json.dumps(resolved()), json.dumps(resolved(**given))
 
         assert not [value for value in given.values() if value not in after]
-        for default in re.findall(r"for-trying-out-only[\w-]*|sandbox-secret[\w-]*", before):
+        for default in re.findall(r"for-trying-out-only[\w-]*|tot_sandbox[\w-]*", before):
             assert default not in after
+
+    def test_the_connection_that_is_stored_has_its_port_apart_from_its_host(self) -> None:
+        stored = json.loads(resolved()["services"]["init"]["environment"]["WORKFLOWS_CONNECTION"])
+        service = {"WORKFLOWS_URL": "https://api.transactionlink.io", "WORKFLOWS_PORT": "443"}
+        of_service = json.loads(
+            resolved(**service)["services"]["init"]["environment"]["WORKFLOWS_CONNECTION"]
+        )
+
+        assert (stored["host"], stored["port"]) == ("http://sandbox", 8099)
+        assert stored["password"] == ORGANIZATION_TOKEN
+        assert (of_service["host"], of_service["port"]) == ("https://api.transactionlink.io", 443)
 
     def test_the_default_fernet_key_is_one_and_says_what_it_is(self, compose: dict[str, Any]) -> None:
         key = resolved()["services"]["scheduler"]["environment"]["AIRFLOW__CORE__FERNET_KEY"]
@@ -160,7 +171,6 @@ class TestTheSameAsTheProcesses:
         assert launched == settings.read_settings()
         for name, service in processes(resolved()).items():
             assert settings.shared_settings(service["environment"]) == launched, name
-            assert ENVIRONMENT_VARIABLE in service["environment"]
             # A setting that only the containers have would be missing among the processes.
             only_there = (
                 set(service["environment"]) - set(stack.environment) - {"DUMB_INIT_SETSID", "ADMIN_PASSWORD"}

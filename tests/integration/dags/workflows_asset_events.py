@@ -18,7 +18,8 @@ from airflow_provider_workflows.operators.result import GetWorkflowResultOperato
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION
 
-HOST = json.loads(os.environ["AIRFLOW_CONN_WORKFLOWS_DEFAULT"])["host"]
+CONNECTION = json.loads(os.environ["AIRFLOW_CONN_WORKFLOWS_DEFAULT"])
+HOST = f"{CONNECTION['host']}:{CONNECTION['port']}"
 OFTEN = {"poll_interval": 0.5, "max_poll_interval": 0.5, "retries": 2, "retry_delay": timedelta(seconds=1)}
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
 import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
-from airflow.sdk import Connection
 
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import ConnectionNotFound, InvalidInput
@@ -21,18 +20,6 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import Sandbox
 
 Connect = Callable[..., WorkflowsHook]
-
-
-@pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Define the connection ``workflows_default`` and return its hook."""
-
-    def connect(value: dict[str, Any] | str) -> WorkflowsHook:
-        text = value if isinstance(value, str) else json.dumps({"conn_type": "workflows", **value})
-        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", text)
-        return WorkflowsHook()
-
-    return connect
 
 
 KEY = {"login": "key", "password": "swordfish"}
@@ -57,6 +44,9 @@ class TestForms:
             ("workflows://key:swordfish@", "https://api.transactionlink.io"),
             ("workflows://key:swordfish@[::1]:8099/http", "http://[::1]:8099"),
             (KEY | {"host": "https://example.org/base", "port": 8443}, "https://example.org:8443/base"),
+            (KEY | {"host": "https://example.org", "port": 443}, "https://example.org:443"),
+            (KEY | {"host": "https://example.org:8443", "port": 8443}, "https://example.org:8443"),
+            (KEY | {"port": 443}, "https://api.transactionlink.io"),
         ],
     )
     def test_of_the_host(self, connect: Connect, connection: dict[str, Any] | str, host: str) -> None:
@@ -131,6 +121,10 @@ class TestRefusals:
             (KEY | {"host": "https://example.org#"}, "without user"),
             (KEY | {"host": "example.org", "schema": "base"}, "schema must be http or https"),
             (KEY | {"host": "https://example.org", "schema": "base"}, "a path goes into the host"),
+            (
+                KEY | {"host": "https://example.org:8443", "port": 443},
+                "names the port 8443, and its port is 443",
+            ),
             (KEY | {"extra": "{not json"}, "extra must be a JSON object"),
             (KEY | {"extra": {"max_attempts": "many"}}, "'max_attempts' must be a whole number"),
             (KEY | {"extra": {"max_attempts": 0}}, "'max_attempts' must be a whole number"),
@@ -170,7 +164,18 @@ class TestRefusals:
     ) -> None:
         _ = connect(KEY | {"extra": {"read_timout": 5}}).settings
 
-        assert "extra fields that this provider does not use: read_timout" in capsys.readouterr().out
+        said = "its extra has what this provider does not use: 'read_timout' (did you mean 'read_timeout'?)"
+        assert said in capsys.readouterr().out
+
+    def test_of_a_status_in_another_spelling_than_the_service_s_is_a_warning(
+        self, connect: Connect, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _ = connect(KEY | {"extra": {"success_statuses": "completed"}}).settings
+
+        assert (
+            "success_statuses names 'completed', which the service writes 'COMPLETED'"
+            in capsys.readouterr().out
+        )
 
 
 def test_hooks_of_a_process_share_one_client(connect: Connect, sandbox: Sandbox) -> None:
@@ -187,87 +192,6 @@ def test_a_changed_connection_gets_a_new_client(connect: Connect, sandbox: Sandb
     assert after is not before
 
 
-class TestTestConnection:
-    def test_authorizes_for_real_each_time(self, connect: Connect, sandbox: Sandbox) -> None:
-        hook = connect(sandbox.connection)
-
-        results = [hook.test_connection(), hook.test_connection()]
-
-        assert results == [(True, f"Authorized at {sandbox.url}.")] * 2
-        assert sandbox.counts.requests == {"POST /auth/authorize": 2}
-
-    def test_uses_an_organization_token(self, connect: Connect, sandbox: Sandbox) -> None:
-        hook = connect(sandbox.connection | {"login": "", "password": sandbox.organization_token})
-
-        assert hook.test_connection() == (True, f"The organization token is accepted at {sandbox.url}.")
-
-    @pytest.mark.parametrize(
-        ("change", "message"),
-        [
-            ({"password": "wrong"}, "Key rejected"),
-            ({"login": "", "password": "tot_wrong"}, "Key rejected"),
-            ({"host": "https://nowhere.invalid"}, "Host unreachable"),
-            ({"password": ""}, "no secret"),
-        ],
-    )
-    def test_says_what_is_wrong(
-        self, connect: Connect, sandbox: Sandbox, change: dict[str, str], message: str
-    ) -> None:
-        worked, said = connect(sandbox.connection | change).test_connection()
-
-        assert not worked
-        assert message in said
-
-    def test_does_not_take_any_404_for_the_service(self, connect: Connect, sandbox: Sandbox) -> None:
-        elsewhere = {"login": "", "password": "tot_wrong", "host": f"{sandbox.url}/elsewhere"}
-
-        worked, _ = connect(sandbox.connection | elsewhere).test_connection()
-
-        assert not worked
-
-    def test_says_that_nobody_listens(self, connect: Connect) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-
-        worked, said = connect(KEY | {"host": f"http://127.0.0.1:{port}"}).test_connection()
-
-        assert not worked
-        assert "Host unreachable" in said
-        assert "refused" in said
-
-    @pytest.mark.parametrize("fault", ["html_ok", "missing_fields", "redirect"])
-    def test_says_that_it_is_not_the_workflows_api(
-        self, connect: Connect, sandbox: Sandbox, fault: str
-    ) -> None:
-        sandbox.fault(fault)
-
-        worked, said = connect(sandbox.connection).test_connection()
-
-        assert not worked
-        assert "Not the Workflows API" in said
-
-    def test_says_that_tls_failed(self, connect: Connect, tls_sandbox: Sandbox) -> None:
-        trusting = connect(tls_sandbox.connection).test_connection()
-        doubting = connect(tls_sandbox.connection | {"extra": {}}).test_connection()
-
-        assert trusting[0]
-        assert not doubting[0]
-        assert "TLS failure" in doubting[1]
-
-    @pytest.fixture
-    def tls_sandbox(self) -> Iterator[Sandbox]:
-        with Sandbox(tls=True) as running:
-            yield running
-
-    def test_works_through_airflow(self, sandbox: Sandbox) -> None:
-        connection = Connection(
-            conn_id="unsaved",
-            **{name: value for name, value in sandbox.connection.items() if name != "extra"},
-        )
-
-        assert connection.test_connection() == (True, f"Authorized at {sandbox.url}.")
-
-
 class TestProvider:
     def test_is_found_by_airflow(self) -> None:
         providers = ProvidersManager()
@@ -282,6 +206,25 @@ class TestProvider:
             field = widgets[f"extra__workflows__{name}"].field
             assert field["schema"]["title"]
             assert field["description"]
+
+    def test_shows_the_fields_of_a_group_next_to_each_other(self) -> None:
+        widgets = ProvidersManager().connection_form_widgets
+        sections = [widgets[f"extra__workflows__{name}"].field["schema"]["section"] for name in FIELDS]
+
+        assert [section for section, _ in itertools.groupby(sections)] == list(dict.fromkeys(sections))
+        assert len(set(sections)) == 6
+
+    def test_shows_the_port_without_which_airflow_cannot_test_a_connection(self) -> None:
+        behaviour = ProvidersManager().field_behaviours["workflows"]
+
+        assert not [fields for fields in behaviour.values() if isinstance(fields, list) and "port" in fields]
+        assert behaviour["placeholders"]["port"].startswith("443")
+
+    def test_asks_for_the_organization_token_first(self) -> None:
+        behaviour = ProvidersManager().field_behaviours["workflows"]
+
+        assert behaviour["relabeling"]["password"].startswith("Organization token")
+        assert "deprecated" in behaviour["relabeling"]["login"]
 
     def test_describes_itself_as_airflow_wants_it(self) -> None:
         schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())

@@ -554,7 +554,7 @@ class TestConnection:
         if is_clear:
             task.clear()
         with Sandbox() as other, monkeypatch.context() as elsewhere:
-            connection = json.dumps(task.sandbox.connection | {"host": other.url})
+            connection = json.dumps(task.sandbox.connection | {"host": other.url, "port": None})
             elsewhere.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", connection)
             with pytest.raises(errors.InvalidInput, match=r"The connection leads to .* now, and .* at http"):
                 task.run(**MODES["worker"])

@@ -49,13 +49,12 @@ def test_it_prints_its_connection_serves_and_ends_at_a_signal(number: signal.Sig
         (export,) = re.findall(r"export AIRFLOW_CONN_WORKFLOWS_DEFAULT=(.*)", greeting)
         connection = json.loads(*shlex.split(export))
         assert all(text in greeting for text in (DEFINITION, "organization token", "/openapi.json"))
+        url = f"{connection['host']}:{connection['port']}"
         credentials = {"key": connection["login"], "secret": connection["password"]}
         with requests.Session() as session:
             session.trust_env = False
-            response = session.post(
-                f"{connection['host']}/auth/authorize", json=credentials, timeout=LIMIT_SECONDS
-            )
-            session.get(f"{connection['host']}/cases/85010112345", timeout=LIMIT_SECONDS)
+            response = session.post(f"{url}/auth/authorize", json=credentials, timeout=LIMIT_SECONDS)
+            session.get(f"{url}/cases/85010112345", timeout=LIMIT_SECONDS)
         assert response.status_code == 200
         process.send_signal(number)
         output, errors = process.communicate(timeout=LIMIT_SECONDS)

@@ -156,7 +156,8 @@ def test_the_environment_holds_the_connection(either: Sandbox) -> None:
     assert connection == either.connection == json.loads(either.connection_json)
     assert connection == {
         "conn_type": "workflows",
-        "host": either.url,
+        "host": either.url.rpartition(":")[0],
+        "port": int(either.url.rpartition(":")[2]),
         "login": either.key,
         "password": either.secret,
         "extra": {"verify": either.ca_file} if either.ca_file else {},
@@ -168,7 +169,7 @@ def test_airflow_reads_the_uri_as_it_reads_the_json(either: Sandbox) -> None:
     from_json = Connection.from_json(either.connection_json, conn_id="a")
     for connection in (from_uri, from_json):
         assert connection.conn_type == "workflows"
-        assert connection.host == either.url
+        assert f"{connection.host}:{connection.port}" == either.url
         assert (connection.login, connection.password) == (either.key, either.secret)
         assert connection.extra_dejson == either.connection["extra"]
 
