@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 KIND = "run"
+#: While a run goes on, its report is written once in this many seconds, and a line is logged.
+REPORT_SECONDS = 600.0
 
 
 class RunOutcome(str, enum.Enum):

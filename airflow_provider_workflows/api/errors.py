@@ -229,6 +229,20 @@ def from_exception(error: Exception, doing: str) -> WorkflowsError:
     return ServiceUnavailable(f"{doing} failed with {name}.")
 
 
+def workflows_error_in(exception: object) -> WorkflowsError | None:
+    """Return the error of this package that an exception is or was raised from, or None.
+
+    :param exception: what was raised
+    """
+    seen = set[int]()
+    while isinstance(exception, BaseException) and id(exception) not in seen:
+        if isinstance(exception, WorkflowsError):
+            return exception
+        seen.add(id(exception))
+        exception = exception.__cause__
+    return None
+
+
 def error_from_json(fields: Mapping[str, Any]) -> WorkflowsError:
     """Return the error that ``WorkflowsError.to_json`` described."""
     details = dict(fields)

@@ -156,6 +156,28 @@ class Wait:
         return self.timed_out() if self.seconds_left(now) <= 0 else None
 
 
+@dataclass(slots=True)
+class CountedWait(Wait):
+    """A wait that counts its polls, for the report of a single run.
+
+    :param polls: number of polls
+    :param last_poll_at: when the last one was, in seconds since the epoch
+    """
+
+    polls: int = 0
+    last_poll_at: float | None = None
+
+    def record_status(self, status: str, statuses: Statuses, now: float) -> dict[str, object] | None:
+        """Count the poll, and return as ``Wait`` does."""
+        self.polls, self.last_poll_at = self.polls + 1, now
+        return Wait.record_status(self, status, statuses, now)
+
+    def record_error(self, error: errors.WorkflowsError, now: float) -> dict[str, object] | None:
+        """Count the poll, and return as ``Wait`` does."""
+        self.polls, self.last_poll_at = self.polls + 1, now
+        return Wait.record_error(self, error, now)
+
+
 def poll_until_done(
     client: WorkflowsClient,
     wait: Wait,

@@ -92,13 +92,13 @@ class WorkflowsHook(BaseHook):
         settings = await self.aget_settings()
         return api.AsyncWorkflowsClient(settings, shared_tokens(settings))
 
-    def workflow_url(self, workflow_id: str) -> str:
-        """Return the page of a run: in the dashboard if the connection has ``dashboard_url``, else in the API.
+    def dashboard_url(self, workflow_id: str) -> str | None:
+        """Return the page of a run in the service's dashboard; None if the connection does not say where that is.
 
         :param workflow_id: id of the run
         """
-        template = self.settings.dashboard_url or f"{self.settings.host}/workflows/{{workflow_id}}"
-        return template.replace("{workflow_id}", workflow_id)
+        template = self.settings.dashboard_url
+        return None if template is None else template.replace("{workflow_id}", workflow_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Authorize at the service; return whether all is well, and what is wrong and what to do about it.

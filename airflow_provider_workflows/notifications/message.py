@@ -6,14 +6,12 @@ import datetime as dt
 import logging
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
-
-from airflow.sdk import conf
 
 from airflow_provider_workflows.airflow_internals import supervisor, xcom
-from airflow_provider_workflows.api.errors import InvalidInput, WorkflowsError
+from airflow_provider_workflows.api.errors import InvalidInput, workflows_error_in
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import one_line
+from airflow_provider_workflows.links import airflow_url, page_url
 from airflow_provider_workflows.xcom_keys import REPORT_KEY, WORKFLOW_ID_KEY, WORKFLOW_LINK_KEY
 
 if TYPE_CHECKING:
@@ -70,7 +68,7 @@ def _task_lines(context: Mapping[str, Any]) -> Iterator[str]:
     # A mapped task has been replaced by the one that ran.
     task = getattr(ti, "task", None) or context.get("task")
     exception = context.get("exception")
-    error = _workflows_error(exception)
+    error = workflows_error_in(exception)
     # The DAG processor calls back for a task whose process was killed; its task instance has fewer fields.
     max_tries, state = getattr(ti, "max_tries", None), getattr(ti, "state", None)
     tries = "" if max_tries is None else f" of {max_tries + 1}"
@@ -105,8 +103,7 @@ def _workflow_lines(task: Any, ti: Any, status: str | None) -> Iterator[str]:
     about += [f"case {case_id}"] if case_id else []
     if about:
         yield ", ".join(about)
-    if workflow_id and (link := _workflow_link(task, workflow_id)):
-        yield f"Page: {link}"
+    yield f"Page: {page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)}"
 
 
 def _dag_run_lines(context: Mapping[str, Any]) -> Iterator[str]:
@@ -122,10 +119,10 @@ def _dag_run_lines(context: Mapping[str, Any]) -> Iterator[str]:
             task = tasks.get(task_id)
             is_ours = _is_of_this_package(getattr(task, "operator_class", type(task)))
             about = _xcoms_in_words(dag.dag_id, run_id, task_id, map_index) if is_ours else ""
-            page = _page(dag_id, run_id, task_id, map_index)
+            page = airflow_url(dag_id, run_id, task_id, map_index)
             yield f"Task {_task_name(task_id, map_index)}{about}: {page}"
         yield from _number_of_others(len(failed))
-    yield f"Run: {_page(dag_id, run_id)}"
+    yield f"Run: {airflow_url(dag_id, run_id)}"
 
 
 def _deadline_lines(context: Mapping[str, Any]) -> Iterator[str]:
@@ -148,18 +145,7 @@ def _deadline_lines(context: Mapping[str, Any]) -> Iterator[str]:
                 about = _xcoms_in_words(dag_id, run_id, task_id, int(index))
         yield f"Task {key}: {state}{about}"
     yield from _number_of_others(len(states))
-    yield f"Run: {_page(dag_id, run_id)}"
-
-
-def _workflows_error(exception: object) -> WorkflowsError | None:
-    """Return the error of this package that an exception is or was raised from, or None."""
-    seen = set[int]()
-    while isinstance(exception, BaseException) and id(exception) not in seen:
-        if isinstance(exception, WorkflowsError):
-            return exception
-        seen.add(id(exception))
-        exception = exception.__cause__
-    return None
+    yield f"Run: {airflow_url(dag_id, run_id)}"
 
 
 def _is_of_this_package(kind: type) -> bool:
@@ -178,15 +164,6 @@ def _id_or_none(value: object) -> str | None:
 def _id_of(name: str, *objects: object) -> str | None:
     ids = (_id_or_none(getattr(each, name, None)) for each in objects)
     return next((each for each in ids if each is not None), None)
-
-
-def _workflow_link(task: Any, workflow_id: str) -> str | None:
-    try:
-        link: str = task.hook.workflow_url(workflow_id)
-    except Exception as error:  # noqa: BLE001  (a message that says less is better than none)
-        log.debug("The page of workflow %s cannot be told: %s", workflow_id, type(error).__name__)
-        return None
-    return link
 
 
 def _xcoms_in_words(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
@@ -236,14 +213,6 @@ def _task_name(task_id: str, map_index: int | None) -> str:
 
 def _counts_in_words(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in sorted(counts.items())) or "no rows yet"
-
-
-def _page(dag_id: object, run_id: str, task_id: str | None = None, map_index: int = -1) -> str:
-    # As Airflow makes a task instance's own ``log_url``.
-    base: str = conf.get("api", "base_url", fallback="http://localhost:8080/")
-    task = "" if task_id is None else f"/tasks/{task_id}"
-    mapped = "" if map_index < 0 else f"/mapped/{map_index}"
-    return f"{base.rstrip('/')}/dags/{dag_id}/runs/{quote(run_id)}{task}{mapped}"
 
 
 def _time_in_words(value: object) -> str:

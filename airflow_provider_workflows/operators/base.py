@@ -13,6 +13,7 @@ from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.api.redaction import ALL_FIELDS, PersonalFields
 from airflow_provider_workflows.arguments import templated_text, true_or_false
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
+from airflow_provider_workflows.links import WorkflowLink
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class WorkflowsOperator(RendersArguments, BaseOperator):
     #: The connection says which fields are personal, so it must be rendered before they are redacted.
     fields_rendered_first: Sequence[str] = (WorkflowsHook.conn_name_attr,)
     ui_color = "#e3edf7"
+    operator_extra_links = (WorkflowLink(),)
 
     def __init__(self, *, workflows_conn_id: str = WorkflowsHook.default_conn_name, **kwargs: Any) -> None:
         # A mapped task hands on None where the DAG has set nothing.

@@ -18,6 +18,7 @@ from airflow_provider_workflows.batch.inbox import InboxSegment
 from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
+from airflow_provider_workflows.links import set_link
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
 from airflow_provider_workflows.operators.batch_try import BatchTry, publisher
 from airflow_provider_workflows.storage import shown
@@ -97,6 +98,7 @@ class RunWorkflowBatchOperator(BatchTry):
         """Check, submit, wait, collect and judge, or go on where an earlier try has stopped."""
         begun_at = time.time()
         self.lineage = self._lineage()
+        set_link(context)
         with self._owned(context):
             tries = self._tries(context)
             batch, record = tries.open(self._items, begun_at)

@@ -22,8 +22,8 @@ from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
+    CountedWait,
     PollSchedule,
-    Wait,
     poll_once,
     poll_until_done,
     success,
@@ -32,12 +32,14 @@ from airflow_provider_workflows.arguments import choice, seconds, templated_text
 from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS, Ownership
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
-from airflow_provider_workflows.links import WorkflowLink, set_link
+from airflow_provider_workflows.links import set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator, is_deferrable
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, run_records
+from airflow_provider_workflows.operators.run_reporting import RunReporting
 from airflow_provider_workflows.operators.run_submission import RunSubmission
 from airflow_provider_workflows.operators.stop_guard import StopGuard
+from airflow_provider_workflows.run_report import RunReport
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
@@ -103,10 +105,10 @@ class RunWorkflowOperator(WorkflowsOperator):
         "parameters_id",
         "workflows_conn_id",
     )
-    operator_extra_links = (WorkflowLink(),)
     #: What this process's calls go through, once there are any.
     _guard: StopGuard | None = None
     _was_told_to_stop = False
+    _reporting: RunReporting | None = None
 
     def __init__(
         self,
@@ -148,6 +150,14 @@ class RunWorkflowOperator(WorkflowsOperator):
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the workflow, once it was started or, if asked to, has succeeded."""
         begun_at = time.time()
+        set_link(context)
+        reporting = self._reporting = RunReporting(context, self._begun_report(begun_at), self.log)
+        with reporting.failures():
+            return self._run(client, context, begun_at, reporting)
+
+    def _run(
+        self, client: WorkflowsClient, context: Context, begun_at: float, reporting: RunReporting
+    ) -> str:
         self._require_ids()
         guard = self._guarded()
         client = client.guarded(guard)
@@ -168,7 +178,13 @@ class RunWorkflowOperator(WorkflowsOperator):
             run = self._submission.run()
         self.lineage = self._lineage(run.workflow_id)
         context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=run.workflow_id)
-        set_link(self, context, self.hook, run.workflow_id)
+        webhooks = self.deferrable and client.settings.webhooks and can_resume()
+        reporting.write(
+            workflow_id=run.workflow_id,
+            submitted_at=run.started,
+            webhooks=webhooks and self.wait_for_completion,
+            dashboard_url=self.hook.dashboard_url(run.workflow_id),
+        )
         if not self.wait_for_completion:
             return run.workflow_id
         if run.status is not None:
@@ -176,10 +192,9 @@ class RunWorkflowOperator(WorkflowsOperator):
         guard.require()
         timeout: timedelta | None = self.execution_timeout
         deadline = None if timeout is None else begun_at + timeout.total_seconds()
-        wait = Wait(
+        wait = CountedWait(
             run.workflow_id, run.started, deadline, self._schedule, self.max_outage, case_id=self.case_id
         )
-        webhooks = self.deferrable and client.settings.webhooks and can_resume()
         event = None
         # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.
         if not webhooks:
@@ -194,16 +209,28 @@ class RunWorkflowOperator(WorkflowsOperator):
                 )
             )
         if event is None:
-            self.log.info("Waiting for workflow %s in the triggerer.", run.workflow_id)
+            self.log.info(
+                "Waiting for workflow %s in the triggerer. It needs a running triggerer (airflow triggerer).",
+                run.workflow_id,
+            )
             self.defer(
                 trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks),
                 method_name=self.execute_complete.__name__,
             )
-        return self._end(context, run.workflow_id, event)
+        polls = {"polls": wait.polls, "last_poll_at": wait.last_poll_at}
+        return self._end(context, run.workflow_id, {**event, **polls})
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:
         """Return the id of the workflow that the trigger saw succeed, or raise what waiting would have raised."""
-        return self._end(context, event["workflow_id"], event)
+        report = dataclasses.replace(
+            self._begun_report(time.time()),
+            workflow_id=event["workflow_id"],
+            submitted_at=event.get("started"),
+            dashboard_url=self.hook.dashboard_url(event["workflow_id"]),
+        )
+        reporting = self._reporting = RunReporting(context, report, self.log)
+        with reporting.failures():
+            return self._end(context, event["workflow_id"], event)
 
     def on_kill(self) -> None:
         """Let no run be started any more, say in the task's log that one goes on, and end the wait.
@@ -259,6 +286,17 @@ class RunWorkflowOperator(WorkflowsOperator):
             host=self.hook.settings.host,
         )
 
+    def _begun_report(self, at: float) -> RunReport:
+        return RunReport(
+            self.workflows_conn_id,
+            at,
+            self.workflow_definition_id,
+            case_id=self.case_id,
+            parameters_id=self.parameters_id,
+            poll_interval=self.poll_interval,
+            max_poll_interval=self.max_poll_interval,
+        )
+
     def _require_ids(self) -> None:
         require_id("workflow_definition_id", self.workflow_definition_id)
         require_id("case_id", self.case_id)
@@ -273,6 +311,8 @@ class RunWorkflowOperator(WorkflowsOperator):
 
     def _end(self, context: Context, workflow_id: str, event: Mapping[str, Any]) -> str:
         self.lineage = self._lineage(workflow_id, event.get("status"))
+        if self._reporting is not None:
+            self._reporting.polled(event)
         try:
             status = success(event, workflow_id, self.hook.settings.statuses)
         except WorkflowFailed as error:
@@ -286,6 +326,8 @@ class RunWorkflowOperator(WorkflowsOperator):
     def _succeed(self, context: Context, workflow_id: str, status: str) -> str:
         self.lineage = self._lineage(workflow_id, status)
         self.log.info("Workflow %s: %s.", workflow_id, status)
+        if self._reporting is not None:
+            self._reporting.succeeded(status)
         emit(self, context, self.lineage)
         return workflow_id
 

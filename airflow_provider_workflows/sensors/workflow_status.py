@@ -29,8 +29,8 @@ from airflow_provider_workflows.api.polling import (
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
     WARNING_INTERVAL_SECONDS,
+    CountedWait,
     PollSchedule,
-    Wait,
     reconnected,
     success,
     waiting_out,
@@ -41,7 +41,9 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import is_deferrable
 from airflow_provider_workflows.operators.records import FlatRecord, Records, TaskStateRecordStore
+from airflow_provider_workflows.operators.run_reporting import RunReporting
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
+from airflow_provider_workflows.run_report import RunReport
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
@@ -140,7 +142,8 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         self.max_poll_interval = max(self.poll_interval, self.max_poll_interval)
         self.max_outage = seconds("max_outage", max_outage)
         self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
-        self._wait: Wait | None = None
+        self._wait: CountedWait | None = None
+        self._reporting: RunReporting | None = None
         self._is_rejected = False
         self._warning_due = float("-inf")
 
@@ -156,14 +159,26 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; if the workflow has not ended and the sensor is deferrable, defer."""
+        if self._reporting is None:
+            self._reporting = RunReporting(context, self._begun_report(), self.log)
+        with self._reporting.failures():
+            return self._poke(context, self._reporting)
+
+    def _poke(self, context: Context, reporting: RunReporting) -> PokeReturnValue:
         wait = self._wait = self._wait or self._begin(context)
         webhooks = self.deferrable and self.hook.settings.webhooks and can_resume()
         # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.
         event = None if webhooks else self._poll_once(context, wait)
+        reporting.polled({"polls": wait.polls, "last_poll_at": wait.last_poll_at, "status": wait.status})
         if event is not None:
-            return PokeReturnValue(is_done=True, xcom_value=self._success(event))
+            return PokeReturnValue(is_done=True, xcom_value=self._success(event, reporting))
+        if reporting.is_due:
+            reporting.write(submitted_at=wait.started, webhooks=webhooks)
         if self.deferrable:
-            self.log.info("Waiting for workflow %s in the triggerer.", self.workflow_id)
+            self.log.info(
+                "Waiting for workflow %s in the triggerer. It needs a running triggerer (airflow triggerer).",
+                self.workflow_id,
+            )
             context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=wait.workflow_id.lower())
             self.defer(
                 trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks),
@@ -171,9 +186,12 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
             )
         return PokeReturnValue(is_done=False)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:  # noqa: ARG002
+    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:
         """Return the final status that the trigger saw, or raise what poking would have raised."""
-        return self._success(event)
+        reporting = self._reporting = RunReporting(context, self._begun_report(), self.log)
+        reporting.polled(event)
+        with reporting.failures():
+            return self._success(event, reporting)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as the base class does, and handle our errors and timeouts as poking handles them."""
@@ -192,13 +210,13 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         """Say in the task's log that the workflow goes on."""
         self.log.warning("Workflow %s goes on: the API has no call that cancels it.", self.workflow_id)
 
-    def _begin(self, context: Context) -> Wait:
+    def _begin(self, context: Context) -> CountedWait:
         workflow_id = require_id("workflow_id", self.workflow_id)
         started = time.time()
         under_way = False
         if self.reschedule and (first := first_reschedule(context)) is not None:
             started, under_way = first, True
-        wait = Wait(
+        wait = CountedWait(
             workflow_id,
             started,
             started + min(self.timeout, self._execution_seconds),
@@ -206,10 +224,10 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
             self.max_outage,
             under_way=under_way,
         )
-        set_link(self, context, self.hook, self.workflow_id)
+        set_link(context)
         return wait
 
-    def _poll_once(self, context: Context, wait: Wait) -> dict[str, object] | None:
+    def _poll_once(self, context: Context, wait: CountedWait) -> dict[str, object] | None:
         client = self._client()
         try:
             status = client.read_workflow(self.workflow_id).status
@@ -237,7 +255,7 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
             client = reconnected(client, self.hook.reconnect)
         return client
 
-    def _failing_since(self, context: Context, wait: Wait, now: float) -> float:
+    def _failing_since(self, context: Context, wait: CountedWait, now: float) -> float:
         """Return since when polls have failed, over the processes of a rescheduled sensor."""
         since, try_number = now, context["ti"].try_number
         # A poll that succeeds leaves the record as it is: it is of this outage if the poll before wrote it.
@@ -258,15 +276,28 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
             )
         return since
 
-    def _success(self, event: Mapping[str, Any]) -> str:
+    def _begun_report(self) -> RunReport:
+        workflow_id = require_id("workflow_id", self.workflow_id)
+        return RunReport(
+            self.workflows_conn_id,
+            time.time(),
+            workflow_id=workflow_id,
+            poll_interval=self.poll_interval,
+            max_poll_interval=self.max_poll_interval,
+            dashboard_url=self.hook.dashboard_url(workflow_id),
+        )
+
+    def _success(self, event: Mapping[str, Any], reporting: RunReporting) -> str:
         try:
-            return success(event, self.workflow_id, self.hook.settings.statuses)
+            status = success(event, self.workflow_id, self.hook.settings.statuses)
         except WorkflowFailed as error:
             raise AirflowFailException(str(error)) from error
         except DeadlineReached as error:
             # Airflow raises one error for a sensor's timeout and another for the task's execution_timeout.
             kind = AirflowTaskTimeout if self._execution_seconds < self.timeout else AirflowSensorTimeout
             raise kind(str(error)) from error
+        reporting.succeeded(status)
+        return status
 
     @property
     def _execution_seconds(self) -> float:

@@ -58,6 +58,9 @@ class WaitTrigger(BaseTrigger):
     def wait(self) -> Awaitable[dict[str, Any]]:
         """Begin to wait, and return what gives the event that ends the wait, as JSON without personal data."""
 
+    def wait_ended(self) -> None:
+        """End what goes on beside the wait."""
+
     @property
     def event_fields(self) -> dict[str, Any]:
         """Fields of the event that say what was waited for."""
@@ -75,7 +78,10 @@ class WaitTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event when the wait is over, and Airflow can take it."""
-        event = await self.wait()
+        try:
+            event = await self.wait()
+        finally:
+            self.wait_ended()
         if self.has_task:
             await hold_back_until(self.not_before)
         yield TriggerEvent(self.event_fields | event)  # type: ignore[no-untyped-call]

@@ -152,6 +152,15 @@ class Poller:
         """When the next poll is due, in seconds since the epoch; None if none is."""
         return self._now() + max(0.0, self._heap[0][0] - self._loop.time()) if self._heap else None
 
+    def next_poll_of(self, workflow_id: str) -> float | None:
+        """Return when a workflow's next poll is due, in seconds since the epoch; None if none is.
+
+        :param workflow_id: id of the workflow
+        """
+        watch = self._watches.get(workflow_id)
+        is_due = watch is not None and watch.due < math.inf
+        return self._now() + max(0.0, watch.due - self._loop.time()) if watch and is_due else None
+
     async def wait(self, wait: Wait) -> Event:
         """Return the event that ends ``wait``; others may wait for the same workflow."""
         ended: asyncio.Future[Event] = self._loop.create_future()

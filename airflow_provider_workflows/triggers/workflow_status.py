@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import bounded, earliest_event
-from airflow_provider_workflows.api.polling import PollSchedule, Wait
+from airflow_provider_workflows.api.polling import CountedWait, PollSchedule, Wait
+from airflow_provider_workflows.log_throttle import utc_time
+from airflow_provider_workflows.run_report import REPORT_SECONDS, RunReport
 from airflow_provider_workflows.triggers.base import WaitTrigger
 from airflow_provider_workflows.triggers.poller import Poller
+from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -33,6 +39,12 @@ class WorkflowStatusTrigger(WaitTrigger):
     workflow_id: str
     started: float | None = None
     case_id: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        #: The wait, once it has begun, and what says now and then that it goes on.
+        self._wait: CountedWait | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
     def for_task(cls, wait: Wait, workflows_conn_id: str, *, webhooks: bool = False) -> WorkflowStatusTrigger:
@@ -62,8 +74,10 @@ class WorkflowStatusTrigger(WaitTrigger):
 
     @property
     def event_fields(self) -> dict[str, Any]:
-        """The workflow's id."""
-        return {"workflow_id": self.workflow_id}
+        """The workflow's id, and how often it was polled."""
+        wait = self._wait
+        polls = {} if wait is None else {"polls": wait.polls, "last_poll_at": wait.last_poll_at}
+        return {"workflow_id": self.workflow_id, "started": self.started, **polls}
 
     # Not a coroutine around the poller's: thousands of tasks wait in a triggerer, and it would cost each 272 bytes.
     def wait(self) -> Awaitable[dict[str, Any]]:
@@ -73,7 +87,7 @@ class WorkflowStatusTrigger(WaitTrigger):
         first_poll = None
         if webhooks and self.not_before is not None:
             first_poll = bounded(self.not_before, time.time())
-        wait = Wait(
+        wait = self._wait = CountedWait(
             self.workflow_id,
             time.time() if self.started is None else self.started,
             self.deadline,
@@ -82,4 +96,51 @@ class WorkflowStatusTrigger(WaitTrigger):
             first_poll=first_poll,
             case_id=self.case_id,
         )
+        self._timer = asyncio.get_running_loop().call_later(REPORT_SECONDS, self._go_on)
         return Poller.of(self.workflows_conn_id).wait(wait)
+
+    def wait_ended(self) -> None:
+        """Say nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _go_on(self) -> None:
+        """Say in the task's log and in its report that the wait goes on."""
+        loop, wait = asyncio.get_running_loop(), self._wait
+        if wait is None:
+            return
+        self._timer = loop.call_later(REPORT_SECONDS, self._go_on)
+        due = Poller.of(self.workflows_conn_id).next_poll_of(self.workflow_id)
+        self.log.info(
+            "Workflow %s: %s after %d polls. Last poll: %s; next poll: %s.",
+            self.workflow_id,
+            wait.status,
+            wait.polls,
+            "none yet" if wait.last_poll_at is None else utc_time(wait.last_poll_at),
+            "under way" if due is None else utc_time(due),
+        )
+        if self.has_task:
+            reporting = loop.create_task(self._report(wait, due))
+            _reporting.add(reporting)
+            reporting.add_done_callback(_reporting.discard)
+
+    async def _report(self, wait: CountedWait, due: float | None) -> None:
+        try:
+            written = await xcom.read_in_trigger(REPORT_KEY, self.task_instance)
+            if written is None:
+                return
+            report = dataclasses.replace(
+                RunReport.from_json(written),
+                status=wait.status,
+                polls=wait.polls,
+                last_poll_at=wait.last_poll_at,
+                next_poll_at=due,
+                webhooks=self.webhooks,
+                at=time.time(),
+            )
+            await xcom.write_in_trigger(REPORT_KEY, report.to_json(), self.task_instance)
+        except Exception as error:  # noqa: BLE001  (a page that lags must not end a wait)
+            self.log.warning("The XCom %s could not be written: %s.", REPORT_KEY, type(error).__name__)
+
+
+_reporting: set[asyncio.Task[None]] = set()

@@ -132,7 +132,7 @@ def test_a_task_that_fails_sends_one_message_with_its_workflow_and_where_to_find
     assert lines == [
         f"Task run_workflow of DAG {EXAMPLE} has failed, try 1 of 1 of run {run_id}.",
         f"Workflow {workflow_id}, status FAILED, case {case_id}",
-        f"Page: {alerting.sandbox.url}/workflows/{workflow_id}",
+        f"Page: {alerting.run_url(EXAMPLE)}/tasks/run_workflow/plugin/workflow",
         f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
         f"Log: {alerting.run_url(EXAMPLE)}/tasks/run_workflow?try_number=1",
     ]
@@ -146,7 +146,7 @@ def test_a_dag_that_fails_sends_one_message_with_each_failed_task(alerting: Aler
 
     run_id, url = alerting.runs[dag_id], alerting.run_url(dag_id)
     workflow_id = alerting.airflow.xcom(dag_id, run_id, "run", "workflow_id", map_index=1)
-    workflow_url = f"{alerting.sandbox.url}/workflows/{workflow_id}"
+    workflow_url = f"{url}/tasks/run/mapped/1/plugin/workflow"
     assert lines == [
         f"DAG {dag_id} has failed, run {run_id}: task failure.",
         f"Task other: {url}/tasks/other",
@@ -166,7 +166,7 @@ def test_a_deadline_that_passes_sends_one_message_from_the_triggerer_with_what_i
     assert lines[0].startswith(f"DAG {dag_id} is late, run {run_id}: it was due by 20")
     assert lines[-1] == f"Run: {alerting.run_url(dag_id)}"
     workflow_id = alerting.airflow.xcom(dag_id, run_id, "run_workflow", "workflow_id")
-    workflow_url = f"{alerting.sandbox.url}/workflows/{workflow_id}"
+    workflow_url = f"{alerting.run_url(dag_id)}/tasks/run_workflow/plugin/workflow"
     assert lines[2:-1] == [f"Task run_workflow: deferred, workflow {workflow_id}, {workflow_url}"]
 
 

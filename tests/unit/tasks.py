@@ -18,6 +18,11 @@ _JSON: TypeAdapter[Any] = TypeAdapter(JsonValue)
 class TaskInstance:
     """Keeps XComs, and what a rescheduled or retried task learns of its past."""
 
+    dag_id = "checks"
+    run_id = "manual__2026-01-31"
+    task_id = "check"
+    map_index = -1
+
     def __init__(self, max_tries: int = 1) -> None:
         self.max_tries = max_tries
         self.try_number = 1

@@ -16,7 +16,7 @@ PACKAGE = "airflow_provider_workflows"
 MODULES = {
     "hooks.workflows": 20,
     "operators.batch": 103,
-    "operators.case": 32,
+    "operators.case": 34,
     "operators.run": 60,
     "sensors.workflow_status": 56,
 }

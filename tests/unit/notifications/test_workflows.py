@@ -189,6 +189,9 @@ def new_workflow(sandbox: Sandbox, definition_id: str) -> str:
         return client.run_workflow(definition_id, client.create_case().case_id).id
 
 
+PAGE_LINE = "Page: https://airflow.example.org/dags/checks/runs/r1/tasks/run/plugin/workflow"
+
+
 class TestMessageOfATask:
     def test_of_a_run_that_fails_says_which_how_and_where_to_find_more(self, sandbox: Sandbox) -> None:
         case_id = new_case(sandbox)
@@ -206,7 +209,7 @@ class TestMessageOfATask:
         assert lines == [
             "Task run[3] of DAG checks has failed, try 1 of 3 of run r1.",
             f"Workflow {workflow_id}, status FAILED, case {case_id}",
-            f"Page: {sandbox.url}/workflows/{workflow_id}",
+            "Page: https://airflow.example.org/dags/checks/runs/r1/tasks/run/mapped/3/plugin/workflow",
             f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
             "Log: https://airflow.example.org/dags/checks/runs/r1/tasks/run/mapped/3?try_number=1",
         ]
@@ -239,7 +242,8 @@ class TestMessageOfATask:
 
         assert lines[1] == "Batch: 2 failed"
         assert lines[2].startswith(f"Output: {tmp_path}") or lines[2].startswith(f"Output: file://{tmp_path}")
-        assert lines[3].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (failed 2).")
+        assert lines[3] == PAGE_LINE
+        assert lines[4].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (failed 2).")
         assert PERSON not in "\n".join(lines)
 
     @pytest.mark.parametrize(
@@ -282,7 +286,7 @@ class TestMessageOfATask:
         assert lines[0] == "Task run of DAG checks has failed, try 1 of 1 of run r1."
         assert lines[1:3] == [
             f"Workflow {workflow_id}",
-            f"Page: {sandbox.url}/workflows/{workflow_id}",
+            PAGE_LINE,
         ]
 
     def test_repeats_nothing_that_stands_in_the_place_of_an_id(self) -> None:

@@ -27,6 +27,7 @@ from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.run_record import RUN_KEY, run_records
 from airflow_provider_workflows.operators.run_submission import Decision, decide
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
+from airflow_provider_workflows.run_report import RunOutcome, RunReport
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
@@ -34,6 +35,7 @@ from tests.unit.tasks import TaskInstance, TaskStateStore, event_of, rescheduled
 
 STATUS_CALL = "GET /workflows/{workflowId}"
 RUN_CALL = "POST /workflows/run"
+PAGE = "/dags/checks/runs/manual__2026-01-31/tasks/check/plugin/workflow"
 OFTEN = {"poll_interval": 0.02, "max_poll_interval": 0.02}
 
 
@@ -44,6 +46,10 @@ class Waited:
     result: Any
     workflow_id: str
     context: dict[str, Any]
+
+    @property
+    def report(self) -> RunReport:
+        return RunReport.from_json(self.context["ti"].xcoms["workflow_report"])
 
 
 def drive(make: Callable[[], BaseOperator], context: dict[str, Any]) -> Any:
@@ -127,10 +133,40 @@ class TestContract:
     def test_success_leaves_the_id_and_the_link(self, subject: Any, sandbox: Sandbox, seconds: float) -> None:
         waited = subject.wait(sandbox.define(seconds=seconds))
 
-        assert waited.context["ti"].xcoms == {
-            "workflow_id": waited.workflow_id,
-            "workflow_link": f"{sandbox.url}/workflows/{waited.workflow_id}",
-        }
+        assert waited.context["ti"].xcoms.keys() == {"workflow_id", "workflow_link", "workflow_report"}
+        assert waited.context["ti"].xcoms["workflow_id"] == waited.workflow_id
+        assert waited.context["ti"].xcoms["workflow_link"].endswith(PAGE)
+
+    @pytest.mark.parametrize("seconds", [0.0, 0.08], ids=["ended", "running"])
+    def test_success_is_reported(self, subject: Any, sandbox: Sandbox, seconds: float) -> None:
+        waited = subject.wait(sandbox.define(seconds=seconds))
+
+        report = waited.report
+        assert (report.workflow_id, report.outcome) == (waited.workflow_id, RunOutcome.SUCCEEDED)
+        assert report.status == "COMPLETED"
+        assert report.polls >= 1
+        assert report.ended_at is not None
+        assert report.last_poll_at is not None
+        assert report.dashboard_url is None
+        assert report.error is None
+
+    def test_a_failure_is_reported_with_its_words(self, subject: Any, sandbox: Sandbox) -> None:
+        with pytest.raises(subject.failure):
+            subject.wait(sandbox.define(seconds=0.0, status="EXPIRED"))
+
+        report = RunReport.from_json(subject.context["ti"].xcoms["workflow_report"])
+        assert (report.outcome, report.status) == (RunOutcome.FAILED, "EXPIRED")
+        assert report.error is not None
+        assert report.error["type"] == "WorkflowFailed"
+        assert "EXPIRED" in report.error["message"]
+
+    def test_a_timeout_is_reported_as_a_run_that_goes_on(self, subject: Any, sandbox: Sandbox) -> None:
+        with pytest.raises(AirflowTaskTimeout):
+            subject.wait(sandbox.define(seconds=600), execution_timeout=timedelta(seconds=0.2))
+
+        report = RunReport.from_json(subject.context["ti"].xcoms["workflow_report"])
+        assert report.outcome is RunOutcome.RUNNING
+        assert (report.error or {})["type"] == "DeadlineReached"
 
     @pytest.mark.parametrize("seconds", [0.0, 0.08], ids=["ended", "running"])
     def test_a_failure_status_is_raised_with_its_name(
@@ -173,7 +209,7 @@ class TestContract:
 
         assert sandbox.counts.requests[STATUS_CALL] == 1
 
-    def test_the_link_leads_to_the_dashboard_where_the_connection_knows_it(
+    def test_the_report_has_the_dashboard_s_page_where_the_connection_knows_it(
         self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with_dashboard = sandbox.connection | {
@@ -183,8 +219,8 @@ class TestContract:
 
         waited = subject.wait(sandbox.define(seconds=0.0))
 
-        link = waited.context["ti"].xcoms["workflow_link"]
-        assert link == f"https://dashboard.example.org/runs/{waited.workflow_id}/view"
+        assert waited.report.dashboard_url == f"https://dashboard.example.org/runs/{waited.workflow_id}/view"
+        assert waited.context["ti"].xcoms["workflow_link"].endswith(PAGE)
 
 
 class TestDeferring:
@@ -193,7 +229,7 @@ class TestDeferring:
     ) -> None:
         operator = run_operator(sandbox, seconds=0.0, wait_for_completion=True, deferrable=True)
 
-        assert operator.execute(context) in context["ti"].xcoms["workflow_link"]  # type: ignore[arg-type]
+        assert operator.execute(context) == context["ti"].xcoms["workflow_id"]  # type: ignore[arg-type]
 
     def test_id_link_and_record_are_there_before_the_wait_begins(
         self, sandbox: Sandbox, context: dict[str, Any]
@@ -204,7 +240,9 @@ class TestDeferring:
             operator.execute(context)  # type: ignore[arg-type]
 
         workflow_id = context["ti"].xcoms["workflow_id"]
-        assert context["ti"].xcoms["workflow_link"].endswith(workflow_id)
+        assert context["ti"].xcoms["workflow_link"].endswith(PAGE)
+        report = RunReport.from_json(context["ti"].xcoms["workflow_report"])
+        assert (report.workflow_id, report.outcome) == (workflow_id, RunOutcome.RUNNING)
         assert context["task_state_store"].get(RUN_KEY)["workflow_id"] == workflow_id
 
     def test_an_event_is_held_back_until_airflow_can_take_it(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,10 +211,9 @@ class TestOfARunThatSucceeded:
 
         assert task.run(**mode) == workflow_id
 
-        assert task.context["ti"].xcoms == {
-            "workflow_id": workflow_id,
-            "workflow_link": f"{task.sandbox.url}/workflows/{workflow_id}",
-        }
+        xcoms = task.context["ti"].xcoms
+        assert xcoms.keys() == {"workflow_id", "workflow_link", "workflow_report"}
+        assert xcoms["workflow_id"] == xcoms["workflow_report"]["workflow_id"] == workflow_id
 
     @each(WAITING)
     def test_its_asset_events_are_made_again_and_nothing_is_asked_of_the_service(

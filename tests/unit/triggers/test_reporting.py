@@ -1,0 +1,143 @@
+"""What a trigger says while it waits: a line now and then, and a report, without blocking the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_workflows.airflow_internals import xcom
+from airflow_provider_workflows.batch import progress as progress_module
+from airflow_provider_workflows.batch import report as report_module
+from airflow_provider_workflows.batch.report import BatchReport
+from airflow_provider_workflows.run_report import RunReport
+from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.triggers import workflow_status as workflow_status_module
+from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
+from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
+from airflow_provider_workflows.xcom_keys import REPORT_KEY
+from tests.unit.batch_task import BatchTask, cases
+from tests.unit.clocks import until
+from tests.unit.tasks import stored_trigger
+
+TASK = SimpleNamespace(dag_id="checks", run_id="r1", task_id="check", map_index=-1, try_number=1)
+
+
+class Xcoms:
+    """The XComs of a trigger's task."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.written: list[Any] = []
+
+    async def read(self, key: str, _: Any) -> Any:
+        return self.values.get(key)
+
+    async def write(self, key: str, value: Any, _: Any) -> None:
+        self.values[key] = value
+        self.written.append(value)
+
+
+@pytest.fixture
+def xcoms(monkeypatch: pytest.MonkeyPatch) -> Xcoms:
+    xcoms = Xcoms()
+    monkeypatch.setattr(xcom, "read_in_trigger", xcoms.read)
+    monkeypatch.setattr(xcom, "write_in_trigger", xcoms.write)
+    return xcoms
+
+
+async def test_a_single_run_s_trigger_says_now_and_then_that_it_goes_on(
+    connected: Sandbox,
+    short_pauses: None,
+    xcoms: Xcoms,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(workflow_status_module, "REPORT_SECONDS", 0.05)
+    with connected.client() as client:
+        definition_id = connected.define(seconds=600)
+        workflow_id = client.run_workflow(definition_id, client.create_case().case_id).id
+    begun = RunReport("workflows_default", time.time(), definition_id, workflow_id, "case")
+    xcoms.values[REPORT_KEY] = begun.to_json()
+    trigger = WorkflowStatusTrigger(workflow_id=workflow_id, poll_interval=0.02, max_poll_interval=0.02)
+    trigger.task_instance = TASK  # type: ignore[assignment]
+
+    waiting = asyncio.create_task(anext(trigger.run()))  # type: ignore[arg-type]
+    await until(lambda: len(xcoms.written) >= 2)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    written = len(xcoms.written)
+    await asyncio.sleep(0.1)
+
+    report = RunReport.from_json(xcoms.written[-1])
+    assert (report.workflow_definition_id, report.case_id) == (definition_id, "case")
+    assert report.polls >= 2
+    assert report.status not in (None, "COMPLETED")
+    assert report.last_poll_at is not None
+    assert "Last poll: 20" in capsys.readouterr().out
+    # One may have been under way.
+    assert len(xcoms.written) <= written + 1
+
+
+class TestBatch:
+    @pytest.fixture
+    def deferred(self, batch: BatchTask, connected: Sandbox) -> Callable[..., BatchStatusTrigger]:
+        """Submit a batch, and return its trigger."""
+
+        def submit(rows: int, **definition: Any) -> BatchStatusTrigger:
+            batch.definition_id = connected.define(**definition)
+            operator = batch.operator(cases(rows))
+            with pytest.raises(TaskDeferred) as deferred:
+                operator.execute(batch.context)
+            trigger: BatchStatusTrigger = stored_trigger(deferred.value)
+            trigger.task_instance = TASK  # type: ignore[assignment]
+            return trigger
+
+        return submit
+
+    def test_reports_what_the_worker_has_said_with_what_has_ended_since(
+        self,
+        deferred: Callable[..., BatchStatusTrigger],
+        batch: BatchTask,
+        xcoms: Xcoms,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.02)
+        trigger = deferred(6, seconds=0.1, status="EXPIRED")
+        said = BatchReport.from_json(batch.ti.xcoms[REPORT_KEY])
+
+        async def wait() -> None:
+            await anext(trigger.run())
+
+        asyncio.run(wait())
+
+        reports = [BatchReport.from_json(report) for report in xcoms.written]
+        assert said.outcomes == {"running": 6}
+        assert {report.phase for report in reports} == {report_module.ReportPhase.WAITING}
+        assert all(sum(report.outcomes.values()) == 6 for report in reports)
+        assert reports[-1].output == said.output == str(batch.folder / "results.jsonl")
+        assert reports[-1].owner == said.owner
+        assert reports[-1].workflow_definition_id == batch.definition_id
+        assert reports[-1].repair.submits == reports[-1].outcomes["failed"]
+        assert all(one.has_changed_since(other) for one, other in zip(reports[1:], reports, strict=False))
+
+    def test_waits_without_a_report_of_the_worker(
+        self,
+        deferred: Callable[..., BatchStatusTrigger],
+        xcoms: Xcoms,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.02)
+        trigger = deferred(3, seconds=0.1)
+        (Path(trigger.folder) / "report.json").unlink()
+
+        async def wait() -> Any:
+            return (await anext(trigger.run())).payload
+
+        assert asyncio.run(wait())["ended"] == 3
