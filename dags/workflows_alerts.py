@@ -2,7 +2,7 @@
 
 The messages go to the incoming webhook of a chat service, whose address is the password of the connection
 ``workflows_alerts``. Without that connection the DAG runs all the same, and an error in the log says what was not
-sent.
+sent. The runs of this DAG succeed, so that it sends nothing: ``workflows_fails_on_purpose`` shows an alert.
 """
 
 from __future__ import annotations

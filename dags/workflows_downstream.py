@@ -2,7 +2,8 @@
 
 The event names the table: ``extra`` has its ``uri``, the definition's id and the counts, and no personal data.
 If batches end in quick succession, Airflow may give several events to one run of this DAG, or leave one out:
-``triggering_events`` returns them all, and some of them twice, which does not change these counts.
+``triggering_events`` returns them all, and some of them twice, which does not change these counts. A run that a
+person has triggered has no events, and counts nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ with DAG("workflows_downstream", schedule=[RESULTS], catchup=False, tags=["workf
     def count_decisions(**context: Any) -> dict[str, dict[str, int]]:
         """Return how many rows of each table came to which decision."""
         decisions = {}
-        for event in triggering_events(RESULTS, context):
+        events = triggering_events(RESULTS, context)
+        print(f"{len(events)} events of {RESULTS.name} are dealt with in this run.")
+        for event in events:
             table = event.extra["uri"]
             results = (row["result"] or {} for row in read_output(table))
             decisions[table] = dict(Counter(str(result.get("decision")) for result in results))

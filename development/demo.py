@@ -57,6 +57,7 @@ def _demonstrate(conf: dict[str, object] | None, *, verbose: bool) -> bool:
             f"({counts.cases} case and {sum(counts.runs_per_case.values())} run created), "
             f"{seconds:.0f} seconds."
         )
+        say("The file of the result was in Airflow's temporary folder, and is removed with it.")
         return True
 
 

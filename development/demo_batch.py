@@ -72,12 +72,13 @@ def _demonstrate(number: int, *, verbose: bool) -> bool:
         say(
             f"{UNAVAILABLE_SHARE:.0%} are refused with 503, and {LOST_SHARE:.1%} of the runs start unanswered."
         )
+        say("Each case is run twice: by a definition that completes, and by one that is made to fail.")
         say(
             f"{number:,} invented cases, {len(returning)} of returning users, and {bad} in rows that are bad."
         )
         prepare(airflow, verbose=verbose)
         say(f"Running the DAG {DAG_ID} with `airflow dags test` (about a minute) ...")
-        with BatchProgress(sandbox.counts, number - bad) as progress:
+        with BatchProgress(sandbox, number - bad) as progress:
             steps = StepsAndProgress(progress, verbose=verbose)
             conf = {"cases": str(cases), "output": str(output)}
             test = airflow.run_dag(DAG_ID, conf, airflow_log.JSON_LOGS, on_line=steps.line, seconds=1800)
@@ -89,6 +90,7 @@ def _demonstrate(number: int, *, verbose: bool) -> bool:
             return False
         say(coloured("Passes", "bold"))
         say(indented("\n".join(table)))
+        say("  The second definition is made to fail, so that 0 % is right.")
         say()
         results = [_rows(file) for file in sorted(output.rglob("results.jsonl"))]
         say(coloured("Rows", "bold"))
@@ -104,6 +106,7 @@ def _demonstrate(number: int, *, verbose: bool) -> bool:
             f"{counts.total_connections:,}\nconnections, {progress.runs_per_second:,.0f} cases a second while "
             f"submitting, {seconds:.0f} seconds in all."
         )
+        say("The tables of results were in Airflow's temporary folder, and are removed with it.")
         return True
 
 
@@ -121,6 +124,8 @@ class StepsAndProgress(Steps):
     def begun(self, name: str) -> None:
         """Take note that a task has begun."""
         if name.startswith(BATCH_TASK):
+            if name == f"{BATCH_TASK} [{DEFINITIONS.index(FAILING_DEFINITION)}]":
+                say("    The runs of this definition are made to fail, all of them.")
             self._progress.begin()
 
     def ended(self, name: str) -> None:  # noqa: ARG002

@@ -192,16 +192,19 @@ def _host(connection: Connection) -> str:
         host = f"{scheme}://{host}"
     elif connection.schema:
         raise errors.InvalidInput("a path goes into the host, percent-encoded in a URI")
-    if not connection.port:
-        return host
     parts = urlsplit(host)
-    if parts.port is not None:
-        if parts.port != connection.port:
-            raise errors.InvalidInput(
-                f"its host names the port {parts.port}, and its port is {connection.port}: leave it out of the host"
-            )
+    named, beside = parts.port, connection.port or None
+    if None not in (named, beside) and named != beside:
+        raise errors.InvalidInput(
+            f"its host names the port {named}, and its port is {beside}: leave it out of the host"
+        )
+    port = named or beside
+    # Assets and records are of a host, whether its port was entered for Airflow's sake or left out.
+    is_default = port == {"https": 443, "http": 80}.get(parts.scheme)
+    if port == named and not is_default:
         return host
-    return urlunsplit(parts._replace(netloc=f"{parts.netloc}:{connection.port}"))
+    location = parts.netloc if named is None else parts.netloc.rpartition(":")[0]
+    return urlunsplit(parts._replace(netloc=location if is_default else f"{location}:{port}"))
 
 
 def _unknown(extra: Mapping[str, Any]) -> list[str]:

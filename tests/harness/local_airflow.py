@@ -94,6 +94,7 @@ class LocalAirflow:
         self._home = Path(tempfile.mkdtemp(prefix="airflow-"))
         try:
             self._environment = self._settings(self._home) | self._further
+            self.temporary_folder.mkdir()
             passwords = self._home / "simple_auth_manager_passwords.json.generated"
             passwords.write_text(json.dumps({USERNAME: self.password}))
         except BaseException:
@@ -115,6 +116,11 @@ class LocalAirflow:
         if self._home is None:
             raise RuntimeError("LocalAirflow is a context manager; enter it first")
         return self._home
+
+    @property
+    def temporary_folder(self) -> Path:
+        """Where its processes put what is temporary, such as the examples' results; removed with the rest."""
+        return self.home / "tmp"
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -275,6 +281,7 @@ class LocalAirflow:
             "PYTHONUNBUFFERED": "1",
             "NO_COLOR": "1",
             "AIRFLOW_HOME": str(home),
+            "TMPDIR": str(home / "tmp"),
             # One writes at a time: on a busy machine others wait for longer than the default of five seconds.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),

@@ -220,6 +220,7 @@ def outcome(start_stack: StartStack, tmp_path_factory: pytest.TempPathFactory) -
         # The DAG is paused once it has run for these: each run of it is one more poll, and the completions of what
         # follows would have runs of it as well.
         airflow.until(driver.is_scheduled_on_completions, 60, "the example to be scheduled on completions")
+        airflow.call("PATCH", f"/dags/{ON_COMPLETION}", {"is_paused": False})
         sandbox.webhooks.fault("doubled")
         completed, triggered = driver.completions()
         sandbox.clear_faults()

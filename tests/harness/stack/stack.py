@@ -112,8 +112,6 @@ class Stack:
         port = self._port or next(ports)
         self._airflow = LocalAirflow(self._dags_folder, self._settings() | self._further, port=port)
         cleanup.enter_context(self._airflow)
-        # What Airflow leaves behind in the folder for temporary files is removed as well.
-        (self._airflow.home / "tmp").mkdir()
         for component in self.topology.components.values():
             self._own_environments[component.name] = self._own_environment(component, ports)
         self._airflow.migrate()
@@ -249,7 +247,7 @@ class Stack:
 
     def _own_environment(self, component: Component, ports: Iterator[int]) -> dict[str, str]:
         own_ports = {setting: str(next(ports)) for setting in component.port_settings}
-        return {**component.environment, **own_ports, "TMPDIR": str(self.folder / "tmp")}
+        return {**component.environment, **own_ports}
 
     def _is_ready(self, component: Component) -> bool:
         if component.job_type is not None:

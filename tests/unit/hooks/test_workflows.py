@@ -44,8 +44,11 @@ class TestForms:
             ("workflows://key:swordfish@", "https://api.transactionlink.io"),
             ("workflows://key:swordfish@[::1]:8099/http", "http://[::1]:8099"),
             (KEY | {"host": "https://example.org/base", "port": 8443}, "https://example.org:8443/base"),
-            (KEY | {"host": "https://example.org", "port": 443}, "https://example.org:443"),
+            (KEY | {"host": "https://example.org", "port": 443}, "https://example.org"),
             (KEY | {"host": "https://example.org:8443", "port": 8443}, "https://example.org:8443"),
+            (KEY | {"host": "https://example.org:443/base"}, "https://example.org/base"),
+            (KEY | {"host": "http://localhost", "port": 80}, "http://localhost"),
+            (KEY | {"host": "http://[::1]:80"}, "http://[::1]"),
             (KEY | {"port": 443}, "https://api.transactionlink.io"),
         ],
     )

@@ -1,0 +1,56 @@
+"""What the example DAGs do without the events that they are made for."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+@pytest.fixture
+def example() -> Callable[[str], ModuleType]:
+    """Import the file of an example."""
+
+    def load(name: str) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"example_{name}", DAGS / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.mark.parametrize(
+    ("partition_key", "statuses", "reason"),
+    [
+        (None, [], "No webhook has started this run"),
+        ("6313", ["COMPLETED"], None),
+        # As a test, or a person who enters a partition key, starts it.
+        ("6313", [], None),
+        ("6313", ["FAILED"], "The workflow has ended FAILED"),
+    ],
+)
+def test_a_run_on_completion_is_skipped_where_there_is_no_result(
+    example: Callable[[str], ModuleType], partition_key: str | None, statuses: list[str], reason: str | None
+) -> None:
+    module = example("workflows_on_completion")
+    events = [SimpleNamespace(extra={"status": status}) for status in statuses]
+    context: dict[str, Any] = {
+        "dag_run": SimpleNamespace(partition_key=partition_key),
+        "triggering_asset_events": {module.COMPLETED: events} if events else {},
+    }
+
+    if reason is None:
+        module.skip_without_result(context)
+    else:
+        with pytest.raises(AirflowSkipException, match=reason):
+            module.skip_without_result(context)
