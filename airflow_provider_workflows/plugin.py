@@ -10,6 +10,7 @@ from airflow.plugins_manager import AirflowPlugin
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+_PREFIX = "/workflows"
 _PAGES = "/ui"
 
 
@@ -43,7 +44,9 @@ class _LazyApp:
         path: str = scope.get("path", "").removeprefix(root_path)
         is_page = path == _PAGES or path.startswith(f"{_PAGES}/")
         if is_page:
-            scope = dict(scope, root_path=root_path + _PAGES)
+            # Buttons use Airflow's own API with the rights of who presses them.
+            own_api = {"airflow_app": scope.get("app"), "airflow_root_path": root_path.removesuffix(_PREFIX)}
+            scope = dict(scope, root_path=root_path + _PAGES, **own_api)
         if is_page not in self._made:
             self._made[is_page] = self._make[is_page]()
         await self._made[is_page](scope, receive, send)
@@ -54,7 +57,7 @@ class WorkflowsPlugin(AirflowPlugin):
 
     name = "workflows"
     fastapi_apps: list[Any] = [  # noqa: RUF012  (as Airflow declares it)
-        {"app": _LazyApp(), "url_prefix": "/workflows", "name": "Workflows"}
+        {"app": _LazyApp(), "url_prefix": _PREFIX, "name": "Workflows"}
     ]
     # Without a slash in front, so that they are found where Airflow has a path before its own.
     external_views: list[Any] = [  # noqa: RUF012

@@ -17,5 +17,3 @@ INBOX_KEY = "workflow_completions"
 #: The runs that a batch waits for, from before the wait begins: webhooks find the batch by them
 #: (``batch/awaited_runs.py``).
 AWAITED_RUNS_KEY = "workflow_awaited_runs"
-#: What there is to say of a task's run or batch, for its page, alerts and other tasks.
-REPORT_KEY = "workflow_report"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -13,13 +14,18 @@ from fastapi.responses import StreamingResponse
 
 from airflow_provider_workflows.airflow_internals import task_reports
 from airflow_provider_workflows.airflow_internals.api_server import TaskAccess, task_access
+from airflow_provider_workflows.airflow_internals.orm import database_session
 from airflow_provider_workflows.airflow_internals.task_reports import TaskId, TaskWithReport
+from airflow_provider_workflows.operators.instruction import Instruction
+from airflow_provider_workflows.ui.airflow_api import AirflowApi
+from airflow_provider_workflows.ui.instructions import Asked, instruction_of, leave, require_sense
 from airflow_provider_workflows.ui.overview import DAYS as OVERVIEW_DAYS
 from airflow_provider_workflows.ui.overview import Overview
 from airflow_provider_workflows.ui.pages import add_pages
 from airflow_provider_workflows.ui.problem_rows import ProblemRows, RowFilter
 from airflow_provider_workflows.ui.reports import report_of, text
 from airflow_provider_workflows.ui.responses import HEADERS, as_json, has_version
+from airflow_provider_workflows.ui.same_origin import require_same_origin
 from airflow_provider_workflows.ui.search import BATCHES_CONTAIN, outputs_of, rows_with, runs_with
 from airflow_provider_workflows.ui.search import DAYS as SEARCH_DAYS
 from airflow_provider_workflows.ui.storage_threads import StorageThreads, storage_failure
@@ -28,8 +34,6 @@ from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
-
-_NO_TASK = "There is no such task instance."
 
 
 def pages_app() -> ASGIApp:
@@ -42,6 +46,7 @@ def pages_app() -> ASGIApp:
         storage = StorageThreads()
         add_pages(app, access)
         _add_task_data(app, access)
+        _add_buttons(app, access)
         _add_rows(app, access, storage)
         _add_overview(app, access, storage)
     return app
@@ -57,15 +62,44 @@ def asked_task(
 AskedTask = Annotated[TaskId, Depends(asked_task)]
 
 
+def _task_data(task: TaskId, user: Any, access: TaskAccess) -> dict[str, Any]:
+    may_clear = access.may_clear(user, task.dag_id)
+    with task_reports.reading_session() as session:
+        data = task_data(task, session, may_clear=may_clear, now=datetime.now(timezone.utc))
+    if data is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such task instance.")
+    return data
+
+
 def _add_task_data(app: FastAPI, access: TaskAccess) -> None:
     @app.get("/data/task", dependencies=[Depends(access.reader)])
     def task(request: Request, task: AskedTask, user: Any = Depends(access.user)) -> Response:  # noqa: B008
-        may_clear = access.may_clear(user, task.dag_id)
-        with task_reports.reading_session() as session:
-            data = task_data(task, session, may_clear=may_clear, now=datetime.now(timezone.utc))
-        if data is None:
-            raise HTTPException(HTTPStatus.NOT_FOUND, _NO_TASK)
-        return as_json(request, data)
+        return as_json(request, _task_data(task, user, access))
+
+
+def _add_buttons(app: FastAPI, access: TaskAccess) -> None:
+    @app.post("/data/instruction", dependencies=[Depends(access.clearer), Depends(require_same_origin)])
+    async def instruct(
+        request: Request,
+        task: AskedTask,
+        asked: Asked,
+        user: Any = Depends(access.user),  # noqa: B008
+    ) -> Response:
+        require_sense(asked, await asyncio.to_thread(_task_data, task, user, access))
+        instruction = instruction_of(asked, user.get_name())
+        api = AirflowApi(request)
+        # Before it is done, as Airflow itself does: what is not logged is not done.
+        await asyncio.to_thread(_log, task, instruction, asked)
+        words = await leave(asked, instruction, task, api)
+        return as_json(request, {"message": words})
+
+
+def _log(task: TaskId, instruction: Instruction, asked: Asked) -> None:
+    """Write into Airflow's audit log who has pressed which button."""
+    fields = asked.model_dump(mode="json", exclude_none=True)
+    event = f"workflow_{instruction.action.value}"
+    with database_session() as session:
+        task_reports.write_audit_log(task, event, instruction.asked_by, fields, session)
 
 
 def _add_rows(app: FastAPI, access: TaskAccess, storage: StorageThreads) -> None:

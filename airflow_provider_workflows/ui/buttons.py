@@ -7,15 +7,11 @@ from typing import Any
 
 from airflow.sdk import TaskInstanceState
 
+from airflow_provider_workflows.operators.instruction import Action
 from airflow_provider_workflows.ui.reports import BATCH, count, mapping, number
 from airflow_provider_workflows.ui.task_states import may_be_cleared
 
-REPAIR = "repair"
-START_OVER = "start_over"
-RESUBMIT = "resubmit"
-STOP = "stop"
-ACTIONS = (REPAIR, START_OVER, RESUBMIT, STOP)
-
+_ACTIONS = tuple(action.value for action in Action)
 _NOT_ALLOWED = (
     "You may not clear this task: that takes Airflow's permission to edit the DAG's task instances."
 )
@@ -35,17 +31,19 @@ def reasons_against(
     :param stop_asked_by: who has asked already to stop the submission
     """
     if not may_clear:
-        return dict.fromkeys(ACTIONS, _NOT_ALLOWED)
+        return dict.fromkeys(_ACTIONS, _NOT_ALLOWED)
     if report is None:
-        return dict.fromkeys(ACTIONS, _NO_REPORT)
-    at_work = None if may_be_cleared(state) else _AT_WORK
+        return dict.fromkeys(_ACTIONS, _NO_REPORT)
     is_batch = report["kind"] == BATCH
-    return {
-        REPAIR: at_work or (_against_repair(report) if is_batch else _against_repair_of_run(report)),
-        START_OVER: at_work or (None if runs(report) else "There is no row that can be submitted."),
-        RESUBMIT: at_work or (None if is_batch else "A single run has no rows: repair it, or start over."),
-        STOP: _against_stop(report, state, stop_asked_by),
+    against = {
+        Action.REPAIR: _against_repair(report) if is_batch else _against_repair_of_run(report),
+        Action.START_OVER: None if runs(report) else "There is no row that can be submitted.",
+        Action.RESUBMIT: None if is_batch else "A single run has no rows: repair it, or start over.",
     }
+    if not may_be_cleared(state):
+        against = dict.fromkeys(against, _AT_WORK)
+    against[Action.STOP] = _against_stop(report, state, stop_asked_by)
+    return {action.value: reason for action, reason in against.items()}
 
 
 def runs(report: Mapping[str, Any]) -> int:

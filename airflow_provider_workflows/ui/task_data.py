@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TaskInstanceState
 
 from airflow_provider_workflows.airflow_internals import task_reports
+from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, Action
 from airflow_provider_workflows.ui.buttons import reasons_against, runs
 from airflow_provider_workflows.ui.reports import report_of
 from airflow_provider_workflows.ui.task_states import has_ended
@@ -43,7 +44,7 @@ def task_data(task: TaskId, session: Session, *, may_clear: bool, now: datetime)
         return None
     report = report_of(found.report)
     instruction = _instruction(task, session)
-    stop = instruction["asked_by"] if instruction is not None and instruction["action"] == "stop" else None
+    is_stop = instruction is not None and instruction["action"] == Action.STOP.value
     return {
         "state": found.state,
         "is_over": has_ended(found.state),
@@ -53,7 +54,12 @@ def task_data(task: TaskId, session: Session, *, may_clear: bool, now: datetime)
         "report": report,
         "instruction": instruction,
         "notice": _notice(found, session, now),
-        "buttons": reasons_against(report, found.state, may_clear=may_clear, stop_asked_by=stop),
+        "buttons": reasons_against(
+            report,
+            found.state,
+            may_clear=may_clear,
+            stop_asked_by=instruction["asked_by"] if instruction is not None and is_stop else None,
+        ),
         "runs": 0 if report is None else runs(report),
     }
 
@@ -81,6 +87,3 @@ def _instruction(task: TaskId, session: Session) -> dict[str, Any] | None:
 
 def _epoch(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
-
-
-INSTRUCTION_KEY = "workflow_instruction"

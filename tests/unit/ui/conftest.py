@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -11,18 +12,26 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 from airflow.jobs.job import Job
 from airflow.models import import_all_models
 from airflow.models.base import Base
 from airflow.models.dag import DagModel
+from airflow.models.dag_version import DagVersion
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
+from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.task_state_store import TaskStateStoreModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
 from airflow.models.xcom import XComModel
+from airflow.sdk import DAG, BaseOperator
+from airflow.utils.db import synchronize_log_template
 from airflow.utils.session import create_session
+from airflow.utils.state import DagRunState
+from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from fastapi.testclient import TestClient
 from sqlalchemy import delete, event, insert, select
 
@@ -103,6 +112,14 @@ def batch_report(folder: Path | str = "/nowhere", **changes: Any) -> dict[str, A
     }
 
 
+class Task(BaseOperator):
+    """A task that can be mapped."""
+
+    def __init__(self, *, number: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.number = number
+
+
 @dataclass
 class Tasks:
     """The metadata database, with the rows that Airflow and the tasks would have written."""
@@ -166,6 +183,64 @@ class Tasks:
                 )
         return {name: str(value) for name, value in ids.items()}
 
+    def add_dag(self, report: Any, *, state: str = "failed", mapped: bool = False) -> dict[str, str]:
+        """Add a DAG that Airflow can clear, with a task and one after it, and return what names the first.
+
+        :param report: what the task has reported
+        :param state: Airflow's state of both
+        :param mapped: whether the task is mapped
+        """
+        with DAG(DAG_ID, schedule=None) as dag:
+            batch = Task.partial(task_id="batch").expand(number=[0, 1]) if mapped else Task(task_id="batch")
+            batch >> Task(task_id="after")
+        DagBundlesManager().sync_bundles_to_db()
+        bag = BundleDagBag(dag_folder=os.devnull, bundle_path=Path(os.devnull), bundle_name="dags-folder")
+        dag.fileloc, dag.relative_fileloc = __file__, "inline.py"
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        with create_session() as session:
+            stored = SerializedDagModel.get_dag(DAG_ID, session=session)
+            assert stored is not None
+            run = stored.create_dagrun(
+                run_id=RUN_ID,
+                run_after=NOW,
+                run_type=DagRunType.MANUAL,
+                triggered_by=DagRunTriggeredByType.UI,
+                state=DagRunState.FAILED,
+                session=session,
+            )
+            session.flush()
+            for instance in run.get_task_instances(session=session):
+                instance.state, instance.try_number = state, 1
+        ids: dict[str, Any] = {
+            "dag_id": DAG_ID,
+            "run_id": RUN_ID,
+            "task_id": "batch",
+            "map_index": 1 if mapped else -1,
+        }
+        with create_session() as session:
+            XComModel.set(REPORT_KEY, report, serialize=False, session=session, **ids)
+        return {name: str(value) for name, value in ids.items()}
+
+    def states(self) -> dict[str, str | None]:
+        """Return Airflow's state of each task, and of each mapped one by its index."""
+        with create_session() as session:
+            return {
+                task.task_id if task.map_index < 0 else f"{task.task_id} {task.map_index}": task.state
+                for task in session.scalars(select(TaskInstance))
+            }
+
+    def instruction(self) -> dict[str, Any] | None:
+        """Return the instruction that a button has left."""
+        with create_session() as session:
+            text = session.scalar(select(TaskStateStoreModel.value).filter_by(key="workflow_instruction"))
+        return None if text is None else json.loads(text)
+
+    def audit_log(self) -> list[tuple[str, str, Any]]:
+        """Return the events of Airflow's audit log, each with its user and what more is said."""
+        with create_session() as session:
+            return [(log.event, log.owner, json.loads(log.extra)) for log in session.scalars(select(Log))]
+
     def add_triggerer(self, seconds_ago: float) -> None:
         """Add a triggerer that has last reported to Airflow some seconds ago."""
         with create_session() as session:
@@ -180,6 +255,7 @@ def schema() -> None:
 
     import_all_models()
     Base.metadata.create_all(settings.get_engine())
+    synchronize_log_template()
 
 
 @pytest.fixture
@@ -192,6 +268,8 @@ def tasks(schema: None) -> Iterator[Tasks]:
             TaskInstance,
             Trigger,
             DagRun,
+            SerializedDagModel,
+            DagVersion,
             DagModel,
             DagBundleModel,
             Job,
@@ -240,6 +318,18 @@ class Pages:
             params=params,
             headers={**self.signed_in(role), **headers},
             follow_redirects=False,
+        )
+
+    def press(
+        self, task: dict[str, str], action: str, *, role: str = "admin", headers: Any = None, **more: Any
+    ) -> httpx.Response:
+        """Press a button of a task's page, as a browser does it."""
+        own = {"Sec-Fetch-Site": "same-origin"} if headers is None else headers
+        return self.client.post(
+            "/workflows/ui/data/instruction",
+            params=task,
+            json={"action": action, **more},
+            headers={**self.signed_in(role), **own},
         )
 
     def data(self, task: dict[str, str], **given: Any) -> dict[str, Any]:
