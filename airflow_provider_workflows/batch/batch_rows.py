@@ -77,6 +77,12 @@ class BatchRows:
         return sum(state.workflow_id is not None for state in self._rows())
 
     @property
+    def ids(self) -> list[tuple[int, str | None]]:
+        """The ids of the workflow and the case of each row, each with the row's number."""
+        rows = ((number, state) for number, state in self.states.items() if number != WHOLE_BATCH)
+        return [(number, given) for number, state in rows for given in (state.workflow_id, state.case_id)]
+
+    @property
     def cases(self) -> int:
         """Number of rows that have a case: it never gets smaller, also where rows are submitted again."""
         return sum(state.case_id is not None for state in self._rows())

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import forget_listing
 from airflow_provider_workflows.whole_files import replacing
 
@@ -30,13 +31,16 @@ _WINDOW_ENTRIES = 4096
 _ENTRIES_IN_PIECE = 4096
 
 
-def write_run_index(folder: ObjectStoragePath, ids: Iterable[tuple[int, str | None]]) -> None:
+def write_run_index(
+    folder: ObjectStoragePath, ids: Iterable[tuple[int, str | None]], mode: int = OWNER_ONLY
+) -> None:
     """Write the index of a batch.
 
     It takes 12 bytes of memory, and of the file, for each id.
 
     :param folder: the folder of the output
     :param ids: row numbers with an id of the row's workflow or case; None is left out
+    :param mode: of the file, where it is local
     :raises Exception: if it cannot be written
     """
     hashes, rows = array("Q"), array("I")
@@ -45,7 +49,7 @@ def write_run_index(folder: ObjectStoragePath, ids: Iterable[tuple[int, str | No
             hashes.append(int.from_bytes(_hash(given), "big"))
             rows.append(row)
     order = sorted(range(len(hashes)), key=hashes.__getitem__)
-    with replacing(folder / RUN_INDEX_NAME) as file:
+    with replacing(folder / RUN_INDEX_NAME, mode=mode) as file:
         file.write(_MAGIC)
         for begin in range(0, len(order), _ENTRIES_IN_PIECE):
             piece = order[begin : begin + _ENTRIES_IN_PIECE]

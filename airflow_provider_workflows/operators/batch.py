@@ -117,6 +117,7 @@ class RunWorkflowBatchOperator(BatchTry):
                 with held_back(self._stop_at_timeout):
                     asyncio.run(batch.submit(self._items, publish_and_note, self.log))
                 record = tries.store(record.at(BatchPhase.WAITING, cases=batch.cases))
+                self._write_run_index(batch)
                 timed_out = False
                 if batch.running:
                     timeout = self.execution_timeout

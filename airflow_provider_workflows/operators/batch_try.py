@@ -17,6 +17,7 @@ from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
+from airflow_provider_workflows.batch.run_index import write_run_index
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.batch_record import BatchRecord, claim_records
@@ -111,10 +112,18 @@ class BatchTry(BatchArguments):
             if may_write and not record.has_results:
                 try:
                     asyncio.run(batch.write_output_so_far())
+                    self._write_run_index(batch)
                     self._push(context, REPORT_KEY, batch.report.to_json())
                 except Exception as error:  # noqa: BLE001  (the try's own error says more)
                     self.log.warning("The output could not be written: %s.", type(error).__name__)
             raise
+
+    def _write_run_index(self, batch: Batch) -> None:
+        """Write the index by which the page Workflows finds a row; what fails is logged, and changes nothing."""
+        try:
+            write_run_index(batch.place.folder, batch.ids, self.output_mode)
+        except Exception as error:  # noqa: BLE001  (each kind of storage has its own)
+            self.log.warning("The index of the batch's runs could not be written: %s.", type(error).__name__)
 
     def _tries(self, context: Context) -> BatchSubmission:
         self._rendered_partition_key()

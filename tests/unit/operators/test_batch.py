@@ -60,7 +60,11 @@ class TestSuccess:
         batch.run(cases(3))
 
         assert batch.outcomes == ["succeeded"] * 3
-        assert [path.name for path in sorted(batch.folder.iterdir())] == ["_state", "results.jsonl"]
+        assert [path.name for path in sorted(batch.folder.iterdir())] == [
+            "_state",
+            "results.jsonl",
+            "run_index.bin",
+        ]
         assert len(batch.state_folders) == 1
 
     def test_gives_the_same_whether_it_waits_in_the_triggerer_or_in_the_worker(

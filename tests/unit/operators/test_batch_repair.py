@@ -611,7 +611,11 @@ class TestOneOutput:
         other.run(cases(2))
 
         assert len(batch.state_folders) == 1
-        assert Counter(path.name for path in batch.folder.iterdir()) == {"_state": 1, "results.jsonl": 1}
+        assert Counter(path.name for path in batch.folder.iterdir()) == {
+            "_state": 1,
+            "results.jsonl": 1,
+            "run_index.bin": 1,
+        }
 
 
 def test_a_deleted_state_folder_is_not_made_up(batch: BatchTask, tried: Callable[..., BatchFailed]) -> None:
