@@ -190,6 +190,10 @@ class Stopped(WorkflowsError):
     concerns_every_call = True
 
 
+class SubmissionStopped(WorkflowsError):
+    """A person has asked that nothing more be submitted: nothing new was started, and the next clear starts it."""
+
+
 class BatchFailed(WorkflowsError):
     """Too many rows of a batch did not succeed; ``retry`` says whether another try of the task has work to do."""
 

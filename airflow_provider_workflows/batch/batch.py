@@ -43,10 +43,11 @@ from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import Submission
 from airflow_provider_workflows.batch.watch import BatchWatch, RunPoller, unreadable_state
+from airflow_provider_workflows.batch.withheld import SUBMISSION_STOPPED
 from airflow_provider_workflows.storage import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from airflow_provider_workflows.api import Settings
     from airflow_provider_workflows.api.polling import PollSchedule
@@ -168,6 +169,7 @@ class Batch(BatchRows):
         """
         if self.due == 0:
             return
+        stop = self._ownership.submission_stop
         require_version(items, self.manifest.version)
         with require_state(self.state_folder):
             checked = read_checked_rows(self.state_folder, self.manifest, common=self._options.common)
@@ -178,7 +180,7 @@ class Batch(BatchRows):
                     client,
                     journal,
                     self.states,
-                    self._flow_control(client),
+                    self._flow_control(client, sleep=partial(stop.sleep, nap=self._ownership.sleep)),
                     workflow_definition_id=self._options.workflow_definition_id,
                     parameters=self._options.parameters,
                     concurrency=self._options.max_concurrency,
@@ -189,6 +191,28 @@ class Batch(BatchRows):
                 measure = partial(self._measure_submission, submission)
                 async with BatchProgress(self.report, measure, publish, log):
                     await submission.run(self._options.rows(items))
+            if stop.asked_by is not None:
+                await self._withhold_all(journal, log, stop.asked_by)
+
+    @property
+    def stopped_by(self) -> str | None:
+        """Name of the person who has stopped the submission while rows were submitted; None if nobody has."""
+        return self._ownership.submission_stop.asked_by
+
+    async def _withhold_all(self, journal: Journal, log: Any, asked_by: str) -> None:
+        """Have no retry submit anything: neither rows that were not sent, nor those whose run fails."""
+        written: Awaitable[None] | None = None
+        for entry in await asyncio.to_thread(self._withheld, SUBMISSION_STOPPED):
+            written = journal.note(entry)
+        if written is not None:
+            await written
+        log.warning(
+            "%s has stopped the submission: %s rows have a run, and %s were not sent. No retry submits them; the "
+            "next clear does.",
+            asked_by,
+            f"{self.submitted:,}",
+            f"{self.withheld[RowOutcome.NOT_SUBMITTED]:,}",
+        )
 
     async def wait(
         self,
@@ -292,7 +316,8 @@ class Batch(BatchRows):
         outcomes = tally.outcomes(statuses)
         outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
         report = await asyncio.to_thread(self.report.counted, tally, outcomes, statuses)
-        self.report = report.at_phase(ReportPhase.SUBMITTING, time.time())
+        report = report.at_phase(ReportPhase.SUBMITTING, time.time())
+        self.report = dataclasses.replace(report, stopped_by=self.stopped_by or report.stopped_by)
         return Measured(sum(outcomes.values()), self.report)
 
     async def _measure_collection(self, collection: Collection, reported: BatchReport) -> Measured:
@@ -353,11 +378,13 @@ class Batch(BatchRows):
             pool_size=self._options.max_concurrency,
         )
 
-    def _flow_control(self, client: CurrentClient) -> FlowControl:
+    def _flow_control(
+        self, client: CurrentClient, *, sleep: Callable[[float], Awaitable[object]] | None = None
+    ) -> FlowControl:
         return FlowControl(
             self._options.requests_per_second or self._settings.requests_per_second,
             max_attempts=self._settings.max_attempts,
             max_outage=self._options.max_outage,
             credentials=client,
-            sleep=self._ownership.sleep,
+            sleep=self._ownership.sleep if sleep is None else sleep,
         )

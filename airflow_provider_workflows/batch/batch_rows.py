@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.batch.awaited_runs import AwaitedRuns
-from airflow_provider_workflows.batch.journal import states
-from airflow_provider_workflows.batch.manifest import Manifest, read_manifest
+from airflow_provider_workflows.batch.chosen_rows import ChosenRows, choose
+from airflow_provider_workflows.batch.journal import Entry, states, write_entries
+from airflow_provider_workflows.batch.manifest import Manifest, ManifestRow, read_manifest
 from airflow_provider_workflows.batch.other_shards import find_in_other_shards
 from airflow_provider_workflows.batch.reasons import Reason, Reasons
 from airflow_provider_workflows.batch.repair import (
@@ -20,10 +22,12 @@ from airflow_provider_workflows.batch.repair import (
     submit_again,
     wait_again,
 )
+from airflow_provider_workflows.batch.row_ranges import read_row_ranges
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.state_files import state_is_gone
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
 from airflow_provider_workflows.batch.tally import Tally
+from airflow_provider_workflows.batch.withheld import NOT_CHOSEN, release, withhold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +62,14 @@ class BatchRows:
     def states(self) -> dict[int, RowState]:
         """The state of each row that the journal names, by number."""
         return states(self.state_folder, is_stopped=self.is_stopped)
+
+    def manifest_rows(self) -> Iterator[ManifestRow]:
+        """Yield the rows of the manifest, in order.
+
+        :raises FileNotFoundError: if the manifest is gone
+        :raises OutcomeUnknown: if it is not the manifest that was written
+        """
+        return read_manifest(self.state_folder, self.manifest, is_stopped=self.is_stopped)
 
     @property
     def running(self) -> int:
@@ -99,7 +111,12 @@ class BatchRows:
     @property
     def repair(self) -> Repair:
         """What becomes of the rows now."""
-        return repair_of(self._outcomes())
+        return repair_of(self._outcomes(), self.due)
+
+    @property
+    def withheld(self) -> Counter[RowOutcome]:
+        """Rows that are not submitted before the next clear, as a person has said, by outcome."""
+        return Counter(state.outcome(self._statuses) for state in self._rows() if state.withheld)
 
     def tally(self, begun_at: float) -> Tally:
         """Return what has become of the rows that the journal names.
@@ -156,7 +173,7 @@ class BatchRows:
             return 0
         wanted = {
             (row.key, row.digest): row.number
-            for row in read_manifest(self.state_folder, self.manifest, is_stopped=self.is_stopped)
+            for row in self.manifest_rows()
             if row.skipped is None and self.states.get(row.number, _NOTHING).is_due
         }
         found = find_in_other_shards(self.place.folder, task, wanted) if wanted else {}
@@ -173,6 +190,60 @@ class BatchRows:
         :param rows: numbers of rows
         """
         submit_again(self.state_folder, self.states, rows)
+
+    def choose(
+        self, instruction_id: str, *, rows: str | None, outcome: RowOutcome | None, unknown: bool
+    ) -> ChosenRows:
+        """Return the rows that an instruction names, as they were before a try followed it.
+
+        :param instruction_id: its id
+        :param rows: row numbers such as ``"1-50,61"``; None for the rows of ``outcome``
+        :param outcome: the outcome of rows; None for those of ``rows``
+        :param unknown: whether rows are submitted that may have a run
+        :raises InvalidInput: if the batch has no such row, or rows of this outcome cannot be submitted
+        """
+        found = ChosenRows.read(self.state_folder, instruction_id, self.manifest)
+        if found is not None:
+            return found
+        return choose(
+            instruction_id,
+            self.states,
+            self._statuses,
+            self.manifest_rows(),
+            named=None if rows is None else read_row_ranges(rows, self.manifest),
+            outcome=outcome,
+            unknown=unknown,
+        )
+
+    def submit_only(self, chosen: ChosenRows) -> None:
+        """Make the chosen rows due, and withhold all others.
+
+        :param chosen: the rows, of this input
+        """
+        chosen.write(self.state_folder)
+        self.withhold(NOT_CHOSEN, but=chosen.submits)
+        for number in chosen.submits:
+            self.states.setdefault(number, RowState())
+        self.submit_again(list(chosen.submits))
+
+    def withhold(self, reason: Mapping[str, str], *, but: Collection[int] = ()) -> None:
+        """Withhold rows until the next clear.
+
+        :param reason: the error of those that have no run, and no error of their own
+        :param but: numbers of rows that are not withheld
+        """
+        write_entries(self.state_folder, self._withheld(reason, but))
+
+    def _withheld(self, reason: Mapping[str, str], but: Collection[int] = ()) -> list[Entry]:
+        """Withhold rows in ``states``, and return what the journal has to say of it."""
+        numbers = [
+            row.number for row in self.manifest_rows() if row.skipped is None and row.number not in but
+        ]
+        return list(withhold(self.states, numbers, reason))
+
+    def release(self) -> None:
+        """Have no row be withheld any more."""
+        write_entries(self.state_folder, release(self.states))
 
     @property
     def due(self) -> int:

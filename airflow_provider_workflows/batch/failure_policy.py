@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Rows that a retry of the task goes on with, without running anything twice.
 _SAFE_TO_RETRY = (RowOutcome.NOT_SUBMITTED, RowOutcome.RUNNING, RowOutcome.RESULT_MISSING)
 
+#: Rows that a retry of the task submits, unless they are withheld.
+_SUBMITTED_AGAIN = (RowOutcome.NOT_SUBMITTED, RowOutcome.FAILED, RowOutcome.UNKNOWN)
+
 
 @dataclass(frozen=True)
 class FailurePolicy:
@@ -38,10 +41,13 @@ class FailurePolicy:
         if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1:
             raise InvalidInput(f"max_failed_share must be a number from 0 to 1, not {share!r}")
 
-    def evaluate(self, summary: Mapping[str, Any]) -> BatchFailed | None:
+    def evaluate(
+        self, summary: Mapping[str, Any], withheld: Mapping[RowOutcome, int] | None = None
+    ) -> BatchFailed | None:
         """Return the error of a batch that has failed, or None for one that has succeeded.
 
         :param summary: what ``summarize`` returned
+        :param withheld: rows that no retry submits, as a person has said, by outcome
         """
         outcomes: Mapping[str, int] = summary["outcomes"]
         skipped = outcomes.get(RowOutcome.SKIPPED.value, 0)
@@ -54,16 +60,26 @@ class FailurePolicy:
         failed_rows = sum(failed.values())
         if failed_rows <= self.max_failed_share * submitted:
             return None
-        retried_rows = sum(failed.get(outcome.value, 0) for outcome in self._retried_outcomes)
+        withheld = {} if withheld is None else withheld
+        retried_rows = sum(
+            failed.get(outcome.value, 0) - (withheld.get(outcome, 0) if outcome in _SUBMITTED_AGAIN else 0)
+            for outcome in self._retried_outcomes
+        )
         counts = ", ".join(f"{name} {count:,}" for name, count in failed.items())
         bad = f" Besides, {skipped:,} bad rows were skipped." if skipped else ""
+        unsent = withheld.get(RowOutcome.NOT_SUBMITTED, 0)
+        stopped = (
+            f" {unsent:,} were not sent because a person said so: the next clear submits them."
+            if unsent
+            else ""
+        )
         retry = (
             f"A retry goes on with {retried_rows:,} of them."
             if retried_rows
             else "A retry would change nothing."
         )
         return BatchFailed(
-            f"{failed_rows:,} of {submitted:,} rows did not succeed ({counts}).{bad} Each row is in "
+            f"{failed_rows:,} of {submitted:,} rows did not succeed ({counts}).{bad}{stopped} Each row is in "
             f"{summary['output']}, with its outcome, error code and error. {retry}",
             retry=Retry.LATER if retried_rows else Retry.NEVER,
         )

@@ -23,7 +23,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -185,6 +185,25 @@ class Journal:
             # What matters is on the disk already, or is written to another file.
             with contextlib.suppress(OSError):
                 os.close(file)
+
+
+def write_entries(folder: ObjectStoragePath, entries: Iterable[Entry]) -> None:
+    """Write entries to a file of their own, where no call is under way.
+
+    :param folder: where the batch keeps its state
+    :param entries: as ``Journal.record`` takes them
+    :raises Exception: what storage raised last, if they cannot be written for two minutes
+    """
+
+    async def write() -> None:
+        written: asyncio.Future[None] | None = None
+        with contextlib.closing(Journal(folder)) as journal:
+            for entry in entries:
+                written = journal.note(entry)
+            if written is not None:
+                await written
+
+    asyncio.run(write())
 
 
 def entries(

@@ -62,6 +62,8 @@ def write_left_out(state_folder: ObjectStoragePath, rows: Mapping[RowContent, Ro
 
 def _lines(rows: Mapping[RowContent, RowState]) -> Iterable[bytes]:
     for (key, digest), state in rows.items():
-        if not state.is_due:
-            fields = {name: value for name, value in dataclasses.asdict(state).items() if value is not None}
+        if not state.has_no_run:
+            # A row that comes back is submitted by the next clear, or was withheld before that.
+            kept = dataclasses.replace(state, withheld=None)
+            fields = {name: value for name, value in dataclasses.asdict(kept).items() if value is not None}
             yield json.dumps({"key": key, "digest": digest, "state": fields}).encode() + b"\n"

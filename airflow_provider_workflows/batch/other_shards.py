@@ -46,7 +46,7 @@ def find_in_other_shards(
         if name.isdigit() and int(name) != task.map_index:
             other = dataclasses.replace(task, map_index=int(name))
             for content, state in _rows_of(folder.parent / name, other):
-                if content in wanted and not state.is_due:
+                if content in wanted and not state.has_no_run:
                     found.setdefault(wanted[content], state)
     return found
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown, Stopped
 from airflow_provider_workflows.batch.process import UNKNOWN_PROCESS, has_ended, this_process
+from airflow_provider_workflows.batch.submission_stop import SubmissionStop
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -93,6 +94,7 @@ class Ownership:
 
     :param claims: keeps the claims of all tries; None where no other try can be at work
     :param try_number: number of this try
+    :param submission_stop: says whether a person has stopped the submission; read together with the claim
     :param log: the task's log
     :param clock: monotonic seconds
     :param sleep: sleeps for a number of seconds, while an earlier try ends
@@ -104,6 +106,7 @@ class Ownership:
         claims: ClaimStore | None = None,
         *,
         try_number: int = 1,
+        submission_stop: SubmissionStop | None = None,
         log: Any = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
@@ -118,6 +121,7 @@ class Ownership:
         self._parent_id = parent()
         self._confirmed_at = clock()
         self._is_latest = True
+        self.submission_stop = SubmissionStop() if submission_stop is None else submission_stop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
         #: Why this try must start nothing more; None while it may act.
@@ -313,6 +317,7 @@ class Ownership:
         while claims is not None and self.may_act:
             try:
                 latest = await asyncio.to_thread(claims.read)
+                await asyncio.to_thread(self.submission_stop.check)
             except Exception:  # noqa: BLE001  (the supervisor or the API server is away: no new row until it is back)
                 latest = self._claim if self._clock() - self._confirmed_at <= UNCONFIRMED_SECONDS else None
                 if latest is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.journal import Entry, Journal
+from airflow_provider_workflows.batch.journal import Entry, write_entries
 from airflow_provider_workflows.batch.left_out import RowContent, read_left_out, write_left_out
 from airflow_provider_workflows.batch.manifest import Manifest, ManifestRow, read_manifest
 from airflow_provider_workflows.batch.row_state import SUBMIT_AGAIN, WAIT_AGAIN, RowOutcome, RowState
@@ -61,6 +59,7 @@ class Repair:
     :param submits: rows that are submitted now
     :param leaves_unknown: rows that may have a run, and are left alone
     :param leaves_failed: rows whose run has failed, and that are left alone
+    :param withholds: rows without a run that are not submitted before the next clear, as a person has said
     """
 
     keeps: int
@@ -68,6 +67,7 @@ class Repair:
     submits: int
     leaves_unknown: int
     leaves_failed: int = 0
+    withholds: int = 0
 
     def __str__(self) -> str:
         """Return the words of a log line."""
@@ -76,13 +76,15 @@ class Repair:
             words += f", leaves {self.leaves_failed:,} whose run has failed"
         if self.leaves_unknown:
             words += f", leaves {self.leaves_unknown:,} of which it is not known whether there is a run"
+        if self.withholds:
+            words += f", withholds {self.withholds:,} without a run until the next clear"
         return words
 
 
 def rows_to_submit_again(
     states: Mapping[int, RowState], statuses: Statuses, *, failed: bool, unknown: bool
 ) -> list[int]:
-    """Return the numbers of rows that are submitted again, beside those that have no run.
+    """Return the numbers of rows that are submitted again, beside those that have no run; no withheld one.
 
     :param states: the state of each row, by number
     :param statuses: which status means what, as the connection says
@@ -93,7 +95,7 @@ def rows_to_submit_again(
     return [
         number
         for number, state in states.items()
-        if number != WHOLE_BATCH and state.outcome(statuses) in again
+        if number != WHOLE_BATCH and not state.withheld and state.outcome(statuses) in again
     ]
 
 
@@ -141,7 +143,7 @@ def _change(
     numbers = list(rows)
     for number in numbers:
         states[number].change(entry)
-    _write(state_folder, ({"row": number, **entry} for number in numbers))
+    write_entries(state_folder, ({"row": number, **entry} for number in numbers))
 
 
 def adopt(
@@ -154,7 +156,9 @@ def adopt(
     :param found: the states of rows that have none of their own
     """
     states.update(found)
-    _write(state_folder, (entry for number, state in found.items() for entry in _entries_of(number, state)))
+    write_entries(
+        state_folder, (entry for number, state in found.items() for entry in _entries_of(number, state))
+    )
 
 
 def begin_journal(state_folder: ObjectStoragePath) -> None:
@@ -162,7 +166,7 @@ def begin_journal(state_folder: ObjectStoragePath) -> None:
 
     :param state_folder: where the batch keeps its state
     """
-    _write(state_folder, [{"row": WHOLE_BATCH}])
+    write_entries(state_folder, [{"row": WHOLE_BATCH}])
 
 
 def take_over(
@@ -203,7 +207,7 @@ def take_over(
         if (state := comparison.state_of(row)) is not None:
             entries += _entries_of(row.number, state)
     write_left_out(state_folder, comparison.left_out)
-    _write(state_folder, entries)
+    write_entries(state_folder, entries)
     return comparison.changes(what)
 
 
@@ -293,27 +297,17 @@ def _difference(
     return counts
 
 
-def _write(state_folder: ObjectStoragePath, entries: Iterable[Entry]) -> None:
-    async def write() -> None:
-        written: Any = None
-        with contextlib.closing(Journal(state_folder)) as journal:
-            for entry in entries:
-                written = journal.note(entry)
-            if written is not None:
-                await written
-
-    asyncio.run(write())
-
-
-def repair_of(counts: Mapping[RowOutcome, int]) -> Repair:
+def repair_of(counts: Mapping[RowOutcome, int], due: int) -> Repair:
     """Return what becomes of the rows of an earlier try, once those that are due are due.
 
     :param counts: rows by outcome
+    :param due: rows that may be submitted
     """
     return Repair(
         keeps=counts.get(RowOutcome.SUCCEEDED, 0),
         waits_for=counts.get(RowOutcome.RUNNING, 0),
-        submits=counts.get(RowOutcome.NOT_SUBMITTED, 0),
+        submits=due,
         leaves_unknown=counts.get(RowOutcome.UNKNOWN, 0),
         leaves_failed=counts.get(RowOutcome.FAILED, 0),
+        withholds=counts.get(RowOutcome.NOT_SUBMITTED, 0) - due,
     )

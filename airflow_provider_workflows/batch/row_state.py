@@ -52,6 +52,7 @@ class RowState:
     :param error: the fields of the error that the row met
     :param compared_case_id: id of the row's case, if the response that started the run named another: then polls
         compare it
+    :param withheld: whether a person has said that the row is not submitted before the next clear
     """
 
     case_id: str | None = None
@@ -63,6 +64,7 @@ class RowState:
     ended_at: float | None = None
     error: Mapping[str, Any] | None = None
     compared_case_id: str | None = None
+    withheld: bool | None = None
 
     def change(self, entry: Mapping[str, Any], fields: AbstractSet[str] | None = None) -> None:
         """Apply an entry of the journal; fields that it does not name stay as they are.
@@ -83,12 +85,17 @@ class RowState:
                 setattr(self, name, value)
 
     @property
-    def is_due(self) -> bool:
-        """Whether the row has no run and may be submitted: no response to the call that starts one was lost.
+    def has_no_run(self) -> bool:
+        """Whether the row surely has no run: no response to the call that starts one was lost.
 
         A case or parameters too many cost nothing, so that those calls are simply made again.
         """
         return self.workflow_id is None and self.begun != "run"
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the row has no run and may be submitted."""
+        return self.has_no_run and not self.withheld
 
     @property
     def is_running(self) -> bool:
@@ -115,7 +122,7 @@ class RowState:
 
         :param statuses: which status means what, as the connection says
         """
-        if self.is_due:
+        if self.has_no_run:
             return RowOutcome.NOT_SUBMITTED
         if self.workflow_id is None:
             return RowOutcome.UNKNOWN
@@ -131,5 +138,5 @@ WAIT_AGAIN: Mapping[str, None] = dict.fromkeys(("status", "ended_at", "error"))
 
 #: An entry that makes a row due again; it keeps its case and its parameters.
 SUBMIT_AGAIN: Mapping[str, None] = dict.fromkeys(
-    ("workflow_id", "submitted_at", "begun", "status", "ended_at", "error", "compared_case_id")
+    ("workflow_id", "submitted_at", "begun", "status", "ended_at", "error", "compared_case_id", "withheld")
 )

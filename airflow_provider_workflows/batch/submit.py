@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -71,6 +72,7 @@ class Submission:
         self._states = states
         self._flow_control = flow_control
         self._ownership = Ownership() if ownership is None else ownership
+        self._stop = self._ownership.submission_stop
         self._checked = checked
         self._workflow_definition_id = workflow_definition_id
         self._parameters = parameters
@@ -84,6 +86,8 @@ class Submission:
     async def run(self, rows: Iterator[Row | BadRow]) -> None:
         """Submit the rows that are due; those that fail are in ``states`` with their error.
 
+        Once a person has stopped the submission no row begins, and calls under way end.
+
         :raises WorkflowsError: when the first rows show that none can succeed, before the others are sent
         :raises InvalidInput: when a row has changed since the input was checked; it is not sent
         :raises Stopped: when this try has to stop; calls that were under way have ended and are written down
@@ -91,13 +95,15 @@ class Submission:
         """
         feed = _Feed(rows, self._is_due, self._checked)
         async with self._ownership.watched():
-            await self._ownership.finish([self._begin(feed)])
-            if self._failure is None:
-                await self._ownership.finish(self._work(feed) for _ in range(self._concurrency))
+            with self._stop.submitting(), contextlib.suppress(errors.SubmissionStopped):
+                await self._ownership.finish([self._begin(feed)])
+                if self._failure is None:
+                    await self._ownership.finish(self._work(feed) for _ in range(self._concurrency))
         if self._failure is not None:
             raise self._failure
         self._ownership.require()
-        feed.require_all()
+        if self._stop.asked_by is None:
+            feed.require_all()
 
     def tally(self, begun_at: float, statuses: Statuses) -> Tally:
         """Return what has become of the rows that are submitted or given up; another thread may submit meanwhile.
@@ -136,7 +142,7 @@ class Submission:
     async def _first_rows(self, feed: _Feed) -> None:
         for _ in range(FIRST_ROWS):
             row = await feed.next()
-            if row is None:
+            if row is None or self._stop.asked_by is not None:
                 return
             try:
                 await self._submit(row)
@@ -171,7 +177,7 @@ class Submission:
 
     @property
     def _may_go_on(self) -> bool:
-        return self._failure is None and self._ownership.may_act
+        return self._failure is None and self._ownership.may_act and self._stop.asked_by is None
 
     async def _submit(self, row: Row) -> None:
         self._under_way.add(row.number)
@@ -214,6 +220,7 @@ class Submission:
                 await self._record(number, error=error_fields(self._flow_control.gave_up))
                 raise self._flow_control.gave_up
             self._ownership.require()
+            self._stop.require()
             changes: dict[str, Any] = {"begun": begun, "error": None}
             if begun == "run":
                 # By this time of the request a person finds the run in the dashboard, should the response be lost.
@@ -222,7 +229,8 @@ class Submission:
             try:
                 # The write may have waited for two minutes, and the task been told to stop meanwhile.
                 self._ownership.require()
-            except errors.Stopped:
+                self._stop.require()
+            except (errors.Stopped, errors.SubmissionStopped):
                 await self._record(number, begun=None, submitted_at=None)
                 raise
             try:

@@ -116,7 +116,9 @@ class RunWorkflowBatchOperator(BatchTry):
 
                 with held_back(self._stop_at_timeout):
                     asyncio.run(batch.submit(self._items, publish_and_note, self.log))
-                record = tries.store(record.at(BatchPhase.WAITING, cases=batch.cases))
+                record = tries.store(
+                    record.at(BatchPhase.WAITING, cases=batch.cases, stopped_by=batch.stopped_by)
+                )
                 self._write_run_index(batch)
                 timed_out = False
                 if batch.running:
@@ -174,7 +176,7 @@ class RunWorkflowBatchOperator(BatchTry):
         took = time.time() - record.begun_at
         summary = summarize(batch.output, collection, record.manifest, seconds=took)
         self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
-        failure = self._failure_policy.evaluate(summary)
+        failure = self._failure_policy.evaluate(summary, batch.withheld)
         tries = self._tries(context)
         if failure is None:
             tries.store(record.done(summary))

@@ -48,6 +48,9 @@ class BatchRecord:
     :param earlier: URIs of the state folders of earlier starts, which are removed when this one has ended well
     :param has_results: whether an output with results was written, which one without must not replace
     :param host: base URL of the service at which the runs are
+    :param followed: id of the latest instruction of a person that was followed
+    :param withholds: whether rows are withheld until the next clear, as a person has said
+    :param stopped_by: name of the person who has stopped the submission, until the next clear
     """
 
     phase: BatchPhase
@@ -59,6 +62,9 @@ class BatchRecord:
     earlier: tuple[str, ...] = ()
     has_results: bool = False
     host: str | None = None
+    followed: str | None = None
+    withholds: bool = False
+    stopped_by: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -73,6 +79,9 @@ class BatchRecord:
                 "earlier": list(self.earlier),
                 "has_results": self.has_results,
                 "host": self.host,
+                "followed": self.followed,
+                "withholds": self.withholds,
+                "stopped_by": self.stopped_by,
             }
         )
 
@@ -91,16 +100,19 @@ class BatchRecord:
         }
         return cls(**{**fields, **typed})
 
-    def at(self, phase: BatchPhase, *, cases: int | None = None) -> Self:
+    def at(self, phase: BatchPhase, *, cases: int | None = None, stopped_by: str | None = None) -> Self:
         """Return the record with another phase.
 
         :param cases: number of rows that have a case by then; None if that has not changed
+        :param stopped_by: name of the person who has stopped the submission since; None if nobody has
         """
         return dataclasses.replace(
             self,
             phase=phase,
             cases=self.cases if cases is None else cases,
             has_results=self.has_results or phase is BatchPhase.FAILED,
+            withholds=self.withholds or stopped_by is not None,
+            stopped_by=stopped_by or self.stopped_by,
         )
 
     def done(self, summary: Mapping[str, Any]) -> Self:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ from airflow_provider_workflows.airflow_internals.supervisor import has_ended
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.input.shard_reference import is_shard_reference
-from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.other_shards import salt_of_shards
 from airflow_provider_workflows.batch.place import (
     BatchFile,
@@ -21,8 +19,11 @@ from airflow_provider_workflows.batch.place import (
     copy_state,
     remove_state,
 )
+from airflow_provider_workflows.batch.withheld import NOT_CHOSEN, SUBMISSION_STOPPED
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord, batch_records
-from airflow_provider_workflows.operators.records import Records
+from airflow_provider_workflows.operators.earlier_states import EarlierStates
+from airflow_provider_workflows.operators.instruction import Action, Instructions, Taken
+from airflow_provider_workflows.operators.records import Records, best_effort
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_workflows.batch.chosen_rows import ChosenRows
     from airflow_provider_workflows.batch.input.items import Items
 
 
@@ -44,6 +46,7 @@ class BatchSubmission:
     :param start_over: whether a cleared task submits everything anew
     :param resubmit_failed: whether a retry submits rows again whose run has failed
     :param resubmit_unknown: whether rows are submitted again that may have been submitted
+    :param instructions: what a person has asked for by a button
     :param log: the task's log
     """
 
@@ -58,6 +61,7 @@ class BatchSubmission:
         start_over: bool,
         resubmit_failed: bool,
         resubmit_unknown: bool,
+        instructions: Instructions,
         log: Any,
     ) -> None:
         ti = context["ti"]
@@ -66,12 +70,16 @@ class BatchSubmission:
         self._is_first_try = ti.try_number <= 1
         self._records: Records[BatchRecord] = batch_records(context)
         self._folders = StateFolders(folder, self._task.state_name)
+        self._earlier = EarlierStates(self._task, self._folders, log)
         self._check = check
         self._make_batch = make_batch
         self._host = host
         self._start_over = start_over
         self._resubmit_failed = resubmit_failed
         self._resubmit_unknown = resubmit_unknown
+        self._instructions = instructions
+        #: What this try does by an instruction.
+        self._taken = Taken()
         self._log = log
 
     def open(self, items: Items, begun_at: float) -> tuple[Batch, BatchRecord]:
@@ -87,23 +95,66 @@ class BatchSubmission:
         try:
             record = self._records.read()
         except OutcomeUnknown as error:
-            if not (self._records.was_cleared and self._start_over):
+            was_cleared = self._records.was_cleared
+            self._taken = self._instructions.take(followed=None, was_cleared=was_cleared, begun_at=begun_at)
+            if not (was_cleared and self._starts_over):
                 raise
-            self._log.warning('Cleared, with on_clear="start_over": submits all rows anew. %s', error)
+            self._log.warning("%s: submits all rows anew. %s", self._cleared, error)
             self._folders.require_free(has_ended)
             return self._begin(items, begun_at)
         was_cleared = self._records.was_cleared
-        if record is None and not self._is_first_try and (record := self._record_in_files()) is not None:
+        if record is None and not self._is_first_try:
+            # Whether it was cleared, or is a retry, nobody knows.
             was_cleared = True
+        self._taken = self._instructions.take(
+            followed=None if record is None else record.followed, was_cleared=was_cleared, begun_at=begun_at
+        )
+        if record is None and not self._is_first_try:
+            record = self._earlier.record(starts_over=self._starts_over)
         if record is not None and record.summary is not None and not was_cleared:
             return self._make_batch(record), record
-        self._folders.require_free(has_ended)
-        if record is None:
-            self._warn_of_deleted_run()
-            return self._begin(items, begun_at)
-        if was_cleared and self._start_over:
-            return self._begin(items, begun_at, before=record)
-        return self._go_on(record, items, was_cleared=was_cleared)
+        try:
+            self._folders.require_free(has_ended)
+            if record is None:
+                self._require_no_choice()
+                self._earlier.warn_of_deleted_run()
+                return self._begin(items, begun_at)
+            if was_cleared and self._starts_over:
+                return self._begin(items, begun_at, before=record)
+            return self._go_on(record, items, was_cleared=was_cleared)
+        except InvalidInput:
+            self._refuse(record)
+            raise
+
+    def _require_no_choice(self) -> None:
+        """Return if no rows were chosen of a batch that has submitted nothing.
+
+        :raises InvalidInput: if some were
+        """
+        if self._taken.action is Action.RESUBMIT:
+            raise InvalidInput("rows: no row was submitted before, so none can be chosen. Repair the batch")
+
+    def _refuse(self, record: BatchRecord | None) -> None:
+        """Forget an instruction that cannot be followed: another clear must not follow it unasked.
+
+        :param record: the record of earlier tries, which is stored anew: a retry is no clear
+        """
+        instruction = self._taken.instruction
+        if instruction is None or self._taken.action in (None, Action.STOP):
+            return
+        self._log.warning("An instruction cannot be followed, and is over: %s.", instruction)
+        with best_effort(self._log):
+            if record is not None:
+                self._records.write(dataclasses.replace(record, followed=instruction.id))
+            self._instructions.delete(instruction)
+
+    @property
+    def _starts_over(self) -> bool:
+        return self._taken.starts_over(self._start_over)
+
+    @property
+    def _cleared(self) -> str:
+        return self._taken.cleared(self._start_over)
 
     def record(self) -> BatchRecord:
         """Return the record of the batch that was submitted.
@@ -134,6 +185,8 @@ class BatchSubmission:
         The check of the input takes minutes, in which neither task sees the other. Each writes its file before it
         searches for the other's, so that two at once do not both go on.
         """
+        if (instruction := self._taken.to_delete) is not None:
+            record = dataclasses.replace(record, followed=instruction.id)
         self._write_file(record)
         try:
             StateFolders(record.place.folder, self._task.state_name).require_free(has_ended)
@@ -144,6 +197,8 @@ class BatchSubmission:
                 remove_state(record.place.state_folder)
             raise
         self._records.write(record)
+        if instruction is not None:
+            self._instructions.delete(instruction)
         return record
 
     def note_cases(self, record: BatchRecord, cases: int) -> None:
@@ -151,60 +206,11 @@ class BatchSubmission:
         self._records.write(dataclasses.replace(record, cases=cases))
 
     def remove_earlier(self, record: BatchRecord) -> None:
-        """Remove the states of earlier starts, and those of other tasks whose output this one has replaced.
-
-        One in which a run has not ended stays: its id is nowhere else.
+        """Remove the states that nobody needs any more.
 
         :param record: the record of a batch that has ended well
         """
-        others = [
-            folder
-            for folder in self._folders.others
-            if (batch := BatchFile.read(folder)) is not None and (batch.is_over or has_ended(batch.task))
-        ]
-        # Also of a start that was killed before it was recorded.
-        own = [str(folder) for folder in StateFolders(record.place.folder, self._task.state_name).own]
-        earlier = dict.fromkeys((*record.earlier, *own))
-        earlier.pop(str(record.place.state_folder), None)
-        for folder in [*map(ObjectStoragePath, earlier), *others]:
-            # What is left of an earlier start must not fail a batch that has ended well.
-            with contextlib.suppress(Exception):
-                if any(state.is_running for state in states(folder).values()):
-                    self._log.info("The state in %s stays, because a run in it has not ended.", shown(folder))
-                else:
-                    remove_state(folder)
-
-    def _warn_of_deleted_run(self) -> None:
-        earlier = [shown(folder) for folder in self._folders.own if _may_have_runs(folder)]
-        if earlier:
-            self._log.warning(
-                "A DAG run of the same name has submitted rows before, and Airflow has no record of it: all rows "
-                "are submitted anew, and billed again. What was submitted is in %s until this batch has ended "
-                "well.",
-                ", ".join(earlier),
-            )
-
-    def _record_in_files(self) -> BatchRecord | None:
-        for folder in reversed(self._folders.own):
-            batch = BatchFile.read(folder)
-            record = None
-            if batch is not None and batch.task == self._task:
-                with contextlib.suppress(LookupError, TypeError, ValueError):
-                    record = BatchRecord.from_json(batch.record)
-            if record is not None:
-                self._log.warning(
-                    "Airflow has no record of the earlier tries of this task; their state is in %s. What "
-                    "on_clear says holds for that. It cannot be known whether a later try has left nothing there.",
-                    shown(folder),
-                )
-                return record
-            if not self._start_over and _may_have_runs(folder):
-                raise OutcomeUnknown(
-                    f"Airflow has no record of the earlier tries of this task, and batch.json in {shown(folder)} "
-                    "cannot be read, so nobody knows what was submitted, and nothing was sent. Put the file back "
-                    'as it was, or set on_clear="start_over" and clear the task, which submits all rows anew.'
-                )
-        return None
+        self._earlier.remove(record)
 
     def _begin(
         self, items: Items, begun_at: float, *, before: BatchRecord | None = None
@@ -226,17 +232,42 @@ class BatchSubmission:
         )
         if before is not None:
             self._log.warning(
-                'Cleared, with on_clear="start_over": keeps 0, waits for 0, submits %s anew. %s had a run '
+                "%s: keeps 0, waits for 0, submits %s anew. %s had a run "
                 "before, whose state stays in %s until this start has ended well.",
+                self._cleared,
                 f"{manifest.rows - manifest.skipped:,}",
                 _submitted(self._make_batch(before)),
                 shown(before.place.state_folder),
             )
+        elif self._taken.action is not None:
+            self._log.warning("%s: no row was submitted before.", self._cleared)
         batch = self._make_batch(record)
-        if not self._start_over and self._is_sharded_again(items):
+        if not self._starts_over and self._is_sharded_again(items):
             self._adopt_from_other_shards(batch)
             record = dataclasses.replace(record, cases=batch.cases)
-        return batch, self._store_first(record)
+        return batch, self._store_first(self._stopped(record, batch))
+
+    def _stopped(self, record: BatchRecord, batch: Batch) -> BatchRecord:
+        """Return the record, with all rows withheld if a person has asked to stop before this try has begun."""
+        instruction = self._taken.instruction
+        if instruction is None or self._taken.action is not Action.STOP:
+            return record
+        self._log.warning("This try submits nothing, to follow an instruction: %s.", instruction)
+        batch.withhold(SUBMISSION_STOPPED)
+        batch.report = dataclasses.replace(batch.report, stopped_by=instruction.asked_by)
+        return dataclasses.replace(record, withholds=True, stopped_by=instruction.asked_by)
+
+    def _chosen(self, batch: Batch) -> ChosenRows | None:
+        """Return the rows that a person has chosen; None for all."""
+        instruction = self._taken.instruction
+        if instruction is None or self._taken.action is not Action.RESUBMIT:
+            return None
+        return batch.choose(
+            instruction.id,
+            rows=instruction.rows,
+            outcome=instruction.outcome,
+            unknown=self._resubmit_unknown,
+        )
 
     @staticmethod
     def _is_sharded_again(items: Items) -> bool:
@@ -254,31 +285,50 @@ class BatchSubmission:
         batch.require_journal(record.cases)
         batch.wait_again()
         previous = record
+        if self._taken.action is Action.STOP:
+            record, was_cleared = self._stopped(record, batch), False
+        elif was_cleared:
+            batch.release()
+            record = dataclasses.replace(record, withholds=False, stopped_by=None)
+        chosen = self._chosen(batch)
         if str(record.place.folder).rstrip("/") != str(self._folders.folder).rstrip("/"):
             batch, record = self._move(record)
         failed = was_cleared or (record.phase is BatchPhase.FAILED and self._resubmit_failed)
         rows = batch.rows_to_submit_again(failed=failed, unknown=self._resubmit_unknown)
-        is_due = bool(rows or batch.repair.submits)
+        is_due = bool(rows or batch.due) if chosen is None else bool(chosen.submits)
         if (was_cleared or is_due) and not self._has_same_input(batch, items, is_due=is_due):
             earlier = (*record.earlier, str(batch.state_folder))
             place = StateFolders(self._folders.folder, self._task.state_name).next_place()
-            batch, changes = batch.with_input(items, place)
+            before = batch
+            batch, changes = before.with_input(items, place)
             self._log.warning("%s.", changes)
             self._adopt_from_other_shards(batch)
+            if chosen is not None:
+                chosen = chosen.in_input(before.manifest_rows(), batch.manifest_rows())
+            elif record.withholds:
+                # Rows that are new or have changed were chosen by nobody.
+                batch.withhold(NOT_CHOSEN, but=batch.states)
             record = dataclasses.replace(
                 record, place=batch.place, manifest=batch.manifest, earlier=earlier, cases=batch.cases
             )
             rows = batch.rows_to_submit_again(failed=failed, unknown=self._resubmit_unknown)
         record = dataclasses.replace(record, manifest=batch.manifest)
-        batch.submit_again(rows)
+        if chosen is None:
+            batch.submit_again(rows)
+        else:
+            batch.submit_only(chosen)
+            record = dataclasses.replace(record, withholds=True)
         if was_cleared:
-            self._log.warning("Cleared: %s.", batch.repair)
+            self._log.warning(
+                "%s: %s.%s", self._cleared, batch.repair, "" if chosen is None else f" {chosen}."
+            )
         else:
             self._log.info(
                 "Going on with the batch of an earlier try, whose state is in %s: %s.",
                 shown(batch.state_folder),
                 batch.repair,
             )
+        batch.report = dataclasses.replace(batch.report, stopped_by=record.stopped_by)
         record = dataclasses.replace(record, phase=BatchPhase.SUBMITTING, summary=None)
         return batch, self._store_first(record, previous)
 
@@ -321,12 +371,3 @@ def _submitted(batch: Batch) -> str:
         return f"{batch.submitted:,} rows"
     except (FileNotFoundError, LookupError, TypeError, ValueError):
         return "An unknown number of rows"
-
-
-def _may_have_runs(state_folder: ObjectStoragePath) -> bool:
-    try:
-        return any(state.case_id is not None for state in states(state_folder).values())
-    except FileNotFoundError:
-        return False
-    except (LookupError, TypeError, ValueError):
-        return True

@@ -18,10 +18,12 @@ from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.run_index import write_run_index
+from airflow_provider_workflows.batch.submission_stop import SubmissionStop
 from airflow_provider_workflows.hooks.workflows import shared_tokens
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.batch_record import BatchRecord, claim_records
 from airflow_provider_workflows.operators.batch_submission import BatchSubmission
+from airflow_provider_workflows.operators.instruction import Instructions, instructions_of
 from airflow_provider_workflows.storage import AZURE_HTTP_LOG, shown
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
@@ -44,6 +46,8 @@ class BatchTry(BatchArguments):
     _state_folder = ""
     #: Says whether this try may still act, once it has begun; each process of a try has its own.
     _ownership: Ownership | None = None
+    #: What a person has asked for by a button; read by each process of a try.
+    _instructions: Instructions | None = None
     _was_told_to_stop = False
     #: What there is to say of the batch, before its rows and its place are known.
     _report: BatchReport | None = None
@@ -73,7 +77,13 @@ class BatchTry(BatchArguments):
     @contextlib.contextmanager
     def _owned(self, context: Context) -> Iterator[None]:
         try_number, now = context["ti"].try_number, time.time()
-        ownership = Ownership(claim_records(context), try_number=try_number, log=self.log)
+        instructions = self._instructions = instructions_of(context, self.log)
+        ownership = Ownership(
+            claim_records(context),
+            try_number=try_number,
+            submission_stop=SubmissionStop(instructions.stop_asked_by, log=self.log),
+            log=self.log,
+        )
         self._ownership = ownership
         source = source_of(self._items)
         timeout: timedelta | None = self.execution_timeout
@@ -138,6 +148,7 @@ class BatchTry(BatchArguments):
             start_over=self.on_clear == "start_over",
             resubmit_failed=self.resubmit_failed,
             resubmit_unknown=self.on_unknown_outcome == "resubmit",
+            instructions=self._instructions or instructions_of(context, self.log),
             log=self.log,
         )
 
@@ -152,7 +163,8 @@ class BatchTry(BatchArguments):
             tokens=shared_tokens(settings),
             ownership=self._ownership,
             read_settings=self.hook.read_settings,
-            report=self._report and dataclasses.replace(self._report, begun_at=record.begun_at),
+            report=self._report
+            and dataclasses.replace(self._report, begun_at=record.begun_at, stopped_by=record.stopped_by),
         )
 
     def _report_wait(self, context: Context, batch: Batch, *, webhooks: bool) -> None:

@@ -109,6 +109,39 @@ class Instruction:
         )
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What one try does by the instruction that it has found.
+
+    :param instruction: the instruction; None if it has found none
+    :param action: what to do by it; None to do what the DAG says
+    """
+
+    instruction: Instruction | None = None
+    action: Action | None = None
+
+    @property
+    def to_delete(self) -> Instruction | None:
+        """The instruction that is over once this try has stored its record; a stop holds until the next clear."""
+        return None if self.action is Action.STOP else self.instruction
+
+    def starts_over(self, on_clear: bool) -> bool:
+        """Return whether everything is submitted anew.
+
+        :param on_clear: whether the DAG says so
+        """
+        return on_clear if self.action is None else self.action is Action.START_OVER
+
+    def cleared(self, on_clear: bool) -> str:
+        """Return the words for a clear, with which a log line begins.
+
+        :param on_clear: whether the DAG says that everything is submitted anew
+        """
+        if self.action is not None:
+            return f"Cleared ({self.instruction})"
+        return 'Cleared, with on_clear="start_over"' if on_clear else "Cleared"
+
+
 class Instructions:
     """The instruction that a person has left for a task.
 
@@ -123,6 +156,8 @@ class Instructions:
         self._now = now
         #: What was logged as not followed: it is read every few seconds.
         self._left_alone: list[Mapping[str, Any]] = []
+        #: The ids of those that were followed, of which one may still be stored.
+        self._over: set[str] = set()
 
     def read(self) -> Instruction | None:
         """Return the instruction; None without one that may be followed, and the log says why."""
@@ -138,10 +173,34 @@ class Instructions:
         if self._now() - instruction.asked_at > INSTRUCTION_VALID_SECONDS:
             self._leave_alone(stored, f"it is older than a day: {instruction}")
             return None
-        return instruction
+        return None if instruction.id in self._over else instruction
+
+    def take(self, *, followed: str | None, was_cleared: bool, begun_at: float) -> Taken:
+        """Return what this try does by the instruction that is there.
+
+        A stop holds until the next clear. Any other is written before a clear, and followed by the try after it.
+
+        :param followed: id of the instruction that an earlier try has followed
+        :param was_cleared: whether the task was cleared since the latest try that has come to submit
+        :param begun_at: when this try began, in seconds since the epoch
+        """
+        instruction = self.read()
+        if instruction is None:
+            return Taken()
+        if instruction.id == followed:
+            # The try that has followed it was killed before it could remove it.
+            self.delete(instruction)
+            return Taken()
+        if instruction.action is Action.STOP:
+            is_lifted = was_cleared and instruction.asked_at < begun_at
+            if is_lifted:
+                self._log.warning("The task was cleared, which ends an instruction: %s.", instruction)
+            return Taken(instruction, None if is_lifted else Action.STOP)
+        return Taken(instruction, instruction.action) if was_cleared else Taken()
 
     def delete(self, instruction: Instruction) -> None:
         """Remove an instruction that was followed, unless another has taken its place; and nothing of a failure."""
+        self._over.add(instruction.id)
         with best_effort(self._log):
             stored = self._store.read()
             if stored is not None and stored.get("id") == instruction.id:

@@ -88,10 +88,11 @@ ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
     ("the wait reached its deadline", errors.DeadlineReached(""), []),
     ("too many rows failed, and a retry has work to do", errors.BatchFailed("", retry=Retry.LATER), []),
     ("the task was stopped, or another try has taken over", errors.Stopped(""), []),
+    ("a person has stopped the submission", errors.SubmissionStopped(""), []),
     ("too many rows failed, and a retry has none", errors.BatchFailed("", retry=Retry.NEVER), []),
 ]
 #: Errors that no single call meets.
-OF_A_TASK = (errors.WorkflowNotCompleted, errors.BatchFailed, errors.Stopped)
+OF_A_TASK = (errors.WorkflowNotCompleted, errors.BatchFailed, errors.Stopped, errors.SubmissionStopped)
 #: Errors that only a wait meets: anywhere else they end the task.
 OF_THE_POLLER = (errors.InternalError, errors.ConnectionNotFound)
 
@@ -216,7 +217,14 @@ async def submit(error: errors.WorkflowsError | None, folder: Path, *, first: bo
 async def collect(error: errors.WorkflowsError | None, folder: Path) -> str:
     """Ask the collection: does it fetch the result again?"""
     if error is None or isinstance(
-        error, (OF_THE_POLLER, errors.DeadlineReached, errors.BatchFailed, errors.Stopped)
+        error,
+        (
+            OF_THE_POLLER,
+            errors.DeadlineReached,
+            errors.BatchFailed,
+            errors.Stopped,
+            errors.SubmissionStopped,
+        ),
     ):
         return NOT_MET
     clock, client = Clock(), FailingClient(error)

@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -69,11 +69,12 @@ class FileStore:
             written.replace(self.path)
 
 
-def run_try(task: BatchTask, **arguments: Any) -> None:
+def run_try(task: BatchTask, rows: int = ROWS, arguments: Mapping[str, Any] | None = None) -> None:
     """Run a try as Airflow's task process does: SIGTERM calls ``on_kill``, and nothing more."""
     # The threads of the parent's pool are not there after a fork.
     SyncToAsync.single_thread_executor = ThreadPoolExecutor(1)
-    operator = task.operator(cases(ROWS), deferrable=False, max_concurrency=CONCURRENCY, **arguments)
+    given = {"deferrable": False, "max_concurrency": CONCURRENCY, **(arguments or {})}
+    operator = task.operator(cases(rows), **given)
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())
     try:
         operator.execute(task.context)
