@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import time
 from collections import Counter
 from functools import partial
@@ -31,20 +32,23 @@ from airflow_provider_workflows.batch.manifest import (
     read_manifest,
     read_salt,
 )
-from airflow_provider_workflows.batch.output import output_path, writer
+from airflow_provider_workflows.batch.output import UNKNOWN_ROWS_NAME, output_path, writer
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.place import BatchPlace, remove_state
+from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME, ProblemsOnTheWay
 from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
 from airflow_provider_workflows.batch.repair import (
     Changes,
     take_over,
 )
-from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
+from airflow_provider_workflows.batch.report import DUE, BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import Submission
+from airflow_provider_workflows.batch.tally import Tally
 from airflow_provider_workflows.batch.watch import BatchWatch, RunPoller, unreadable_state
 from airflow_provider_workflows.batch.withheld import SUBMISSION_STOPPED
-from airflow_provider_workflows.storage import shown
+from airflow_provider_workflows.storage import read_connection_again, shown
+from airflow_provider_workflows.storage_retry import StorageRetry, failure_reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,6 +58,8 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api.tokens import TokenStore
     from airflow_provider_workflows.batch.input.items import Items
     from airflow_provider_workflows.batch.options import BatchOptions
+
+log = logging.getLogger(__name__)
 
 #: The outcomes of rows that a wait counts itself.
 _WAITED_FOR = (RowOutcome.RUNNING, RowOutcome.SUCCEEDED, RowOutcome.FAILED)
@@ -93,10 +99,14 @@ class Batch(BatchRows):
         self.output = output_path(place.folder, options.output_format)
         super().__init__(place, manifest, settings.statuses, lambda: not self._ownership.may_act)
         report = report or BatchReport.begun(options.workflow_definition_id, time.time())
+        self.problems = ProblemsOnTheWay(
+            place.folder, self.state_folder, manifest.first_row, manifest.skipped, mode=options.output_mode
+        )
         #: What was reported last.
         self.report = dataclasses.replace(
             report,
             rows=manifest.rows,
+            first_row=manifest.first_row,
             state_folder=shown(place.state_folder),
             output=shown(self.output),
         )
@@ -245,6 +255,7 @@ class Batch(BatchRows):
             publish=publish,
             log=log,
             report=self.report,
+            problems=self.problems,
         )
         try:
             async with self._ownership.watched():
@@ -269,7 +280,7 @@ class Batch(BatchRows):
             measure = partial(self._measure_collection, collection, reported)
             async with BatchProgress(reported, measure, publish, log):
                 await self._write_output(collection)
-        self.report = self._ended_report(collection)
+        self.report = await asyncio.to_thread(self._ended_report, collection)
         return collection
 
     async def write_output_so_far(self) -> None:
@@ -290,7 +301,7 @@ class Batch(BatchRows):
             )
             collection = latest._collection(client, fetch=False)
             await latest._write_output(collection)
-        self.report = latest._ended_report(collection)
+            self.report = await asyncio.to_thread(latest._ended_report, collection)
 
     def report_at(self, phase: ReportPhase) -> BatchReport:
         """Return what there is to say of the batch as the journal has it now, and keep it.
@@ -311,14 +322,22 @@ class Batch(BatchRows):
             self.report = dataclasses.replace(self.report, reasons=reasons)
 
     async def _measure_submission(self, submission: Submission) -> Measured:
-        statuses = self._settings.statuses
-        tally = await asyncio.to_thread(submission.tally, self.report.begun_at, statuses)
-        outcomes = tally.outcomes(statuses)
-        outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
-        report = await asyncio.to_thread(self.report.counted, tally, outcomes, statuses)
+        report = await asyncio.to_thread(self._submission_report, submission)
         report = report.at_phase(ReportPhase.SUBMITTING, time.time())
         self.report = dataclasses.replace(report, stopped_by=self.stopped_by or report.stopped_by)
-        return Measured(sum(outcomes.values()), self.report)
+        return Measured(report.rows - report.outcomes.get(DUE, 0), self.report)
+
+    def _submission_report(self, submission: Submission) -> BatchReport:
+        statuses, rows = self._settings.statuses, submission.dealt_with()
+        tally = Tally.of(self.report.begun_at, rows, statuses)
+        outcomes = tally.outcomes(statuses)
+        outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
+        report = self.report.counted(tally, outcomes, statuses)
+        problems = self.problems if self._ownership.may_act else None
+        if problems is not None:
+            problems.take(((number, state, state.outcome(statuses)) for number, state in rows))
+            report = problems.reported(report)
+        return report
 
     async def _measure_collection(self, collection: Collection, reported: BatchReport) -> Measured:
         missing = collection.outcomes[RowOutcome.RESULT_MISSING]
@@ -337,13 +356,32 @@ class Batch(BatchRows):
         statuses, tally = self._settings.statuses, self.tally(self.report.begun_at)
         report = self.report.counted(tally, collection.outcomes, statuses)
         now = time.time()
+        problems = self._written_problems(collection)
+        unknown = collection.outcomes[RowOutcome.UNKNOWN]
         return dataclasses.replace(
             report.at_phase(ReportPhase.ENDED, now),
             reasons=collection.reasons.folded(),
+            problem_rows=problems,
+            unknown_rows=shown(self.place.folder / UNKNOWN_ROWS_NAME) if unknown else None,
             ended_at=now,
             deadline=None,
             outage=None,
         )
+
+    def _written_problems(self, collection: Collection) -> str | None:
+        """Write the list of rows with something wrong, and return its URI; None if there are no such rows."""
+        path = self.place.folder / PROBLEM_ROWS_NAME
+        retry = StorageRetry(
+            f"The list {shown(path)}",
+            meanwhile="the task waits",
+            renew=partial(read_connection_again, path),
+            is_stopped=self.is_stopped,
+        )
+        try:
+            retry.run(lambda: collection.problems.write(self.place.folder, self._options.output_mode))
+        except Exception as error:  # noqa: BLE001  (the output says the same)
+            log.warning("The list %s could not be written: %s.", shown(path), failure_reason(error))
+        return shown(path) if collection.problems.number else None
 
     def _collection(self, client: CurrentClient, *, fetch: bool = True) -> Collection:
         return Collection(

@@ -123,12 +123,8 @@ class BatchRows:
 
         :param begun_at: when the batch began, in seconds since the epoch
         """
-        return Tally.of(
-            begun_at,
-            self.states.items(),
-            self._statuses,
-            is_counted=lambda number, _: number != WHOLE_BATCH,
-        )
+        rows = ((number, state) for number, state in self.states.items() if number != WHOLE_BATCH)
+        return Tally.of(begun_at, rows, self._statuses)
 
     def skipped_reasons(self) -> tuple[Reason, ...]:
         """Return why rows were left out, the commonest reason first."""

@@ -24,6 +24,13 @@ from airflow_provider_workflows.batch.output import (
     iso,
 )
 from airflow_provider_workflows.batch.ownership import Ownership
+from airflow_provider_workflows.batch.problem_rows import (
+    BAD_ROW,
+    AllProblems,
+    ProblemRow,
+    problem_of,
+    skipped_row,
+)
 from airflow_provider_workflows.batch.reasons import Reasons, reason_of_row
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import error_fields
@@ -34,9 +41,6 @@ if TYPE_CHECKING:
 
 #: Makes a writer of the output, which gives up soon once the function that it is given returns True.
 Writing: TypeAlias = "Callable[[Callable[[], bool]], AbstractContextManager[RowWriter]]"
-
-#: The error code of a row that was left out because it was bad.
-BAD_ROW = "BadRow"
 
 
 class Collection:
@@ -75,6 +79,7 @@ class Collection:
         self.statuses: Counter[str] = Counter()
         #: Why rows have ended as they have.
         self.reasons = Reasons()
+        self.problems = AllProblems()
 
     async def run(self, rows: Iterable[ManifestRow], writing: Writing) -> None:
         """Write one row of output for each of ``rows``; ``outcomes`` and ``statuses`` count them.
@@ -146,11 +151,13 @@ class Collection:
                 self.statuses[row.output.status] += 1
             if row.reason is not None:
                 self.reasons.add(outcome, row.reason, row.output.row)
+            if row.problem is not None:
+                self.problems.add(row.problem)
 
     async def _output(self, row: ManifestRow) -> _Ended:
         if row.skipped is not None:
             output = _output_row(row, RowState(), RowOutcome.SKIPPED, BAD_ROW, row.skipped)
-            return _Ended(output, row.skipped)
+            return _Ended(output, row.skipped, skipped_row(row.number, row.line, row.skipped))
         state = self._states.get(row.number, RowState())
         outcome = state.outcome(self._client.settings.statuses)
         if outcome is RowOutcome.SUCCEEDED and not self._fetch_results:
@@ -202,17 +209,19 @@ _WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
 
 
 class _Ended(NamedTuple):
-    """A row as it is written, and why it has ended so."""
+    """A row as it is written, why it has ended so, and how it is listed if something is wrong with it."""
 
     output: OutputRow
     reason: str | None = None
+    problem: ProblemRow | None = None
 
 
 def _with_error(
     row: ManifestRow, state: RowState, outcome: RowOutcome, error: Mapping[str, Any] | None
 ) -> _Ended:
     output = _output_row(row, state, outcome, *_code_and_error(error or _WITHOUT_ERROR[outcome]))
-    return _Ended(output, reason_of_row(outcome, state.status, error))
+    problem = problem_of(row.number, row.line, state, outcome, error)
+    return _Ended(output, reason_of_row(outcome, state.status, error), problem)
 
 
 def _code_and_error(fields: Mapping[str, Any]) -> tuple[str, str]:

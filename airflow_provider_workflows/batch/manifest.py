@@ -20,7 +20,7 @@ from airflow_provider_workflows.api.pseudonyms import (
     personal_number_hash,
     secret_fingerprint,
 )
-from airflow_provider_workflows.batch.input.items import SHOWN_BAD_ROWS, raise_for
+from airflow_provider_workflows.batch.input.bad_rows import BadRows
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.row_digests import NO_DIGEST, AllRowsDigest, CheckedRows, RowDigests
 from airflow_provider_workflows.batch.state_files import read_lines
@@ -64,6 +64,7 @@ class ManifestRow:
     :param skipped: why it is left out; None if it is not
     :param personal_number_hash: the hash of its personal number, where hashes are asked for and it has one
     :param digest: of what is sent for it, as hexadecimal digits; empty for a row that is left out
+    :param line: the line of the file at which it begins; None if it is from no file that has lines
     """
 
     number: int
@@ -71,6 +72,7 @@ class ManifestRow:
     skipped: str | None = None
     personal_number_hash: str | None = None
     digest: str = ""
+    line: int | None = None
 
 
 def write_manifest(
@@ -134,8 +136,14 @@ def _write(
     if hash_secret is not None:
         first["hashed_with"] = secret_fingerprint(hash_secret, salt)
     file.write(_line(first))
+    expected: int | None = None
     for row in items:
         fields: dict[str, object] = {}
+        if row.line is not None:
+            # Most rows begin a line after the one before.
+            if row.line != expected:
+                fields["line"] = row.line
+            expected = row.line + 1
         digest = check.take(row)
         if row.has_key:
             fields["key"] = row.key
@@ -215,9 +223,12 @@ def read_manifest(
     lines = read_lines(folder / _NAME, is_stopped=is_stopped)
     next(lines, None)
     all_rows = AllRowsDigest()
+    place: int | None = None
     for number, line in enumerate(lines, manifest.first_row):
         try:
-            row = _manifest_row(number, json.loads(line))
+            fields = json.loads(line)
+            place = fields.get("line", None if place is None else place + 1)
+            row = _manifest_row(number, fields, place)
             all_rows.take(row.key, bytes.fromhex(row.digest) or NO_DIGEST)
         except (AttributeError, TypeError, ValueError):
             raise _manifest_has_changed(folder) from None
@@ -226,13 +237,25 @@ def read_manifest(
         raise _manifest_has_changed(folder)
 
 
-def _manifest_row(number: int, fields: Mapping[str, Any]) -> ManifestRow:
+def manifest_lines(folder: ObjectStoragePath) -> Iterator[bytes]:
+    """Yield the line of each row, as it was written: whether it is the manifest of the batch is not checked.
+
+    :param folder: where the batch keeps its state
+    :raises FileNotFoundError: if the manifest is gone
+    """
+    lines = read_lines(folder / _NAME)
+    next(lines, None)
+    return lines
+
+
+def _manifest_row(number: int, fields: Mapping[str, Any], line: int | None) -> ManifestRow:
     return ManifestRow(
         number,
         fields.get("key", str(number)),
         fields.get("skipped"),
         fields.get("hash"),
         fields.get("digest", ""),
+        line,
     )
 
 
@@ -273,8 +296,8 @@ class _Check:
     def __init__(self, digests: RowDigests) -> None:
         self.digests = digests
         self._all = AllRowsDigest()
-        self._bad: list[BadRow] = []
-        self._skipped = self._rows = self._first_row = 0
+        self._bad = BadRows()
+        self._rows = self._first_row = 0
         self._has_keys = True
 
     def take(self, row: Row | BadRow) -> bytes:
@@ -285,18 +308,16 @@ class _Check:
         self._has_keys = self._has_keys and (row.has_key or isinstance(row, BadRow))
         if isinstance(row, BadRow):
             digest = NO_DIGEST
-            self._skipped += 1
-            if len(self._bad) < SHOWN_BAD_ROWS:
-                self._bad.append(row)
+            self._bad.add(row)
         else:
             digest = self.digests.of(row)
         self._all.take(row.key, digest)
         return digest
 
     def manifest(self, *, skip_bad_rows: bool) -> Manifest:
-        if self._bad and not skip_bad_rows:
-            raise_for(self._bad, self._skipped, self._rows)
-        return Manifest(self._rows, self._first_row or 1, self._skipped, str(self._all), self._has_keys)
+        if not skip_bad_rows:
+            self._bad.require_none(self._rows)
+        return Manifest(self._rows, self._first_row or 1, self._bad.number, str(self._all), self._has_keys)
 
 
 def _line(fields: Mapping[str, object]) -> bytes:

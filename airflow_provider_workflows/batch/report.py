@@ -82,6 +82,7 @@ class BatchReport:
     :param ended_at: when the try has ended
     :param try_number: number of the try
     :param resubmits_unknown: whether a clear submits rows again that may have been submitted
+    :param first_row: number of the first row, which is not 1 in a shard
     """
 
     workflow_definition_id: str
@@ -112,6 +113,7 @@ class BatchReport:
     ended_at: float | None = None
     try_number: int = 1
     resubmits_unknown: bool = False
+    first_row: int = 1
 
     @classmethod
     def begun(cls, workflow_definition_id: str, begun_at: float, *, conn_id: str = "", **more: Any) -> Self:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.bad_rows import named_rows
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.rows import BadRow, Row
@@ -85,7 +86,7 @@ class CheckedRows:
         :raises InvalidInput: with the row's number, if it has changed since
         """
         if self._digest(row.number) != NO_DIGEST:
-            raise _changed(row.number)
+            raise _changed(row)
 
     def require(self, row: Row) -> None:
         """Return if a row is what it was when the input was checked.
@@ -93,16 +94,17 @@ class CheckedRows:
         :raises InvalidInput: with the row's number, if it has changed since
         """
         if self._digest(row.number) != self._digests.of(row):
-            raise _changed(row.number)
+            raise _changed(row)
 
     def _digest(self, number: int) -> bytes:
         start = (number - self._first_row) * DIGEST_BYTES
         return self._checked[start : start + DIGEST_BYTES]
 
 
-def _changed(number: int) -> InvalidInput:
+def _changed(row: Row | BadRow) -> InvalidInput:
+    name = named_rows([row.number], [] if row.line is None else [row.line])
     return InvalidInput(
-        f"row {number} of items has changed since the input was checked, so it was not sent, nor were those after "
+        f"{name} of items has changed since the input was checked, so it was not sent, nor were those after "
         "it. Let the export end before the task begins. Rows that were sent before keep their runs: clear the task "
         "to go on with the input as it is now."
     )

@@ -11,13 +11,12 @@ from typing import Any, TypeAlias
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import choice, refuse, whole_number
+from airflow_provider_workflows.batch.input.bad_rows import BadRows
 from airflow_provider_workflows.batch.input.columns import Fields, fields_of
 from airflow_provider_workflows.batch.input.items import (
     DUPLICATE_KEY,
     DUPLICATE_NUMBER,
-    SHOWN_BAD_ROWS,
     Items,
-    raise_for,
     read_items,
 )
 from airflow_provider_workflows.batch.input.rows import BadRow
@@ -101,8 +100,8 @@ def _check(
     items: Items, size: int, columns: Columns | None, zero_pad: Mapping[str, int] | None, *, fail: bool
 ) -> tuple[int, list[str]]:
     """Return the number of rows, and the digest of each shard."""
-    rows = bad_count = 0
-    bad: list[BadRow] = []
+    rows = 0
+    bad = BadRows()
     digests: list[ShardDigest] = []
     salt = new_salt()
     for rows, row in enumerate(read_items(items, columns, zero_pad=zero_pad), 1):
@@ -111,11 +110,8 @@ def _check(
         digests[-1].take(row)
         # A batch task knows the keys of its own shard only: it cannot skip a row whose key another shard has.
         if isinstance(row, BadRow) and (fail or _has_duplicate_key(row)):
-            bad_count += 1
-            if len(bad) < SHOWN_BAD_ROWS:
-                bad.append(row)
-    if bad:
-        raise_for(bad, bad_count, rows)
+            bad.add(row)
+    bad.require_none(rows)
     return rows, [str(digest) for digest in digests]
 
 

@@ -20,10 +20,9 @@ from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowState
-from airflow_provider_workflows.batch.tally import Tally
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.api import AsyncWorkflowsClient, Statuses
+    from airflow_provider_workflows.api import AsyncWorkflowsClient
     from airflow_provider_workflows.batch.current_client import CurrentClient
     from airflow_provider_workflows.batch.row_digests import CheckedRows
 
@@ -105,20 +104,14 @@ class Submission:
         if self._stop.asked_by is None:
             feed.require_all()
 
-    def tally(self, begun_at: float, statuses: Statuses) -> Tally:
-        """Return what has become of the rows that are submitted or given up; another thread may submit meanwhile.
-
-        :param begun_at: when the batch began, in seconds since the epoch
-        :param statuses: which status means what, as the connection says
-        """
+    def dealt_with(self) -> list[tuple[int, RowState]]:
+        """Return number and state of rows that are submitted or given up; another thread may submit meanwhile."""
         under_way, given_up = self._under_way.copy(), frozenset(self._given_up.tolist())
-
-        def is_counted(number: int, state: RowState) -> bool:
-            if number == WHOLE_BATCH or number in under_way:
-                return False
-            return not state.is_due or number in given_up
-
-        return Tally.of(begun_at, list(self._states.items()), statuses, is_counted=is_counted)
+        return [
+            (number, state)
+            for number, state in list(self._states.items())
+            if number != WHOLE_BATCH and number not in under_way and (not state.is_due or number in given_up)
+        ]
 
     async def _begin(self, feed: _Feed) -> None:
         if all(state.workflow_id is None for state in self._states.values()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.status import Outcome, Statuses
@@ -35,25 +35,16 @@ class Tally:
         self._reasons = Reasons()
 
     @classmethod
-    def of(
-        cls,
-        begun_at: float,
-        states: Iterable[tuple[int, RowState]],
-        statuses: Statuses,
-        *,
-        is_counted: Callable[[int, RowState], bool],
-    ) -> Tally:
+    def of(cls, begun_at: float, states: Iterable[tuple[int, RowState]], statuses: Statuses) -> Tally:
         """Return the tally of rows as the journal says.
 
         :param begun_at: when the batch began, in seconds since the epoch
         :param states: the number and the state of each row
         :param statuses: which status means what, as the connection says
-        :param is_counted: returns whether a row is counted
         """
         tally = cls(begun_at)
         for number, state in states:
-            if is_counted(number, state):
-                tally.add(number, state, statuses)
+            tally.add(number, state, statuses)
         return tally
 
     def add(self, row: int, state: RowState, statuses: Statuses) -> None:

@@ -63,9 +63,10 @@ def _as_csv(rows: Sequence[OutputRow]) -> bytes:
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
     for row in rows:
-        writer.writerow([_cell(row.key), row.row, row.submitted_at, row.case_id])
+        writer.writerow([cell(row.key), row.row, row.submitted_at, row.case_id])
     return text.getvalue().encode()
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return text as a cell of CSV that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -17,10 +17,11 @@ from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.inbox import InboxReader
 from airflow_provider_workflows.batch.journal import Entry, Journal, states
+from airflow_provider_workflows.batch.problem_rows import MAX_LISTED_ROWS, ProblemsOnTheWay, problem_of
 from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
-from airflow_provider_workflows.batch.submit import error_fields
+from airflow_provider_workflows.batch.submit import WHOLE_BATCH, error_fields
 from airflow_provider_workflows.batch.tally import Tally
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.storage_retry import failure_reason
@@ -36,7 +37,9 @@ INBOX_READ_SECONDS = 2.0
 #: This many waits begin before others on the event loop have their turn.
 _WAITS_BEGUN_AT_ONCE = 200
 #: What the wait needs of a row's state. The ids of cases alone would take 9 MB for a hundred thousand rows.
-_FIELDS = frozenset({"workflow_id", "compared_case_id", "submitted_at", "status", "ended_at", "error"})
+_FIELDS = frozenset(
+    {"workflow_id", "compared_case_id", "submitted_at", "begun", "status", "ended_at", "error"}
+)
 
 Event = dict[str, object]
 
@@ -98,6 +101,7 @@ class BatchWatch(Generic[WaiterT]):
     :param publish: takes a report that says something new
     :param log: the task's log
     :param report: what was reported last; None to read it from the state
+    :param problems: lists the rows with something wrong; None to begin such a list beside the output
     :param inbox: returns an XCom of the batch's inbox by its key, where webhooks are used: then each run is polled
         once, and after that every ``max_poll_interval``, in case a webhook is lost
     """
@@ -114,6 +118,7 @@ class BatchWatch(Generic[WaiterT]):
         publish: Publish,
         log: Any,
         report: BatchReport | None = None,
+        problems: ProblemsOnTheWay | None = None,
         inbox: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         self._folder = folder
@@ -122,6 +127,9 @@ class BatchWatch(Generic[WaiterT]):
         #: What was reported last; None until the state was read.
         self.report = report
         self._tally = Tally(time.time())
+        self._problems = problems
+        #: Rows that are still to be listed, if something is wrong with them.
+        self._unlisted: list[tuple[int, RowState, RowOutcome]] = []
         #: Runs whose wait is still to begin.
         self._not_begun = 0
         self._measured_at: object = None
@@ -178,11 +186,18 @@ class BatchWatch(Generic[WaiterT]):
         self.report = self.report or BatchReport.read(self._folder)
         if self.report is not None:
             self._tally = Tally(self.report.begun_at)
+            first_row = self.report.first_row
+            # The state is beside the output.
+            folder = self._folder.parent.parent
+            skipped = self._others[RowOutcome.SKIPPED]
+            self._problems = self._problems or ProblemsOnTheWay(folder, self._folder, first_row, skipped)
         rows = states(self._folder, fields=_FIELDS, is_stopped=lambda: self._has_ended)
         for number, state in rows.items():
             if state.ended_at is not None:
                 # Without a status the service did not know the run, or refused access to it.
                 self._tally.add_ended(number, state.status, state.error, state.submitted_at, state.ended_at)
+            if not state.is_running and number != WHOLE_BATCH:
+                self._list_if_problem(number, state)
         for number in [number for number, state in rows.items() if not state.is_running]:
             del rows[number]
         return rows
@@ -231,8 +246,16 @@ class BatchWatch(Generic[WaiterT]):
             self._tally.add_ended(
                 row_wait.row, entry["status"], entry["error"], row_wait.started, entry["ended_at"]
             )
+            self._list_if_problem(row_wait.row, RowState(row_wait.case_id, **_of_state(entry)))
         self._unwritten.append(entry)
         self._see_whether_over()
+
+    def _list_if_problem(self, row: int, state: RowState) -> None:
+        """Have a row be listed if something is wrong with it, as long as the list has room."""
+        outcome = state.outcome(self._poller.statuses)
+        is_problem = problem_of(row, None, state, outcome, state.error) is not None
+        if is_problem and len(self._unlisted) < MAX_LISTED_ROWS:
+            self._unlisted.append((row, state, outcome))
 
     def _see_whether_over(self) -> None:
         if self._begun and not self._waiters:
@@ -308,6 +331,10 @@ class BatchWatch(Generic[WaiterT]):
             self._measured_at = (self._done, statuses)
             # In a thread: thousands of rows may have failed.
             report = await asyncio.to_thread(report.counted, tally, outcomes, statuses)
+            if self._problems is not None:
+                unlisted, self._unlisted = self._unlisted, []
+                await asyncio.to_thread(self._problems.take, unlisted)
+                report = self._problems.reported(report)
         now = time.time()
         self.report = dataclasses.replace(
             report.at_phase(ReportPhase.WAITING, now), outage=poller.outage, webhooks=self._inbox is not None
@@ -318,6 +345,10 @@ class BatchWatch(Generic[WaiterT]):
             poller.last_poll_at,
             poller.next_poll_at,
         )
+
+
+def _of_state(entry: Entry) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name != "row"}
 
 
 def _slowest(schedule: PollSchedule) -> PollSchedule:

@@ -63,8 +63,10 @@ def suffix(path: ObjectStoragePath) -> str:
     return PurePosixPath(path.path).suffix.lower()
 
 
-def read_file(path: ObjectStoragePath, skip: int, check_header: CheckHeader) -> Iterator[Cells]:
-    """Yield the cells of each row.
+def read_file(
+    path: ObjectStoragePath, skip: int, check_header: CheckHeader
+) -> Iterator[tuple[int | None, Cells]]:
+    """Yield the line at which each row begins, None for a file without lines, and its cells.
 
     :param path: what ``file_path`` returned
     :param skip: data rows at the beginning to pass over
@@ -127,9 +129,9 @@ def _opened(path: ObjectStoragePath) -> Iterator[io.BufferedReader]:
         yield io.BufferedReader(_Source(stream), _CHUNK_BYTES)
 
 
-def _json_lines(stream: io.BufferedReader, skip: int, _: CheckHeader) -> Iterator[Cells]:
-    for line in islice(_lines(stream), skip, None):
-        yield _json_cells(line)
+def _json_lines(stream: io.BufferedReader, skip: int, _: CheckHeader) -> Iterator[tuple[int | None, Cells]]:
+    for number, line in islice(_lines(stream), skip, None):
+        yield number, _json_cells(line)
 
 
 def _json_cells(line: bytes) -> Cells:
@@ -146,20 +148,24 @@ def _json_cells(line: bytes) -> Cells:
     return cells if isinstance(cells, dict) else Unreadable("is not a JSON object")
 
 
-def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
-    """Yield each line that is not blank; of a line that is too long, only its beginning."""
+def _lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of each line that is not blank; of a line that is too long, only its beginning."""
     limit = 4 * ROW_CHARACTERS + 1  # A character has four bytes at most.
+    number = 1
     line = stream.readline(limit).removeprefix(b"\xef\xbb\xbf")
     while line:
         rest = line
         while len(rest) == limit and not rest.endswith(b"\n"):
             rest = stream.readline(limit)
         if not line.isspace():
-            yield line
+            yield number, line
+        number += 1
         line = stream.readline(limit)
 
 
-def _parquet(stream: io.BufferedReader, skip: int, check_header: CheckHeader) -> Iterator[Cells]:
+def _parquet(
+    stream: io.BufferedReader, skip: int, check_header: CheckHeader
+) -> Iterator[tuple[int | None, Cells]]:
     pyarrow = require_pyarrow("items")
     try:
         file = pyarrow.parquet.ParquetFile(stream)
@@ -176,7 +182,7 @@ def _parquet(stream: io.BufferedReader, skip: int, check_header: CheckHeader) ->
             columns = [_values(column) for column in batch.slice(skip).columns]
             skip = max(0, skip - batch.num_rows)
             for cells in zip(*columns, strict=True):
-                yield dict(zip(names, cells, strict=True))
+                yield None, dict(zip(names, cells, strict=True))
     except (pyarrow.ArrowException, OSError):
         if isinstance(stream.raw, _Source) and stream.raw.failed:
             raise
@@ -199,7 +205,7 @@ def _value(cell: Any) -> Any:
         return Unreadable("cannot be read")
 
 
-_READERS: dict[str, Callable[[io.BufferedReader, int, CheckHeader], Iterator[Cells]]] = {
+_READERS: dict[str, Callable[[io.BufferedReader, int, CheckHeader], Iterator[tuple[int | None, Cells]]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".csv": csv_rows,

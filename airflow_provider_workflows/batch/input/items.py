@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
@@ -19,7 +19,6 @@ from airflow_provider_workflows.storage import ObjectStoragePath, shown
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"
 """A list of rows, a file of them, or the JSON of a ``ShardReference``."""
 
-SHOWN_BAD_ROWS = 20
 #: The reasons why a row whose key an earlier one has is a bad row.
 DUPLICATE_KEY = "is used by an earlier row"
 DUPLICATE_NUMBER = "its number is the key of an earlier row"
@@ -45,7 +44,7 @@ def read_items(
     zero_pad = require_zero_pad(zero_pad)
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
-        return _read(iter(items), fields, flat=False, zero_pad=zero_pad)
+        return _read(((None, cells) for cells in items), fields, flat=False, zero_pad=zero_pad)
     path = file_path(items if shard is None else shard.items)
     first_row, rows = (1, None) if shard is None else (shard.first_row, shard.rows)
     cells = read_file(path, first_row - 1, lambda header: check_header(header, fields, columns))
@@ -114,36 +113,8 @@ def short_name_of(items: object) -> str | None:
     return f"rows {first:,} to {first + number - 1:,} of {name}"
 
 
-def raise_for(bad: Sequence[BadRow], bad_count: int, rows: int) -> NoReturn:
-    """Raise for rows that cannot be run.
-
-    :param bad: the bad rows, of which the first ``SHOWN_BAD_ROWS`` are shown
-    :param bad_count: number of all bad rows
-    :param rows: number of all rows
-    :raises InvalidInput: with row number, column and reason of each, never a value
-    """
-    lines = [_line(row) for row in bad[:SHOWN_BAD_ROWS]]
-    if bad_count > len(lines):
-        lines.append(f"and {bad_count - len(lines)} more")
-    summary = (
-        f"{bad_count} of {rows} rows of items cannot be run, so nothing was sent. "
-        'Mend them, or leave them out with on_bad_row="skip":'
-    )
-    raise InvalidInput("\n".join([summary, *lines]))
-
-
-def _line(row: BadRow) -> str:
-    joint = ", " if row.problems and row.problems[0][0] else ": "
-    return f"row {row.number}{joint}{'; '.join(map(_problem, row.problems))}"
-
-
-def _problem(problem: tuple[str, str]) -> str:
-    column, reason = problem
-    return f"{column}: {reason}" if column else reason
-
-
 def _read(
-    source: Iterator[object],
+    source: Iterator[tuple[int | None, object]],
     fields: Fields,
     *,
     flat: bool,
@@ -153,13 +124,13 @@ def _read(
 ) -> Iterator[Row | BadRow]:
     keys = _Keys(first_row)
     count = 0
-    for count, cells in enumerate(islice(source, rows), 1):
-        row = checked(first_row + count - 1, cells, fields, flat=flat, zero_pad=zero_pad)
+    for count, (line, cells) in enumerate(islice(source, rows), 1):
+        row = checked(first_row + count - 1, cells, fields, flat=flat, zero_pad=zero_pad, line=line)
         if reason := keys.clash(row):
             columns = cells if isinstance(cells, Mapping) else ()
             column = next((str(name) for name in columns if fields.get(name) == "key"), "")
             problems = row.problems if isinstance(row, BadRow) else ()
-            row = BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key)
+            row = BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key, line)
         yield row
     if count < (rows or 1):
         raise InvalidInput(

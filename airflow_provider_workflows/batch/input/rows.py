@@ -44,6 +44,7 @@ class Row:
     :param case: body of ``POST /cases``; empty with a ``case_id``
     :param parameters: of this row's run
     :param has_key: whether it has an identifier of its own
+    :param line: the line of its file at which it begins; None if it is from no file that has lines
     """
 
     number: int
@@ -52,6 +53,7 @@ class Row:
     case: dict[str, Any] = field(repr=False)
     parameters: dict[str, Any] | None = field(repr=False)
     has_key: bool = False
+    line: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,14 @@ class BadRow:
     :param key: the row's own identifier where it has a usable one, else its number
     :param problems: column as the user wrote it (empty for the row as a whole) and reason
     :param has_key: whether it has an identifier of its own
+    :param line: the line of its file at which it begins; None if it is from no file that has lines
     """
 
     number: int
     key: str = field(repr=False)
     problems: tuple[tuple[str, str], ...]
     has_key: bool = False
+    line: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ def checked(
     *,
     flat: bool = False,
     zero_pad: Mapping[str, int] | None = None,
+    line: int | None = None,
 ) -> Row | BadRow:
     """Return a row as it can be run, or what is wrong with it.
 
@@ -96,12 +101,13 @@ def checked(
     :param fields: the field of each column
     :param flat: whether the cells come from a table, where a phone, documents and parameters may be JSON text
     :param zero_pad: number of digits to which a number in a field is padded with zeros
+    :param line: the line of its file at which it begins, if it is from one that has lines
     """
     if not isinstance(cells, Mapping):
         reason = (
             cells.reason if isinstance(cells, Unreadable) else f"must be a dict, not {type(cells).__name__}"
         )
-        return BadRow(number, str(number), (("", reason),))
+        return BadRow(number, str(number), (("", reason),), line=line)
     columns, wrong = _columns(cells, fields)
     values: dict[str, Any] = {}
     given = set()
@@ -138,8 +144,8 @@ def checked(
     has_key = bool(key)
     key = key or str(number)
     if wrong:
-        return BadRow(number, key, tuple(wrong), has_key)
-    return Row(number, key, case_id, case, parameters, has_key)
+        return BadRow(number, key, tuple(wrong), has_key, line)
+    return Row(number, key, case_id, case, parameters, has_key, line)
 
 
 def _columns(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], list[tuple[str, str]]]:

@@ -133,7 +133,7 @@ class TestFile:
             opened.write("first_name\n" + "\n".join(reversed(NAMES)))
         os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-        with pytest.raises(InvalidInput, match=r"^row 1 of items has changed"):
+        with pytest.raises(InvalidInput, match=r"^row 1 \(line 2 of the file\) of items has changed"):
             checked.submit(str(file))
 
         assert connected.counts.total_requests == 0

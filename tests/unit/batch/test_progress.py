@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import itertools
 import logging
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from airflow_provider_workflows.batch.progress import (
 )
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome
+from airflow_provider_workflows.batch.tally import Tally
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import CASE_CALL, cases
 from tests.unit.clocks import VirtualTimeLoop, until
@@ -142,6 +144,10 @@ class TestWait:
         assert "person" not in warning
 
 
+def _outcomes(rows: Rows) -> Counter[RowOutcome]:
+    return Tally.of(0.0, rows.submission.dealt_with(), Statuses()).outcomes(Statuses())
+
+
 class TestRowsDone:
     @pytest.mark.parametrize(
         "fault",
@@ -162,7 +168,7 @@ class TestRowsDone:
 
         submitting = asyncio.create_task(begun_rows.submit(cases(20), max_outage=3600))
         await until(lambda: any(getattr(state, met) for state in begun_rows.states.values()))
-        outcomes = begun_rows.submission.tally(0.0, Statuses()).outcomes(Statuses())
+        outcomes = _outcomes(begun_rows)
         submitting.cancel()
 
         assert outcomes == {RowOutcome.RUNNING: 5}
@@ -173,7 +179,7 @@ class TestRowsDone:
 
         await begun_rows.submit(cases(6))
 
-        assert begun_rows.submission.tally(0.0, Statuses()).outcomes(Statuses()) == {
+        assert _outcomes(begun_rows) == {
             RowOutcome.RUNNING: 3,
             RowOutcome.NOT_SUBMITTED: 2,
             RowOutcome.UNKNOWN: 1,
@@ -188,7 +194,7 @@ class TestRowsDone:
 
         submitting = asyncio.create_task(begun_rows.submit(cases(6), max_outage=3600))
         await until(lambda: sandbox.counts.requests[CASE_CALL] > 5)
-        outcomes = begun_rows.submission.tally(0.0, Statuses()).outcomes(Statuses())
+        outcomes = _outcomes(begun_rows)
         submitting.cancel()
 
         assert outcomes == {RowOutcome.RUNNING: 1}

@@ -136,7 +136,7 @@ def test_nothing_shows_of_a_batch_that_goes_well(
 
 
 def test_nothing_shows_of_bad_rows(batch: BatchTask, shown: Callable[..., str]) -> None:
-    with pytest.raises(InvalidInput, match="row 2, phone") as raised:
+    with pytest.raises(InvalidInput, match="row 2: phone") as raised:
         batch.run([ROW, BAD_ROW])
 
     assert_nothing_personal(shown(error=raised.value))

@@ -247,7 +247,7 @@ class TestZeroPad:
             batch.run([{"personal_number": number} for number in self.NUMBERS])
 
         assert [line.partition(":")[0] for line in str(raised.value).splitlines()[1:]] == [
-            "row 1, personal_number",
+            "rows 1\N{EN DASH}2: personal_number",
             "row 2, personal_number",
         ]
         assert connected.counts.requests[CASE_CALL] == 0

@@ -13,7 +13,8 @@ import pytest
 from pyarrow import parquet
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.items import raise_for, read_items
+from airflow_provider_workflows.batch.input.bad_rows import BadRows
+from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 
@@ -442,10 +443,13 @@ class TestTablesAsPeopleHaveThem:
 def test_the_error_names_row_column_and_what_to_do() -> None:
     rows = list(read_items([{"first_name": "Ada"}] * 11 + [{"personal_number": 7}]))
 
+    bad = BadRows()
+    bad.add(next(row for row in rows if isinstance(row, BadRow)))
+
     with pytest.raises(InvalidInput) as raised:
-        raise_for([row for row in rows if isinstance(row, BadRow)], 1, 12)
+        bad.require_none(12)
 
     assert str(raised.value).splitlines()[-1] == (
-        "row 12, personal_number: is a number, so its leading zeros may be lost; read the column as text, or set "
+        "row 12: personal_number: is a number, so its leading zeros may be lost; read the column as text, or set "
         "zero_pad={'personal_number': 11}"
     )

@@ -14,7 +14,8 @@ from airflow.sdk import ObjectStoragePath
 from pyarrow import parquet
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.items import raise_for, read_items
+from airflow_provider_workflows.batch.input.bad_rows import BadRows
+from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
 CASE_ID = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
@@ -239,23 +240,40 @@ class TestHiding:
 
 
 class TestError:
-    def test_lists_the_first_twenty_bad_rows_and_counts_the_others(self) -> None:
-        bad = [
-            BadRow(number, str(number), (("email", "is missing"), ("", "is short")))
-            for number in range(1, 31)
-        ]
+    def test_lists_the_first_twenty_reasons_and_counts_the_other_rows(self) -> None:
+        bad = BadRows()
+        for number in range(1, 301):
+            bad.add(BadRow(number, str(number), (("email", f"is missing {number}"), ("", "is short"))))
 
         with pytest.raises(InvalidInput) as raised:
-            raise_for(bad, 300, 1000)
+            bad.require_none(1000)
 
         first, *lines, last = str(raised.value).splitlines()
         assert "300 of 1000 rows" in first
         assert 'on_bad_row="skip"' in first
-        assert lines == [f"row {number}, email: is missing; is short" for number in range(1, 21)]
+        assert lines == [f"row {number}: email: is missing {number}; is short" for number in range(1, 21)]
         assert last == "and 280 more"
 
-    def test_says_nothing_of_more_when_all_are_shown(self) -> None:
+    def test_folds_rows_with_the_same_reason(self) -> None:
+        bad = BadRows()
+        for number in (*range(1, 51), 61):
+            bad.add(BadRow(number, str(number), (("phone", "is no number"),), line=number + 1))
+        bad.add(BadRow(70, "70", (("email", "is missing"),), line=75))
+
         with pytest.raises(InvalidInput) as raised:
-            raise_for([BadRow(3, "3", (("", "is short"),))], 1, 4)
+            bad.require_none(100)
+
+        to = "\N{EN DASH}"
+        assert str(raised.value).splitlines()[1:] == [
+            f"rows 1{to}50, 61 (lines 2{to}51, 62 of the file): phone: is no number",
+            "row 70 (line 75 of the file): email: is missing",
+        ]
+
+    def test_says_nothing_of_more_when_all_are_shown(self) -> None:
+        bad = BadRows()
+        bad.add(BadRow(3, "3", (("", "is short"),)))
+
+        with pytest.raises(InvalidInput) as raised:
+            bad.require_none(4)
 
         assert str(raised.value).endswith("\nrow 3: is short")

@@ -1,0 +1,260 @@
+"""The list of rows with something wrong, beside the output of their batch, for its page and for people."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import logging
+import shutil
+import tempfile
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_workflows.batch.manifest import manifest_lines
+from airflow_provider_workflows.batch.reasons import CUT_OFF
+from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
+from airflow_provider_workflows.batch.unknown_rows import cell
+from airflow_provider_workflows.local_files import OWNER_ONLY
+from airflow_provider_workflows.storage import remove_file, shown
+from airflow_provider_workflows.whole_files import replacing
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.report import BatchReport
+    from airflow_provider_workflows.storage import ObjectStoragePath
+
+log = logging.getLogger(__name__)
+
+PROBLEM_ROWS_NAME = "problem_rows.csv"
+COLUMNS = ("row", "place", "outcome", "code", "message", "fingerprint", "workflow_id", "case_id")
+#: While the batch goes on, this many rows are listed.
+MAX_LISTED_ROWS = 10_000
+#: The code of a row that was left out because it was bad.
+BAD_ROW = "BadRow"
+_BYTES_IN_MEMORY = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """A row with something wrong; nothing in it is personal.
+
+    :param row: its number
+    :param place: where its key is found: ``line 8 of the file``, or ``row 7``
+    :param outcome: what has become of it
+    :param code: the service's error code, the status in which the run has failed, or the kind of the error
+    :param message: what went wrong
+    :param fingerprint: what the service's support asks for
+    :param workflow_id: id of its run
+    :param case_id: id of its case
+    """
+
+    row: int
+    place: str
+    outcome: RowOutcome
+    code: str
+    message: str
+    fingerprint: str | None = None
+    workflow_id: str | None = None
+    case_id: str | None = None
+
+    def line(self) -> bytes:
+        """Return the row as a line of CSV."""
+        texts = (self.place, self.outcome.value, self.code, self.message)
+        ids = (self.fingerprint, self.workflow_id, self.case_id)
+        return _line([self.row, *(cell(text or "") for text in (*texts, *ids))])
+
+
+def problem_of(
+    row: int, line: int | None, state: RowState, outcome: RowOutcome, error: Mapping[str, Any] | None
+) -> ProblemRow | None:
+    """Return what is wrong with a row, or None if nothing is.
+
+    :param row: its number
+    :param line: the line of the file at which it begins, if it is from one that has lines
+    :param state: what the journal says of it
+    :param outcome: what has become of it
+    :param error: the fields of its error
+    """
+    if outcome in (RowOutcome.SUCCEEDED, RowOutcome.RUNNING):
+        return None
+    if outcome is RowOutcome.NOT_SUBMITTED and not error:
+        return None
+    if error:
+        code, message = error.get("code") or error["kind"], error["message"]
+    elif outcome is RowOutcome.FAILED:
+        code, message = state.status or "WorkflowFailed", "The workflow ended in this status."
+    else:
+        code, message = "OutcomeUnknown", f"{CUT_OFF[0].upper()}{CUT_OFF[1:]}, and there may be a run."
+    fingerprint = error.get("fingerprint") if error else None
+    return ProblemRow(
+        row, place_of(row, line), outcome, code, message, fingerprint, state.workflow_id, state.case_id
+    )
+
+
+def skipped_row(row: int, line: int | None, reason: str) -> ProblemRow:
+    """Return what is wrong with a row that was left out because it was bad.
+
+    :param row: its number
+    :param line: the line of the file at which it begins, if it is from one that has lines
+    :param reason: why it is bad
+    """
+    return ProblemRow(row, place_of(row, line), RowOutcome.SKIPPED, BAD_ROW, reason)
+
+
+def place_of(row: int, line: int | None) -> str:
+    """Return where a row's key is found.
+
+    :param row: its number
+    :param line: the line of the file at which it begins, if it is from one that has lines
+    """
+    return f"row {row}" if line is None else f"line {line} of the file"
+
+
+class AllProblems:
+    """The whole list, as a try writes it at its end: rows come in their order, and are kept on the disk."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._file = tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY)  # noqa: SIM115  (open until it is written)
+
+    def add(self, problem: ProblemRow) -> None:
+        """Take note of the next row."""
+        self.number += 1
+        self._file.write(problem.line())
+
+    def write(self, folder: ObjectStoragePath, mode: int = OWNER_ONLY) -> None:
+        """Write the list into the folder of the output; without such rows, remove the one that is there.
+
+        :raises Exception: if it cannot be written
+        """
+        path = folder / PROBLEM_ROWS_NAME
+        if not self.number:
+            remove_file(path)
+            return
+        self._file.seek(0)
+        with replacing(path, mode=mode) as file:
+            file.write(_line(COLUMNS))
+            shutil.copyfileobj(self._file, file)
+
+
+class Places:
+    """Where the rows of an input are in their file, and which were left out, as the manifest says.
+
+    :param lines: the manifest's lines after the first, each as JSON
+    :param first_row: number of the first row
+    """
+
+    def __init__(self, lines: Iterable[bytes], first_row: int) -> None:
+        #: Number and line of each row whose line does not follow on that of the row before.
+        self._rows, self._lines = array("L"), array("L")
+        #: Those rows that were left out, as far as they are listed.
+        self.skipped: list[ProblemRow] = []
+        for number, text in enumerate(lines, first_row):
+            if b'"line"' not in text and b'"skipped"' not in text:
+                continue
+            fields = json.loads(text)
+            if "line" in fields:
+                self._rows.append(number)
+                self._lines.append(fields["line"])
+            if "skipped" in fields and len(self.skipped) < MAX_LISTED_ROWS:
+                self.skipped.append(skipped_row(number, self.line_of(number), fields["skipped"]))
+
+    @classmethod
+    def read(cls, state_folder: ObjectStoragePath, first_row: int) -> Places:
+        """Return the places of a batch's rows.
+
+        :param state_folder: where the batch keeps its state
+        :param first_row: number of the first row
+        :raises FileNotFoundError: if the manifest is gone
+        """
+        return cls(manifest_lines(state_folder), first_row)
+
+    def line_of(self, row: int) -> int | None:
+        """Return the line of the file at which a row begins; None if its input has no lines.
+
+        :param row: its number
+        """
+        index = bisect_right(self._rows, row) - 1
+        return None if index < 0 else self._lines[index] + row - self._rows[index]
+
+
+class ProblemsOnTheWay:
+    """The list while the batch goes on: the first ten thousand rows that are found, in the order of their numbers.
+
+    :param folder: the folder of the output
+    :param state_folder: where the batch keeps its state
+    :param first_row: number of the first row
+    :param skipped: number of rows that were left out because they are bad
+    :param mode: of the file, where it is local
+    """
+
+    def __init__(
+        self,
+        folder: ObjectStoragePath,
+        state_folder: ObjectStoragePath,
+        first_row: int,
+        skipped: int = 0,
+        *,
+        mode: int = OWNER_ONLY,
+    ) -> None:
+        self._path = folder / PROBLEM_ROWS_NAME
+        self._state_folder = state_folder
+        self._first_row = first_row
+        self._skipped = skipped
+        self._mode = mode
+        self._places: Places | None = None
+        self._lines: dict[int, bytes] = {}
+        self._written = 0
+        self._is_available = True
+
+    def take(self, rows: Iterable[tuple[int, RowState, RowOutcome]]) -> None:
+        """List those rows that have something wrong, and write the list if it has grown. It blocks.
+
+        What cannot be written is left out: the list is written again when the try ends.
+
+        :param rows: number, state and outcome of rows
+        """
+        if not self._is_available:
+            return
+        try:
+            problems = [
+                found for found in rows if problem_of(found[0], None, *found[1:], found[1].error) is not None
+            ]
+            if self._places is None and (problems or self._skipped):
+                self._places = Places.read(self._state_folder, self._first_row)
+                self._lines |= {skipped.row: skipped.line() for skipped in self._places.skipped}
+            for row, state, outcome in problems:
+                if self._places is not None and len(self._lines) < MAX_LISTED_ROWS:
+                    line = self._places.line_of(row)
+                    problem = cast("ProblemRow", problem_of(row, line, state, outcome, state.error))
+                    self._lines[row] = problem.line()
+            self._write()
+        except Exception as error:  # noqa: BLE001  (a page that lags must not end a batch)
+            self._is_available = False
+            log.warning(
+                "The list %s could not be written: %s. It is written again when the try ends.",
+                shown(self._path),
+                type(error).__name__,
+            )
+
+    def reported(self, report: BatchReport) -> BatchReport:
+        """Return a report that says where the list is, if it was written."""
+        return dataclasses.replace(report, problem_rows=shown(self._path)) if self._written else report
+
+    def _write(self) -> None:
+        if len(self._lines) == self._written:
+            return
+        with replacing(self._path, mode=self._mode) as file:
+            file.write(_line(COLUMNS))
+            file.writelines(self._lines[row] for row in sorted(self._lines))
+        self._written = len(self._lines)
+
+
+def _line(cells: Iterable[object]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(cells)
+    return text.getvalue().encode(errors="replace")
