@@ -78,6 +78,8 @@ class BatchSubmission:
         self._resubmit_failed = resubmit_failed
         self._resubmit_unknown = resubmit_unknown
         self._instructions = instructions
+        #: The record of the earlier tries, as Airflow has it.
+        self._found: BatchRecord | None = None
         #: What this try does by an instruction.
         self._taken = Taken()
         self._log = log
@@ -93,7 +95,14 @@ class BatchSubmission:
         :raises OutcomeUnknown: if it is not known what an earlier try has submitted
         """
         try:
-            record = self._records.read()
+            return self._open(items, begun_at)
+        except (InvalidInput, OutcomeUnknown):
+            self._refuse()
+            raise
+
+    def _open(self, items: Items, begun_at: float) -> tuple[Batch, BatchRecord]:
+        try:
+            record = self._found = self._records.read()
         except OutcomeUnknown as error:
             was_cleared = self._records.was_cleared
             self._taken = self._instructions.take(followed=None, was_cleared=was_cleared, begun_at=begun_at)
@@ -113,18 +122,14 @@ class BatchSubmission:
             record = self._earlier.record(starts_over=self._starts_over)
         if record is not None and record.summary is not None and not was_cleared:
             return self._make_batch(record), record
-        try:
-            self._folders.require_free(has_ended)
-            if record is None:
-                self._require_no_choice()
-                self._earlier.warn_of_deleted_run()
-                return self._begin(items, begun_at)
-            if was_cleared and self._starts_over:
-                return self._begin(items, begun_at, before=record)
-            return self._go_on(record, items, was_cleared=was_cleared)
-        except InvalidInput:
-            self._refuse(record)
-            raise
+        self._folders.require_free(has_ended)
+        if record is None:
+            self._require_no_choice()
+            self._earlier.warn_of_deleted_run()
+            return self._begin(items, begun_at)
+        if was_cleared and self._starts_over:
+            return self._begin(items, begun_at, before=record)
+        return self._go_on(record, items, was_cleared=was_cleared)
 
     def _require_no_choice(self) -> None:
         """Return if no rows were chosen of a batch that has submitted nothing.
@@ -134,19 +139,12 @@ class BatchSubmission:
         if self._taken.action is Action.RESUBMIT:
             raise InvalidInput("rows: no row was submitted before, so none can be chosen. Repair the batch")
 
-    def _refuse(self, record: BatchRecord | None) -> None:
-        """Forget an instruction that cannot be followed: another clear must not follow it unasked.
-
-        :param record: the record of earlier tries, which is stored anew: a retry is no clear
-        """
-        instruction = self._taken.instruction
-        if instruction is None or self._taken.action in (None, Action.STOP):
-            return
-        self._log.warning("An instruction cannot be followed, and is over: %s.", instruction)
-        with best_effort(self._log):
-            if record is not None:
-                self._records.write(dataclasses.replace(record, followed=instruction.id))
-            self._instructions.delete(instruction)
+    def _refuse(self) -> None:
+        """Remove an instruction that cannot be followed; a retry does then what it does without a clear."""
+        instruction = self._taken.to_delete
+        if instruction is not None and self._instructions.refuse(instruction) and self._found is not None:
+            with best_effort(self._log):
+                self._records.write(dataclasses.replace(self._found, followed=instruction.id))
 
     @property
     def _starts_over(self) -> bool:

@@ -194,9 +194,21 @@ class Instructions:
         if instruction.action is Action.STOP:
             is_lifted = was_cleared and instruction.asked_at < begun_at
             if is_lifted:
+                self._over.add(instruction.id)
                 self._log.warning("The task was cleared, which ends an instruction: %s.", instruction)
             return Taken(instruction, None if is_lifted else Action.STOP)
         return Taken(instruction, instruction.action) if was_cleared else Taken()
+
+    def refuse(self, instruction: Instruction) -> bool:
+        """Remove an instruction that cannot be followed, and return whether it was not over before.
+
+        Another clear must not follow it unasked: the person sees the task fail, and may press the button again.
+        """
+        if instruction.id in self._over:
+            return False
+        self._log.warning("An instruction cannot be followed, and is over: %s.", instruction)
+        self.delete(instruction)
+        return True
 
     def delete(self, instruction: Instruction) -> None:
         """Remove an instruction that was followed, unless another has taken its place; and nothing of a failure."""

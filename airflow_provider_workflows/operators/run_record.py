@@ -47,6 +47,7 @@ class RunRecord:
     :param earlier: the records that this one has taken the place of, the latest first, until its run has ended
         well: those of starts before, or of another input
     :param host: base URL of the service at which the run is
+    :param followed: id of the latest instruction of a person that was followed
     """
 
     phase: RunPhase
@@ -58,6 +59,7 @@ class RunRecord:
     status: str | None = None
     earlier: tuple[Self, ...] = ()
     host: str | None = None
+    followed: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""

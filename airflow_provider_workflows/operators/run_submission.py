@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api import Outcome
-from airflow_provider_workflows.api.errors import InvalidInput, NotFound, OutcomeUnknown, WorkflowsError
+from airflow_provider_workflows.api.errors import (
+    InvalidInput,
+    NotFound,
+    OutcomeUnknown,
+    SubmissionStopped,
+    WorkflowsError,
+)
+from airflow_provider_workflows.operators.instruction import Instructions, Taken
 from airflow_provider_workflows.operators.records import best_effort, store_retry
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord
 
@@ -81,6 +88,7 @@ class RunSubmission:
     :param resubmit_unknown: whether to submit where an earlier try may have
     :param waits: whether the task waits for the run; if so, a retry submits anew where the run has failed
     :param may_have_lost_record: whether earlier tries may have left a record that is gone
+    :param instructions: what a person has asked for by a button; None to follow nothing
     :param log: the task's log
     :param storage_retry: tries again to write the run's id
     """
@@ -96,6 +104,7 @@ class RunSubmission:
         resubmit_unknown: bool,
         waits: bool,
         may_have_lost_record: bool,
+        instructions: Instructions | None = None,
         log: Any,
         storage_retry: StorageRetry | None = None,
     ) -> None:
@@ -107,10 +116,16 @@ class RunSubmission:
         self._resubmit_unknown = resubmit_unknown
         self._waits = waits
         self._may_have_lost_record = may_have_lost_record
+        self._instructions = instructions
+        #: What this try does by an instruction.
+        self._taken = Taken()
+        self._begun_at = time.time()
         self._log = log
         self._storage_retry = storage_retry or store_retry(
             "The run's id", log, is_stopped=lambda: not guard.may_act
         )
+        #: The record of the earlier tries, as Airflow has it.
+        self._found: RunRecord | None = None
         #: The id of the run, once it is known.
         self.workflow_id: str | None = None
 
@@ -130,14 +145,23 @@ class RunSubmission:
         records = self._records
         if records is None:
             return self._submit()
-        record = self._read(records)
+        self._guard.before_run = self._require_no_stop
+        try:
+            return self._run_recorded(records)
+        except (InvalidInput, OutcomeUnknown):
+            self._refuse(records)
+            raise
+
+    def _run_recorded(self, records: Records[RunRecord]) -> StartedRun:
+        record = self._found = self._read(records)
         if record is None:
             self._warn_of_missing_record()
             return self._submit_recorded(records)
-        if records.was_cleared and self._start_over:
+        if records.was_cleared and self._starts_over:
             self._log.warning(
-                'Cleared, with on_clear="start_over": keeps 0, waits for 0, submits 1 anew. The record of the '
+                "%s: keeps 0, waits for 0, submits 1 anew. The record of the "
                 "earlier tries (%s) is kept until the new run has ended well.",
+                self._cleared,
                 _described(record),
             )
             return self._submit_recorded(records, record.history)
@@ -151,13 +175,61 @@ class RunSubmission:
 
     def _read(self, records: Records[RunRecord]) -> RunRecord | None:
         try:
-            return records.read()
+            record = records.read()
         except OutcomeUnknown as error:
-            if not (records.was_cleared and self._start_over):
+            self._take(None, was_cleared=records.was_cleared)
+            if not (records.was_cleared and self._starts_over):
                 raise
-            self._log.warning('Cleared, with on_clear="start_over": submits 1 anew. %s', error)
+            self._log.warning("%s: submits 1 anew. %s", self._cleared, error)
             self._may_have_lost_record = False
             return None
+        self._take(record, was_cleared=self._may_have_lost_record if record is None else records.was_cleared)
+        return record
+
+    def _take(self, record: RunRecord | None, *, was_cleared: bool) -> None:
+        if self._instructions is not None:
+            followed = None if record is None else record.followed
+            self._taken = self._instructions.take(
+                followed=followed, was_cleared=was_cleared, begun_at=self._begun_at
+            )
+
+    def _refuse(self, records: Records[RunRecord]) -> None:
+        """Remove an instruction that cannot be followed; a retry does then what it does without a clear."""
+        instruction = self._taken.to_delete
+        is_refused = self._instructions and instruction and self._instructions.refuse(instruction)
+        if is_refused and instruction is not None and self._found is not None:
+            with best_effort(self._log):
+                records.write(dataclasses.replace(self._found, followed=instruction.id))
+
+    def _write_first(self, records: Records[RunRecord], record: RunRecord) -> None:
+        """Store the first record of this try, by which an instruction is over."""
+        records.write(record)
+        if (instruction := self._taken.to_delete) is not None and self._instructions is not None:
+            self._instructions.delete(instruction)
+
+    def _noted(self, record: RunRecord) -> RunRecord:
+        """Return a record that says which instruction was followed: a killed try leaves it stored."""
+        instruction = self._taken.to_delete
+        return record if instruction is None else dataclasses.replace(record, followed=instruction.id)
+
+    def _require_no_stop(self) -> None:
+        """Return if nobody has asked that no run be started.
+
+        :raises SubmissionStopped: naming who has
+        """
+        asked_by = None if self._instructions is None else self._instructions.stop_asked_by()
+        if asked_by is not None:
+            raise SubmissionStopped(
+                f"{asked_by} has asked to stop, so no run was started. No retry starts one; the next clear does."
+            )
+
+    @property
+    def _starts_over(self) -> bool:
+        return self._taken.starts_over(self._start_over)
+
+    @property
+    def _cleared(self) -> str:
+        return self._taken.cleared(self._start_over)
 
     def _require_host(self, runs: list[RunRecord]) -> None:
         """Return if no run of the same input may be at another host, whose runs this one does not know.
@@ -230,7 +302,8 @@ class RunSubmission:
     ) -> None:
         unknown = ", leaves 1 of which it is not known whether there is a run" if leaves_unknown else ""
         self._log.warning(
-            "Cleared: keeps %d, waits for %d, submits %d anew%s. By the record of the earlier tries %s.",
+            "%s: keeps %d, waits for %d, submits %d anew%s. By the record of the earlier tries %s.",
+            self._cleared,
             keeps,
             waits_for,
             submits,
@@ -242,7 +315,7 @@ class RunSubmission:
         self._log.warning(
             "%s: keeps 0, waits for 0, submits 1 anew. The definition, the case or the parameters are others than "
             "those of the earlier tries: %s. Its result would be that of another input, so it is not kept.",
-            "Cleared" if records.was_cleared else "The input has changed",
+            self._cleared if records.was_cleared else "The input has changed",
             _described(record),
         )
         return self._submit_recorded(records, record.history)
@@ -257,16 +330,16 @@ class RunSubmission:
             changed = dataclasses.replace(run, phase=RunPhase.SUCCEEDED, status=status, earlier=())
         if records.was_cleared or changed != record:
             with best_effort(self._log):
-                records.write(changed)
+                self._write_first(records, self._noted(changed))
         return StartedRun(self.workflow_id, float(run.started or 0.0), status)
 
     def _submit_recorded(
         self, records: Records[RunRecord], earlier: tuple[RunRecord, ...] = ()
     ) -> StartedRun:
-        intent = dataclasses.replace(self._record, earlier=earlier)
+        intent = self._noted(dataclasses.replace(self._record, earlier=earlier))
         self._guard.require()
         try:
-            records.write(intent)
+            self._write_first(records, intent)
             run = self._submit()
         except BaseException:
             # Whatever it is, a stop or the task's timeout too: it must not make a retry believe in a run.

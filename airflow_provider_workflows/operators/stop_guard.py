@@ -40,6 +40,8 @@ class StopGuard:
         self._sleep = sleep
         self._clock = clock
         self._may_be_cut = False
+        #: Called before a request that starts a run is sent; raises if none may be started.
+        self.before_run: Callable[[], object] | None = None
         #: Whether a request that starts a run was sent.
         self.has_sent_run = False
 
@@ -60,12 +62,15 @@ class StopGuard:
         """Let a request be sent if something new may begin.
 
         :raises Stopped: if nothing new may begin, or once the request was cut
+        :raises Exception: what ``before_run`` has raised
         """
         # Set first: a stop that comes in between is seen by what follows.
         self._may_be_cut = request.repeatable
         try:
             self.require()
             if not request.repeatable:
+                if self.before_run is not None:
+                    self.before_run()
                 self.has_sent_run = True
             yield
         finally:
