@@ -88,3 +88,12 @@ def clears(context: Context) -> int:
     :param context: the task's context
     """
     return int(context["ti"].max_tries)
+
+
+def retries_left(context: Context) -> int:
+    """Return how often Airflow may try a task again after this try.
+
+    :param context: the task's context
+    """
+    ti = context["ti"]
+    return max(0, int(ti.max_tries) - int(ti.try_number) + 1)

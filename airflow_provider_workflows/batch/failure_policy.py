@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.row_state import RowOutcome
+from airflow_provider_workflows.batch.try_end import RetryWork, TryEnd
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.batch.collect import Collection
     from airflow_provider_workflows.batch.manifest import Manifest
+    from airflow_provider_workflows.batch.report import BatchReport
     from airflow_provider_workflows.storage import ObjectStoragePath
-
-#: Rows that a retry of the task goes on with, without running anything twice.
-_SAFE_TO_RETRY = (RowOutcome.NOT_SUBMITTED, RowOutcome.RUNNING, RowOutcome.RESULT_MISSING)
-
-#: Rows that a retry of the task submits, unless they are withheld.
-_SUBMITTED_AGAIN = (RowOutcome.NOT_SUBMITTED, RowOutcome.FAILED, RowOutcome.UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -42,51 +37,38 @@ class FailurePolicy:
             raise InvalidInput(f"max_failed_share must be a number from 0 to 1, not {share!r}")
 
     def evaluate(
-        self, summary: Mapping[str, Any], withheld: Mapping[RowOutcome, int] | None = None
+        self, report: BatchReport, withheld: Mapping[RowOutcome, int] | None = None
     ) -> BatchFailed | None:
         """Return the error of a batch that has failed, or None for one that has succeeded.
 
-        :param summary: what ``summarize`` returned
+        :param report: what there is to say of the batch, whose try has ended
         :param withheld: rows that no retry submits, as a person has said, by outcome
         """
-        outcomes: Mapping[str, int] = summary["outcomes"]
-        skipped = outcomes.get(RowOutcome.SKIPPED.value, 0)
-        submitted = summary["rows"] - skipped
-        failed = {
-            name: count
-            for name, count in outcomes.items()
-            if name not in (RowOutcome.SUCCEEDED.value, RowOutcome.SKIPPED.value)
-        }
-        failed_rows = sum(failed.values())
-        if failed_rows <= self.max_failed_share * submitted:
+        end = TryEnd(report, self, withheld or {})
+        submitted = report.rows - report.outcomes.get(RowOutcome.SKIPPED.value, 0)
+        if end.failed <= self.max_failed_share * submitted:
             return None
-        withheld = {} if withheld is None else withheld
-        retried_rows = sum(
-            failed.get(outcome.value, 0) - (withheld.get(outcome, 0) if outcome in _SUBMITTED_AGAIN else 0)
-            for outcome in self._retried_outcomes
-        )
-        counts = ", ".join(f"{name} {count:,}" for name, count in failed.items())
-        bad = f" Besides, {skipped:,} bad rows were skipped." if skipped else ""
-        unsent = withheld.get(RowOutcome.NOT_SUBMITTED, 0)
-        stopped = (
-            f" {unsent:,} were not sent because a person said so: the next clear submits them."
-            if unsent
-            else ""
-        )
-        retry = (
-            f"A retry goes on with {retried_rows:,} of them."
-            if retried_rows
-            else "A retry would change nothing."
-        )
-        return BatchFailed(
-            f"{failed_rows:,} of {submitted:,} rows did not succeed ({counts}).{bad}{stopped} Each row is in "
-            f"{summary['output']}, with its outcome, error code and error. {retry}",
-            retry=Retry.LATER if retried_rows else Retry.NEVER,
+        has_work = self.retry_of(report.outcomes, withheld or {}).rows > 0
+        return BatchFailed(end.sentence, retry=Retry.LATER if has_work else Retry.NEVER)
+
+    def retry_of(self, outcomes: Mapping[str, int], withheld: Mapping[RowOutcome, int]) -> RetryWork:
+        """Return what a retry would do.
+
+        :param outcomes: number of rows by outcome
+        :param withheld: rows that no retry submits, as a person has said, by outcome
+        """
+        return RetryWork(
+            submits=sum(
+                outcomes.get(outcome.value, 0) - withheld.get(outcome, 0)
+                for outcome in self._submitted_outcomes
+            ),
+            waits_for=outcomes.get(RowOutcome.RUNNING.value, 0),
+            fetches=outcomes.get(RowOutcome.RESULT_MISSING.value, 0),
         )
 
     @property
-    def _retried_outcomes(self) -> list[RowOutcome]:
-        outcomes = list(_SAFE_TO_RETRY)
+    def _submitted_outcomes(self) -> list[RowOutcome]:
+        outcomes = [RowOutcome.NOT_SUBMITTED]
         if self.resubmit_failed:
             outcomes.append(RowOutcome.FAILED)
         if self.resubmit_unknown:
@@ -95,15 +77,15 @@ class FailurePolicy:
 
 
 def summarize(
-    output: ObjectStoragePath, collection: Collection, manifest: Manifest, *, seconds: float
+    output: ObjectStoragePath, report: BatchReport, manifest: Manifest, *, seconds: float
 ) -> dict[str, Any]:
     """Return what the task returns: the URI of the output and counts, and no value from a row."""
     summary = {
         "output": str(output),
         "first_row": manifest.first_row,
-        "rows": sum(collection.outcomes.values()),
-        "outcomes": {outcome.value: number for outcome, number in sorted(collection.outcomes.items())},
-        "statuses": dict(sorted(collection.statuses.items())),
+        "rows": report.rows,
+        "outcomes": dict(sorted(report.outcomes.items())),
+        "statuses": dict(sorted(report.statuses.items())),
         "seconds": round(seconds, 3),
     }
     return summary if manifest.sharding is None else {**summary, "sharding": manifest.sharding}

@@ -13,7 +13,6 @@ from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.api.errors import error_from_json
 from airflow_provider_workflows.batch.batch import Batch
-from airflow_provider_workflows.batch.failure_policy import summarize
 from airflow_provider_workflows.batch.inbox import InboxSegment
 from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.lineage.events import emit
@@ -24,7 +23,7 @@ from airflow_provider_workflows.operators.batch_try import BatchTry, publisher
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
-from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY, REPORT_KEY
+from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,12 +170,9 @@ class RunWorkflowBatchOperator(BatchTry):
         with self._output_at_failure(context, batch, record):
             # Again: the DAG may be another one than when the task was deferred.
             batch.require_hashes(self._items)
-            collection = asyncio.run(batch.collect(publisher(context), self.log))
-        self._push(context, REPORT_KEY, batch.report.to_json())
-        took = time.time() - record.begun_at
-        summary = summarize(batch.output, collection, record.manifest, seconds=took)
-        self.log.info("The output is written: %s, %s.", summary["output"], summary["outcomes"])
-        failure = self._failure_policy.evaluate(summary, batch.withheld)
+            asyncio.run(batch.collect(publisher(context), self.log))
+        failure = self._failure_policy.evaluate(batch.report, batch.withheld)
+        summary = self._end_try(context, batch, record, failure)
         tries = self._tries(context)
         if failure is None:
             tries.store(record.done(summary))

@@ -5,27 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
+from airflow_provider_workflows.airflow_internals.task_state import retries_left
+from airflow_provider_workflows.api.errors import workflows_error_in
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.checked_input import check_input
+from airflow_provider_workflows.batch.failure_policy import summarize
 from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.run_index import write_run_index
 from airflow_provider_workflows.batch.submission_stop import SubmissionStop
+from airflow_provider_workflows.batch.try_end import TryEnd
 from airflow_provider_workflows.hooks.workflows import shared_tokens
+from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.batch_record import BatchRecord, claim_records
 from airflow_provider_workflows.operators.batch_submission import BatchSubmission
 from airflow_provider_workflows.operators.instruction import Instructions, instructions_of
 from airflow_provider_workflows.storage import AZURE_HTTP_LOG, shown
-from airflow_provider_workflows.xcom_keys import REPORT_KEY
+from airflow_provider_workflows.xcom_keys import REPORT_KEY, SUMMARY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +55,8 @@ class BatchTry(BatchArguments):
     #: What a person has asked for by a button; read by each process of a try.
     _instructions: Instructions | None = None
     _was_told_to_stop = False
+    #: How the try has ended, once it has.
+    try_end: TryEnd | None = None
     #: What there is to say of the batch, before its rows and its place are known.
     _report: BatchReport | None = None
 
@@ -117,16 +125,44 @@ class BatchTry(BatchArguments):
             yield
         except TaskDeferred:
             raise
-        except BaseException:
-            may_write = self._ownership is None or self._ownership.may_write
-            if may_write and not record.has_results:
+        except BaseException as failure:
+            if self._ownership is None or self._ownership.may_write:
                 try:
-                    asyncio.run(batch.write_output_so_far())
-                    self._write_run_index(batch)
-                    self._push(context, REPORT_KEY, batch.report.to_json())
+                    if record.has_results:
+                        batch.report_at(ReportPhase.ENDED)
+                    else:
+                        asyncio.run(batch.write_output_so_far())
+                        self._write_run_index(batch)
+                    self._end_try(context, batch, record, failure)
                 except Exception as error:  # noqa: BLE001  (the try's own error says more)
                     self.log.warning("The output could not be written: %s.", type(error).__name__)
             raise
+
+    def _end_try(
+        self, context: Context, batch: Batch, record: BatchRecord, failure: BaseException | None
+    ) -> dict[str, Any]:
+        """Say how the try has ended, in the log and in XComs, and return the summary.
+
+        :param failure: what fails the task; None if it succeeds
+        """
+        ti = context["ti"]
+        error = workflows_error_in(failure)
+        end = self.try_end = TryEnd(
+            batch.report,
+            self._failure_policy,
+            batch.withheld,
+            page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
+            retries_left(context),
+            None if failure is None else error is None or error.is_retryable(),
+        )
+        self.log.log(logging.WARNING if end.failed or failure is not None else logging.INFO, "%s", end)
+        self._push(context, REPORT_KEY, batch.report.to_json())
+        summary = summarize(
+            batch.output, batch.report, record.manifest, seconds=time.time() - record.begun_at
+        )
+        if failure is not None:
+            self._push(context, SUMMARY_KEY, summary)
+        return summary
 
     def _write_run_index(self, batch: Batch) -> None:
         """Write the index by which the page Workflows finds a row; what fails is logged, and changes nothing."""

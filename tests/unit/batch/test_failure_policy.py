@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from airflow.sdk.definitions.retry_policy import RetryAction
 
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
+from airflow_provider_workflows.batch.report import BatchReport
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 
 
@@ -19,10 +21,17 @@ def failure(
     resubmit_failed: bool = False,
     resubmit_unknown: bool = False,
 ) -> BatchFailed | None:
-    summary = {"output": "s3://bucket/results.jsonl", "rows": sum(outcomes.values()), "outcomes": outcomes}
-    return FailurePolicy(
+    policy = FailurePolicy(
         max_failed_share, resubmit_failed=resubmit_failed, resubmit_unknown=resubmit_unknown
-    ).evaluate(summary)
+    )
+    return policy.evaluate(report_of(outcomes))
+
+
+def report_of(outcomes: dict[str, int]) -> BatchReport:
+    begun = BatchReport.begun("definition", 0.0)
+    return dataclasses.replace(
+        begun, rows=sum(outcomes.values()), outcomes=outcomes, output="s3://bucket/results.jsonl"
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,7 +97,7 @@ def test_the_message_has_the_counts_and_where_to_find_more() -> None:
     raised = failure({"succeeded": 990, "failed": 3, "not_submitted": 1007, "skipped": 20})
 
     assert str(raised) == (
-        "1,010 of 2,000 rows did not succeed (failed 3, not_submitted 1,007). Besides, 20 bad rows were skipped. "
+        "1,010 of 2,020 rows did not succeed (3 failed, 1,007 not_submitted), and 20 bad rows were skipped. "
         "Each row is in s3://bucket/results.jsonl, with its outcome, error code and error. "
-        "A retry goes on with 1,007 of them."
+        "A retry submits 1,007 (1,007 runs billed)."
     )

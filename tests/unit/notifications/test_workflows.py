@@ -243,7 +243,7 @@ class TestMessageOfATask:
         assert lines[1] == "Batch: 2 failed"
         assert lines[2].startswith(f"Output: {tmp_path}") or lines[2].startswith(f"Output: file://{tmp_path}")
         assert lines[3] == PAGE_LINE
-        assert lines[4].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (failed 2).")
+        assert lines[4].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (2 failed).")
         assert PERSON not in "\n".join(lines)
 
     @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ class TestFailure:
     ) -> None:
         raised = tried("failed")
 
-        assert "3 of 3 rows did not succeed (failed 3)" in str(raised)
+        assert "3 of 3 rows did not succeed (3 failed)" in str(raised)
         assert str(batch.folder / "results.jsonl") in str(raised)
         assert len(batch.state_folders) == 1
 
@@ -191,7 +191,7 @@ class TestFailure:
     ) -> None:
         batch.definition_id = sandbox.define(seconds=0.5)
 
-        with pytest.raises(AirflowTaskTimeout, match="running 3"):
+        with pytest.raises(AirflowTaskTimeout, match="3 running"):
             batch.run(cases(3), execution_timeout=timedelta(seconds=0.2), deferrable=deferrable)
         assert batch.outcomes == ["running"] * 3
 

@@ -1,0 +1,175 @@
+"""How a try of a batch has ended, in words: for the task's log, its error and alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow_provider_workflows.batch.progress import counts_in_words
+from airflow_provider_workflows.batch.row_state import RowOutcome
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.failure_policy import FailurePolicy
+    from airflow_provider_workflows.batch.report import BatchReport
+
+#: This many reasons of an outcome are named, the commonest.
+SHOWN_REASONS = 3
+_TIMES = "\N{MULTIPLICATION SIGN}"
+_WELL = (RowOutcome.SUCCEEDED, RowOutcome.SKIPPED)
+
+
+@dataclass(frozen=True)
+class RetryWork:
+    """What a retry of the task would do.
+
+    :param submits: rows that it submits
+    :param waits_for: rows whose run it waits for
+    :param fetches: rows whose result it fetches
+    """
+
+    submits: int
+    waits_for: int
+    fetches: int
+
+    @property
+    def rows(self) -> int:
+        """Number of rows with which it goes on."""
+        return self.submits + self.waits_for + self.fetches
+
+    def __str__(self) -> str:
+        """Return what it does, and what that costs."""
+        if not self.rows:
+            return "would change nothing"
+        parts = [
+            f"submits {self.submits:,} ({_runs(self.submits)})" if self.submits else "",
+            f"waits for {self.waits_for:,}" if self.waits_for else "",
+            f"fetches the results of {self.fetches:,}" if self.fetches else "",
+        ]
+        return ", ".join(filter(None, parts))
+
+
+@dataclass(frozen=True)
+class TryEnd:
+    """How a try has ended.
+
+    :param report: what there is to say of the batch
+    :param policy: when the batch counts as failed, and what a retry submits; None if that is not known
+    :param withheld: rows that no retry submits, as a person has said, by outcome
+    :param page: address of the batch's page; None if it has no page
+    :param retries_left: how often Airflow may try the task again; None if that is not known
+    :param is_retryable: whether the error that ended the try is worth a retry; None if it has succeeded
+    """
+
+    report: BatchReport
+    policy: FailurePolicy | None = None
+    withheld: Mapping[RowOutcome, int] = field(default_factory=dict)
+    page: str | None = None
+    retries_left: int | None = None
+    is_retryable: bool | None = None
+
+    @property
+    def failed(self) -> int:
+        """Number of rows that did not succeed; those that were skipped because they are bad do not count."""
+        return sum(number for name, number in self.report.outcomes.items() if name not in _WELL)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of the block: counts, reasons, where to find more, and what to do at what cost."""
+        report = self.report
+        counts = f"{counts_in_words(report.outcomes)}; {report.rows:,} rows in all"
+        return [
+            f"Try {report.try_number} of the batch has ended: {counts}.",
+            *(f"{text}." for text in self._reasons),
+            *self._places,
+            *self._choices,
+        ]
+
+    def __str__(self) -> str:
+        """Return the block."""
+        return "\n".join(self.lines)
+
+    @property
+    def sentence(self) -> str:
+        """The words of the batch's error."""
+        report = self.report
+        skipped = report.outcomes.get(RowOutcome.SKIPPED.value, 0)
+        counts = {name: number for name, number in report.outcomes.items() if name not in _WELL}
+        and_skipped = f", and {skipped:,} bad rows were skipped" if skipped else ""
+        words = f"{self.failed:,} of {report.rows:,} rows did not succeed ({counts_in_words(counts)})"
+        parts = [
+            f"{words}{and_skipped}.",
+            *(f"{text}." for text in self._reasons),
+            f"Each row is in {report.output}, with its outcome, error code and error.",
+            f"{self._stopped}" if self._stopped else "",
+            f"A retry {self._retry}." if self._retry is not None else "",
+        ]
+        return " ".join(filter(None, parts))
+
+    @property
+    def _reasons(self) -> list[str]:
+        texts = []
+        for outcome, reasons in sorted(self.report.reasons.items(), key=lambda item: item[0].value):
+            number = self.report.outcomes.get(outcome.value, 0)
+            if not number or not reasons:
+                continue
+            words = [f"{each.rows:,} {_TIMES} {each.reason}, {_rows(each.examples)}" for each in reasons]
+            others = len(words) - SHOWN_REASONS
+            more = f"; {others} more reasons" if others > 1 else "; 1 more reason" if others == 1 else ""
+            texts.append(f"{number:,} {outcome.value}: {'; '.join(words[:SHOWN_REASONS])}{more}")
+        return texts
+
+    @property
+    def _places(self) -> list[str]:
+        report = self.report
+        places = {
+            "Output": report.output,
+            "Rows with something wrong": report.problem_rows,
+            "Unknown rows": report.unknown_rows,
+            "Page": self.page,
+        }
+        return [f"{name}: {place}" for name, place in places.items() if place]
+
+    @property
+    def _choices(self) -> list[str]:
+        report, repair = self.report, self.report.repair
+        lines = [self._stopped] if self._stopped else []
+        if self._retry is not None and self.failed:
+            lines.append(f"A retry {self._retry}. {self._retries_left}".strip())
+        cost = _runs(repair.submits) if repair.submits else "no run"
+        good = report.rows - report.outcomes.get(RowOutcome.SKIPPED.value, 0)
+        over = 'Starting over (press Start over, or set on_clear="start_over" and clear the task)'
+        return [
+            *lines,
+            f"A repair (press Repair, or clear the task) {repair}: {cost}.",
+            f"{over} submits all {good:,} rows: {_runs(good)}.",
+        ]
+
+    @property
+    def _stopped(self) -> str:
+        unsent = self.withheld.get(RowOutcome.NOT_SUBMITTED, 0)
+        if not unsent:
+            return ""
+        return f"{unsent:,} rows were not sent because a person said so: the next clear submits them."
+
+    @property
+    def _retry(self) -> RetryWork | None:
+        return None if self.policy is None else self.policy.retry_of(self.report.outcomes, self.withheld)
+
+    @property
+    def _retries_left(self) -> str:
+        if self.is_retryable is None or self.retries_left is None:
+            return ""
+        if not self.is_retryable:
+            return "Airflow does not retry the task."
+        if not self.retries_left:
+            return "No retry is left."
+        return f"{self.retries_left} {'retry is' if self.retries_left == 1 else 'retries are'} left."
+
+
+def _runs(number: int) -> str:
+    return f"{number:,} {'run' if number == 1 else 'runs'} billed"
+
+
+def _rows(examples: str) -> str:
+    return f"row{'' if examples.isdigit() else 's'} {examples}"
