@@ -10,7 +10,11 @@ from typing import Any
 from airflow.sdk import conf
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_workflows.airflow_internals.feature import Feature, FeatureChangedError
+from airflow_provider_workflows.airflow_internals.feature import (
+    Feature,
+    FeatureChangedError,
+    require_parameters,
+)
 
 #: Airflow's own default of ``[logging] min_length_masked_secret``.
 DEFAULT_MIN_MASKED_CHARACTERS = 5
@@ -31,6 +35,27 @@ MASKER_LOG = Feature(
     without="Airflow warns of those once in a process, such as of the extra `{}` of a connection without any",
     find=_find_log,
 )
+
+
+def _find_redact() -> Any:
+    from airflow.sdk._shared.secrets_masker import redact  # noqa: PLC0415  (not while parsing)
+
+    require_parameters(redact, "value")
+    return redact
+
+
+REDACT = Feature(
+    "airflow.sdk._shared.secrets_masker.redact(value)",
+    purpose="leave out of an alert what Airflow masks in logs",
+    without="Alerts say of exceptions that are not this package's own the type alone",
+    find=_find_redact,
+)
+
+
+def masked(text: str) -> str | None:
+    """Return text with what Airflow masks in logs replaced; None where Airflow cannot do so."""
+    redact = REDACT.get()
+    return None if redact is None else str(redact(text))
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import re
@@ -11,7 +12,10 @@ from airflow_provider_workflows.airflow_internals import supervisor, xcom
 from airflow_provider_workflows.api.errors import InvalidInput, workflows_error_in
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import one_line
+from airflow_provider_workflows.batch.progress import counts_in_words
+from airflow_provider_workflows.batch.report import BatchReport
 from airflow_provider_workflows.links import airflow_url, page_url
+from airflow_provider_workflows.notifications.exception_text import exception_text
 from airflow_provider_workflows.xcom_keys import REPORT_KEY, WORKFLOW_ID_KEY, WORKFLOW_LINK_KEY
 
 if TYPE_CHECKING:
@@ -40,8 +44,9 @@ _PACKAGE = f"{__name__.partition('.')[0]}."
 def failure_message(context: Mapping[str, Any]) -> str:
     """Return the message about a failed task, a failed DAG run, or a DAG run that has missed its deadline.
 
-    It holds ids, statuses, counts, URIs and links, and of this package's errors the words; of other exceptions only
-    the type, since their words may hold anything. So any notifier may send it::
+    It holds ids, statuses, counts, reasons, URIs and links, and of this package's errors the words; of other
+    exceptions the words without what may be personal where a task of this package has met them, and else only the
+    type. So any notifier may send it::
 
         def alert(context):
             SlackWebhookNotifier(text=failure_message(context))(context)
@@ -80,7 +85,10 @@ def _task_lines(context: Mapping[str, Any]) -> Iterator[str]:
     if error is not None:
         yield f"Error: {type(error).__name__}: {error}"
     elif exception is not None:
-        yield f"Error: {exception if isinstance(exception, type) else type(exception).__name__}"
+        name = str(exception) if isinstance(exception, type) else type(exception).__name__
+        is_ours = isinstance(exception, BaseException) and _is_of_this_package(type(task))
+        text = exception_text(exception, task) if is_ours else ""
+        yield f"Error: {name}{f': {text}' if text else ''}"
     yield f"Log: {ti.log_url}"
 
 
@@ -90,20 +98,38 @@ def _workflow_lines(task: Any, ti: Any, status: str | None) -> Iterator[str]:
     workflow_id = _id_of("workflow_id", lineage, task)
     case_id = _id_of("case_id", lineage, task)
     status = status or getattr(lineage, "status", None)
-    counts, output = getattr(lineage, "counts", None), getattr(lineage, "output", None)
-    if counts is not None:
-        yield f"Batch: {_counts_in_words(counts)}"
-    if counts is not None and output is not None:
-        yield f"Output: {output}"
-    if counts is None and workflow_id is None and hasattr(task, "workflow_definition_id"):
+    definition_id = _id_of("workflow_definition_id", lineage, task)
+    if workflow_id is None and definition_id is not None and not hasattr(task, "output_path"):
         # The process that had it in its memory is gone: it was killed, or it has deferred.
         workflow_id = _id_or_none(_xcom(WORKFLOW_ID_KEY, ti.dag_id, ti.run_id, ti.task_id, ti.map_index))
-    about = [f"Workflow {workflow_id}"] if workflow_id else []
+    about = [f"workflow {workflow_id}"] if workflow_id else []
     about += [f"status {status}"] if workflow_id and status else []
     about += [f"case {case_id}"] if case_id else []
+    about += [f"definition {definition_id}"] if definition_id else []
     if about:
-        yield ", ".join(about)
-    yield f"Page: {page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)}"
+        text = ", ".join(about)
+        yield text[0].upper() + text[1:]
+    page = page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+    yield from _batch_lines(task, ti)
+    yield f"Page: {page}"
+
+
+def _batch_lines(task: Any, ti: Any) -> Iterator[str]:
+    """Yield the lines about a batch: those of the block that ends its log, or what was reported of it last."""
+    end = getattr(task, "try_end", None)
+    if end is None and hasattr(task, "output_path"):
+        report = _report(_xcom(REPORT_KEY, ti.dag_id, ti.run_id, ti.task_id, ti.map_index))
+        if report is not None:
+            yield f"Batch, while {report.phase.value}: {counts_in_words(report.outcomes)}"
+    if end is not None:
+        yield from (line for line in end.lines if not line.startswith("Page: "))
+
+
+def _report(value: object) -> BatchReport | None:
+    """Return the report of a batch in an XCom; None for anything else."""
+    with contextlib.suppress(LookupError, TypeError, ValueError, AttributeError):
+        return BatchReport.from_json(dict(value))  # type: ignore[call-overload]
+    return None
 
 
 def _dag_run_lines(context: Mapping[str, Any]) -> Iterator[str]:
@@ -169,12 +195,15 @@ def _id_of(name: str, *objects: object) -> str | None:
 def _xcoms_in_words(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     """Return what a task's XComs say of its run or batch, to follow the task's name."""
     place = (dag_id, run_id, task_id, map_index)
-    if isinstance(link := _xcom(WORKFLOW_LINK_KEY, *place), str) and link:
-        workflow_id = _id_or_none(_xcom(WORKFLOW_ID_KEY, *place))
-        return f", workflow {workflow_id}, {link}" if workflow_id else f", workflow {link}"
-    report = _xcom(REPORT_KEY, *place)
-    outcomes = report.get("outcomes") if isinstance(report, dict) else None
-    return f", batch with {_counts_in_words(outcomes)}" if isinstance(outcomes, dict) else ""
+    link = _xcom(WORKFLOW_LINK_KEY, *place)
+    report = _report(_xcom(REPORT_KEY, *place))
+    workflow_id = None if report is not None else _id_or_none(_xcom(WORKFLOW_ID_KEY, *place))
+    words = [
+        f"batch with {counts_in_words(report.outcomes)}" if report is not None else "",
+        f"workflow {workflow_id}" if workflow_id is not None else "",
+        link if isinstance(link, str) else "",
+    ]
+    return "".join(f", {word}" for word in words if word)
 
 
 def _xcom(key: str, dag_id: str, run_id: str, task_id: str, map_index: int | None) -> Any:
@@ -209,10 +238,6 @@ def _number_of_others(number: int) -> Iterator[str]:
 
 def _task_name(task_id: str, map_index: int | None) -> str:
     return task_id if map_index is None or map_index < 0 else f"{task_id}[{map_index}]"
-
-
-def _counts_in_words(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number:,} {name}" for name, number in sorted(counts.items())) or "no rows yet"
 
 
 def _time_in_words(value: object) -> str:

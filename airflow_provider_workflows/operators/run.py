@@ -148,17 +148,17 @@ class RunWorkflowOperator(WorkflowsOperator):
         """What a mapped task is called: by its definition and its case."""
         return f"{self.workflow_definition_id}: case {self.case_id}"
 
+    def execute(self, context: Context) -> str:
+        """Run the workflow, and report how that has begun and ended; raises as the class says."""
+        set_link(context)
+        self._reporting = RunReporting(context, self._begun_report(time.time()), self.log)
+        with self._reporting.failures():
+            workflow_id: str = super().execute(context)
+            return workflow_id
+
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the workflow, once it was started or, if asked to, has succeeded."""
         begun_at = time.time()
-        set_link(context)
-        reporting = self._reporting = RunReporting(context, self._begun_report(begun_at), self.log)
-        with reporting.failures():
-            return self._run(client, context, begun_at, reporting)
-
-    def _run(
-        self, client: WorkflowsClient, context: Context, begun_at: float, reporting: RunReporting
-    ) -> str:
         self._require_ids()
         guard = self._guarded()
         client = client.guarded(guard)
@@ -181,12 +181,13 @@ class RunWorkflowOperator(WorkflowsOperator):
         self.lineage = self._lineage(run.workflow_id)
         context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=run.workflow_id)
         webhooks = self.deferrable and client.settings.webhooks and can_resume()
-        reporting.write(
-            workflow_id=run.workflow_id,
-            submitted_at=run.started,
-            webhooks=webhooks and self.wait_for_completion,
-            dashboard_url=self.hook.dashboard_url(run.workflow_id),
-        )
+        if self._reporting is not None:
+            self._reporting.write(
+                workflow_id=run.workflow_id,
+                submitted_at=run.started,
+                webhooks=webhooks and self.wait_for_completion,
+                dashboard_url=self.hook.dashboard_url(run.workflow_id),
+            )
         if not self.wait_for_completion:
             return run.workflow_id
         if run.status is not None:

@@ -61,7 +61,7 @@ class RunReporting:
             self.report,
             polls=int(event.get("polls", 0)),
             last_poll_at=event.get("last_poll_at"),
-            status=event.get("status"),
+            status=event.get("status") if event.get("polls", 1) else None,
         )
 
     def succeeded(self, status: str) -> None:

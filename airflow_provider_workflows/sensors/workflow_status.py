@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from airflow_provider_workflows.airflow_internals.deferral import (
 )
 from airflow_provider_workflows.airflow_internals.rendering import RendersArguments
 from airflow_provider_workflows.api.errors import DeadlineReached, WorkflowFailed, WorkflowsError
-from airflow_provider_workflows.api.ids import require_id
+from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
@@ -169,6 +170,9 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         webhooks = self.deferrable and self.hook.settings.webhooks and can_resume()
         # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.
         event = None if webhooks else self._poll_once(context, wait)
+        reporting.report = dataclasses.replace(
+            reporting.report, dashboard_url=self.hook.dashboard_url(wait.workflow_id)
+        )
         reporting.polled({"polls": wait.polls, "last_poll_at": wait.last_poll_at, "status": wait.status})
         if event is not None:
             return PokeReturnValue(is_done=True, xcom_value=self._success(event, reporting))
@@ -191,6 +195,9 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         reporting = self._reporting = RunReporting(context, self._begun_report(), self.log)
         reporting.polled(event)
         with reporting.failures():
+            reporting.report = dataclasses.replace(
+                reporting.report, dashboard_url=self.hook.dashboard_url(self.workflow_id)
+            )
             return self._success(event, reporting)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -277,14 +284,12 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         return since
 
     def _begun_report(self) -> RunReport:
-        workflow_id = require_id("workflow_id", self.workflow_id)
         return RunReport(
             self.workflows_conn_id,
             time.time(),
-            workflow_id=workflow_id,
+            workflow_id=self.workflow_id if is_id(self.workflow_id) else None,
             poll_interval=self.poll_interval,
             max_poll_interval=self.max_poll_interval,
-            dashboard_url=self.hook.dashboard_url(workflow_id),
         )
 
     def _success(self, event: Mapping[str, Any], reporting: RunReporting) -> str:

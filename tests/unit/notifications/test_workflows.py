@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
 import threading
@@ -16,17 +17,19 @@ from typing import Any
 
 import pytest
 import structlog
-from airflow.sdk import DAG, AsyncCallback, BaseOperator, SyncCallback
+from airflow.sdk import DAG, AsyncCallback, BaseHook, BaseOperator, SyncCallback
 from airflow.sdk.bases.notifier import BaseNotifier
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 from airflow.sdk.execution_time import comms, task_runner
 from airflow.sdk.execution_time.callback_supervisor import execute_callback
 from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 from airflow.triggers.callback import CallbackTrigger
 from typing_extensions import Self
 
+from airflow_provider_workflows.airflow_internals.secrets_masker import mask
 from airflow_provider_workflows.api import errors, retry
 from airflow_provider_workflows.api.retry import Backoff
+from airflow_provider_workflows.batch.report import BatchReport
 from airflow_provider_workflows.notifications import delivery
 from airflow_provider_workflows.notifications.message import MAX_MESSAGE_CHARACTERS, failure_message
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
@@ -189,6 +192,13 @@ def new_workflow(sandbox: Sandbox, definition_id: str) -> str:
         return client.run_workflow(definition_id, client.create_case().case_id).id
 
 
+SECRET_KEY = "a-key-of-somebody"
+
+
+def _no_connection(*_: object) -> Any:
+    raise AirflowNotFoundException("It is not there")
+
+
 PAGE_LINE = "Page: https://airflow.example.org/dags/checks/runs/r1/tasks/run/plugin/workflow"
 
 
@@ -208,7 +218,7 @@ class TestMessageOfATask:
         workflow_id = sandbox.requests_seen[-1].path.removeprefix("/workflows/")
         assert lines == [
             "Task run[3] of DAG checks has failed, try 1 of 3 of run r1.",
-            f"Workflow {workflow_id}, status FAILED, case {case_id}",
+            f"Workflow {workflow_id}, status FAILED, case {case_id}, definition {operator.workflow_definition_id}",
             "Page: https://airflow.example.org/dags/checks/runs/r1/tasks/run/mapped/3/plugin/workflow",
             f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
             "Log: https://airflow.example.org/dags/checks/runs/r1/tasks/run/mapped/3?try_number=1",
@@ -240,10 +250,14 @@ class TestMessageOfATask:
 
         lines = failure_message(failed(operator)).splitlines()
 
-        assert lines[1] == "Batch: 2 failed"
-        assert lines[2].startswith(f"Output: {tmp_path}") or lines[2].startswith(f"Output: file://{tmp_path}")
-        assert lines[3] == PAGE_LINE
-        assert lines[4].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (2 failed).")
+        assert lines[1] == f"Definition {operator.workflow_definition_id}"
+        assert lines[2] == "Try 1 of the batch has ended: 2 failed; 2 rows in all."
+        assert lines[3] == "2 failed: 2 \N{MULTIPLICATION SIGN} FAILED, rows 1\N{EN DASH}2."
+        assert lines[4] == f"Output: {tmp_path}/results.jsonl"
+        assert "Airflow does not retry the task." in lines[6]
+        assert "keeps 0, waits for 0, submits 2 anew" in lines[7]
+        assert lines[9] == PAGE_LINE
+        assert lines[10].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (2 failed).")
         assert PERSON not in "\n".join(lines)
 
     @pytest.mark.parametrize(
@@ -265,6 +279,75 @@ class TestMessageOfATask:
         assert [found for found in text.splitlines() if found.startswith("Error")] == [line] * bool(line)
         assert PERSON not in text
 
+    def test_of_a_missing_connection_says_which_and_of_which_case_and_definition(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(BaseHook, "get_connection", _no_connection)
+        case_id = str(uuid.uuid4())
+        operator = RunWorkflowOperator(
+            task_id="run",
+            workflow_definition_id=DEFINITION,
+            case_id=case_id,
+            workflows_conn_id="no_such_connection",
+        )
+
+        lines = failure_message(failed(operator)).splitlines()
+
+        assert lines[1] == f"Case {case_id}, definition {DEFINITION}"
+        assert lines[2] == PAGE_LINE
+        assert lines[3].startswith("Error: ConnectionNotFound: There is no connection 'no_such_connection'")
+
+    @pytest.mark.parametrize(
+        ("exception", "words"),
+        [
+            (RuntimeError(f"no {PERSON} here"), "RuntimeError: no *** here"),
+            (
+                ValueError("could not convert 'Nowak' and \"Kos\""),
+                "ValueError: could not convert *** and ***",
+            ),
+            (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
+            (TimeoutError("after 7 s for a.b@example.org"), "TimeoutError: after 7 s for ***"),
+            (KeyError("02250100101 and 123-456-789"), "KeyError: ***"),
+            (
+                ConnectionError(f"lost {DEFINITION} of 02250100101"),
+                f"ConnectionError: lost {DEFINITION} of ***",
+            ),
+            (PermissionError(f"key {SECRET_KEY}"), "PermissionError: key ***"),
+        ],
+        ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+    )
+    def test_of_somebody_else_s_exception_has_the_words_without_what_may_be_personal(
+        self, exception: Exception, words: str
+    ) -> None:
+        mask(SECRET_KEY)
+        operator = RunWorkflowBatchOperator(
+            task_id="run",
+            workflow_definition_id=DEFINITION,
+            items=[{"last_name": PERSON}],
+            output_path="/tmp",
+        )
+        ti = instance(operator, max_tries=0, state="failed")
+
+        text = failure_message({"ti": ti, "task": operator, "exception": exception})
+
+        assert f"Error: {words}" in text.splitlines()
+
+    def test_of_a_batch_whose_process_was_killed_says_what_was_reported_last(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        report = dataclasses.replace(BatchReport.begun(DEFINITION, 0.0), outcomes={"due": 3, "running": 2})
+        response(monkeypatch, {}, {("run", None, "workflow_report"): report.to_json()})
+        operator = RunWorkflowBatchOperator(
+            task_id="run",
+            workflow_definition_id=DEFINITION,
+            items=[{"last_name": PERSON}],
+            output_path="/tmp",
+        )
+
+        lines = failure_message({"ti": instance(operator), "task": operator}).splitlines()
+
+        assert lines[2] == "Batch, while submitting: 2 running, 3 due"
+
     def test_tells_a_failure_that_is_retried_from_one_that_is_final(self) -> None:
         ti = instance(BaseOperator(task_id="other"), max_tries=2, state="up_for_retry")
 
@@ -285,7 +368,7 @@ class TestMessageOfATask:
 
         assert lines[0] == "Task run of DAG checks has failed, try 1 of 1 of run r1."
         assert lines[1:3] == [
-            f"Workflow {workflow_id}",
+            f"Workflow {workflow_id}, definition {DEFINITION}",
             PAGE_LINE,
         ]
 
@@ -369,7 +452,9 @@ class TestMessageOfADeadline:
         left = {
             ("run", None, "workflow_link"): link,
             ("run", None, "workflow_id"): workflow_id,
-            ("batch", 4, "workflow_report"): {"outcomes": {"running": 12, "succeeded": 1988}},
+            ("batch", 4, "workflow_report"): dataclasses.replace(
+                BatchReport.begun(DEFINITION, 0.0), outcomes={"running": 12, "succeeded": 1988}
+            ).to_json(),
         }
         states = {"run": "deferred", "batch_4": "running", "case": "success", "old": "failed"}
         response(monkeypatch, states, left)
@@ -377,7 +462,7 @@ class TestMessageOfADeadline:
         assert failure_message(DEADLINE).splitlines() == [
             "DAG checks is late, run r1: it was due by 2026-11-24 11:00:00 UTC, and its state was running.",
             "Queued at 2026-11-24 10:00:00 UTC, started at an unknown time.",
-            "Task batch_4: running, batch with 12 running, 1,988 succeeded",
+            "Task batch_4: running, batch with 1,988 succeeded, 12 running",
             "Task old: failed",
             f"Task run: deferred, workflow {workflow_id}, {link}",
             RUN_LINE,
