@@ -34,6 +34,7 @@ from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator, is_deferrable
+from airflow_provider_workflows.operators.handover import handover_of
 from airflow_provider_workflows.operators.instruction import instructions_of
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, run_records
@@ -172,6 +173,7 @@ class RunWorkflowOperator(WorkflowsOperator):
             waits=self.wait_for_completion,
             may_have_lost_record=context["ti"].try_number > 1 and clears(context) > int(self.retries or 0),
             instructions=instructions_of(context, self.log) if self.durable else None,
+            handover=handover_of(context) if self.durable else None,
             log=self.log,
         )
         # The response to the request that starts a run may take this long, and its id must be stored then.

@@ -48,6 +48,7 @@ class RunRecord:
         well: those of starts before, or of another input
     :param host: base URL of the service at which the run is
     :param followed: id of the latest instruction of a person that was followed
+    :param submission_id: names the submission of the run: what is handed over has it too
     """
 
     phase: RunPhase
@@ -60,6 +61,7 @@ class RunRecord:
     earlier: tuple[Self, ...] = ()
     host: str | None = None
     followed: str | None = None
+    submission_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import enum
 import time
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,47 +21,15 @@ from airflow_provider_workflows.api.errors import (
 )
 from airflow_provider_workflows.operators.instruction import Instructions, Taken
 from airflow_provider_workflows.operators.records import best_effort, store_retry
+from airflow_provider_workflows.operators.run_decision import DECISION_AT_END, Decision, decide, described
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.operators.handover import Handover
     from airflow_provider_workflows.operators.records import Records
     from airflow_provider_workflows.operators.stop_guard import StopGuard
     from airflow_provider_workflows.storage_retry import StorageRetry
-
-
-class Decision(enum.Enum):
-    """What a try of the task is to do about the run of a record."""
-
-    SUBMIT = "submit a run"
-    REATTACH = "go on with the run that was submitted"
-    KEEP = "keep the run that has succeeded"
-    UNKNOWN = "decide what to do about a run that may have been submitted"
-
-
-_DECISIONS = {
-    RunPhase.SUBMITTING: Decision.UNKNOWN,
-    RunPhase.NOT_SUBMITTED: Decision.SUBMIT,
-    RunPhase.SUBMITTED: Decision.REATTACH,
-    RunPhase.SUCCEEDED: Decision.KEEP,
-    RunPhase.FAILED: Decision.SUBMIT,
-}
-
-
-#: What to do about a run whose last status is recorded, by what the connection says of it now.
-_DECISION_AT_END = {
-    Outcome.SUCCESS: Decision.KEEP,
-    Outcome.FAILURE: Decision.SUBMIT,
-    Outcome.PENDING: Decision.REATTACH,
-}
-
-
-def decide(record: RunRecord | None) -> Decision:
-    """Return what to do, by what is recorded alone.
-
-    :param record: what an earlier try has written; None if there is nothing
-    """
-    return Decision.SUBMIT if record is None else _DECISIONS[record.phase]
 
 
 @dataclass(frozen=True)
@@ -89,6 +58,7 @@ class RunSubmission:
     :param waits: whether the task waits for the run; if so, a retry submits anew where the run has failed
     :param may_have_lost_record: whether earlier tries may have left a record that is gone
     :param instructions: what a person has asked for by a button; None to follow nothing
+    :param handover: leaves the run's id where a cleared task finds it; None to leave it nowhere
     :param log: the task's log
     :param storage_retry: tries again to write the run's id
     """
@@ -105,6 +75,7 @@ class RunSubmission:
         waits: bool,
         may_have_lost_record: bool,
         instructions: Instructions | None = None,
+        handover: Handover | None = None,
         log: Any,
         storage_retry: StorageRetry | None = None,
     ) -> None:
@@ -117,6 +88,7 @@ class RunSubmission:
         self._waits = waits
         self._may_have_lost_record = may_have_lost_record
         self._instructions = instructions
+        self._handover = handover
         #: What this try does by an instruction.
         self._taken = Taken()
         self._begun_at = time.time()
@@ -162,7 +134,7 @@ class RunSubmission:
                 "%s: keeps 0, waits for 0, submits 1 anew. The record of the "
                 "earlier tries (%s) is kept until the new run has ended well.",
                 self._cleared,
-                _described(record),
+                described(record),
             )
             return self._submit_recorded(records, record.history)
         same_input = [run for run in record.history if run.has_input_of(self._record)]
@@ -184,7 +156,30 @@ class RunSubmission:
             self._may_have_lost_record = False
             return None
         self._take(record, was_cleared=self._may_have_lost_record if record is None else records.was_cleared)
-        return record
+        return record if record is None or not records.was_cleared else self._handed_over(record)
+
+    def _handed_over(self, record: RunRecord) -> RunRecord:
+        """Return the record with the id of its run, if the try before was cleared as it started that."""
+        if self._handover is None or record.phase is not RunPhase.SUBMITTING or record.submission_id is None:
+            return record
+        try:
+            found = self._handover.find(record.submission_id, self._guard.sleep)
+        except WorkflowsError:
+            raise
+        except Exception as error:  # noqa: BLE001  (without it, the outcome is unknown, which the try says)
+            self._log.warning(
+                "Airflow's Variable %s cannot be read: %s.", self._handover.key, type(error).__name__
+            )
+            return record
+        if found is None:
+            return record
+        workflow_id, started = found
+        self._log.warning(
+            "The task was cleared as it started workflow %s, whose id the try before has left in the Variable %s.",
+            workflow_id,
+            self._handover.key,
+        )
+        return dataclasses.replace(record, phase=RunPhase.SUBMITTED, workflow_id=workflow_id, started=started)
 
     def _take(self, record: RunRecord | None, *, was_cleared: bool) -> None:
         if self._instructions is not None:
@@ -206,6 +201,8 @@ class RunSubmission:
         records.write(record)
         if (instruction := self._taken.to_delete) is not None and self._instructions is not None:
             self._instructions.delete(instruction)
+        if self._handover is not None:
+            self._handover.remove()
 
     def _noted(self, record: RunRecord) -> RunRecord:
         """Return a record that says which instruction was followed: a killed try leaves it stored."""
@@ -240,7 +237,7 @@ class RunSubmission:
             is_elsewhere = run.host is not None and run.host != self._record.host
             if is_elsewhere and self._decide(run) is not Decision.SUBMIT:
                 raise InvalidInput(
-                    f"The connection leads to {self._record.host} now, and {_described(run)} at {run.host}. "
+                    f"The connection leads to {self._record.host} now, and {described(run)} at {run.host}. "
                     'Nothing was sent. Set the connection as it was, or set on_clear="start_over" and clear the '
                     "task for a new run"
                 )
@@ -249,7 +246,7 @@ class RunSubmission:
         """Return what to do about a run: what its last status means, the connection says now."""
         if run.status is None:
             return decide(run)
-        return _DECISION_AT_END[self._client.settings.statuses.outcome(run.status)]
+        return DECISION_AT_END[self._client.settings.statuses.outcome(run.status)]
 
     def _go_on(self, records: Records[RunRecord], record: RunRecord, run: RunRecord) -> StartedRun:
         """Do what a retry does: go on with the run of the try before, or submit one."""
@@ -308,7 +305,7 @@ class RunSubmission:
             waits_for,
             submits,
             unknown,
-            _described(run),
+            described(run),
         )
 
     def _submit_changed(self, records: Records[RunRecord], record: RunRecord) -> StartedRun:
@@ -316,7 +313,7 @@ class RunSubmission:
             "%s: keeps 0, waits for 0, submits 1 anew. The definition, the case or the parameters are others than "
             "those of the earlier tries: %s. Its result would be that of another input, so it is not kept.",
             self._cleared if records.was_cleared else "The input has changed",
-            _described(record),
+            described(record),
         )
         return self._submit_recorded(records, record.history)
 
@@ -336,7 +333,8 @@ class RunSubmission:
     def _submit_recorded(
         self, records: Records[RunRecord], earlier: tuple[RunRecord, ...] = ()
     ) -> StartedRun:
-        intent = self._noted(dataclasses.replace(self._record, earlier=earlier))
+        intent = dataclasses.replace(self._record, earlier=earlier, submission_id=uuid.uuid4().hex)
+        intent = self._noted(intent)
         self._guard.require()
         try:
             self._write_first(records, intent)
@@ -351,14 +349,20 @@ class RunSubmission:
             intent, phase=RunPhase.SUBMITTED, workflow_id=run.workflow_id, started=run.started
         )
         try:
-            self._storage_retry.run(lambda: records.write(submitted))
+            self._storage_retry.run(lambda: self._write_or_leave(records, submitted))
         except BaseException as error:
+            where = (
+                f"It is in Airflow's Variable {self._handover.key}, where the next try of a cleared task finds it."
+                if self._handover is not None and self._handover.is_left
+                else "Wait for it with a WorkflowStatusSensor: a clear of this task cannot know of it."
+            )
             self._log.critical(
                 "Workflow %s was started for case %s and definition %s, is billed, and Airflow could not store "
-                "its id. Wait for it with a WorkflowStatusSensor: a clear of this task cannot know of it.",
+                "its id. %s",
                 run.workflow_id,
                 self._record.case_id,
                 self._record.workflow_definition_id,
+                where,
             )
             if not isinstance(error, Exception):
                 raise
@@ -368,6 +372,25 @@ class RunSubmission:
                 'task with on_clear="start_over" for a new run.'
             ) from error
         return run
+
+    def _write_or_leave(self, records: Records[RunRecord], submitted: RunRecord) -> None:
+        """Store the id of a run; where Airflow refuses that, leave it to the next try as well.
+
+        :raises Exception: what Airflow has raised as it refused
+        """
+        try:
+            records.write(submitted)
+        except Exception:
+            if self._handover is not None and not self._handover.is_left:
+                with contextlib.suppress(Exception):
+                    self._handover.leave(
+                        str(submitted.submission_id),
+                        str(submitted.workflow_id),
+                        float(submitted.started or 0.0),
+                    )
+            raise
+        if self._handover is not None:
+            self._handover.remove()
 
     def _submit(self) -> StartedRun:
         record = self._record
@@ -443,17 +466,3 @@ class RunSubmission:
 def _others(record: RunRecord, run: RunRecord) -> tuple[RunRecord, ...]:
     """Return what was recorded besides a run, the latest first."""
     return tuple(one for one in record.history if one != run)
-
-
-_DESCRIPTIONS = {
-    RunPhase.SUBMITTING: "a run may have been submitted",
-    RunPhase.NOT_SUBMITTED: "no run was submitted",
-    RunPhase.SUBMITTED: "workflow {0.workflow_id} was submitted",
-    RunPhase.SUCCEEDED: "workflow {0.workflow_id} has succeeded",
-    RunPhase.FAILED: "workflow {0.workflow_id} has ended in {0.status}",
-}
-
-
-def _described(record: RunRecord) -> str:
-    words = _DESCRIPTIONS[record.phase].format(record)
-    return f"for case {record.case_id} and definition {record.workflow_definition_id} {words}"

@@ -24,7 +24,7 @@ TABLE = [
 ]
 #: Runs that a test clears: they are under way beside those of the table.
 CLEARED_MEANWHILE = {"cleared_while_running": "running", "cleared_while_deferred": "deferred"}
-CLEARED = ("cleared", "cleared_to_start_over", *CLEARED_MEANWHILE)
+CLEARED = ("cleared", "cleared_to_start_over", "cleared_while_starting", *CLEARED_MEANWHILE)
 #: How long the runs take that are cleared while they go on: longer than it takes Airflow to clear and run a task.
 SLOW_SECONDS = 30.0
 
@@ -176,3 +176,23 @@ def test_a_task_that_is_cleared_while_its_run_goes_on_waits_for_that_run(
     # It may have ended by the time that Airflow has cleared the task.
     (line,) = [line for line in run.log(2).splitlines() if "Cleared: keeps" in line]
     assert "submits 0 anew" in line
+
+
+def test_a_task_that_is_cleared_while_its_run_is_being_started_goes_on_with_that_run(
+    runs: dict[str, Run], running_airflow: RunningAirflow, airflow_sandbox: Sandbox
+) -> None:
+    run = runs["cleared_while_starting"]
+    running_airflow.until(
+        lambda: run.task.state == "running" and airflow_sandbox.counts.runs_per_case[run.case_id],
+        120,
+        "a run that is being started",
+    )
+
+    run.clear()
+
+    assert run.wait() == "success", run.log(2)
+    assert airflow_sandbox.counts.runs_per_case[run.case_id] == 1
+    assert "Airflow could not store its id. It is in Airflow's Variable workflows_handover_" in run.log(1)
+    assert "whose id the try before has left" in run.log(2)
+    variables = running_airflow.call("GET", "/variables")["variables"]
+    assert not [one["key"] for one in variables if one["key"].startswith("workflows_handover_")]
