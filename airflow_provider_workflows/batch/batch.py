@@ -7,12 +7,10 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.batch.batch_rows import BatchRows
 from airflow_provider_workflows.batch.checked_input import (
     check_input,
     has_common,
@@ -32,23 +30,21 @@ from airflow_provider_workflows.batch.manifest import (
     read_manifest,
     read_salt,
 )
-from airflow_provider_workflows.batch.output import UNKNOWN_ROWS_NAME, output_path, writer
+from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.place import BatchPlace, remove_state
-from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME, ProblemsOnTheWay
-from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
+from airflow_provider_workflows.batch.progress import BatchProgress, Publish
 from airflow_provider_workflows.batch.repair import (
     Changes,
     take_over,
 )
-from airflow_provider_workflows.batch.report import DUE, BatchReport, ReportPhase
+from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
+from airflow_provider_workflows.batch.reported_rows import ReportedRows
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
+from airflow_provider_workflows.batch.run_poller import RunPoller
 from airflow_provider_workflows.batch.submit import Submission
-from airflow_provider_workflows.batch.tally import Tally
-from airflow_provider_workflows.batch.watch import BatchWatch, RunPoller, unreadable_state
+from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
 from airflow_provider_workflows.batch.withheld import SUBMISSION_STOPPED
-from airflow_provider_workflows.storage import read_connection_again, shown
-from airflow_provider_workflows.storage_retry import StorageRetry, failure_reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,7 +62,7 @@ _WAITED_FOR = (RowOutcome.RUNNING, RowOutcome.SUCCEEDED, RowOutcome.FAILED)
 _NOTHING = RowState()
 
 
-class Batch(BatchRows):
+class Batch(ReportedRows):
     """One batch whose input was checked: submitted, and collected once its runs have ended.
 
     :param settings: how to reach the service
@@ -97,18 +93,14 @@ class Batch(BatchRows):
         self._options = options
         self._ownership = Ownership() if ownership is None else ownership
         self.output = output_path(place.folder, options.output_format)
-        super().__init__(place, manifest, settings.statuses, lambda: not self._ownership.may_act)
-        report = report or BatchReport.begun(options.workflow_definition_id, time.time())
-        self.problems = ProblemsOnTheWay(
-            place.folder, self.state_folder, manifest.first_row, manifest.skipped, mode=options.output_mode
-        )
-        #: What was reported last.
-        self.report = dataclasses.replace(
-            report,
-            rows=manifest.rows,
-            first_row=manifest.first_row,
-            state_folder=shown(place.state_folder),
-            output=shown(self.output),
+        super().__init__(
+            place,
+            manifest,
+            settings.statuses,
+            lambda: not self._ownership.may_act,
+            report=report or BatchReport.begun(options.workflow_definition_id, time.time()),
+            output=self.output,
+            output_mode=options.output_mode,
         )
 
     def has_same_input(self, items: Items) -> bool:
@@ -197,8 +189,8 @@ class Batch(BatchRows):
                     ownership=self._ownership,
                     checked=checked,
                 )
-                await asyncio.to_thread(self._report_skipped)
-                measure = partial(self._measure_submission, submission)
+                await asyncio.to_thread(self.report_skipped)
+                measure = partial(self.measure_submission, submission)
                 async with BatchProgress(self.report, measure, publish, log):
                     await submission.run(self._options.rows(items))
             if stop.asked_by is not None:
@@ -277,10 +269,10 @@ class Batch(BatchRows):
         async with self._client() as client, self._ownership.watched():
             collection = self._collection(client)
             reported = await asyncio.to_thread(self.report_at, ReportPhase.FETCHING)
-            measure = partial(self._measure_collection, collection, reported)
+            measure = partial(self.measure_collection, collection, reported)
             async with BatchProgress(reported, measure, publish, log):
                 await self._write_output(collection)
-        self.report = await asyncio.to_thread(self._ended_report, collection)
+        self.report = await asyncio.to_thread(self.ended_report, collection)
         return collection
 
     async def write_output_so_far(self) -> None:
@@ -301,87 +293,7 @@ class Batch(BatchRows):
             )
             collection = latest._collection(client, fetch=False)
             await latest._write_output(collection)
-            self.report = await asyncio.to_thread(latest._ended_report, collection)
-
-    def report_at(self, phase: ReportPhase) -> BatchReport:
-        """Return what there is to say of the batch as the journal has it now, and keep it.
-
-        :param phase: what the batch begins with
-        """
-        self._report_skipped()
-        statuses, tally = self._settings.statuses, self.tally(self.report.begun_at)
-        outcomes = tally.outcomes(statuses)
-        outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
-        outcomes[RowOutcome.NOT_SUBMITTED] += self.manifest.rows - sum(outcomes.values())
-        self.report = self.report.counted(tally, outcomes, statuses).at_phase(phase, time.time())
-        return self.report
-
-    def _report_skipped(self) -> None:
-        if self.manifest.skipped and RowOutcome.SKIPPED not in self.report.reasons:
-            reasons = {**self.report.reasons, RowOutcome.SKIPPED: self.skipped_reasons()}
-            self.report = dataclasses.replace(self.report, reasons=reasons)
-
-    async def _measure_submission(self, submission: Submission) -> Measured:
-        report = await asyncio.to_thread(self._submission_report, submission)
-        report = report.at_phase(ReportPhase.SUBMITTING, time.time())
-        self.report = dataclasses.replace(report, stopped_by=self.stopped_by or report.stopped_by)
-        return Measured(report.rows - report.outcomes.get(DUE, 0), self.report)
-
-    def _submission_report(self, submission: Submission) -> BatchReport:
-        statuses, rows = self._settings.statuses, submission.dealt_with()
-        tally = Tally.of(self.report.begun_at, rows, statuses)
-        outcomes = tally.outcomes(statuses)
-        outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
-        report = self.report.counted(tally, outcomes, statuses)
-        problems = self.problems if self._ownership.may_act else None
-        if problems is not None:
-            problems.take(((number, state, state.outcome(statuses)) for number, state in rows))
-            report = problems.reported(report)
-        return report
-
-    async def _measure_collection(self, collection: Collection, reported: BatchReport) -> Measured:
-        missing = collection.outcomes[RowOutcome.RESULT_MISSING]
-        outcomes = Counter(reported.outcomes)
-        outcomes[RowOutcome.SUCCEEDED.value] -= missing
-        outcomes[RowOutcome.RESULT_MISSING.value] += missing
-        reasons = await asyncio.to_thread(collection.reasons.folded)
-        self.report = dataclasses.replace(
-            reported.at_phase(ReportPhase.FETCHING, time.time()),
-            outcomes={name: number for name, number in outcomes.items() if number},
-            reasons={**reported.reasons, **reasons},
-        )
-        return Measured(collection.written, self.report)
-
-    def _ended_report(self, collection: Collection) -> BatchReport:
-        statuses, tally = self._settings.statuses, self.tally(self.report.begun_at)
-        report = self.report.counted(tally, collection.outcomes, statuses)
-        now = time.time()
-        problems = self._written_problems(collection)
-        unknown = collection.outcomes[RowOutcome.UNKNOWN]
-        return dataclasses.replace(
-            report.at_phase(ReportPhase.ENDED, now),
-            reasons=collection.reasons.folded(),
-            problem_rows=problems,
-            unknown_rows=shown(self.place.folder / UNKNOWN_ROWS_NAME) if unknown else None,
-            ended_at=now,
-            deadline=None,
-            outage=None,
-        )
-
-    def _written_problems(self, collection: Collection) -> str | None:
-        """Write the list of rows with something wrong, and return its URI; None if there are no such rows."""
-        path = self.place.folder / PROBLEM_ROWS_NAME
-        retry = StorageRetry(
-            f"The list {shown(path)}",
-            meanwhile="the task waits",
-            renew=partial(read_connection_again, path),
-            is_stopped=self.is_stopped,
-        )
-        try:
-            retry.run(lambda: collection.problems.write(self.place.folder, self._options.output_mode))
-        except Exception as error:  # noqa: BLE001  (the output says the same)
-            log.warning("The list %s could not be written: %s.", shown(path), failure_reason(error))
-        return shown(path) if collection.problems.number else None
+            self.report = await asyncio.to_thread(latest.ended_report, collection)
 
     def _collection(self, client: CurrentClient, *, fetch: bool = True) -> Collection:
         return Collection(

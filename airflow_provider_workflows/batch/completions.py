@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -28,6 +29,8 @@ class Completions:
         self.start = start
         self.step = FIRST_STEP_SECONDS
         self._counts: dict[Hashable, list[int]] = {}
+        # A report is made in a thread, while the event loop counts.
+        self._lock = threading.Lock()
 
     def add(self, group: Hashable, at: float) -> None:
         """Count an end.
@@ -35,11 +38,12 @@ class Completions:
         :param group: what is counted by itself
         :param at: when it was, in seconds since the epoch
         """
-        while (bucket := int(max(0.0, at - self.start) // self.step)) >= MAX_BUCKETS:
-            self._double_step()
-        counts = self._counts.setdefault(group, [])
-        counts.extend([0] * (bucket + 1 - len(counts)))
-        counts[bucket] += 1
+        with self._lock:
+            while (bucket := int(max(0.0, at - self.start) // self.step)) >= MAX_BUCKETS:
+                self._double_step()
+            counts = self._counts.setdefault(group, [])
+            counts.extend([0] * (bucket + 1 - len(counts)))
+            counts[bucket] += 1
 
     def _double_step(self) -> None:
         self.step *= 2
@@ -54,13 +58,15 @@ class Completions:
 
         :param names: ``"succeeded"`` or ``"failed"`` for each group that is shown
         """
-        shown = {group: name for group, name in names.items() if group in self._counts}
-        length = max((len(self._counts[group]) for group in shown), default=0)
+        with self._lock:
+            step = self.step
+            shown = [(name, self._counts[group][:]) for group, name in names.items() if group in self._counts]
+        length = max((len(counts) for _, counts in shown), default=0)
         summed = {"succeeded": [0] * length, "failed": [0] * length}
-        for group, name in shown.items():
-            for bucket, number in enumerate(self._counts[group]):
+        for name, counts in shown:
+            for bucket, number in enumerate(counts):
                 summed[name][bucket] += number
-        return {"start": self.start, "step": self.step, **summed}
+        return {"start": self.start, "step": step, **summed}
 
 
 class Durations:

@@ -117,7 +117,7 @@ class Tally:
         """
         names: dict[Hashable, str] = {
             status: OUTCOMES[outcome].value
-            for status in self.statuses
+            for status in list(self.statuses)
             if (outcome := statuses.outcome(status)) is not Outcome.PENDING
         }
         return self._completions.to_json({**names, RowOutcome.FAILED: RowOutcome.FAILED.value})

@@ -8,11 +8,10 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
-from airflow_provider_workflows.api import Statuses, errors
+from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.inbox import InboxReader
@@ -21,6 +20,7 @@ from airflow_provider_workflows.batch.problem_rows import MAX_LISTED_ROWS, Probl
 from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
+from airflow_provider_workflows.batch.run_poller import Event, RunPoller, WaiterT
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH, error_fields
 from airflow_provider_workflows.batch.tally import Tally
 from airflow_provider_workflows.storage import shown
@@ -40,48 +40,6 @@ _WAITS_BEGUN_AT_ONCE = 200
 _FIELDS = frozenset(
     {"workflow_id", "compared_case_id", "submitted_at", "begun", "status", "ended_at", "error"}
 )
-
-Event = dict[str, object]
-
-
-class Waiter(Protocol):
-    """One run that a poller polls."""
-
-    @property
-    def wait(self) -> Wait:
-        """The wait that the poller was given."""
-
-
-WaiterT = TypeVar("WaiterT", bound=Waiter)
-
-
-class RunPoller(Protocol[WaiterT]):
-    """What polls runs: the process's one poller for a connection, which many batches share."""
-
-    @property
-    def statuses(self) -> Statuses:
-        """Which statuses end a wait, as the connection says."""
-
-    @property
-    def last_poll_at(self) -> float | None:
-        """When a run was polled last, in seconds since the epoch; None before the first poll."""
-
-    @property
-    def next_poll_at(self) -> float | None:
-        """When the next poll is due, in seconds since the epoch; None if none is."""
-
-    @property
-    def outage(self) -> Mapping[str, Any] | None:
-        """``{"reason", "since", "until"}`` of an outage that is being waited out; None if polls succeed."""
-
-    def kept(self) -> AbstractContextManager[object]:
-        """Keep the poller open, also while nothing is polled."""
-
-    def watch(self, wait: Wait, on_end: Callable[[Wait, Event], None]) -> WaiterT:
-        """Poll the run of ``wait`` until the wait ends, then call ``on_end`` with it and its event."""
-
-    def forget(self, waiter: WaiterT) -> None:
-        """End a wait without an event."""
 
 
 @dataclass(slots=True)

@@ -93,7 +93,8 @@ def test_each_shard_writes_into_a_folder_of_its_own(batch: MappedBatch) -> None:
         str(path.relative_to(batch.folder)) for path in batch.folder.rglob("*") if "_state" not in path.parts
     )
 
-    expected = [f"{index:05}{name}" for index in range(SHARDS) for name in ("", "/results.jsonl")]
+    names = ("", "/results.jsonl", "/run_index.bin")
+    expected = [f"{index:05}{name}" for index in range(SHARDS) for name in names]
     assert written == [*expected, "index.json"]
 
 

@@ -131,7 +131,7 @@ def test_a_task_that_fails_sends_one_message_with_its_workflow_and_where_to_find
     case_id = alerting.airflow.xcom(EXAMPLE, run_id, "create_case")
     assert lines == [
         f"Task run_workflow of DAG {EXAMPLE} has failed, try 1 of 1 of run {run_id}.",
-        f"Workflow {workflow_id}, status FAILED, case {case_id}",
+        f"Workflow {workflow_id}, status FAILED, case {case_id}, definition {FAILING_DEFINITION}",
         f"Page: {alerting.run_url(EXAMPLE)}/tasks/run_workflow/plugin/workflow",
         f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
         f"Log: {alerting.run_url(EXAMPLE)}/tasks/run_workflow?try_number=1",
