@@ -86,9 +86,9 @@ def _greeting(sandbox: Sandbox) -> str:
     lines = [
         f"The sandbox of the Workflows API listens on {sandbox.url} (Ctrl+C ends it).",
         "",
-        f"  key                 {sandbox.key}",
-        f"  secret              {sandbox.secret}",
         f"  organization token  {sandbox.organization_token}",
+        f"  or a key            {sandbox.key}",
+        f"  and its secret      {sandbox.secret}",
         *([f"  CA file             {sandbox.ca_file}"] if sandbox.ca_file else []),
         "",
         "Workflow definitions:",
