@@ -60,15 +60,15 @@ def get_provider_info() -> dict[str, Any]:
                     "hidden-fields": ["schema"],
                     "relabeling": {
                         "host": "Base URL",
-                        "login": "API key (deprecated by the service)",
-                        "password": "Organization token, or the API key's secret",
+                        "login": "API key (deprecated)",
+                        "password": "Organization token or secret",
                     },
                     "placeholders": {
                         "host": "https://api.transactionlink.io",
                         "login": "empty for an organization token",
-                        "password": "tot_...",
+                        "password": "an organization token (tot_...), or the API key's secret",
                         # Without a port, Airflow 3.3.1 and later refuse to test a connection that is stored.
-                        "port": "443 (without a port, Airflow's button cannot test the connection)",
+                        "port": "443 (without a port, Airflow cannot test the connection)",
                     },
                 },
                 "conn-fields": {

@@ -78,4 +78,5 @@ class AlertChannel:
 
 def _print_alert(text: str) -> None:
     lines = text.splitlines()
-    say("\n".join([coloured("Alert", "red"), *(f"  {line}" for line in lines)]))
+    # Apart from what else is printed, which may be much.
+    say("\n".join(["", coloured("Alert", "red"), *(f"  {line}" for line in lines), ""]))

@@ -109,7 +109,7 @@ def _greeting(tour: Tour) -> str:
         f"Results: {tour.results}/workflows_..., for as long as this runs",
         "",
         "A tour; each DAG is green with its form as it opens:",
-        f"  1. Connection: press the plug of {CONNECTION_ID} under Admin, Connections, which tests it.",
+        f"  1. Connection: under Admin, Connections, press Test Connection in the row of {CONNECTION_ID}.",
         "  2. Single case: trigger workflows_single_case. Its task wait_for_workflow has a tab, Workflow.",
         "     With the slow definition it waits for an hour. The definitions:",
         *definitions,

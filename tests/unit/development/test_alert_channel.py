@@ -29,7 +29,7 @@ def test_a_message_is_printed_indented_below_its_name(capsys: pytest.CaptureFixt
     with AlertChannel() as channel:
         asyncio.run(deliver(channel.connection["password"], "Task run has failed.\nLog: http://..."))
 
-    assert capsys.readouterr().out == "Alert\n  Task run has failed.\n  Log: http://...\n"
+    assert capsys.readouterr().out == "\nAlert\n  Task run has failed.\n  Log: http://...\n\n"
 
 
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", json.dumps({"message": "x"}).encode()])
