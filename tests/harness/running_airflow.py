@@ -7,8 +7,10 @@ import json
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -135,7 +137,18 @@ class RunningAirflow:
             DAG_SECONDS,
             f"the DAG {dag_id} to be unpaused",
         )
-        run = self.call("POST", f"{dag}/dagRuns", {"logical_date": None, "conf": dict(conf or {})})
+        # With an id of its own, so that the request can be repeated: SQLite refuses one of two that write at once.
+        run = {"dag_run_id": f"manual__{uuid.uuid4()}", "logical_date": None, "conf": dict(conf or {})}
+
+        def is_started() -> bool:
+            try:
+                self.call("POST", f"{dag}/dagRuns", run)
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.CONFLICT:
+                    raise
+            return True
+
+        self.until(is_started, DAG_SECONDS, f"a run of the DAG {dag_id} to be started")
         return str(run["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:
