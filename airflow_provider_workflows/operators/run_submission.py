@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
-
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import (
     InvalidInput,
     NotFound,
     OutcomeUnknown,
-    SubmissionStopped,
     WorkflowsError,
 )
-from airflow_provider_workflows.operators.instruction import Instructions, Taken
-from airflow_provider_workflows.operators.records import best_effort, store_retry
+from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_decision import DECISION_AT_END, Decision, decide, described
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord
+from airflow_provider_workflows.operators.run_recording import RunRecording
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.operators.handover import Handover
+    from airflow_provider_workflows.operators.instruction import Instructions
     from airflow_provider_workflows.operators.records import Records
     from airflow_provider_workflows.operators.stop_guard import StopGuard
     from airflow_provider_workflows.storage_retry import StorageRetry
@@ -80,24 +77,25 @@ class RunSubmission:
         storage_retry: StorageRetry | None = None,
     ) -> None:
         self._client = client
-        self._records = records
+        self._records = (
+            None
+            if records is None
+            else RunRecording(
+                records,
+                guard=guard,
+                start_over=start_over,
+                may_have_lost_record=may_have_lost_record,
+                instructions=instructions,
+                handover=handover,
+                log=log,
+                storage_retry=storage_retry,
+            )
+        )
         self._record = record
         self._guard = guard
-        self._start_over = start_over
         self._resubmit_unknown = resubmit_unknown
         self._waits = waits
-        self._may_have_lost_record = may_have_lost_record
-        self._instructions = instructions
-        self._handover = handover
-        #: What this try does by an instruction.
-        self._taken = Taken()
-        self._begun_at = time.time()
         self._log = log
-        self._storage_retry = storage_retry or store_retry(
-            "The run's id", log, is_stopped=lambda: not guard.may_act
-        )
-        #: The record of the earlier tries, as Airflow has it.
-        self._found: RunRecord | None = None
         #: The id of the run, once it is known.
         self.workflow_id: str | None = None
 
@@ -117,23 +115,23 @@ class RunSubmission:
         records = self._records
         if records is None:
             return self._submit()
-        self._guard.before_run = self._require_no_stop
+        self._guard.before_run = records.require_no_stop
         try:
             return self._run_recorded(records)
         except (InvalidInput, OutcomeUnknown):
-            self._refuse(records)
+            records.refuse()
             raise
 
-    def _run_recorded(self, records: Records[RunRecord]) -> StartedRun:
-        record = self._found = self._read(records)
+    def _run_recorded(self, records: RunRecording) -> StartedRun:
+        record = records.read()
         if record is None:
-            self._warn_of_missing_record()
+            self._warn_of_missing_record(records)
             return self._submit_recorded(records)
-        if records.was_cleared and self._starts_over:
+        if records.was_cleared and records.starts_over:
             self._log.warning(
                 "%s: keeps 0, waits for 0, submits 1 anew. The record of the "
                 "earlier tries (%s) is kept until the new run has ended well.",
-                self._cleared,
+                records.cleared,
                 described(record),
             )
             return self._submit_recorded(records, record.history)
@@ -144,89 +142,6 @@ class RunSubmission:
         if records.was_cleared:
             return self._repair(records, record, same_input)
         return self._go_on(records, record, same_input[0])
-
-    def _read(self, records: Records[RunRecord]) -> RunRecord | None:
-        try:
-            record = records.read()
-        except OutcomeUnknown as error:
-            self._take(None, was_cleared=records.was_cleared)
-            if not (records.was_cleared and self._starts_over):
-                raise
-            self._log.warning("%s: submits 1 anew. %s", self._cleared, error)
-            self._may_have_lost_record = False
-            return None
-        self._take(record, was_cleared=self._may_have_lost_record if record is None else records.was_cleared)
-        return record if record is None or not records.was_cleared else self._handed_over(record)
-
-    def _handed_over(self, record: RunRecord) -> RunRecord:
-        """Return the record with the id of its run, if the try before was cleared as it started that."""
-        if self._handover is None or record.phase is not RunPhase.SUBMITTING or record.submission_id is None:
-            return record
-        try:
-            found = self._handover.find(record.submission_id, self._guard.sleep)
-        except WorkflowsError:
-            raise
-        except Exception as error:  # noqa: BLE001  (without it, the outcome is unknown, which the try says)
-            self._log.warning(
-                "Airflow's Variable %s cannot be read: %s.", self._handover.key, type(error).__name__
-            )
-            return record
-        if found is None:
-            return record
-        workflow_id, started = found
-        self._log.warning(
-            "The task was cleared as it started workflow %s, whose id the try before has left in the Variable %s.",
-            workflow_id,
-            self._handover.key,
-        )
-        return dataclasses.replace(record, phase=RunPhase.SUBMITTED, workflow_id=workflow_id, started=started)
-
-    def _take(self, record: RunRecord | None, *, was_cleared: bool) -> None:
-        if self._instructions is not None:
-            followed = None if record is None else record.followed
-            self._taken = self._instructions.take(
-                followed=followed, was_cleared=was_cleared, begun_at=self._begun_at
-            )
-
-    def _refuse(self, records: Records[RunRecord]) -> None:
-        """Remove an instruction that cannot be followed; a retry does then what it does without a clear."""
-        instruction = self._taken.to_delete
-        is_refused = self._instructions and instruction and self._instructions.refuse(instruction)
-        if is_refused and instruction is not None and self._found is not None:
-            with best_effort(self._log):
-                records.write(dataclasses.replace(self._found, followed=instruction.id))
-
-    def _write_first(self, records: Records[RunRecord], record: RunRecord) -> None:
-        """Store the first record of this try, by which an instruction is over."""
-        records.write(record)
-        if (instruction := self._taken.to_delete) is not None and self._instructions is not None:
-            self._instructions.delete(instruction)
-        if self._handover is not None:
-            self._handover.remove()
-
-    def _noted(self, record: RunRecord) -> RunRecord:
-        """Return a record that says which instruction was followed: a killed try leaves it stored."""
-        instruction = self._taken.to_delete
-        return record if instruction is None else dataclasses.replace(record, followed=instruction.id)
-
-    def _require_no_stop(self) -> None:
-        """Return if nobody has asked that no run be started.
-
-        :raises SubmissionStopped: naming who has
-        """
-        asked_by = None if self._instructions is None else self._instructions.stop_asked_by()
-        if asked_by is not None:
-            raise SubmissionStopped(
-                f"{asked_by} has asked to stop, so no run was started. No retry starts one; the next clear does."
-            )
-
-    @property
-    def _starts_over(self) -> bool:
-        return self._taken.starts_over(self._start_over)
-
-    @property
-    def _cleared(self) -> str:
-        return self._taken.cleared(self._start_over)
 
     def _require_host(self, runs: list[RunRecord]) -> None:
         """Return if no run of the same input may be at another host, whose runs this one does not know.
@@ -248,7 +163,7 @@ class RunSubmission:
             return decide(run)
         return DECISION_AT_END[self._client.settings.statuses.outcome(run.status)]
 
-    def _go_on(self, records: Records[RunRecord], record: RunRecord, run: RunRecord) -> StartedRun:
+    def _go_on(self, records: RunRecording, record: RunRecord, run: RunRecord) -> StartedRun:
         """Do what a retry does: go on with the run of the try before, or submit one."""
         decision = self._decide(run)
         if decision is Decision.UNKNOWN:
@@ -267,9 +182,7 @@ class RunSubmission:
             self._log.info("Workflow %s of an earlier try has failed; submitting a new run.", run.workflow_id)
         return self._submit_recorded(records, _others(record, run))
 
-    def _repair(
-        self, records: Records[RunRecord], record: RunRecord, same_input: list[RunRecord]
-    ) -> StartedRun:
+    def _repair(self, records: RunRecording, record: RunRecord, same_input: list[RunRecord]) -> StartedRun:
         """Do what a cleared task does: keep a run that has succeeded, wait for one that runs, or submit one.
 
         :param same_input: the records of runs of the same input, the latest first
@@ -277,30 +190,37 @@ class RunSubmission:
         latest = same_input[0]
         if decide(latest) is Decision.UNKNOWN:
             if self._resubmit_unknown:
-                self._log_repair(latest, submits=1)
+                self._log_repair(records, latest, submits=1)
             else:
-                self._log_repair(latest, leaves_unknown=1)
+                self._log_repair(records, latest, leaves_unknown=1)
             self._require_consent(latest)
             return self._submit_recorded(records, _others(record, latest))
         for run in same_input:
             outcome, status = self._outcome(run)
             if outcome is Outcome.SUCCESS:
-                self._log_repair(run, keeps=1)
+                self._log_repair(records, run, keeps=1)
                 return self._kept(records, record, run, status)
             if outcome is Outcome.PENDING:
                 waits = int(self._waits)
-                self._log_repair(run, keeps=1 - waits, waits_for=waits)
+                self._log_repair(records, run, keeps=1 - waits, waits_for=waits)
                 return self._kept(records, record, run)
-        self._log_repair(latest, submits=1)
+        self._log_repair(records, latest, submits=1)
         return self._submit_recorded(records, _others(record, latest))
 
     def _log_repair(
-        self, run: RunRecord, *, keeps: int = 0, waits_for: int = 0, submits: int = 0, leaves_unknown: int = 0
+        self,
+        records: RunRecording,
+        run: RunRecord,
+        *,
+        keeps: int = 0,
+        waits_for: int = 0,
+        submits: int = 0,
+        leaves_unknown: int = 0,
     ) -> None:
         unknown = ", leaves 1 of which it is not known whether there is a run" if leaves_unknown else ""
         self._log.warning(
             "%s: keeps %d, waits for %d, submits %d anew%s. By the record of the earlier tries %s.",
-            self._cleared,
+            records.cleared,
             keeps,
             waits_for,
             submits,
@@ -308,17 +228,17 @@ class RunSubmission:
             described(run),
         )
 
-    def _submit_changed(self, records: Records[RunRecord], record: RunRecord) -> StartedRun:
+    def _submit_changed(self, records: RunRecording, record: RunRecord) -> StartedRun:
         self._log.warning(
             "%s: keeps 0, waits for 0, submits 1 anew. The definition, the case or the parameters are others than "
             "those of the earlier tries: %s. Its result would be that of another input, so it is not kept.",
-            self._cleared if records.was_cleared else "The input has changed",
+            records.cleared if records.was_cleared else "The input has changed",
             described(record),
         )
         return self._submit_recorded(records, record.history)
 
     def _kept(
-        self, records: Records[RunRecord], record: RunRecord, run: RunRecord, status: str | None = None
+        self, records: RunRecording, record: RunRecord, run: RunRecord, status: str | None = None
     ) -> StartedRun:
         """Return the run of a record; record it as this try's, so that a clear counts once."""
         self.workflow_id = str(run.workflow_id)
@@ -327,70 +247,26 @@ class RunSubmission:
             changed = dataclasses.replace(run, phase=RunPhase.SUCCEEDED, status=status, earlier=())
         if records.was_cleared or changed != record:
             with best_effort(self._log):
-                self._write_first(records, self._noted(changed))
+                records.begin(records.noted(changed))
         return StartedRun(self.workflow_id, float(run.started or 0.0), status)
 
-    def _submit_recorded(
-        self, records: Records[RunRecord], earlier: tuple[RunRecord, ...] = ()
-    ) -> StartedRun:
+    def _submit_recorded(self, records: RunRecording, earlier: tuple[RunRecord, ...] = ()) -> StartedRun:
         intent = dataclasses.replace(self._record, earlier=earlier, submission_id=uuid.uuid4().hex)
-        intent = self._noted(intent)
+        intent = records.noted(intent)
         self._guard.require()
         try:
-            self._write_first(records, intent)
+            records.begin(intent)
             run = self._submit()
         except BaseException:
             # Whatever it is, a stop or the task's timeout too: it must not make a retry believe in a run.
             if not self.may_have_started:
-                with best_effort(self._log):
-                    records.write(dataclasses.replace(intent, phase=RunPhase.NOT_SUBMITTED))
+                records.not_submitted(intent)
             raise
         submitted = dataclasses.replace(
             intent, phase=RunPhase.SUBMITTED, workflow_id=run.workflow_id, started=run.started
         )
-        try:
-            self._storage_retry.run(lambda: self._write_or_leave(records, submitted))
-        except BaseException as error:
-            where = (
-                f"It is in Airflow's Variable {self._handover.key}, where the next try of a cleared task finds it."
-                if self._handover is not None and self._handover.is_left
-                else "Wait for it with a WorkflowStatusSensor: a clear of this task cannot know of it."
-            )
-            self._log.critical(
-                "Workflow %s was started for case %s and definition %s, is billed, and Airflow could not store "
-                "its id. %s",
-                run.workflow_id,
-                self._record.case_id,
-                self._record.workflow_definition_id,
-                where,
-            )
-            if not isinstance(error, Exception):
-                raise
-            raise AirflowFailException(
-                f"Workflow {run.workflow_id} was started for case {self._record.case_id}, and Airflow could not "
-                "store its id. No retry submits another: wait for it with a WorkflowStatusSensor, or clear the "
-                'task with on_clear="start_over" for a new run.'
-            ) from error
+        records.submitted(submitted)
         return run
-
-    def _write_or_leave(self, records: Records[RunRecord], submitted: RunRecord) -> None:
-        """Store the id of a run; where Airflow refuses that, leave it to the next try as well.
-
-        :raises Exception: what Airflow has raised as it refused
-        """
-        try:
-            records.write(submitted)
-        except Exception:
-            if self._handover is not None and not self._handover.is_left:
-                with contextlib.suppress(Exception):
-                    self._handover.leave(
-                        str(submitted.submission_id),
-                        str(submitted.workflow_id),
-                        float(submitted.started or 0.0),
-                    )
-            raise
-        if self._handover is not None:
-            self._handover.remove()
 
     def _submit(self) -> StartedRun:
         record = self._record
@@ -451,8 +327,8 @@ class RunSubmission:
             subject,
         )
 
-    def _warn_of_missing_record(self) -> None:
-        if self._may_have_lost_record:
+    def _warn_of_missing_record(self, records: RunRecording) -> None:
+        if records.may_have_lost_record:
             self._log.warning(
                 "The task was cleared, and Airflow has no record of its earlier tries: either none of them came to "
                 "submit, or the record was discarded with the task's state. It cannot be known whether they have "

@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_workflows.api import WorkflowsClient
-from airflow_provider_workflows.operators import handover, run_submission
+from airflow_provider_workflows.operators import handover, run_recording
 from airflow_provider_workflows.operators.handover import Handover
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.storage_retry import StorageRetry
@@ -63,7 +63,7 @@ def task(
     connected: Sandbox, context: dict[str, Any], short_pauses: None, monkeypatch: pytest.MonkeyPatch
 ) -> ClearedTask:
     monkeypatch.setattr(
-        run_submission,
+        run_recording,
         "store_retry",
         lambda what, log, **_: StorageRetry(what, meanwhile="", log=log, is_stopped=lambda: True),
     )
@@ -154,7 +154,7 @@ def test_a_retry_without_a_clear_reads_no_variable(
 def test_an_id_that_could_be_stored_after_all_is_left_nowhere(
     task: ClearedTask, variables: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_submission, "store_retry", store_retry_without_pauses)
+    monkeypatch.setattr(run_recording, "store_retry", store_retry_without_pauses)
     store = task.context["task_state_store"] = ClearedStore()
     writes: list[str] = []
     write = TaskStateStore.set

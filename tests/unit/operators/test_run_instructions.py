@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_workflows.api import errors, retry
 from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, Instructions
 from airflow_provider_workflows.operators.run_record import RUN_KEY
-from airflow_provider_workflows.operators.run_submission import RunSubmission
+from airflow_provider_workflows.operators.run_recording import RunRecording
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.operators.test_batch_instructions import KilledError, kill_at
@@ -161,7 +161,7 @@ class TestKill:
     @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
     @pytest.mark.parametrize(
         ("owner", "name"),
-        [(Instructions, "take"), (RunSubmission, "_write_first"), (Instructions, "delete")],
+        [(Instructions, "take"), (RunRecording, "begin"), (Instructions, "delete")],
         ids=lambda value: getattr(value, "__name__", value),
     )
     def test_between_the_clear_and_the_run_has_it_followed_once(
