@@ -93,6 +93,7 @@ class BatchProgress:
         self._published_at = float("-inf")
         self._logged_at = float("-inf")
         self._logged: BatchReport | None = None
+        self._over = asyncio.Event()
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -109,16 +110,24 @@ class BatchProgress:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._ticking is not None:
-            self._ticking.cancel()
+        self._over.set()
+        ticking = self._ticking
+        if ticking is not None and error is not None:
+            ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._ticking
+                await ticking
+        elif ticking is not None:
+            # A report that is being made is not cut off in its midst.
+            await ticking
         if error is None:
             await self._report(f" took {self._clock() - self._started:,.1f} s")
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(LINE_SECONDS)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._over.wait(), LINE_SECONDS)
+            if self._over.is_set():
+                return
             await self._report()
 
     async def _report(self, ended: str = "") -> None:

@@ -205,8 +205,16 @@ class BatchReport:
         :param at: now
         """
         started = self.phase_started_at if phase is self.phase else at
+        is_waiting = phase in (ReportPhase.SUBMITTING, ReportPhase.WAITING)
         return dataclasses.replace(
-            self, phase=phase, phase_started_at=started, at=at, rows_per_second=0.0, expected_end=None
+            self,
+            phase=phase,
+            phase_started_at=started,
+            at=at,
+            rows_per_second=0.0,
+            expected_end=None,
+            deadline=self.deadline if is_waiting else None,
+            outage=self.outage if is_waiting else None,
         )
 
     def has_changed_since(self, earlier: BatchReport) -> bool:

@@ -285,14 +285,15 @@ class BatchWatch(Generic[WaiterT]):
         statuses, tally = poller.statuses, self._tally
         outcomes = self._others + tally.outcomes(statuses)
         outcomes[RowOutcome.RUNNING] += self._not_begun + len(self._waiters)
-        if self._measured_at != (self._done, statuses):
-            self._measured_at = (self._done, statuses)
+        measured_at = (self._done, statuses)
+        if self._measured_at != measured_at:
             # In a thread: thousands of rows may have failed.
             report = await asyncio.to_thread(report.counted, tally, outcomes, statuses)
             if self._problems is not None:
                 unlisted, self._unlisted = self._unlisted, []
                 await asyncio.to_thread(self._problems.take, unlisted)
                 report = self._problems.reported(report)
+            self._measured_at = measured_at
         now = time.time()
         self.report = dataclasses.replace(
             report.at_phase(ReportPhase.WAITING, now), outage=poller.outage, webhooks=self._inbox is not None

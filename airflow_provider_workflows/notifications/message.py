@@ -109,9 +109,9 @@ def _workflow_lines(task: Any, ti: Any, status: str | None) -> Iterator[str]:
     if about:
         text = ", ".join(about)
         yield text[0].upper() + text[1:]
-    page = page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+    # Before what may be long: a message is cut at its end.
+    yield f"Page: {page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)}"
     yield from _batch_lines(task, ti)
-    yield f"Page: {page}"
 
 
 def _batch_lines(task: Any, ti: Any) -> Iterator[str]:

@@ -231,6 +231,7 @@ class RunWorkflowOperator(WorkflowsOperator):
             self._begun_report(time.time()),
             workflow_id=event["workflow_id"],
             submitted_at=event.get("started"),
+            webhooks=self.hook.settings.webhooks and can_resume(),
             dashboard_url=self.hook.dashboard_url(event["workflow_id"]),
         )
         reporting = self._reporting = RunReporting(context, report, self.log)

@@ -251,12 +251,12 @@ class TestMessageOfATask:
         lines = failure_message(failed(operator)).splitlines()
 
         assert lines[1] == f"Definition {operator.workflow_definition_id}"
-        assert lines[2] == "Try 1 of the batch has ended: 2 failed; 2 rows in all."
-        assert lines[3] == "2 failed: 2 \N{MULTIPLICATION SIGN} FAILED, rows 1\N{EN DASH}2."
-        assert lines[4] == f"Output: {tmp_path}/results.jsonl"
-        assert "Airflow does not retry the task." in lines[6]
-        assert "keeps 0, waits for 0, submits 2 anew" in lines[7]
-        assert lines[9] == PAGE_LINE
+        assert lines[2] == PAGE_LINE
+        assert lines[3] == "Try 1 of the batch has ended: 2 failed; 2 rows in all."
+        assert lines[4] == "2 failed: 2 \N{MULTIPLICATION SIGN} FAILED, rows 1\N{EN DASH}2."
+        assert lines[5] == f"Output: {tmp_path}/results.jsonl"
+        assert "Airflow does not retry the task." in lines[7]
+        assert "keeps 0, waits for 0, submits 2 anew" in lines[8]
         assert lines[10].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (2 failed).")
         assert PERSON not in "\n".join(lines)
 
@@ -346,7 +346,7 @@ class TestMessageOfATask:
 
         lines = failure_message({"ti": instance(operator), "task": operator}).splitlines()
 
-        assert lines[2] == "Batch, while submitting: 2 running, 3 due"
+        assert lines[3] == "Batch, while submitting: 2 running, 3 due"
 
     def test_tells_a_failure_that_is_retried_from_one_that_is_final(self) -> None:
         ti = instance(BaseOperator(task_id="other"), max_tries=2, state="up_for_retry")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,9 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.batch import progress as progress_module
 from airflow_provider_workflows.batch import report as report_module
+from airflow_provider_workflows.batch import watch as watch_module
+from airflow_provider_workflows.batch.problem_rows import Places, ProblemsOnTheWay
+from airflow_provider_workflows.batch.reasons import Reasons
 from airflow_provider_workflows.batch.report import BatchReport
 from airflow_provider_workflows.run_report import RunReport
 from airflow_provider_workflows.sandbox import Sandbox
@@ -85,6 +90,16 @@ async def test_a_single_run_s_trigger_says_now_and_then_that_it_goes_on(
     assert len(xcoms.written) <= written + 1
 
 
+def _note_thread(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, threads: set[int]) -> None:
+    called = getattr(owner, name)
+
+    def noting(*given: Any, **named: Any) -> Any:
+        threads.add(threading.get_ident())
+        return called(*given, **named)
+
+    monkeypatch.setattr(owner, name, staticmethod(noting) if inspect.ismethod(called) else noting)
+
+
 class TestBatch:
     @pytest.fixture
     def deferred(self, batch: BatchTask, connected: Sandbox) -> Callable[..., BatchStatusTrigger]:
@@ -97,6 +112,8 @@ class TestBatch:
                 operator.execute(batch.context)
             trigger: BatchStatusTrigger = stored_trigger(deferred.value)
             trigger.task_instance = TASK  # type: ignore[assignment]
+            # Its event is not held back, which takes ten seconds.
+            trigger.not_before = None
             return trigger
 
         return submit
@@ -126,6 +143,33 @@ class TestBatch:
         assert reports[-1].workflow_definition_id == batch.definition_id
         assert reports[-1].repair.submits == reports[-1].outcomes["failed"]
         assert all(one.has_changed_since(other) for one, other in zip(reports[1:], reports, strict=False))
+
+    def test_does_what_takes_long_in_other_threads_than_the_event_loop_s(
+        self,
+        deferred: Callable[..., BatchStatusTrigger],
+        xcoms: Xcoms,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.02)
+        trigger = deferred(6, seconds=0.1, status="EXPIRED")
+        threads: dict[str, set[int]] = {}
+        for owner, name in (
+            (Reasons, "folded"),
+            (Places, "read"),
+            (ProblemsOnTheWay, "take"),
+            (BatchReport, "read"),
+            (watch_module, "states"),
+        ):
+            _note_thread(monkeypatch, owner, name, threads.setdefault(name, set()))
+
+        async def wait() -> int:
+            await anext(trigger.run())
+            return threading.get_ident()
+
+        of_the_loop = asyncio.run(wait())
+
+        assert all(threads.values())
+        assert of_the_loop not in set().union(*threads.values())
 
     def test_waits_without_a_report_of_the_worker(
         self,
