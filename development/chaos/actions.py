@@ -175,9 +175,7 @@ class Chaos:
 
     def clear_single_run(self, state: str) -> None:
         """Clear a single run."""
-        map_index = self._single_run(state).map_index
-        self.system.clear(SINGLE_RUNS, map_index)
-        self.occurrences.cleared(self.system, map_index)
+        self.system.clear(SINGLE_RUNS, self._single_run(state).map_index)
 
     def mark_single_run_failed(self, state: str) -> None:
         """Mark a single run as failed, and clear it a while later."""

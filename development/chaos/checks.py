@@ -116,16 +116,15 @@ class Outcome:
         )
 
     def _unknown_only_where_killed(self) -> Check:
-        under_way, at_clears = self._occurrences.under_way_at_kills, self._occurrences.under_way_at_clears
+        under_way = self._occurrences.under_way_at_kills
         unknown = [row for row in self.rows if row.outcome == "unknown"]
         problems = [
-            f"{row.name}: unknown, and its call was under way at no SIGKILL and no clear"
+            f"{row.name}: unknown, and its call was under way at no SIGKILL"
             for row in unknown
-            if row.case_id not in under_way | at_clears
+            if row.case_id not in under_way
         ]
         found = (
-            f"{len(unknown)} unknown; {len(under_way)} calls under way at {self._occurrences.kills} SIGKILLs, "
-            f"{len(at_clears)} at clears of single runs"
+            f"{len(unknown)} unknown; {len(under_way)} calls under way at {self._occurrences.kills} SIGKILLs"
         )
         return Check("Only a SIGKILL leaves an unknown row", found, tuple(problems))
 

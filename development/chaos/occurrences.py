@@ -48,7 +48,6 @@ class Occurrences:
     :param counts: how often each action was done
     :param stops: the processes that had to end
     :param under_way_at_kills: ids of cases whose call was under way at a SIGKILL
-    :param under_way_at_clears: ids of cases whose single run was being started as its task was cleared
     :param kills: number of SIGKILLs
     :param start_overs: how often a batch was told to start over
     :param ended_alone: components that ended though nobody had touched them
@@ -58,7 +57,6 @@ class Occurrences:
     counts: Counter[str] = field(default_factory=Counter)
     stops: list[Stop] = field(default_factory=list)
     under_way_at_kills: set[str] = field(default_factory=set)
-    under_way_at_clears: set[str] = field(default_factory=set)
     kills: int = 0
     start_overs: int = 0
     ended_alone: list[str] = field(default_factory=list)
@@ -104,14 +102,6 @@ class Occurrences:
         """Note a SIGKILL, and the calls that were under way."""
         self.kills += 1
         self.under_way_at_kills |= system.cases_under_way()
-
-    def cleared(self, system: System, map_index: int) -> None:
-        """Note a clear of a single run, and whether its call was under way.
-
-        A clear gives the task instance another id, and Airflow stores nothing more for the old one (404): the id of
-        a run whose response comes then is in the task's log alone.
-        """
-        self.under_way_at_clears |= system.cases_under_way() & {system.case_ids[map_index]}
 
     def must_end(self, what: str, process: psutil.Process, under_way: int, after: float | None) -> None:
         """Note that a process has to end.
