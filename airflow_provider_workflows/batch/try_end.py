@@ -150,7 +150,7 @@ class TryEnd:
         unsent = self.withheld.get(RowOutcome.NOT_SUBMITTED, 0)
         if not unsent:
             return ""
-        return f"{unsent:,} rows were not sent because a person said so: the next clear submits them."
+        return f"{unsent:,} were not sent because a person said so: the next clear submits them."
 
     @property
     def _retry(self) -> RetryWork | None:

@@ -204,7 +204,7 @@ class TestConnection:
         batch.clear()
         sandbox.counts.reset()
         with Sandbox() as other:
-            connect({}, host=other.url)
+            connect({}, host=other.url, port=None)
             with pytest.raises(
                 InvalidInput, match=r"The connection leads to .* now, and this batch's runs are"
             ):
@@ -223,7 +223,7 @@ class TestConnection:
             batch.operator(cases(3)).execute(batch.context)
         method = deferred.value.method_name
         with Sandbox() as other:
-            connect({}, host=other.url)
+            connect({}, host=other.url, port=None)
             event = event_of(deferred.value)
             with pytest.raises(BatchFailed):
                 batch.operator(cases(3)).resume_execution(method, {"event": event}, batch.context)

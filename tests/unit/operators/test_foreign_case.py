@@ -40,8 +40,9 @@ def relayed(connected: Sandbox, short_pauses: None, monkeypatch: pytest.MonkeyPa
                 return value | {"caseId": OTHER} if is_changed else value
 
             server = stack.enter_context(relay(connected.url, change))
-            for name, connection in connected.environment.items():
-                monkeypatch.setenv(name, connection.replace(connected.url, server.host))
+            for name in connected.environment:
+                changed = connected.connection | {"host": server.host, "port": None}
+                monkeypatch.setenv(name, json.dumps(changed))
             workflows._tokens.cache_clear()
             workflows._shared_client.cache_clear()
             return server
