@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import quote, urlencode
@@ -138,7 +139,11 @@ class RunningAirflow:
             f"the DAG {dag_id} to be unpaused",
         )
         # With an id of its own, so that the request can be repeated: SQLite refuses one of two that write at once.
-        run = {"dag_run_id": f"manual__{uuid.uuid4()}", "logical_date": None, "conf": dict(conf or {})}
+        run = {
+            "dag_run_id": f"manual__{datetime.now(timezone.utc).isoformat()}_{secrets.token_hex(4)}",
+            "logical_date": None,
+            "conf": dict(conf or {}),
+        }
 
         def is_started() -> bool:
             try:
