@@ -69,6 +69,10 @@ def _against_rows(asked: Asked) -> str | None:
         return "Name rows by their numbers, such as 1-50,61."
     if asked.outcome in _NEVER_SUBMITTED:
         return "Rows that are bad, or whose run goes on, cannot be resubmitted."
+    if asked.outcome is RowOutcome.RESULT_MISSING:
+        return (
+            "A repair fetches results that are missing. To run such rows again, name them by their numbers."
+        )
     return None
 
 

@@ -103,7 +103,7 @@ class TestWhileSubmitting:
 
         assert runs(connected) == submitted
         assert raised.value.retry is Retry.NEVER
-        assert f"{ROWS - submitted} were not sent because a person said so" in str(raised.value)
+        assert f"{ROWS - submitted} rows were not sent because a person said so" in str(raised.value)
         task.clear()
         task.run(cases(ROWS), deferrable=False)
         assert task.outcomes == ["succeeded"] * ROWS

@@ -91,6 +91,7 @@ def test_stop_leaves_the_task_as_it_is(pages: Pages, tasks: Tasks) -> None:
         (batch_report(), "failed", "resubmit", {"rows": "1", "outcome": "failed"}),
         (batch_report(), "failed", "resubmit", {"rows": "1; drop"}),
         (batch_report(), "failed", "resubmit", {"outcome": "running"}),
+        (batch_report(), "failed", "resubmit", {"outcome": "result_missing"}),
         (run_report(outcome="succeeded"), "failed", "repair", {}),
         (run_report(outcome="failed"), "failed", "resubmit", {"rows": "1"}),
     ],
