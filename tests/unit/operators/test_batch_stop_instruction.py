@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,7 +104,9 @@ class TestWhileSubmitting:
 
         assert runs(connected) == submitted
         assert raised.value.retry is Retry.NEVER
-        assert f"{ROWS - submitted} rows were not sent because a person said so" in str(raised.value)
+        assert re.search(
+            rf"{ROWS - submitted} (rows )?were not sent because a person said so", str(raised.value)
+        )
         task.clear()
         task.run(cases(ROWS), deferrable=False)
         assert task.outcomes == ["succeeded"] * ROWS
