@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, In
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import BatchTask, cases
 from tests.unit.half_failed import ONE_BY_ONE, OUTCOMES, HalfFailed, people, table
+from tests.unit.operators.test_batch_kills import killed, run_try
 from tests.unit.operators.test_batch_repair import lines
+from tests.unit.operators.test_batch_stop import FileStore
 
 pytestmark = pytest.mark.sampled(2)
 
@@ -345,6 +348,32 @@ class TestKill:
             assert action["action"] != "start_over"
 
         assert half.new_runs == runs
+        assert half.instruction is None
+
+    @pytest.mark.thorough
+    @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "batch.chosen_rows:ChosenRows.write",
+            "batch.repair:submit_again",
+            "operators.instruction:Instructions.delete",
+        ],
+        ids=lambda name: name.partition(":")[2],
+    )
+    def test_of_the_process_has_the_next_try_submit_the_chosen_rows_once(
+        self, batch: BatchTask, connected: Sandbox, tmp_path: Path, name: str, is_over: bool
+    ) -> None:
+        batch.store = FileStore(tmp_path / "store.json")  # type: ignore[assignment]
+        half = HalfFailed(batch, connected)
+        half.press("resubmit", outcome="failed")
+        killed(run_try, batch, table(), (name, 1), is_over=is_over)
+        assert half.new_runs == {}
+        batch.ti.try_number += 1
+
+        half.retry()
+
+        assert half.new_runs == people(2, 3, 4)
         assert half.instruction is None
 
     def test_after_the_record_was_stored_has_no_later_clear_follow_it_again(
