@@ -17,8 +17,6 @@ from airflow_provider_workflows.api.pseudonyms import find_personal_number, pers
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
 from airflow_provider_workflows.batch.output import (
-    UNKNOWN_ROW_ADVICE,
-    UNKNOWN_ROWS_NAME,
     OutputRow,
     RowWriter,
     iso,
@@ -26,6 +24,7 @@ from airflow_provider_workflows.batch.output import (
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.problem_rows import (
     BAD_ROW,
+    WITHOUT_ERROR,
     AllProblems,
     ProblemRow,
     problem_of,
@@ -196,16 +195,6 @@ _NOT_FETCHED = {
     "kind": "NotFetched",
     "message": "The task ended before the result was fetched. A retry or a clear fetches it.",
 }
-_WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
-    RowOutcome.UNKNOWN: {
-        "kind": "OutcomeUnknown",
-        "message": "The task was cut off while it submitted this row, so nobody here knows whether there is a run. "
-        f"{UNKNOWN_ROWS_NAME} lists all such rows. {UNKNOWN_ROW_ADVICE}",
-    },
-    RowOutcome.NOT_SUBMITTED: {"kind": "NotSubmitted", "message": "The row was not sent."},
-    RowOutcome.RUNNING: {"kind": "DeadlineReached", "message": "The wait ended before the workflow did."},
-    RowOutcome.FAILED: {"kind": "WorkflowFailed", "message": "The workflow ended in a failure status."},
-}
 
 
 class _Ended(NamedTuple):
@@ -219,7 +208,7 @@ class _Ended(NamedTuple):
 def _with_error(
     row: ManifestRow, state: RowState, outcome: RowOutcome, error: Mapping[str, Any] | None
 ) -> _Ended:
-    output = _output_row(row, state, outcome, *_code_and_error(error or _WITHOUT_ERROR[outcome]))
+    output = _output_row(row, state, outcome, *_code_and_error(error or WITHOUT_ERROR[outcome]))
     problem = problem_of(row.number, row.line, state, outcome, error)
     return _Ended(output, reason_of_row(outcome, state.status, error), problem)
 

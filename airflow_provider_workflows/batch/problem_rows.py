@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.batch.manifest import manifest_lines
-from airflow_provider_workflows.batch.reasons import CUT_OFF
+from airflow_provider_workflows.batch.output import UNKNOWN_ROW_ADVICE, UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.unknown_rows import cell
 from airflow_provider_workflows.local_files import OWNER_ONLY
@@ -35,6 +35,17 @@ COLUMNS = ("row", "place", "outcome", "code", "message", "fingerprint", "workflo
 MAX_LISTED_ROWS = 10_000
 #: The code of a row that was left out because it was bad.
 BAD_ROW = "BadRow"
+#: What is said of rows that met no error.
+WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
+    RowOutcome.UNKNOWN: {
+        "kind": "OutcomeUnknown",
+        "message": "The task was cut off while it submitted this row, so nobody here knows whether there is a run. "
+        f"{UNKNOWN_ROWS_NAME} lists all such rows. {UNKNOWN_ROW_ADVICE}",
+    },
+    RowOutcome.NOT_SUBMITTED: {"kind": "NotSubmitted", "message": "The row was not sent."},
+    RowOutcome.RUNNING: {"kind": "DeadlineReached", "message": "The wait ended before the workflow did."},
+    RowOutcome.FAILED: {"kind": "WorkflowFailed", "message": "The workflow ended in a failure status."},
+}
 _BYTES_IN_MEMORY = 4 * 1024 * 1024
 
 
@@ -83,15 +94,18 @@ def problem_of(
         return None
     if outcome is RowOutcome.NOT_SUBMITTED and not error:
         return None
-    if error:
-        code, message = error.get("code") or error["kind"], error["message"]
-    elif outcome is RowOutcome.FAILED:
-        code, message = state.status or "WorkflowFailed", "The workflow ended in this status."
-    else:
-        code, message = "OutcomeUnknown", f"{CUT_OFF[0].upper()}{CUT_OFF[1:]}, and there may be a run."
-    fingerprint = error.get("fingerprint") if error else None
+    fields = error or WITHOUT_ERROR[outcome]
+    # The status in which a run has failed says more than that it has.
+    code = fields.get("code") or (state.status if outcome is RowOutcome.FAILED and not error else None)
     return ProblemRow(
-        row, place_of(row, line), outcome, code, message, fingerprint, state.workflow_id, state.case_id
+        row,
+        place_of(row, line),
+        outcome,
+        code or fields["kind"],
+        fields["message"],
+        fields.get("fingerprint"),
+        state.workflow_id,
+        state.case_id,
     )
 
 
