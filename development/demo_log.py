@@ -120,7 +120,7 @@ class Steps:
         elif record.event.startswith("[DAG TEST] end task"):
             self._end(self._task, record.time)
         elif record.logger.startswith(_OURS):
-            say(f"    {without_paths(record.event)}")
+            say("    " + without_paths(record.event).replace("\n", "\n    "))
         elif record.errors:
             for error in record.errors:
                 say(coloured(f"    {error.get('exc_type')}: {error.get('exc_value')}", "red"))

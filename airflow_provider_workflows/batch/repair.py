@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.bad_rows import named_rows
 from airflow_provider_workflows.batch.journal import Entry, write_entries
 from airflow_provider_workflows.batch.left_out import RowContent, read_left_out, write_left_out
 from airflow_provider_workflows.batch.manifest import Manifest, ManifestRow, read_manifest
@@ -293,7 +294,8 @@ def _difference(
     pairs = zip(read_manifest(earlier, earlier_manifest), read_manifest(state_folder, manifest), strict=False)
     for before, now in pairs:
         if (before.number, before.digest) != (now.number, now.digest):
-            return f"{counts}, and row {now.number} is the first that differs"
+            name = named_rows([now.number], [] if now.line is None else [now.line])
+            return f"{counts}, and {name} is the first that differs"
     return counts
 
 

@@ -16,6 +16,7 @@ from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.ids import is_same_id
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
+from airflow_provider_workflows.batch.input.bad_rows import named_rows
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.ownership import Ownership
@@ -147,8 +148,8 @@ class Submission:
                 is_of_definition = isinstance(error, errors.NotFound) and row.case_id is None
                 if error.concerns_every_call or is_of_definition:
                     log.warning(
-                        "Row %d, the first, failed for a reason that holds for all rows, so no other was sent.",
-                        row.number,
+                        "The first row, %s, failed for a reason that holds for all rows, so no other was sent.",
+                        named_rows([row.number], [] if row.line is None else [row.line]),
                     )
                     raise
 
