@@ -35,7 +35,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as thorough the rows of a table that ``make test-fast`` leaves out, before rows are selected by it."""
+    """Mark as thorough what ``make test-fast`` leaves out, before tests are selected by it."""
     tables = defaultdict(list)
     for item in items:
         tables[item.nodeid.partition("[")[0]].append(item)
@@ -45,7 +45,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # Evenly spread, from the first row on: one for each value of what varies slowest, or more.
         quick = {index * len(rows) // number for index in range(number)}
         for index, item in enumerate(rows):
-            if index not in quick:
+            # The whole API server takes seconds to import, in each process of the tests.
+            if index not in quick or "api_server" in getattr(item, "fixturenames", ()):
                 item.add_marker("thorough")
 
 

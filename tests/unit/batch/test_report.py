@@ -119,13 +119,13 @@ class TestDurations:
 
 def _large_report() -> BatchReport:
     tally = Tally(0.0)
-    for row in range(100_000):
+    for row in range(6_000):
         if row % 2:
             tally.add_ended(row, f"STATUS_{row % 500}", None, 0.0, row)
         else:
             message = f"reason {row % 300} {'long ' * 100}"
             tally.add_other(row, [FAILED, NOT_SUBMITTED, UNKNOWN][row % 3], {"message": message})
-    report = dataclasses.replace(BatchReport.begun("definition", 0.0), rows=100_000)
+    report = dataclasses.replace(BatchReport.begun("definition", 0.0), rows=6_000)
     return report.counted(tally, tally.outcomes(Statuses()), Statuses()).at_phase(ReportPhase.ENDED, 9.0)
 
 
@@ -162,6 +162,7 @@ class TestReport:
         assert (repair.submits, repair.leaves_unknown) == (5, 0)
 
 
+@pytest.mark.thorough
 def test_a_row_that_has_ended_takes_a_few_bytes() -> None:
     tally = Tally(0.0)
     tally.add_ended(0, "COMPLETED", None, 0.0, 100_000.0)
@@ -200,6 +201,7 @@ def test_the_task_reports_at_each_phase_and_at_the_end(batch: BatchTask, sandbox
     assert "Ada" not in json.dumps(reports)
 
 
+@pytest.mark.thorough
 async def test_reasons_are_folded_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally(0.0)
     for row in range(200_000):
