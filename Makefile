@@ -14,7 +14,7 @@ unit_tests = pytest tests/unit --numprocesses 3 --dist worksteal --durations 10
 side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox test test-airflow test-all test-fast test-thorough chaos bench bench-imports \
+.PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-all test-fast test-thorough chaos bench bench-imports \
 	bench-batch bench-webhooks lint types constraints clean environment tools
 
 help: ## show this list
@@ -58,6 +58,9 @@ test-all: test-fast test-thorough ## run all tests, with larger numbers of runs 
 
 chaos: tools ## let everything happen to the stack, and check what was paid, in an hour (ARGUMENTS: --seed 1, --short)
 	@$(run) development.chaos $(ARGUMENTS)
+
+screenshots: tools ## take the pictures of the pages for the documentation, with Chromium (ARGUMENTS=--help)
+	@$(run) development.screenshots $(ARGUMENTS)
 
 bench: environment ## measure what a poll costs, beside other providers, in 8 minutes (ARGUMENTS=--help)
 	@$(run) pip install -qq --disable-pip-version-check --editable '.[bench]'

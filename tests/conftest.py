@@ -42,6 +42,7 @@ _WITH_AIRFLOW_OF_THEIR_OWN = (
 _LONGEST_FIRST = (
     _SHARING_FOLDER,
     "tests/stack/test_webhooks.py",
+    "tests/stack/test_pages.py",
     "tests/stack/test_chaos.py",
     "tests/stack/test_batch.py",
     "tests/integration/test_nightly_batch.py",

@@ -16,7 +16,7 @@ _NOT_ALLOWED = (
     "You may not clear this task: that takes Airflow's permission to edit the DAG's task instances."
 )
 _NO_REPORT = "The task has reported nothing yet."
-_AT_WORK = "The task is at work: wait until it has ended, or stop the submission."
+_AT_WORK = "The task is at work: wait until it has ended."
 _NOT_SUBMITTING = "The task is not submitting: there is nothing to stop."
 
 

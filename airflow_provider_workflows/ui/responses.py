@@ -32,7 +32,7 @@ def if_changed(request: Request, body: bytes, media_type: str, *, version: str |
     etag = f'"{version or hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {**HEADERS, "ETag": etag, "Cache-Control": "private, no-cache"}
     if has_version(request, etag):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(status_code=HTTPStatus.NOT_MODIFIED.value, headers=headers)
     return Response(body, media_type=media_type, headers=headers)
 
 

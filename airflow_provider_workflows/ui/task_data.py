@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TaskInstanceState
 
 from airflow_provider_workflows.airflow_internals import task_reports
+from airflow_provider_workflows.api.polling import FRACTION_OF_AGE
 from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, Action
 from airflow_provider_workflows.ui.buttons import reasons_against, runs
 from airflow_provider_workflows.ui.reports import report_of
@@ -61,6 +62,7 @@ def task_data(task: TaskId, session: Session, *, may_clear: bool, now: datetime)
             stop_asked_by=instruction["asked_by"] if instruction is not None and is_stop else None,
         ),
         "runs": 0 if report is None else runs(report),
+        "fraction_of_age": FRACTION_OF_AGE,
     }
 
 

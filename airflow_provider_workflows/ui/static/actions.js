@@ -51,9 +51,9 @@ export class Actions {
     this.buttons.resubmit.parentElement.hidden = !isBatch;
     const about = {
       repair: isBatch
-        ? `Submits ${counted(report.repair?.submits, "run")}, each of which is billed; keeps all that has succeeded.`
+        ? `Submits ${billed(report.repair?.submits)}; keeps all that has succeeded.`
         : "Goes on with the run that there is, or submits one if it has failed or was never started.",
-      start_over: `Submits ${counted(data.runs, "run")} anew, each of which is billed, whatever has succeeded.`,
+      start_over: `Submits everything anew, whatever has succeeded: ${billed(data.runs)}.`,
       resubmit: this.chosenRows
         ? `Submits the rows that are selected: ${shortened(this.chosenRows)}. Each is billed.`
         : "Submits the rows that you name or select below, or all of one outcome. Each is billed.",
@@ -115,7 +115,7 @@ export class Actions {
     const isBatch = report.kind === "batch";
     return {
       repair: isBatch ? repairWords(report) : runWords(report),
-      start_over: `${counted(runs, "run")} will be submitted anew, and each is billed. What the earlier runs have cost is not given back.`,
+      start_over: `It submits everything anew: ${billed(runs)}. What the earlier runs have cost is not given back.`,
       resubmit: "The rows will be submitted, and each is billed, also if it has succeeded before. Rows whose run goes on are left.",
       stop: "No further row begins. Runs that there are go on, and are waited for. A repair submits the rest later.",
     }[action];
@@ -152,6 +152,12 @@ function repairWords(report) {
   if (unknown) parts.push(`leaves ${count(unknown)} unknown`);
   if (failed) parts.push(`leaves ${count(failed)} failed`);
   return `A repair ${parts.join(", ")}. It would cost ${counted(submits, "run")}.`;
+}
+
+/** Return "1 run, which is billed". */
+function billed(runs) {
+  if (!runs) return "no run";
+  return `${counted(runs, "run")}, ${runs === 1 ? "which" : "each of which"} is billed`;
 }
 
 function runWords(report) {

@@ -36,8 +36,8 @@ export class BatchView {
       section("Progress", this.progress),
       this.reasonsSection,
       section("What can be done", this.actions.node),
-      section("Rows with something wrong", this.rows.node),
       element("div", { class: "columns" }, completions, durations),
+      section("Rows with something wrong", this.rows.node),
       section("Where everything is", this.places),
     );
     this.data = null;

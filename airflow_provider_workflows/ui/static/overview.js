@@ -19,7 +19,8 @@ function taskLink({ dag_id: dagId, run_id: runId, task_id: taskId, map_index: ma
 }
 
 function outcomes(counts) {
-  const parts = Object.entries(counts).filter(([, number]) => number > 0);
+  const names = [...Object.keys(OUTCOMES), ...Object.keys(counts).filter((name) => !(name in OUTCOMES))];
+  const parts = names.map((name) => [name, counts[name]]).filter(([, number]) => number > 0);
   return element("ul", { class: "legend" }, parts.map(([name, number]) => element("li", {},
     element("span", { class: `dot ${name}` }), `${count(number)} ${OUTCOMES[name] ?? name}`)));
 }
@@ -58,7 +59,7 @@ function show({ definitions, waiting, trouble, tasks, cut }) {
       element("td", { class: "number" }, each.rows === null ? "" : `${count(each.ended)} of ${count(each.rows)}`)))));
   fill(node("definitions"), definitions.length === 0 ? element("p", {}, "There was none.") : table(
     "Runs by definition: rows of batches count as runs",
-    [{ name: "definition" }, { name: "single runs", number: true }, { name: "batches", number: true }, { name: "how they ended" },
+    [{ name: "definition" }, { name: "single runs", number: true }, { name: "batches", number: true }, { name: "outcomes" },
       { name: "median", number: true }, { name: "95 %", number: true }],
     definitions.map((each) => element("tr", {},
       element("td", { class: "id" }, each.definition),

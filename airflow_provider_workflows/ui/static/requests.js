@@ -84,7 +84,7 @@ export class Rhythm {
     this.isBusy = false;
     this.goesOn = true;
     this.failures = 0;
-    this.last = 0;
+    this.last = -INTERVAL;
     document.addEventListener("visibilitychange", () => {
       // Once, also for what is done: somebody may have cleared the task in the meantime.
       if (!document.hidden) this.begin();

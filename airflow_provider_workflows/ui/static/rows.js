@@ -8,6 +8,9 @@ const HEAD = [
   { name: "message" }, { name: "fingerprint" }, { name: "workflow id" }, { name: "case id" },
 ];
 
+const OUTCOME = 2;
+const CLASSES = { message: "words", fingerprint: "id", "workflow id": "id", "case id": "id" };
+
 /** Return row numbers as ranges, such as "1-50,61". */
 export function ranges(numbers) {
   const sorted = [...numbers].sort((first, second) => first - second);
@@ -114,26 +117,25 @@ export class Rows {
     const caption = matching === total
       ? `${counted(total, "row")} with something wrong`
       : `${count(matching)} of ${counted(total, "row")} with something wrong`;
-    fill(this.body, table(caption, [{ name: "select" }, ...HEAD], rows.map((row) => this.#row(row))));
+    // A column that says nothing takes the place of one that does.
+    const shown = HEAD.map((_, column) => column).filter((column) => rows.some((row) => row[column]));
+    const head = [{ name: "select" }, ...shown.map((column) => HEAD[column])];
+    fill(this.body, table(caption, head, rows.map((row) => this.#row(row, shown))));
     for (const box of this.body.querySelectorAll("input")) box.checked = this.selected.has(Number(box.value));
   }
 
-  #row([number, place, outcome, code, message, fingerprint, workflowId, caseId]) {
+  #row(row, shown) {
+    const [number, , outcome] = row;
     const box = element("input", { type: "checkbox", value: number, "aria-label": `select row ${number}` });
     box.addEventListener("change", () => {
       if (box.checked) this.selected.add(Number(number));
       else this.selected.delete(Number(number));
       this.select(ranges(this.selected));
     });
-    return element("tr", {},
-      element("td", {}, box),
-      element("td", { class: "number" }, number),
-      element("td", {}, place),
-      element("td", { title: MEANINGS[outcome] ?? null }, OUTCOMES[outcome] ?? outcome),
-      element("td", {}, code),
-      element("td", { class: "words" }, message),
-      element("td", { class: "id" }, fingerprint),
-      element("td", { class: "id" }, workflowId),
-      element("td", { class: "id" }, caseId));
+    return element("tr", {}, element("td", {}, box), shown.map((column) => {
+      const cell = { class: CLASSES[HEAD[column].name] ?? (HEAD[column].number ? "number" : null) };
+      if (column === OUTCOME) return element("td", { ...cell, title: MEANINGS[outcome] ?? null }, OUTCOMES[outcome] ?? outcome);
+      return element("td", cell, row[column]);
+    }));
   }
 }

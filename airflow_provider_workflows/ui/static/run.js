@@ -12,16 +12,20 @@ const WORDS = {
   not_submitted: ["not_submitted", "There is no run."],
 };
 
-/** A run is polled after a tenth of its age, within the bounds: where no poll was reported of late, this is told. */
-export function estimatedPolls(report, at) {
+/**
+ * A run is polled after a part of its age, within bounds: return how many polls there were until a moment, and when the
+ * next one is due, if all went on as it was last reported.
+ */
+export function estimatedPolls(report, fractionOfAge, at) {
   if (report.outcome !== "running" || !report.submitted_at || report.webhooks) return null;
   const shortest = report.poll_interval || 0;
   const longest = Math.max(report.max_poll_interval || 0, shortest);
   if (shortest <= 0) return null;
+  // The first poll is at once.
   let moment = report.last_poll_at ?? report.submitted_at;
-  let polls = report.polls ?? 0;
+  let polls = Math.max(report.polls ?? 0, 1);
   for (let index = 0; index < 100000; index += 1) {
-    const pause = Math.min(Math.max(shortest, (moment - report.submitted_at) / 10), longest);
+    const pause = Math.min(Math.max(shortest, (moment - report.submitted_at) * fractionOfAge), longest);
     if (moment + pause > at) return { polls, next: moment + pause };
     moment += pause;
     polls += 1;
@@ -61,11 +65,11 @@ export class RunView {
     return (WORDS[data.report.outcome] ?? ["", data.report.outcome])[1];
   }
 
-  #show({ report, is_over: isOver }) {
+  #show({ report, is_over: isOver, fraction_of_age: fractionOfAge }) {
     const [colour, words] = WORDS[report.outcome] ?? ["due", report.outcome];
     const { error } = report;
     const goesOn = !isOver && report.outcome === "running";
-    const estimate = goesOn ? estimatedPolls(report, now()) : null;
+    const estimate = goesOn ? estimatedPolls(report, fractionOfAge, now()) : null;
     const isOwn = estimate !== null && estimate.polls > (report.polls ?? 0);
     fill(this.summary,
       element("p", { class: "state" }, element("span", { class: `dot ${colour}` }), words),

@@ -71,8 +71,9 @@ function show(data) {
   if (data.report === null) {
     view = null;
     kind = null;
-    fill(node("content"), note("",
-      element("p", {}, "This task has reported no run and no batch. A task that runs workflows does so once it begins; other tasks never do.")));
+    fill(node("content"), note("", element("p", {}, data.is_over
+      ? "This task has reported no run and no batch. Tasks that run workflows do so once they begin; other tasks never do."
+      : "This task has reported nothing yet. Tasks that run workflows do so once they begin; other tasks never do.")));
     return;
   }
   if (kind !== data.report.kind) {
