@@ -3,149 +3,35 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, FrameLocator, Page, Request, expect
+from playwright.sync_api import FrameLocator, Page, Request, expect
 
-from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from airflow_provider_workflows.sandbox import DEFINITION
 from airflow_provider_workflows.sandbox.service import READY_CASES
-from tests.harness.browser import BrowserUnavailable, headless, signed_in, token
-from tests.harness.local_airflow import LocalAirflow, RunningAirflow
-from tests.harness.ports import free_ports
+from tests.harness.browser import signed_in, token
+
+from .pages import BATCH, ROWS, VIEWER, Pages
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 
-#: Set by `.ci/run`, which installs the browser: one that cannot be had is an error there, not a reason to skip.
-REQUIRED_VARIABLE = "STACK_REQUIRED"
-BATCH = "pages_batch"
-ROWS = 40
-VIEWER = "vera"
-#: What a page waits for takes seconds on a busy machine.
-LONG_MILLISECONDS = 120_000
-DAGS = Path(__file__).parent / "dags"
-expect.set_options(timeout=LONG_MILLISECONDS)
 #: A page asks for something at most once in this many seconds.
 INTERVAL_SECONDS = 2.0
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        with headless() as running:
-            yield running
-    except BrowserUnavailable as unavailable:
-        if os.environ.get(REQUIRED_VARIABLE):
-            raise
-        pytest.skip(str(unavailable))
-
-
-@dataclass
-class Pages:
-    """An Airflow whose paths begin with one of its own, and the users of it.
-
-    :param airflow: the running Airflow
-    :param url: its base URL, with a path
-    :param passwords: by the names of users
-    :param sandbox: the service
-    :param folder: of inputs and outputs
-    :param browser: shows the pages
-    """
-
-    airflow: RunningAirflow
-    url: str
-    passwords: dict[str, str]
-    sandbox: Sandbox
-    folder: Path
-    browser: Browser
-
-    def batch(self, rows: int = ROWS, *, definition: str = DEFINITION) -> str:
-        """Start a batch, and return the id of its DAG run."""
-        name = uuid.uuid4().hex
-        cases = self.folder / f"{name}.csv"
-        cases.write_text("first_name\n" + "".join(f"Ada{row}\n" for row in range(rows)))
-        conf = {"cases": str(cases), "output": str(self.folder / name), "definition": definition}
-        return self.airflow.trigger(BATCH, conf)
-
-    def half_failed(self, rows: int = ROWS) -> str:
-        """Run a batch of which the runs fail from about the middle on, and return the id of its DAG run."""
-        definition = self.sandbox.define(seconds=0.5)
-        self.sandbox.fault("latency", path="/workflows/run", seconds=0.1)
-        self.sandbox.counts.reset()
-        run_id = self.batch(rows, definition=definition)
-        self.airflow.until(
-            lambda: len(self.sandbox.counts.runs_per_case) >= rows // 2, 120, "half of the runs"
-        )
-        self.sandbox.define(definition, seconds=0.5, status="FAILED")
-        assert self.airflow.wait(BATCH, run_id) == "failed"
-        self.sandbox.define(definition, seconds=0.5)
-        self.sandbox.clear_faults()
-        return run_id
-
-    def wait(self, run_id: str, state: str) -> None:
-        """Wait until the batch has a state."""
-        self.airflow.until(
-            lambda: self.airflow.task_states(BATCH, run_id).get("batch") == state,
-            180,
-            f"the batch to be {state}",
-        )
-
-    def report(self, run_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.airflow.xcom(BATCH, run_id, "batch", "workflow_report")
-        return found
-
-    def open(self, page: Page, run_id: str) -> FrameLocator:
-        """Open the tab of a batch in Airflow, and return the page of this package in it."""
-        page.goto(f"{self.url}/dags/{BATCH}/runs/{quote(run_id)}/tasks/batch/plugin/workflow")
-        return page.frame_locator("iframe[title=Workflow]")
-
-    def data(self, run_id: str, path: str, **headers: str) -> urllib.request.Request:
-        """Return a request for data of a batch's page."""
-        query = urlencode({"dag_id": BATCH, "run_id": run_id, "task_id": "batch"})
-        return urllib.request.Request(f"{self.url}/workflows/ui/{path}?{query}", headers=headers)
-
-
-@pytest.fixture(scope="module")
-def pages(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}/airflow"
-    with Sandbox() as sandbox:
-        environment = sandbox.environment | {
-            "AIRFLOW__API__BASE_URL": url,
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{VIEWER}:viewer",
-        }
-        with LocalAirflow(DAGS, environment, port=port) as local, local.standalone() as airflow:
-            passwords = json.loads((local.home / "simple_auth_manager_passwords.json.generated").read_text())
-            yield Pages(airflow, url, passwords, sandbox, tmp_path_factory.mktemp("pages"), browser)
 
 
 @pytest.fixture(scope="module")
 def failed_run(pages: Pages) -> str:
     """A batch that has failed halfway, which no test changes."""
     return pages.half_failed()
-
-
-@pytest.fixture
-def page(pages: Pages) -> Iterator[Page]:
-    with signed_in(pages.browser, pages.url, "admin", pages.passwords["admin"]) as page:
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda line: errors.append(line.text) if "Content Security" in line.text else None)
-        yield page
-    assert errors == []
 
 
 def press(frame: FrameLocator, button: str, fill: Callable[[FrameLocator], None] = lambda _: None) -> None:
