@@ -1,12 +1,12 @@
-"""What the pages read of Airflow's database: tasks with their reports and instructions, and triggerers."""
+"""What the pages read and write of Airflow's database: tasks with reports and instructions, and triggerers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_workflows.airflow_internals.feature import (
@@ -33,12 +33,14 @@ class _Models(NamedTuple):
     task_state: Any
     job: Any
     log: Any
+    dag_run: Any
     health_check_seconds: float
 
 
 def _find_models() -> _Models:
     from airflow.configuration import conf  # noqa: PLC0415
     from airflow.jobs.job import Job  # noqa: PLC0415
+    from airflow.models.dagrun import DagRun  # noqa: PLC0415
     from airflow.models.log import Log  # noqa: PLC0415
     from airflow.models.task_state_store import TaskStateStoreModel  # noqa: PLC0415
     from airflow.models.taskinstance import TaskInstance  # noqa: PLC0415
@@ -48,16 +50,18 @@ def _find_models() -> _Models:
     require_attributes(TaskInstance, "state", "try_number", "start_date", "end_date", "trigger_id", *_IDS)
     require_attributes(Trigger, "id", "created_date")
     require_attributes(XComModel, "key", "value", "timestamp", *_IDS)
-    require_attributes(TaskStateStoreModel, "key", "value", *_IDS)
+    require_attributes(TaskStateStoreModel, "key", "value", "updated_at", "expires_at", "dag_run_id", *_IDS)
+    require_attributes(DagRun, "id", "dag_id", "run_id")
     require_attributes(Job, "job_type", "state", "latest_heartbeat")
     require_parameters(Log, "event", "owner", "owner_display_name", "extra")
     seconds = conf.getfloat("triggerer", "triggerer_health_check_threshold", fallback=30.0)
-    return _Models(TaskInstance, Trigger, XComModel, TaskStateStoreModel, Job, Log, seconds)
+    return _Models(TaskInstance, Trigger, XComModel, TaskStateStoreModel, Job, Log, DagRun, seconds)
 
 
 PAGES = Feature(
     "airflow.models: taskinstance.TaskInstance, trigger.Trigger, xcom.XComModel, "
-    "task_state_store.TaskStateStoreModel, log.Log(event, owner, owner_display_name, extra), airflow.jobs.job.Job",
+    "task_state_store.TaskStateStoreModel, dagrun.DagRun, log.Log(event, owner, owner_display_name, extra), "
+    "airflow.jobs.job.Job",
     purpose="show tasks on the pages of this package",
     without="The pages say that they can show nothing",
     find=_find_models,
@@ -162,6 +166,66 @@ def read_task_state(task: TaskId, key: str, session: Session) -> Any:
         return None if text is None else json.loads(text)
     except ValueError:
         return None
+
+
+def claim_task_state(
+    task: TaskId,
+    key: str,
+    value: Any,
+    expires_at: datetime,
+    session: Session,
+    *,
+    is_free: Callable[[str | None, Any], bool],
+) -> tuple[bool, Any]:
+    """Write a value of a task's state store if nothing speaks against it, and nobody else can at the same time.
+
+    The task's row is locked until the session ends, as Airflow locks it while it clears the task.
+
+    :param task: which
+    :param key: of the value
+    :param value: to write, JSON
+    :param expires_at: from when on Airflow may remove it
+    :param session: of ``database_session``
+    :param is_free: is given Airflow's state of the task and the present value, None if it is missing or no
+        JSON, and returns whether the new one may take its place
+    :return: whether it was written, and the value that was there before
+    """
+    from sqlalchemy import select  # noqa: PLC0415
+
+    models = _models()
+    instance, model = models.task_instance, models.task_state
+    locked = session.execute(
+        select(instance.state).where(*_is_task(instance, task)).with_for_update()
+    ).first()
+    before = read_task_state(task, key, session)
+    if locked is None or not is_free(locked.state, before):
+        return False, before
+    stored = session.scalars(select(model).where(model.key == key, *_is_task(model, task))).first()
+    if stored is None:
+        run = models.dag_run
+        run_id = session.scalar(select(run.id).filter_by(dag_id=task.dag_id, run_id=task.run_id))
+        ids = {name: getattr(task, name) for name in _IDS}
+        stored = model(dag_run_id=run_id, key=key, **ids)
+        session.add(stored)
+    stored.value, stored.expires_at = json.dumps(value), expires_at
+    stored.updated_at = datetime.now(timezone.utc)
+    return True, before
+
+
+def delete_task_state(task: TaskId, key: str, value: Any, session: Session) -> bool:
+    """Delete a value of a task's state store if it is still a certain one, and return whether it was.
+
+    :param task: which
+    :param key: of the value
+    :param value: which ``claim_task_state`` has written
+    :param session: of ``database_session``
+    """
+    from sqlalchemy import delete  # noqa: PLC0415
+
+    model = _models().task_state
+    chosen = delete(model).where(model.key == key, model.value == json.dumps(value), *_is_task(model, task))
+    deleted: Any = session.execute(chosen.execution_options(synchronize_session=False))
+    return bool(deleted.rowcount)
 
 
 def is_triggerer_alive(now: datetime, session: Session) -> bool:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
+from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import TaskInstanceState
 from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_provider_workflows.airflow_internals import task_reports
+from airflow_provider_workflows.airflow_internals.orm import database_session
 from airflow_provider_workflows.batch.row_state import RowOutcome
-from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, Action, Instruction
+from airflow_provider_workflows.operators.instruction import (
+    INSTRUCTION_KEY,
+    INSTRUCTION_VALID_SECONDS,
+    Action,
+    Instruction,
+)
+from airflow_provider_workflows.ui.task_states import may_be_cleared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +33,9 @@ if TYPE_CHECKING:
 
 #: An instruction is a value of the task state store, which has 64 kB for each.
 MAX_ROWS_CHARACTERS = 20_000
+#: An instruction gives way to another after this long, in seconds: an API server may have been killed before it
+#: had Airflow clear the task, or a worker before it followed it.
+PENDING_SECONDS = 120.0
 _ROWS = re.compile(r"[0-9]{1,12}(-[0-9]{1,12})?(,[0-9]{1,12}(-[0-9]{1,12})?)*", re.ASCII)
 #: With this outcome a row has no run of its own that could be submitted again.
 _NEVER_SUBMITTED = (RowOutcome.SKIPPED, RowOutcome.RUNNING)
@@ -96,13 +110,15 @@ def instruction_of(asked: Asked, user_name: str) -> Instruction:
 async def leave(asked: Asked, instruction: Instruction, task: TaskId, api: AirflowApi) -> str:
     """Leave an instruction for a task, and clear the task unless it is to stop; return what was done, in words.
 
-    Both are calls of Airflow's own API with the user's rights. If the clear is refused, the instruction is removed.
+    An instruction that another person has left, and that is still to be followed, stays. The clear is a call of
+    Airflow's own API with the user's rights; if it is refused, the instruction is removed.
 
     :param asked: what a person asks for
     :param instruction: made of it
     :param task: the task
     :param api: of Airflow, with the rights of the person
-    :raises HTTPException: with Airflow's reason if it refuses one of the calls
+    :raises HTTPException: with 409 if another instruction is to be followed first, or the task has gone on; with
+        Airflow's reason if it refuses the clear
     """
     clear = {
         "dry_run": True,
@@ -111,41 +127,69 @@ async def leave(asked: Asked, instruction: Instruction, task: TaskId, api: Airfl
         "task_ids": [task.task_id if task.map_index < 0 else [task.task_id, task.map_index]],
         "include_downstream": asked.include_downstream,
         "reset_dag_runs": True,
-        # Two who press at once: the second finds the task at work.
         "prevent_running_task": True,
     }
     is_stop = asked.action is Action.STOP
     if not is_stop:
         # What Airflow refuses, it nearly always refuses here, before anything is written.
         _require(await api.call("POST", "dags", task.dag_id, "clearTaskInstances", body=clear))
-    store = _store_of(task)
-    value = instruction.to_json()
-    _require(await api.call("PUT", *store, query=_map_index(task), body={"value": value}))
+    await asyncio.to_thread(_claim, instruction, task)
     if is_stop:
         return "The task stops submitting within a few seconds. What runs goes on, and is waited for."
     cleared = await api.call(
         "POST", "dags", task.dag_id, "clearTaskInstances", body={**clear, "dry_run": False}
     )
     if not cleared.is_success:
-        removed = await api.call("DELETE", *store, query=_map_index(task))
-        if not removed.is_success:
-            # Who may not delete it can make it too old to be followed.
-            expired = {"value": {**value, "asked_at": 0.0}}
-            await api.call("PUT", *store, query=_map_index(task), body=expired)
+        await asyncio.to_thread(_remove, instruction, task)
         _require(cleared)
     others = max(len(cleared.content["task_instances"]) - 1, 0)
     after = f", and {others:,} after it" if others else ""
     return f"Airflow has cleared the task{after}: it begins in a few seconds."
 
 
-def _store_of(task: TaskId) -> tuple[str, ...]:
-    return (
-        "dags", task.dag_id, "dagRuns", task.run_id, "taskInstances", task.task_id, "state-store", INSTRUCTION_KEY,
-    )  # fmt: skip
+def _claim(instruction: Instruction, task: TaskId) -> None:
+    """Store an instruction, at once for all API servers: of two who press at the same time, one comes too late."""
+    is_stop = instruction.action is Action.STOP
+    expires_at = datetime.now(timezone.utc) + timedelta(seconds=2 * INSTRUCTION_VALID_SECONDS)
+    has_gone_on = False
+
+    def is_free(state: str | None, stored: Any) -> bool:
+        nonlocal has_gone_on
+        has_gone_on = not (state == TaskInstanceState.RUNNING.value if is_stop else may_be_cleared(state))
+        return not has_gone_on and not _is_pending(stored, instruction)
+
+    with database_session() as session:
+        is_stored, before = task_reports.claim_task_state(
+            task, INSTRUCTION_KEY, instruction.to_json(), expires_at, session, is_free=is_free
+        )
+    if is_stored:
+        return
+    if _is_pending(before, instruction):
+        earlier = Instruction.from_json(before)
+        name = earlier.action.value.replace("_", " ")
+        raise HTTPException(
+            HTTPStatus.CONFLICT,
+            f"{earlier.asked_by} has asked for something first ({name}), and the task follows that: nothing was "
+            "done. Wait until it has ended; if it does not begin, try again in two minutes.",
+        )
+    raise HTTPException(HTTPStatus.CONFLICT, "The task has gone on in the meantime: nothing was done.")
 
 
-def _map_index(task: TaskId) -> dict[str, str]:
-    return {"map_index": str(task.map_index)}
+def _is_pending(stored: Any, instruction: Instruction) -> bool:
+    """Return whether a stored instruction is still to be followed, and must not give way to another."""
+    try:
+        earlier = Instruction.from_json(stored)
+    except (LookupError, TypeError, ValueError):
+        return False
+    # A stop holds until the next clear, which every other instruction comes with.
+    if earlier.action is Action.STOP and instruction.action is not Action.STOP:
+        return False
+    return instruction.asked_at - earlier.asked_at <= PENDING_SECONDS
+
+
+def _remove(instruction: Instruction, task: TaskId) -> None:
+    with database_session() as session:
+        task_reports.delete_task_state(task, INSTRUCTION_KEY, instruction.to_json(), session)
 
 
 def _require(response: Any) -> None:

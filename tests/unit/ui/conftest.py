@@ -236,6 +236,22 @@ class Tasks:
             text = session.scalar(select(TaskStateStoreModel.value).filter_by(key="workflow_instruction"))
         return None if text is None else json.loads(text)
 
+    def leave(self, task: dict[str, str], instruction: dict[str, Any]) -> None:
+        """Leave an instruction for a task, as a button did earlier."""
+        with create_session() as session:
+            run = session.scalar(select(DagRun).filter_by(dag_id=task["dag_id"], run_id=task["run_id"]))
+            assert run is not None
+            ids = {**task, "map_index": int(task["map_index"])}
+            session.add(
+                TaskStateStoreModel(
+                    dag_run_id=run.id,
+                    key="workflow_instruction",
+                    value=json.dumps(instruction),
+                    updated_at=NOW,
+                    **ids,
+                )
+            )
+
     def audit_log(self) -> list[tuple[str, str, Any]]:
         """Return the events of Airflow's audit log, each with its user and what more is said."""
         with create_session() as session:
