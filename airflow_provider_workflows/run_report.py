@@ -13,6 +13,7 @@ from airflow_provider_workflows.api.errors import (
     OutcomeUnknown,
     WorkflowFailed,
     WorkflowsError,
+    workflows_error_in,
 )
 
 if TYPE_CHECKING:
@@ -139,3 +140,14 @@ def error_json(error: WorkflowsError) -> dict[str, Any]:
         "code": error.code,
         "fingerprint": error.fingerprint,
     }
+
+
+def failure_json(failure: BaseException) -> dict[str, Any]:
+    """Return what a report says of what fails a task; of an exception of another package its type alone.
+
+    :param failure: what was raised
+    """
+    error = workflows_error_in(failure)
+    if error is not None:
+        return error_json(error)
+    return {"type": type(failure).__name__, "message": "", "code": None, "fingerprint": None}

@@ -83,6 +83,7 @@ class BatchReport:
     :param try_number: number of the try
     :param resubmits_unknown: whether a clear submits rows again that may have been submitted
     :param first_row: number of the first row, which is not 1 in a shard
+    :param error: ``{"type", "message", "code", "fingerprint"}`` of what has ended the try, beside its rows
     """
 
     workflow_definition_id: str
@@ -114,6 +115,7 @@ class BatchReport:
     try_number: int = 1
     resubmits_unknown: bool = False
     first_row: int = 1
+    error: Mapping[str, Any] | None = None
 
     @classmethod
     def begun(cls, workflow_definition_id: str, begun_at: float, *, conn_id: str = "", **more: Any) -> Self:
@@ -152,6 +154,7 @@ class BatchReport:
             "durations": dict(self.durations),
             "owner": None if self.owner is None else dict(self.owner),
             "outage": None if self.outage is None else dict(self.outage),
+            "error": None if self.error is None else dict(self.error),
             "reasons": {
                 outcome.value: [reason.to_json() for reason in some]
                 for outcome, some in shortened(self.reasons).items()

@@ -133,6 +133,10 @@ class RunWorkflowBatchOperator(BatchTry):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         """Collect and judge after the wait in the triggerer, or raise the error that ended it."""
+        with self._failure_reported(context):
+            return self._complete(context, event)
+
+    def _complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
         self.lineage = self._lineage()
         with self._owned(context):
             record = self._tries(context).record()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 
 from airflow_provider_workflows.airflow_internals.task_state import retries_left
-from airflow_provider_workflows.api.errors import workflows_error_in
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput, workflows_error_in
+from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.checked_input import check_input
 from airflow_provider_workflows.batch.failure_policy import summarize
@@ -30,6 +31,7 @@ from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.batch_record import BatchRecord, claim_records
 from airflow_provider_workflows.operators.batch_submission import BatchSubmission
 from airflow_provider_workflows.operators.instruction import Instructions, instructions_of
+from airflow_provider_workflows.run_report import failure_json
 from airflow_provider_workflows.storage import AZURE_HTTP_LOG, shown
 from airflow_provider_workflows.xcom_keys import REPORT_KEY, SUMMARY_KEY
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.api.errors import OutcomeUnknown
     from airflow_provider_workflows.batch.progress import Publish
+    from airflow_provider_workflows.batch.reported_rows import ReportedRows
 
 _TOLD_TO_STOP = "The task was told to stop"
 
@@ -59,6 +62,14 @@ class BatchTry(BatchArguments):
     try_end: TryEnd | None = None
     #: What there is to say of the batch, before its rows and its place are known.
     _report: BatchReport | None = None
+
+    #: Whether the report of the try's failure is written.
+    _has_reported_failure = False
+
+    def execute(self, context: Context) -> Any:
+        """Run the batch; a try that fails leaves a report in each case."""
+        with self._failure_reported(context):
+            return super().execute(context)
 
     def on_kill(self) -> None:
         """Let nothing new begin, and say in the task's log that the runs go on."""
@@ -93,27 +104,84 @@ class BatchTry(BatchArguments):
             log=self.log,
         )
         self._ownership = ownership
-        source = source_of(self._items)
-        timeout: timedelta | None = self.execution_timeout
-        self._report = BatchReport.begun(
-            self.workflow_definition_id,
-            now,
-            conn_id=self.workflows_conn_id,
-            input=None if source is None else shown(source),
-            owner={"try_number": try_number, "since": now},
-            deadline=None if timeout is None else now + timeout.total_seconds(),
-            try_number=try_number,
-            resubmits_unknown=self.on_unknown_outcome == "resubmit",
-        )
+        self._report = self._begun_report(try_number, now)
         # SIGTERM may have come before there was one.
         if self._was_told_to_stop:
             ownership.stop(_TOLD_TO_STOP)
         try:
             ownership.claim()
-            with AZURE_HTTP_LOG.quiet():
+            with AZURE_HTTP_LOG.quiet(), self._failure_reported(context):
                 yield
         finally:
             ownership.release()
+
+    def _begun_report(self, try_number: int, at: float) -> BatchReport:
+        source = None
+        with contextlib.suppress(InvalidInput):
+            source = source_of(self._items)
+        timeout: timedelta | None = self.execution_timeout
+        definition_id: object = self.workflow_definition_id
+        return BatchReport.begun(
+            # What stands in the place of an id by mistake may be personal.
+            definition_id if isinstance(definition_id, str) and is_id(definition_id.strip()) else "",
+            at,
+            conn_id=self.workflows_conn_id,
+            input=None if source is None else shown(source),
+            owner={"try_number": try_number, "since": at},
+            deadline=None if timeout is None else at + timeout.total_seconds(),
+            try_number=try_number,
+            resubmits_unknown=self.on_unknown_outcome == "resubmit",
+        )
+
+    @contextlib.contextmanager
+    def _failure_reported(self, context: Context) -> Iterator[None]:
+        """Report what fails within the block, unless the try has reported its end, or another has taken over.
+
+        Airflow drops a task's XComs when another try begins: without a report its page would have neither rows
+        nor buttons.
+        """
+        try:
+            yield
+        except TaskDeferred:
+            raise
+        except BaseException as failure:
+            may_write = self._ownership is None or self._ownership.may_write
+            if self.try_end is None and not self._has_reported_failure and may_write:
+                self._has_reported_failure = True
+                try:
+                    self._report_failure(context, failure)
+                except Exception as error:  # noqa: BLE001  (the try's own error says more)
+                    self.log.warning("The batch's report could not be made: %s.", type(error).__name__)
+            raise
+
+    def _report_failure(self, context: Context, failure: BaseException) -> None:
+        # Here: few tries need it, and each file of a DAG is imported over and over.
+        from airflow_provider_workflows.operators.unreported_try import (  # noqa: PLC0415
+            report_without_rows,
+            stored_record,
+            stored_rows,
+        )
+
+        begun = self._report or self._begun_report(context["ti"].try_number, time.time())
+        record = None
+        with contextlib.suppress(InvalidInput):
+            record = stored_record(context, self._output_folder(context), self.log)
+        rows = None
+        if record is not None:
+            with contextlib.suppress(Exception):
+                rows = stored_rows(
+                    record,
+                    begun,
+                    statuses=self.hook.settings.statuses,
+                    is_stopped=lambda: self._ownership is not None and not self._ownership.may_act,
+                    output_format=self.output_format,
+                    output_mode=self.output_mode,
+                )
+        if rows is not None:
+            self._say_end(context, rows, failure)
+            return
+        report = dataclasses.replace(report_without_rows(record, begun), error=failure_json(failure))
+        self._push(context, REPORT_KEY, report.to_json())
 
     @contextlib.contextmanager
     def _output_at_failure(self, context: Context, batch: Batch, record: BatchRecord) -> Iterator[None]:
@@ -145,8 +213,20 @@ class BatchTry(BatchArguments):
 
         :param failure: what fails the task; None if it succeeds
         """
+        self._say_end(context, batch, failure)
+        summary = summarize(
+            batch.output, batch.report, record.manifest, seconds=time.time() - record.begun_at
+        )
+        if failure is not None:
+            self._push(context, SUMMARY_KEY, summary)
+        return summary
+
+    def _say_end(self, context: Context, batch: ReportedRows, failure: BaseException | None) -> None:
         ti = context["ti"]
         error = workflows_error_in(failure)
+        # The words of BatchFailed are those of the rows.
+        if failure is not None and not isinstance(error, BatchFailed):
+            batch.report = dataclasses.replace(batch.report, error=failure_json(failure))
         end = self.try_end = TryEnd(
             batch.report,
             self._failure_policy,
@@ -157,12 +237,6 @@ class BatchTry(BatchArguments):
         )
         self.log.log(logging.WARNING if end.failed or failure is not None else logging.INFO, "%s", end)
         self._push(context, REPORT_KEY, batch.report.to_json())
-        summary = summarize(
-            batch.output, batch.report, record.manifest, seconds=time.time() - record.begun_at
-        )
-        if failure is not None:
-            self._push(context, SUMMARY_KEY, summary)
-        return summary
 
     def _write_run_index(self, batch: Batch) -> None:
         """Write the index by which the page Workflows finds a row; what fails is logged, and changes nothing."""

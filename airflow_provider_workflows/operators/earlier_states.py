@@ -33,11 +33,7 @@ class EarlierStates:
         :raises OutcomeUnknown: if a start may have submitted rows, and its record cannot be read
         """
         for folder in reversed(self._folders.own):
-            batch = BatchFile.read(folder)
-            record = None
-            if batch is not None and batch.task == self._task:
-                with contextlib.suppress(LookupError, TypeError, ValueError):
-                    record = BatchRecord.from_json(batch.record)
+            record = self._read(folder)
             if record is not None:
                 self._log.warning(
                     "Airflow has no record of the earlier tries of this task; their state is in %s. What "
@@ -51,6 +47,17 @@ class EarlierStates:
                     "cannot be read, so nobody knows what was submitted, and nothing was sent. Put the file back "
                     'as it was, or set on_clear="start_over" and clear the task, which submits all rows anew.'
                 )
+        return None
+
+    def latest(self) -> BatchRecord | None:
+        """Return the record of the latest start whose record can be read; None if there is no such start."""
+        return next(filter(None, map(self._read, reversed(self._folders.own))), None)
+
+    def _read(self, folder: ObjectStoragePath) -> BatchRecord | None:
+        batch = BatchFile.read(folder)
+        if batch is not None and batch.task == self._task:
+            with contextlib.suppress(LookupError, TypeError, ValueError):
+                return BatchRecord.from_json(batch.record)
         return None
 
     def warn_of_deleted_run(self) -> None:
