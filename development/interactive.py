@@ -108,6 +108,7 @@ def _greeting(tour: Tour) -> str:
         f"Sandbox: {sandbox.url}",
         f"Results: {tour.results}/workflows_..., for as long as this runs",
         "",
+        "Airflow keeps all in SQLite here, which takes one click at a time: wait for each before the next.",
         "A tour; each DAG is green with its form as it opens:",
         f"  1. Connection: under Admin, Connections, press Test Connection in the row of {CONNECTION_ID}.",
         "  2. Single case: trigger workflows_single_case. Its task wait_for_workflow has a tab, Workflow.",

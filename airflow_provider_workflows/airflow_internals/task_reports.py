@@ -47,7 +47,9 @@ def _find_models() -> _Models:
     from airflow.models.trigger import Trigger  # noqa: PLC0415
     from airflow.models.xcom import XComModel  # noqa: PLC0415
 
-    require_attributes(TaskInstance, "state", "try_number", "start_date", "end_date", "trigger_id", *_IDS)
+    require_attributes(
+        TaskInstance, "state", "try_number", "start_date", "end_date", "trigger_id", "operator", *_IDS
+    )
     require_attributes(Trigger, "id", "created_date")
     require_attributes(XComModel, "key", "value", "timestamp", *_IDS)
     require_attributes(TaskStateStoreModel, "key", "value", "updated_at", "expires_at", "dag_run_id", *_IDS)
@@ -95,6 +97,7 @@ class TaskWithReport:
     :param ended_at: when that ended
     :param deferred_at: since when it waits in the triggerer; None if it does not
     :param report: the value of its XCom; None if it has none
+    :param operator: name of its class
     """
 
     id: TaskId
@@ -104,6 +107,7 @@ class TaskWithReport:
     ended_at: datetime | None
     deferred_at: datetime | None
     report: Any
+    operator: str | None = None
 
 
 @contextmanager
@@ -281,7 +285,10 @@ def _tasks_with_xcom(models: _Models, key: str, *, is_outer: bool) -> Any:
     from sqlalchemy import and_, select  # noqa: PLC0415
 
     instance, trigger, xcom = models.task_instance, models.trigger, models.xcom
-    columns = [getattr(instance, name) for name in (*_IDS, "state", "try_number", "start_date", "end_date")]
+    columns = [
+        getattr(instance, name)
+        for name in (*_IDS, "state", "try_number", "start_date", "end_date", "operator")
+    ]
     is_xcom = and_(xcom.key == key, *(getattr(xcom, name) == getattr(instance, name) for name in _IDS))
     return (
         select(*columns, trigger.created_date, xcom.value)
@@ -304,4 +311,5 @@ def _task_with_report(row: Any) -> TaskWithReport:
         row.end_date,
         row.created_date,
         row.value,
+        row.operator,
     )

@@ -35,6 +35,9 @@ from airflow_provider_workflows.xcom_keys import REPORT_KEY
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+#: Airflow's database keeps the index of a mapped task in four bytes.
+MAX_MAP_INDEX = 2**31 - 1
+
 
 def pages_app() -> ASGIApp:
     """Return the app of the pages; it is empty where Airflow cannot tell who may see what."""
@@ -53,7 +56,7 @@ def pages_app() -> ASGIApp:
 
 
 def asked_task(
-    dag_id: str, run_id: str, task_id: str, map_index: Annotated[int, Query(ge=-1)] = -1
+    dag_id: str, run_id: str, task_id: str, map_index: Annotated[int, Query(ge=-1, le=MAX_MAP_INDEX)] = -1
 ) -> TaskId:
     """Return the task that a request is about, as a FastAPI dependency."""
     return TaskId(dag_id, run_id, task_id, map_index)

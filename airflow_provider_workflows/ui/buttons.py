@@ -9,19 +9,33 @@ from airflow.sdk import TaskInstanceState
 
 from airflow_provider_workflows.operators.instruction import Action
 from airflow_provider_workflows.ui.reports import BATCH, count, mapping, number
-from airflow_provider_workflows.ui.task_states import may_be_cleared
+from airflow_provider_workflows.ui.task_states import has_failed, may_be_cleared
 
 _ACTIONS = tuple(action.value for action in Action)
-_NOT_ALLOWED = (
+#: Why a user without the right presses no button.
+NOT_ALLOWED_TO_CLEAR = (
     "You may not clear this task: that takes Airflow's permission to edit the DAG's task instances."
 )
 _NO_REPORT = "The task has reported nothing yet."
+_REPAIR_FIRST = "The task has ended before it has reported anything: repair it, and see what it reports."
+#: What a person can do about rows of which nobody knows whether they have a run.
+UNKNOWN_STAYS = (
+    "This DAG lets no row be submitted again that may have a run. Search the service's dashboard for the run; if "
+    'it has no such run, set on_unknown_outcome="resubmit" in the DAG and repair the batch, or leave the row '
+    "as it is."
+)
+_OPERATORS = ("RunWorkflowOperator", "RunWorkflowBatchOperator")
 _AT_WORK = "The task is at work: wait until it has ended."
 _NOT_SUBMITTING = "The task is not submitting: there is nothing to stop."
 
 
 def reasons_against(
-    report: Mapping[str, Any] | None, state: str | None, *, may_clear: bool, stop_asked_by: str | None = None
+    report: Mapping[str, Any] | None,
+    state: str | None,
+    *,
+    may_clear: bool,
+    stop_asked_by: str | None = None,
+    operator: str | None = None,
 ) -> dict[str, str | None]:
     """Return for each button why it cannot be pressed; None if it can.
 
@@ -29,11 +43,12 @@ def reasons_against(
     :param state: Airflow's state of the task
     :param may_clear: whether the user may clear it
     :param stop_asked_by: who has asked already to stop the submission
+    :param operator: name of the task's class
     """
     if not may_clear:
-        return dict.fromkeys(_ACTIONS, _NOT_ALLOWED)
+        return dict.fromkeys(_ACTIONS, NOT_ALLOWED_TO_CLEAR)
     if report is None:
-        return dict.fromkeys(_ACTIONS, _NO_REPORT)
+        return _against_without_report(state, operator)
     is_batch = report["kind"] == BATCH
     against = {
         Action.REPAIR: _against_repair(report) if is_batch else _against_repair_of_run(report),
@@ -44,6 +59,13 @@ def reasons_against(
         against = dict.fromkeys(against, _AT_WORK)
     against[Action.STOP] = _against_stop(report, state, stop_asked_by)
     return {action.value: reason for action, reason in against.items()}
+
+
+def _against_without_report(state: str | None, operator: str | None) -> dict[str, str | None]:
+    """Return why no button can be pressed but Repair, with which the task itself says what it finds."""
+    if operator not in _OPERATORS or not has_failed(state):
+        return dict.fromkeys(_ACTIONS, _NO_REPORT)
+    return {**dict.fromkeys(_ACTIONS, _REPAIR_FIRST), Action.REPAIR.value: None}
 
 
 def runs(report: Mapping[str, Any]) -> int:
@@ -60,8 +82,8 @@ def _against_repair(report: Mapping[str, Any]) -> str | None:
         return None
     if number(repair.get("leaves_unknown")):
         return (
-            "A repair submits nothing: what is left are rows that may have a run. Check them in the service's "
-            "dashboard first; unknown.csv lists them."
+            "A repair submits nothing: what is left are rows that may have a run, which unknown.csv lists. "
+            f"{UNKNOWN_STAYS}"
         )
     return "There is nothing to repair: a repair submits nothing and waits for nothing."
 

@@ -23,6 +23,8 @@ from airflow_provider_workflows.operators.instruction import (
     Action,
     Instruction,
 )
+from airflow_provider_workflows.ui.buttons import UNKNOWN_STAYS
+from airflow_provider_workflows.ui.reports import number
 from airflow_provider_workflows.ui.task_states import may_be_cleared
 
 if TYPE_CHECKING:
@@ -71,22 +73,36 @@ def require_sense(asked: Asked, data: Mapping[str, Any]) -> None:
     if reason is None and asked.action is Action.START_OVER and asked.confirmed_runs != data["runs"]:
         reason = f"Starting over submits {data['runs']:,} runs: type that number to confirm it."
     if reason is None and asked.action is Action.RESUBMIT:
-        reason = _against_rows(asked)
+        reason = _against_rows(asked, data["report"])
     if reason is not None:
         raise HTTPException(HTTPStatus.CONFLICT, reason)
 
 
-def _against_rows(asked: Asked) -> str | None:
+def _against_rows(asked: Asked, report: Mapping[str, Any]) -> str | None:
     if (asked.rows is None) is (asked.outcome is None):
         return "Name the rows to resubmit, or one outcome."
-    if asked.rows is not None and not _ROWS.fullmatch(asked.rows):
-        return "Name rows by their numbers, such as 1-50,61."
+    if asked.rows is not None:
+        return _against_numbers(asked.rows, report)
+    if asked.outcome is RowOutcome.UNKNOWN and report.get("resubmits_unknown") is not True:
+        return UNKNOWN_STAYS
     if asked.outcome in _NEVER_SUBMITTED:
         return "Rows that are bad, or whose run goes on, cannot be resubmitted."
     if asked.outcome is RowOutcome.RESULT_MISSING:
         return (
             "A repair fetches results that are missing. To run such rows again, name them by their numbers."
         )
+    return None
+
+
+def _against_numbers(rows: str, report: Mapping[str, Any]) -> str | None:
+    if not _ROWS.fullmatch(rows):
+        return "Name rows by their numbers, such as 1-50,61."
+    first = max(number(report.get("first_row")), 1)
+    last = first + number(report.get("rows")) - 1
+    for part in rows.split(","):
+        begin, _, end = part.partition("-")
+        if not first <= int(begin) <= int(end or begin) <= last:
+            return f"{part} is not within the rows of this batch, which are {first:,} to {last:,}."
     return None
 
 

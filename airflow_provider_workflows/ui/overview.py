@@ -25,6 +25,7 @@ MAX_WAITING = 50
 TROUBLE_SECONDS = 15 * 60.0
 #: With these outcomes a call has failed; with others, the workflow itself has.
 _CALL_FAILED = ("not_submitted", "unknown")
+_ROW_CALL_FAILED = (*_CALL_FAILED, "result_missing")
 _OPEN = ("running", "due")
 
 
@@ -118,6 +119,8 @@ class Overview:
             reason, since = text(outage.get("reason")), seconds(outage.get("since"))
         elif error and is_recent and report.get("outcome") in _CALL_FAILED:
             reason, since = text(error.get("message")), seconds(report.get("at"))
+        elif is_recent and (refused := _reason_for_all(report)) is not None:
+            reason, since = refused, seconds(report.get("at"))
         else:
             return
         self._trouble[conn_id] = {
@@ -126,6 +129,18 @@ class Overview:
             "since": since,
             "task": dataclasses.asdict(task),
         }
+
+
+def _reason_for_all(report: Mapping[str, Any]) -> str | None:
+    """Return why the calls of a batch have failed if they have for more than one half of its rows."""
+    rows = number(report.get("rows"))
+    failed = sum(count(report, outcome) for outcome in _ROW_CALL_FAILED)
+    if report["kind"] != BATCH or failed * 2 <= rows:
+        return None
+    for outcome in sorted(_ROW_CALL_FAILED, key=lambda outcome: -count(report, outcome)):
+        for reason in mapping(report, "reasons").get(outcome) or ():
+            return text(reason.get("reason"))
+    return None
 
 
 def _by_size(definition: Mapping[str, Any]) -> tuple[int, str]:

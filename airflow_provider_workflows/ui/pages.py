@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
 from airflow_provider_workflows.airflow_internals.api_server import TaskAccess
+from airflow_provider_workflows.ui.buttons import NOT_ALLOWED_TO_CLEAR
 from airflow_provider_workflows.ui.responses import HEADERS, if_changed
 
 _FOLDER = Path(__file__).parent / "static"
@@ -21,10 +22,10 @@ _MEDIA_TYPES = {
 }
 _OVERVIEW = "overview.html"
 _TASK = "task.html"
-_WORDS = {
-    HTTPStatus.UNAUTHORIZED: "You are not signed in to Airflow, or no longer. Sign in, and open this page again.",
-    HTTPStatus.FORBIDDEN: "You may not see this task: that takes Airflow's permission to read the DAG.",
-}
+_SIGNED_OUT = "You are not signed in to Airflow, or no longer. Sign in, and open this page again."
+_NOT_ALLOWED = "You may not see this task: that takes Airflow's permission to read the DAG."
+#: Airflow refuses with this word alone.
+_AIRFLOWS_WORD = "Forbidden"
 
 
 def add_pages(app: FastAPI, access: TaskAccess) -> None:
@@ -63,7 +64,11 @@ def add_pages(app: FastAPI, access: TaskAccess) -> None:
 async def _refusal(request: Request, refusal: Any) -> Response:
     """Respond to a refusal in words: as a page where a page was asked for, else as JSON."""
     status = HTTPStatus(refusal.status_code)
-    words = _WORDS.get(status, str(refusal.detail or status.phrase))
+    words = str(refusal.detail or status.phrase)
+    if status is HTTPStatus.UNAUTHORIZED:
+        words = _SIGNED_OUT
+    elif status is HTTPStatus.FORBIDDEN and words == _AIRFLOWS_WORD:
+        words = _NOT_ALLOWED if request.method in ("GET", "HEAD") else NOT_ALLOWED_TO_CLEAR
     path = request.url.path
     is_page = path.endswith(("/", ".html"))
     if not is_page:

@@ -11,9 +11,9 @@ from airflow.sdk import TaskInstanceState
 from airflow_provider_workflows.airflow_internals import task_reports
 from airflow_provider_workflows.api.polling import FRACTION_OF_AGE
 from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, Action
-from airflow_provider_workflows.ui.buttons import reasons_against, runs
+from airflow_provider_workflows.ui.buttons import UNKNOWN_STAYS, reasons_against, runs
 from airflow_provider_workflows.ui.reports import report_of
-from airflow_provider_workflows.ui.task_states import has_ended
+from airflow_provider_workflows.ui.task_states import has_ended, has_failed
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ TRIGGERER_MISSED_SECONDS = 60.0
 _NO_TRIGGERER = (
     "The task waits in the triggerer, and needs one that runs: none is running. Nothing is polled until one is "
     "started (airflow triggerer); what runs in the service goes on."
+)
+_NO_SOUND_REPORT = (
+    "What the task has reported cannot be shown: it is damaged, or another version has written it."
 )
 
 
@@ -54,11 +57,14 @@ def task_data(task: TaskId, session: Session, *, may_clear: bool, now: datetime)
         "ended_at": _epoch(found.ended_at),
         "report": report,
         "instruction": instruction,
-        "notice": _notice(found, session, now),
+        "notice": _notice(found, report, session, now),
+        "has_failed": has_failed(found.state),
+        "unknown_stays": UNKNOWN_STAYS,
         "buttons": reasons_against(
             report,
             found.state,
             may_clear=may_clear,
+            operator=found.operator,
             stop_asked_by=instruction["asked_by"] if instruction is not None and is_stop else None,
         ),
         "runs": 0 if report is None else runs(report),
@@ -66,7 +72,11 @@ def task_data(task: TaskId, session: Session, *, may_clear: bool, now: datetime)
     }
 
 
-def _notice(task: TaskWithReport, session: Session, now: datetime) -> str | None:
+def _notice(
+    task: TaskWithReport, report: Mapping[str, Any] | None, session: Session, now: datetime
+) -> str | None:
+    if task.report is not None and report is None:
+        return _NO_SOUND_REPORT
     if task.state != TaskInstanceState.DEFERRED.value or task.deferred_at is None:
         return None
     if (now - task.deferred_at).total_seconds() < TRIGGERER_MISSED_SECONDS:

@@ -23,6 +23,11 @@ def has_ended(state: str | None) -> bool:
     return state in _ENDED
 
 
+def has_failed(state: str | None) -> bool:
+    """Return whether the latest try of a task has failed."""
+    return state == TaskInstanceState.FAILED.value or state in _BETWEEN_TRIES
+
+
 def may_be_cleared(state: str | None) -> bool:
     """Return whether a clear of the task interrupts no work of it."""
     return state in _ENDED or state in _BETWEEN_TRIES

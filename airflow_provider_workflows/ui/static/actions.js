@@ -12,11 +12,13 @@ const NAMES = {
 const ROWS = /^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$/;
 
 export class Actions {
-  constructor(ids, resume) {
+  constructor(ids, resume, clearSelection = () => {}) {
     this.ids = ids;
+    this.clearSelection = clearSelection;
     this.resume = resume;
     this.data = null;
     this.repair = element("p", {});
+    this.unknown = element("p", { hidden: true });
     this.pending = element("div");
     this.result = element("div", { role: "status", "aria-live": "polite" });
     this.buttons = {};
@@ -34,7 +36,7 @@ export class Actions {
     }
     this.chosenRows = "";
     this.dialog = element("dialog", { "aria-labelledby": "dialog-title" });
-    this.node = element("div", {}, this.repair, this.pending, this.list, this.result, this.dialog);
+    this.node = element("div", {}, this.repair, this.unknown, this.pending, this.list, this.result, this.dialog);
   }
 
   /** Take the rows that are selected in the table. */
@@ -46,16 +48,20 @@ export class Actions {
   show(data) {
     this.data = data;
     const { report, instruction } = data;
-    const isBatch = report.kind === "batch";
-    say(this.repair, isBatch ? repairWords(report) : runWords(report));
+    const isBatch = report?.kind === "batch";
+    say(this.repair, repairWords(report));
+    const unknown = isBatch && !report.resubmits_unknown ? report.outcomes.unknown ?? 0 : 0;
+    say(this.unknown, unknown ? `${counted(unknown, "row")} may have a run. ${data.unknown_stays}` : "");
+    this.unknown.hidden = unknown === 0;
     this.buttons.resubmit.parentElement.hidden = !isBatch;
+    this.buttons.stop.parentElement.hidden = this.buttons.start_over.parentElement.hidden = report === null;
     const about = {
-      repair: isBatch
+      repair: report === null ? "Begins the task again: it submits what is due, and each run is billed." : isBatch
         ? `Submits ${billed(report.repair?.submits)}; keeps all that has succeeded.`
         : "Goes on with the run that there is, or submits one if it has failed or was never started.",
       start_over: `Submits everything anew, whatever has succeeded: ${billed(data.runs)}.`,
       resubmit: this.chosenRows
-        ? `Submits the rows that are selected: ${shortened(this.chosenRows)}. Each is billed.`
+        ? `Submits the rows that are selected (${shortened(this.chosenRows)}): ${billed(numberOfRows(this.chosenRows))}.`
         : "Submits the rows that you name or select below, or all of one outcome. Each is billed.",
       stop: "Lets the runs end that there are, begins no further one, and ends the task as its failure policy says.",
     };
@@ -99,6 +105,7 @@ export class Actions {
       try {
         const done = await send("data/instruction", this.ids, { ...read.body(), include_downstream: downstream.checked });
         this.dialog.close();
+        this.clearSelection();
         fill(this.result, note("", element("p", {}, done.message)));
         this.resume();
       } catch (error) {
@@ -112,18 +119,21 @@ export class Actions {
 
   #question(action) {
     const { report, runs } = this.data;
-    const isBatch = report.kind === "batch";
     return {
-      repair: isBatch ? repairWords(report) : runWords(report),
+      repair: repairWords(report) || "The task begins again: it submits what is due, and each run is billed.",
       start_over: `It submits everything anew: ${billed(runs)}. What the earlier runs have cost is not given back.`,
-      resubmit: "The rows will be submitted, and each is billed, also if it has succeeded before. Rows whose run goes on are left.",
+      resubmit: "The rows will be submitted, and each is billed, also if it has succeeded before. Rows whose run goes on are "
+        + "left, and bad rows; rows that may have a run are left too, unless the DAG says that they are submitted again.",
       stop: "No further row begins. Runs that there are go on, and are waited for. A repair submits the rest later.",
     }[action];
   }
 
   #askNumber(fields, read, go, runs) {
     const input = element("input", { id: "ask-runs", inputmode: "numeric", autocomplete: "off" });
-    const typed = () => Number(input.value.replace(/[\s,.']/g, ""));
+    const typed = () => {
+      const digits = input.value.replace(/[\s,.']/g, "");
+      return /^[0-9]+$/.test(digits) ? Number(digits) : null;
+    };
     go.disabled = true;
     input.addEventListener("input", () => { go.disabled = typed() !== runs; });
     fields.push(element("label", { for: "ask-runs" }, `Type the number of runs, ${count(runs)}, to confirm`, input));
@@ -131,24 +141,51 @@ export class Actions {
   }
 
   #askRows(fields, read, report) {
+    const left = ["due", "running", "skipped", "result_missing", ...(report.resubmits_unknown ? [] : ["unknown"])];
     const rows = element("input", { id: "ask-rows", autocomplete: "off", value: this.chosenRows });
     const outcome = element("select", { id: "ask-outcome" },
       element("option", { value: "" }, "the rows that are named here"),
-      Object.keys(OUTCOMES).filter((name) => report.outcomes[name] > 0 && !["due", "running", "skipped"].includes(name)).map((name) =>
+      Object.keys(OUTCOMES).filter((name) => report.outcomes[name] > 0 && !left.includes(name)).map((name) =>
         element("option", { value: name }, `all ${count(report.outcomes[name])} that are ${OUTCOMES[name]}`)));
-    outcome.addEventListener("change", () => { rows.disabled = outcome.value !== ""; });
+    const cost = element("p", { role: "status" });
+    const showCost = () => {
+      rows.disabled = outcome.value !== "";
+      const number = outcome.value !== "" ? report.outcomes[outcome.value] : ROWS.test(rows.value) ? numberOfRows(rows.value) : 0;
+      say(cost, number ? `That is at most ${billed(number)}.` : "");
+    };
+    outcome.addEventListener("change", showCost);
+    rows.addEventListener("input", showCost);
+    showCost();
     fields.push(
       element("label", { for: "ask-outcome" }, "Which rows", outcome),
-      element("label", { for: "ask-rows" }, "Row numbers, such as 1-50, 61", rows));
+      element("label", { for: "ask-rows" }, "Row numbers, such as 1-50, 61", rows), cost);
     read.ready = () => outcome.value !== "" || ROWS.test(rows.value) || "Name rows by their numbers, such as 1-50, 61.";
     read.body = () => (outcome.value !== ""
       ? { action: "resubmit", outcome: outcome.value } : { action: "resubmit", rows: rows.value.replace(/\s/g, "") });
   }
 }
 
+/** Return how many rows a text such as "1-50, 61" names. */
+export function numberOfRows(text) {
+  const parts = text.split(",").map((part) => part.split("-").map(Number));
+  parts.sort(([first], [second]) => first - second);
+  let sum = 0;
+  let last = 0;
+  for (const [begin, end = begin] of parts) {
+    sum += Math.max(0, end - Math.max(begin - 1, last));
+    last = Math.max(last, end);
+  }
+  return sum;
+}
+
 function repairWords(report) {
+  if (report === null) return "";
+  if (report.kind !== "batch") return runWords(report);
   const { keeps = 0, waits_for: waitsFor = 0, submits = 0, leaves_unknown: unknown = 0, leaves_failed: failed = 0 } = report.repair ?? {};
-  const parts = [`keeps ${count(keeps)}`, `waits for ${count(waitsFor)}`, `submits ${count(submits)}`];
+  const missing = report.outcomes.result_missing ?? 0;
+  const parts = [`keeps ${count(keeps - Math.min(missing, keeps))}`];
+  if (missing) parts.push(`fetches ${counted(missing, "result")} that ${missing === 1 ? "is" : "are"} missing`);
+  parts.push(`waits for ${count(waitsFor)}`, `submits ${count(submits)}`);
   if (unknown) parts.push(`leaves ${count(unknown)} unknown`);
   if (failed) parts.push(`leaves ${count(failed)} failed`);
   return `A repair ${parts.join(", ")}. It would cost ${counted(submits, "run")}.`;

@@ -12,6 +12,11 @@ const PHASES = {
   fetching: "Fetching results, and writing the output",
   ended: "Ended",
 };
+const WORDS_OF_PHASE = {
+  submitting: { rate: "submitted at", end: "all submitted, expected" },
+  waiting: { rate: "runs end at", end: "all ended, expected" },
+  fetching: { rate: "fetched at", end: "all fetched, expected" },
+};
 const STILL_OPEN = ["running", "due"];
 
 function section(title, ...children) {
@@ -29,7 +34,7 @@ export class BatchView {
     const durations = element("section", { "aria-label": "Durations" });
     this.charts = new Charts(completions, durations);
     this.rows = new Rows(ids, (text) => this.actions.select(text));
-    this.actions = new Actions(ids, resume);
+    this.actions = new Actions(ids, resume, () => this.rows.clear());
     this.reasonsSection = section("Why rows did not succeed", this.reasons);
     node.append(
       this.remarks,
@@ -70,8 +75,9 @@ export class BatchView {
     this.actions.show(data);
     this.rows.follow(report);
     this.#showPlaces(report);
-    const ended = this.#ended(report);
-    return `${count(ended)} of ${counted(report.rows, "row")} have ended, ${count(report.outcomes.failed ?? 0)} of them failed.`;
+    const outcomes = Object.keys(OUTCOMES).filter((name) => report.outcomes[name] > 0)
+      .map((name) => `${count(report.outcomes[name])} ${OUTCOMES[name]}`).join(", ");
+    return `${PHASES[report.phase] ?? report.phase}. Of ${counted(report.rows, "row")}: ${outcomes || "none has begun"}.`;
   }
 
   #ended(report) {
@@ -101,12 +107,14 @@ export class BatchView {
     }
     const end = report.expected_end;
     const figures = [
-      ["rows that have ended", `${count(ended)} of ${count(report.rows)}`],
+      goesOn && report.phase === "submitting"
+        ? ["submitted", `${count(report.rows - (report.outcomes.due ?? 0))} of ${count(report.rows)}`]
+        : ["ended", `${count(ended)} of ${count(report.rows)}`],
       ["succeeded", share(report.outcomes.succeeded ?? 0, report.rows)],
-      goesOn && report.rows_per_second > 0 ? ["rate", rate(report.rows_per_second)] : null,
-      goesOn && end ? ["expected end", [time(end), end > now() ? ` (in ${duration(end - now())})` : ""]] : null,
-      [report.ended_at ? "took" : "since", report.ended_at
-        ? duration(report.ended_at - report.begun_at) : time(report.begun_at)],
+      goesOn && report.rows_per_second > 0 ? [WORDS_OF_PHASE[report.phase]?.rate ?? "rate", rate(report.rows_per_second)] : null,
+      goesOn && end ? [WORDS_OF_PHASE[report.phase]?.end ?? "expected end", [time(end), end > now() ? ` (in ${duration(end - now())})` : ""]] : null,
+      ["begun", time(report.begun_at)],
+      report.ended_at ? ["ended at", time(report.ended_at)] : null,
     ];
     fill(this.progress,
       element("p", {}, goesOn ? `${PHASES[report.phase] ?? report.phase}, since ` : `${PHASES.ended}.`, goesOn ? time(report.phase_started_at) : ""),

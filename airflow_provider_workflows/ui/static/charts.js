@@ -58,7 +58,7 @@ class Figure {
 export class Charts {
   constructor(completions, durations) {
     this.completions = new Figure(completions, "Runs that have ended, over time");
-    this.durations = new Figure(durations, "How long runs took");
+    this.durations = new Figure(durations, "How long runs took until they were seen to end");
   }
 
   redraw() {
@@ -86,7 +86,7 @@ export class Charts {
       legend: { show: true, live: false },
       cursor: { show: false },
       axes: [axis((_, splits) => splits.map(hour)), { ...axis((_, splits) => splits.map((value) => Number.isInteger(value) ? count(value) : "")), size: 62 }],
-      scales: { x: { time: false }, y: { range: (_, low, high) => [0, Math.max(high ?? 1, 1)] } },
+      scales: { x: { time: false }, y: { range: (_, low, high) => [0, 1.05 * Math.max(high ?? 1, 1)] } },
       series: [{ label: "time" }, line("succeeded", "succeeded"), { ...line("failed", "failed"), dash: [6, 4] }],
     };
     const sentence = length === 0
@@ -123,7 +123,7 @@ export class Charts {
       ],
       scales: {
         x: { time: false, range: () => [-0.6, Math.max(shown.length, 1) - 0.4] },
-        y: { range: (_, low, high) => [0, Math.max(high ?? 1, 1)] },
+        y: { range: (_, low, high) => [0, 1.05 * Math.max(high ?? 1, 1)] },
       },
       series: [{}, {
         label: "runs", fill: () => colour("running"), stroke: () => colour("running"),
@@ -133,10 +133,10 @@ export class Charts {
     const total = counts.reduce((sum, number) => sum + number, 0);
     const sentence = total === 0
       ? "No run has ended yet."
-      : `Half of the ${counted(total, "run")} took at most ${duration(median)}, 95 % at most ${duration(p95)}.`;
+      : `Half of the ${counted(total, "run")} were seen to end within ${duration(median)}, 95 % within ${duration(p95)}: an end is seen only while the batch waits.`;
     const rows = shown.map((number, index) => element("tr", {},
       element("td", {}, names[index]), element("td", { class: "number" }, count(number))));
     this.durations.draw(options, [places, shown], sentence, table(
-      "Runs by how long they took", [{ name: "duration" }, { name: "runs", number: true }], rows));
+      "Runs by how long they took until they were seen to end", [{ name: "duration" }, { name: "runs", number: true }], rows));
   }
 }

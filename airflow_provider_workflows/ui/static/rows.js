@@ -47,16 +47,23 @@ export class Rows {
     this.where = element("span", { role: "status" });
     this.pager = element("nav", { class: "pager", "aria-label": "Pages of the table" }, this.back, this.forth, this.where);
     this.node = element("div", {}, this.form, this.body, this.pager);
-    this.#blank("There are none.");
+    this.#blank("Loading …");
   }
 
   /** Read the table again, once it is its turn, if the batch has reported something new. */
   follow(report) {
     const reported = report.problem_rows ? `${report.problem_rows} ${report.at}` : null;
+    if (reported === null) this.#blank(report.phase === "ended" ? "There are none." : "There are none yet.");
     if (reported === this.reported) return;
     this.reported = reported;
     this.isStale = reported !== null;
-    if (reported === null) this.#blank("There are none.");
+  }
+
+  /** Select no row any more. */
+  clear() {
+    this.selected.clear();
+    for (const box of this.body.querySelectorAll("input")) box.checked = false;
+    this.select("");
   }
 
   async refreshIfStale() {
@@ -126,7 +133,11 @@ export class Rows {
 
   #row(row, shown) {
     const [number, , outcome] = row;
-    const box = element("input", { type: "checkbox", value: number, "aria-label": `select row ${number}` });
+    const isBad = outcome === "skipped";
+    const box = element("input", {
+      type: "checkbox", value: number, disabled: isBad, "aria-label": `select row ${number}`,
+      title: isBad ? "A bad row cannot be submitted: mend it in the input." : null,
+    });
     box.addEventListener("change", () => {
       if (box.checked) this.selected.add(Number(number));
       else this.selected.delete(Number(number));

@@ -1,4 +1,5 @@
 // The page of a task instance.
+import { Actions } from "./actions.js";
 import { BatchView } from "./batch.js";
 import { element, fill, note, say } from "./dom.js";
 import { time } from "./format.js";
@@ -41,8 +42,17 @@ const rhythm = new Rhythm(async () => {
   if (view !== null && (await view.takeTurn())) return true;
   const { value, isNew } = await source.read();
   fill(node("problem"));
-  if (isNew) show(value);
-  view?.tick();
+  const isFirst = view === null;
+  try {
+    if (isNew) show(value);
+    view?.tick();
+  } catch (error) {
+    console.error(error);
+    fill(node("problem"), note("error", element("p", {},
+      "This page cannot show what the task has reported. Its log says more, and Airflow's own pages show its state.")));
+    return !value.is_over;
+  }
+  if (isFirst && view !== null) await view.takeTurn();
   return !value.is_over || (view?.isBehind() ?? false);
 }, (error) => {
   const words = error instanceof Refused ? error.message : "The API server cannot be reached. The page tries again.";
@@ -71,9 +81,7 @@ function show(data) {
   if (data.report === null) {
     view = null;
     kind = null;
-    fill(node("content"), note("", element("p", {}, data.is_over
-      ? "This task has reported no run and no batch. Tasks that run workflows do so once they begin; other tasks never do."
-      : "This task has reported nothing yet. Tasks that run workflows do so once they begin; other tasks never do.")));
+    fill(node("content"), ...withoutReport(data));
     return;
   }
   if (kind !== data.report.kind) {
@@ -84,6 +92,21 @@ function show(data) {
   }
   const words_ = view.show(data);
   say(node("announcement"), words_);
+}
+
+/** Return what is shown of a task that has reported nothing: why, and the button with which it can be repaired. */
+function withoutReport(data) {
+  if (data.buttons.repair === null) {
+    const actions = new Actions(ids, () => rhythm.begin());
+    actions.show(data);
+    return [
+      note("error", element("p", {}, "The task has failed before it has reported anything. Its log says why.")),
+      element("section", { "aria-labelledby": "do-title" }, element("h2", { id: "do-title" }, "What can be done"), actions.node),
+    ];
+  }
+  return [note("", element("p", {}, data.is_over
+    ? "This task has reported no run and no batch. Tasks that run workflows do so once they begin; other tasks never do."
+    : "This task has reported nothing yet. Tasks that run workflows do so once they begin; other tasks never do."))];
 }
 
 rhythm.begin();

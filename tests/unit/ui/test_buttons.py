@@ -48,6 +48,33 @@ def test_a_button_can_be_pressed_where_it_makes_sense(
     assert pressable(report, state) == expected
 
 
+@pytest.mark.parametrize(
+    ("operator", "state", "expected"),
+    [
+        ("RunWorkflowBatchOperator", "failed", {"repair"}),
+        ("RunWorkflowOperator", "up_for_retry", {"repair"}),
+        ("RunWorkflowBatchOperator", "running", set()),
+        ("RunWorkflowBatchOperator", "upstream_failed", set()),
+        ("BashOperator", "failed", set()),
+        (None, "failed", set()),
+    ],
+)
+def test_a_task_that_has_failed_before_it_has_reported_can_be_repaired(
+    operator: str | None, state: str, expected: set[str]
+) -> None:
+    reasons = reasons_against(None, state, may_clear=True, operator=operator)
+
+    assert {action for action, reason in reasons.items() if reason is None} == expected
+
+
+def test_what_is_left_are_unknown_rows_and_the_page_says_how_to_settle_them() -> None:
+    report = batch_report(repair=NOTHING_TO_REPAIR | {"leaves_unknown": 3})
+
+    reason = reasons_against(report, "failed", may_clear=True)["repair"]
+
+    assert 'on_unknown_outcome="resubmit"' in (reason or "")
+
+
 def test_a_stop_that_was_asked_for_is_not_asked_for_again() -> None:
     reasons = reasons_against(
         batch_report(phase="submitting"), "running", may_clear=True, stop_asked_by="ada"

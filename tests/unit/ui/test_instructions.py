@@ -20,13 +20,14 @@ CLEARED = {"batch": None, "after": None}
         ("start_over", {"confirmed_runs": 495}, {}),
         ("resubmit", {"rows": "1-50,61"}, {"rows": "1-50,61"}),
         ("resubmit", {"outcome": "failed"}, {"outcome": "failed"}),
+        ("resubmit", {"outcome": "unknown"}, {"outcome": "unknown"}),
     ],
-    ids=["repair", "start over", "rows", "an outcome"],
+    ids=["repair", "start over", "rows", "an outcome", "unknown rows, as the DAG lets them"],
 )
 def test_a_button_leaves_an_instruction_and_clears_the_task(
     pages: Pages, tasks: Tasks, action: str, more: dict[str, Any], kept: dict[str, Any]
 ) -> None:
-    response = pages.press(tasks.add_dag(batch_report()), action, **more)
+    response = pages.press(tasks.add_dag(batch_report(resubmits_unknown=True)), action, **more)
 
     assert response.status_code == 200, response.text
     assert (
@@ -90,6 +91,11 @@ def test_stop_leaves_the_task_as_it_is(pages: Pages, tasks: Tasks) -> None:
         (batch_report(), "failed", "resubmit", {}),
         (batch_report(), "failed", "resubmit", {"rows": "1", "outcome": "failed"}),
         (batch_report(), "failed", "resubmit", {"rows": "1; drop"}),
+        (batch_report(), "failed", "resubmit", {"rows": "1-501"}),
+        (batch_report(), "failed", "resubmit", {"rows": "0-5"}),
+        (batch_report(), "failed", "resubmit", {"rows": "9-5"}),
+        (batch_report(first_row=501), "failed", "resubmit", {"rows": "500"}),
+        (batch_report(), "failed", "resubmit", {"outcome": "unknown"}),
         (batch_report(), "failed", "resubmit", {"outcome": "running"}),
         (batch_report(), "failed", "resubmit", {"outcome": "result_missing"}),
         (run_report(outcome="succeeded"), "failed", "repair", {}),
@@ -113,6 +119,7 @@ def test_a_button_is_refused_to_who_may_not_clear_the_task(pages: Pages, tasks: 
     response = pages.press(tasks.add_dag(batch_report()), "repair", role=role)
 
     assert response.status_code == (401 if role is None else 403)
+    assert ("not signed in" if role is None else "You may not clear this task") in response.json()["detail"]
     assert tasks.instruction() is None
     assert tasks.states() == FAILED
 
@@ -130,6 +137,7 @@ def test_another_web_site_cannot_press_a_button(pages: Pages, tasks: Tasks, head
     response = pages.press(tasks.add_dag(batch_report()), "repair", headers=headers)
 
     assert response.status_code == 403
+    assert response.json()["detail"] == "The request does not come from Airflow's own pages."
     assert tasks.instruction() is None
     assert tasks.states() == FAILED
 

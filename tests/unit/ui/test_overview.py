@@ -81,6 +81,29 @@ def test_connections_with_trouble_now_are_named(
     assert [each["reason"] for each in shown(pages)["trouble"]] == ([] if reason is None else [reason])
 
 
+REFUSED_ROWS: dict[str, Any] = {
+    "rows": 100,
+    "reasons": {"not_submitted": [{"reason": "403 FORBIDDEN", "rows": 90, "examples": "1"}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "at", "reasons"),
+    [
+        ({"not_submitted": 90, "succeeded": 10}, 0.0, ["403 FORBIDDEN"]),
+        ({"not_submitted": 10, "succeeded": 90}, 0.0, []),
+        ({"not_submitted": 90, "succeeded": 10}, -3600.0, []),
+    ],
+    ids=["most rows", "few rows", "an hour ago"],
+)
+def test_a_batch_whose_calls_have_failed_is_trouble_of_its_connection(
+    pages: Pages, tasks: Tasks, outcomes: dict[str, int], at: float, reasons: list[str]
+) -> None:
+    tasks.add(batch_report(**REFUSED_ROWS, outcomes=outcomes, at=NOW.timestamp() + at))
+
+    assert [each["reason"] for each in shown(pages)["trouble"]] == reasons
+
+
 def test_only_dags_that_the_user_may_see_are_counted_and_searched(
     pages: Pages, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

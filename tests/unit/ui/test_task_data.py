@@ -32,6 +32,38 @@ def test_what_is_no_report_is_not_shown(pages: Pages, tasks: Tasks, value: Any) 
     assert set(data["buttons"].values()) == {"The task has reported nothing yet."}
 
 
+@pytest.mark.parametrize(
+    "report",
+    [
+        run_report(submitted_at="abc"),
+        run_report(submitted_at=1e300),
+        run_report(at=float(2**60)),
+        run_report(error="text"),
+        batch_report(outcomes=None),
+        batch_report(outcomes={"failed": "many"}),
+        batch_report(rows="many"),
+        batch_report(completions={"start": "abc"}),
+        batch_report(durations={"counts": [None]}),
+        batch_report(reasons={"failed": [1]}),
+        batch_report(outage={"since": -1}),
+    ],
+)
+def test_a_report_that_cannot_be_shown_is_named_so(
+    pages: Pages, tasks: Tasks, report: dict[str, Any]
+) -> None:
+    data = pages.data(tasks.add(report))
+
+    assert data["report"] is None
+    assert data["notice"].startswith("What the task has reported cannot be shown")
+
+
+@pytest.mark.parametrize("map_index", [2**31, 99999999999999999999])
+def test_an_index_that_no_task_can_have_is_refused(pages: Pages, tasks: Tasks, map_index: int) -> None:
+    task = tasks.add(batch_report())
+
+    assert pages.get("data/task", {**task, "map_index": str(map_index)}).status_code == 422
+
+
 def test_a_mapped_task_shows_its_own_report(pages: Pages, tasks: Tasks) -> None:
     tasks.add(run_report(polls=1), task_id="mapped", map_index=0)
     second = tasks.add(run_report(polls=2), task_id="mapped", map_index=1)
