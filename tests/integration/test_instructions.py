@@ -16,7 +16,8 @@ from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, Ac
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.harness.local_airflow import RunningAirflow, TaskInstance
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+# The browser tests press the same buttons in less time.
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 DAG_ID = "instructed_batches"
 FEW_ROWS, MANY_ROWS = 4, 200
