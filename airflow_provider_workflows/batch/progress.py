@@ -29,6 +29,9 @@ MAX_SILENT_SECONDS = 600.0
 #: the first rows are sent one by one, and tell nothing of the others.
 MIN_SHARE_FOR_ESTIMATE = 0.05
 
+#: A larger rate is logged as a whole number.
+_RATE_WITHOUT_FRACTION = 10.0
+
 #: What takes a report.
 Publish = Callable[[BatchReport], Awaitable[None]]
 
@@ -37,6 +40,18 @@ _WORDS = {
     ReportPhase.WAITING: "Waiting",
     ReportPhase.FETCHING: "Fetching results",
     ReportPhase.ENDED: "Ended",
+}
+#: What has become of the rows that a phase has dealt with, as its page says too.
+DONE_WORDS = {
+    ReportPhase.SUBMITTING: "submitted",
+    ReportPhase.WAITING: "ended",
+    ReportPhase.FETCHING: "fetched",
+    ReportPhase.ENDED: "ended",
+}
+_LEFT_TO = {
+    ReportPhase.SUBMITTING: "submit",
+    ReportPhase.WAITING: "wait",
+    ReportPhase.FETCHING: "fetch",
 }
 
 
@@ -146,17 +161,19 @@ class BatchProgress:
         )
         if ended or self._is_line_due(report, now):
             self._logged, self._logged_at = report, now
-            remaining = "" if ended or left is None else f", about {left:,.0f} s left"
+            phase = report.phase
+            remaining = "" if ended or left is None else f", about {left:,.0f} s left to {_LEFT_TO[phase]}"
             self._log.info(
-                "%s%s: %s of %s rows done; %s; %.1f a second%s.%s",
-                _WORDS[report.phase],
+                "%s%s: %s of %s rows %s; %s; %s a second%s.%s",
+                _WORDS[phase],
                 ended,
                 f"{measured.done:,}",
                 f"{rows:,}",
+                DONE_WORDS[phase],
                 counts_in_words(report.outcomes),
-                rate,
+                f"{rate:,.0f}" if rate >= _RATE_WITHOUT_FRACTION else f"{rate:.1f}",
                 remaining,
-                _polls_in_words(measured),
+                "" if ended else _polls_in_words(measured),
             )
         if now - self._published_at >= LINE_SECONDS and report.has_changed_since(self._latest):
             await self._publish_now(report)

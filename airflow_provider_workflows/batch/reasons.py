@@ -22,6 +22,7 @@ MAX_COUNTED_REASONS = 200
 CUT_OFF = "the task was cut off while it submitted the row"
 OTHER_REASON = "other reasons"
 MAX_REASON_CHARACTERS = 160
+_LONGEST_TEXT = 10_000
 #: This many ranges of rows are given as examples.
 EXAMPLE_RANGES = 6
 #: The reasons of a report take no more than this as JSON: XComs are small.
@@ -71,7 +72,19 @@ def reason_of(error: Mapping[str, Any]) -> str:
         text = " ".join(filter(None, words)) + (f": {detail}" if detail else "")
     elif status and str(status) not in text:
         text = f"{status} {text}"
-    return one_line(text, MAX_REASON_CHARACTERS) or str(error.get("kind", "no reason is known"))
+    return cut_reason(text) or str(error.get("kind", "no reason is known"))
+
+
+def cut_reason(text: str) -> str:
+    """Return a reason on one line, its last sentences left out if it is too long.
+
+    :param text: the reason
+    """
+    line = one_line(text, _LONGEST_TEXT)
+    end = line.rfind(". ", 0, MAX_REASON_CHARACTERS)
+    if len(line) <= MAX_REASON_CHARACTERS or end < 0:
+        return one_line(line, MAX_REASON_CHARACTERS)
+    return line[:end]
 
 
 def reason_of_row(outcome: RowOutcome, status: str | None, error: Mapping[str, Any] | None) -> str | None:
@@ -123,7 +136,7 @@ class Reasons:
         :param row: its number
         """
         reasons = self._rows.setdefault(outcome, {})
-        reason = one_line(reason, MAX_REASON_CHARACTERS)
+        reason = cut_reason(reason)
         if reason not in reasons and len(reasons) >= MAX_COUNTED_REASONS:
             reason = OTHER_REASON
         rows = reasons.get(reason)

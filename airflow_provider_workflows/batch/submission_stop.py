@@ -49,6 +49,11 @@ class SubmissionStop:
                 asked_by,
             )
 
+    def was_followed(self) -> None:
+        """Take note that what is asked for was followed before this process has begun."""
+        if not self._is_submitting:
+            self._has_logged = True
+
     @contextlib.contextmanager
     def submitting(self) -> Iterator[None]:
         """Have a stop hold within the block."""

@@ -42,7 +42,7 @@ class RetryWork:
         if not self.rows:
             return "would change nothing"
         parts = [
-            f"submits {self.submits:,} ({_runs(self.submits)})" if self.submits else "",
+            f"submits {self.submits:,} ({runs_billed(self.submits)})" if self.submits else "",
             f"waits for {self.waits_for:,}" if self.waits_for else "",
             f"fetches the results of {self.fetches:,}" if self.fetches else "",
         ]
@@ -136,13 +136,15 @@ class TryEnd:
         lines = [self._stopped] if self._stopped else []
         if self._retry is not None and self.failed:
             lines.append(f"A retry {self._retry}. {self._retries_left}".strip())
-        cost = _runs(repair.submits) if repair.submits else "no run"
+        cost = runs_billed(repair.submits)
+        missing = report.outcomes.get(RowOutcome.RESULT_MISSING.value, 0)
+        fetches = f", fetches {missing:,} missing {'result' if missing == 1 else 'results'}" * bool(missing)
         good = report.rows - report.outcomes.get(RowOutcome.SKIPPED.value, 0)
         over = 'Starting over (press Start over, or set on_clear="start_over" and clear the task)'
         return [
             *lines,
-            f"A repair (press Repair, or clear the task) {repair}: {cost}.",
-            f"{over} submits all {good:,} rows: {_runs(good)}.",
+            f"A repair (press Repair, or clear the task): {cost}; {repair}{fetches}.",
+            f"{over} submits all {good:,} rows: {runs_billed(good)}.",
         ]
 
     @property
@@ -167,8 +169,12 @@ class TryEnd:
         return f"{self.retries_left} {'retry is' if self.retries_left == 1 else 'retries are'} left."
 
 
-def _runs(number: int) -> str:
-    return f"{number:,} {'run' if number == 1 else 'runs'} billed"
+def runs_billed(number: int) -> str:
+    """Return what a number of runs costs, in words: ``1 run billed``.
+
+    :param number: of runs
+    """
+    return f"{number:,} {'run' if number == 1 else 'runs'} billed" if number else "no run billed"
 
 
 def _rows(examples: str) -> str:

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals import supervisor, xcom
-from airflow_provider_workflows.api.errors import InvalidInput, workflows_error_in
+from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput, workflows_error_in
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.batch.progress import counts_in_words
@@ -76,13 +76,19 @@ def _task_lines(context: Mapping[str, Any]) -> Iterator[str]:
     error = workflows_error_in(exception)
     # The DAG processor calls back for a task whose process was killed; its task instance has fewer fields.
     max_tries, state = getattr(ti, "max_tries", None), getattr(ti, "state", None)
+    state = str(getattr(state, "value", state))
     tries = "" if max_tries is None else f" of {max_tries + 1}"
-    words = _WORDS_OF_STATE.get(str(getattr(state, "value", state)), "has failed")
+    words = _WORDS_OF_STATE.get(state, "has failed")
+    is_last = state in _FAILED and max_tries is not None and ti.try_number <= max_tries
+    no_retry = " No retry comes." * is_last
     task_name = _task_name(ti.task_id, ti.map_index)
-    yield f"Task {task_name} of DAG {ti.dag_id} {words}, try {ti.try_number}{tries} of run {ti.run_id}."
+    yield f"Task {task_name} of DAG {ti.dag_id} {words}, try {ti.try_number}{tries} of run {ti.run_id}.{no_retry}"
     if _is_of_this_package(type(task)):
         yield from _workflow_lines(task, ti, getattr(error, "workflow_status", None))
-    if error is not None:
+    if isinstance(error, BatchFailed) and getattr(task, "try_end", None) is not None:
+        # Its words are those of the block.
+        pass
+    elif error is not None:
         yield f"Error: {type(error).__name__}: {error}"
     elif exception is not None:
         name = str(exception) if isinstance(exception, type) else type(exception).__name__
@@ -122,7 +128,8 @@ def _batch_lines(task: Any, ti: Any) -> Iterator[str]:
         if report is not None:
             yield f"Batch, while {report.phase.value}: {counts_in_words(report.outcomes)}"
     if end is not None:
-        yield from (line for line in end.lines if not line.startswith("Page: "))
+        # The alert has its own lines of the page and the error.
+        yield from (line for line in end.lines if not line.startswith(("Page: ", "Error: ")))
 
 
 def _report(value: object) -> BatchReport | None:

@@ -102,6 +102,7 @@ class RunWorkflowBatchOperator(BatchTry):
             tries = self._tries(context)
             batch, record = tries.open(self._items, begun_at)
             self._state_folder = str(batch.state_folder)
+            self._note_stop(record)
             if record.summary is not None:
                 self.log.info("An earlier try has finished the batch: %s.", record.summary["output"])
                 return self._succeed(context, record.summary)
@@ -140,6 +141,7 @@ class RunWorkflowBatchOperator(BatchTry):
         self.lineage = self._lineage()
         with self._owned(context):
             record = self._tries(context).record()
+            self._note_stop(record)
             batch = self._batch(record)
             if "error" in event:
                 with self._output_at_failure(context, batch, record):

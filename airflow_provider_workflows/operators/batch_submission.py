@@ -19,6 +19,7 @@ from airflow_provider_workflows.batch.place import (
     copy_state,
     remove_state,
 )
+from airflow_provider_workflows.batch.try_end import runs_billed
 from airflow_provider_workflows.batch.withheld import NOT_CHOSEN, SUBMISSION_STOPPED
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord, batch_records
 from airflow_provider_workflows.operators.earlier_states import EarlierStates
@@ -230,9 +231,10 @@ class BatchSubmission:
         )
         if before is not None:
             self._log.warning(
-                "%s: keeps 0, waits for 0, submits %s anew. %s had a run "
+                "%s: %s: keeps 0, waits for 0, submits %s anew. %s had a run "
                 "before, whose state stays in %s until this start has ended well.",
                 self._cleared,
+                runs_billed(manifest.rows - manifest.skipped),
                 f"{manifest.rows - manifest.skipped:,}",
                 _submitted(self._make_batch(before)),
                 shown(before.place.state_folder),
@@ -318,7 +320,11 @@ class BatchSubmission:
             record = dataclasses.replace(record, withholds=True)
         if was_cleared:
             self._log.warning(
-                "%s: %s.%s", self._cleared, batch.repair, "" if chosen is None else f" {chosen}."
+                "%s: %s: %s.%s",
+                self._cleared,
+                runs_billed(batch.repair.submits),
+                batch.repair,
+                "" if chosen is None else f" {chosen}.",
             )
         else:
             self._log.info(

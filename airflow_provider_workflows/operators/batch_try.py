@@ -262,6 +262,11 @@ class BatchTry(BatchArguments):
             log=self.log,
         )
 
+    def _note_stop(self, record: BatchRecord) -> None:
+        """Take note of a stop that was followed before, so that the log does not say again that it is there."""
+        if self._ownership is not None and record.stopped_by is not None:
+            self._ownership.submission_stop.was_followed()
+
     def _batch(self, record: BatchRecord) -> Batch:
         settings = self.hook.settings
         self._state_folder = str(record.place.state_folder)
@@ -286,9 +291,9 @@ class BatchTry(BatchArguments):
             self.log.warning("The batch's report could not be written: %s.", type(error).__name__)
         self._push(context, REPORT_KEY, report.to_json())
         self.log.info(
-            "Waiting for %s runs in the triggerer: %s of %s rows done; %s. It needs a running triggerer "
+            "Waiting for %s in the triggerer: %s of %s rows ended; %s. It needs a running triggerer "
             "(airflow triggerer).",
-            f"{batch.running:,}",
+            f"{batch.running:,} {'run' if batch.running == 1 else 'runs'}",
             f"{report.rows - batch.running:,}",
             f"{report.rows:,}",
             counts_in_words(report.outcomes),

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
 
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
-from airflow_provider_workflows.airflow_internals.task_state import clears
+from airflow_provider_workflows.airflow_internals.task_state import clears, retries_left
 from airflow_provider_workflows.api.errors import (
     DeadlineReached,
     InvalidInput,
     OutcomeUnknown,
     WorkflowFailed,
+    WorkflowsError,
 )
-from airflow_provider_workflows.api.ids import require_id
+from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.polling import (
     MAX_OUTAGE_SECONDS,
     MAX_POLL_INTERVAL_SECONDS,
@@ -32,7 +39,7 @@ from airflow_provider_workflows.arguments import choice, seconds, templated_text
 from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS, Ownership
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
-from airflow_provider_workflows.links import set_link
+from airflow_provider_workflows.links import page_url, set_link
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator, is_deferrable
 from airflow_provider_workflows.operators.handover import handover_of
 from airflow_provider_workflows.operators.instruction import instructions_of
@@ -46,12 +53,13 @@ from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTr
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.run_end import RunEnd
 
 _TOLD_TO_STOP = "The task was told to stop"
 
@@ -111,6 +119,8 @@ class RunWorkflowOperator(WorkflowsOperator):
     _guard: StopGuard | None = None
     _was_told_to_stop = False
     _reporting: RunReporting | None = None
+    #: How the try has failed, once it has.
+    try_end: RunEnd | None = None
 
     def __init__(
         self,
@@ -153,7 +163,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         """Run the workflow, and report how that has begun and ended; raises as the class says."""
         set_link(context)
         self._reporting = RunReporting(context, self._begun_report(time.time()), self.log)
-        with self._reporting.failures():
+        with self._failures_told(context, self._reporting):
             workflow_id: str = super().execute(context)
             return workflow_id
 
@@ -218,8 +228,17 @@ class RunWorkflowOperator(WorkflowsOperator):
                 "Waiting for workflow %s in the triggerer. It needs a running triggerer (airflow triggerer).",
                 run.workflow_id,
             )
+            trigger = WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks)
+            if self._reporting is not None:
+                now = time.time()
+                self._reporting.write(
+                    status=wait.status if wait.polls else None,
+                    polls=wait.polls,
+                    last_poll_at=wait.last_poll_at,
+                    next_poll_at=trigger.not_before if webhooks else now + wait.pause(now),
+                )
             self.defer(
-                trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks),
+                trigger=trigger,
                 method_name=self.execute_complete.__name__,
             )
         polls = {"polls": wait.polls, "last_poll_at": wait.last_poll_at}
@@ -230,13 +249,54 @@ class RunWorkflowOperator(WorkflowsOperator):
         report = dataclasses.replace(
             self._begun_report(time.time()),
             workflow_id=event["workflow_id"],
-            submitted_at=event.get("started"),
+            submitted_at=event.get("started") or self._stored_start(context, event["workflow_id"]),
             webhooks=self.hook.settings.webhooks and can_resume(),
             dashboard_url=self.hook.dashboard_url(event["workflow_id"]),
         )
         reporting = self._reporting = RunReporting(context, report, self.log)
-        with reporting.failures():
+        with self._failures_told(context, reporting):
             return self._end(context, event["workflow_id"], event)
+
+    def _stored_start(self, context: Context, workflow_id: str) -> float | None:
+        """Return when a run was started, as it is stored: the event of a webhook does not have it."""
+        if not self.durable:
+            return None
+        with contextlib.suppress(Exception):
+            record = run_records(context).read()
+            if record is not None and record.workflow_id == workflow_id:
+                return record.started
+        return None
+
+    @contextlib.contextmanager
+    def _failures_told(self, context: Context, reporting: RunReporting) -> Iterator[None]:
+        """Say in the report, in the log and to alerts what fails within the block."""
+        try:
+            with reporting.failures():
+                yield
+        except TaskDeferred:
+            raise
+        except BaseException as failure:
+            if reporting.report.error is not None:
+                self._tell_failure(context, reporting, failure)
+            raise
+
+    def _tell_failure(self, context: Context, reporting: RunReporting, failure: BaseException) -> None:
+        # Here: few tries need it, and each file of a DAG is imported over and over.
+        from airflow_provider_workflows.run_end import RunEnd  # noqa: PLC0415
+
+        ti = context["ti"]
+        is_retryable = not isinstance(failure, AirflowFailException)
+        if isinstance(failure, WorkflowsError):
+            is_retryable = failure.is_retryable()
+        self.try_end = RunEnd(
+            reporting.report,
+            page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
+            retries_left(context),
+            is_retryable,
+            durable=self.durable,
+            resubmits_unknown=self.on_unknown_outcome == "resubmit",
+        )
+        self.log.warning("%s", self.try_end)
 
     def on_kill(self) -> None:
         """Let no run be started any more, say in the task's log that one goes on, and end the wait.
@@ -296,9 +356,9 @@ class RunWorkflowOperator(WorkflowsOperator):
         return RunReport(
             self.workflows_conn_id,
             at,
-            self.workflow_definition_id,
-            case_id=self.case_id,
-            parameters_id=self.parameters_id,
+            _id_alone(self.workflow_definition_id),
+            case_id=_id_alone(self.case_id),
+            parameters_id=_id_alone(self.parameters_id),
             poll_interval=self.poll_interval,
             max_poll_interval=self.max_poll_interval,
         )
@@ -355,3 +415,8 @@ class RunWorkflowOperator(WorkflowsOperator):
             case_id=self.case_id,
             status=status,
         )
+
+
+def _id_alone(value: object) -> str | None:
+    """Return a value if it is an id; what stands in its place by mistake may be personal."""
+    return value.strip() if isinstance(value, str) and is_id(value.strip()) else None

@@ -358,7 +358,8 @@ def test_a_clear_waits_for_each_run_of_a_batch_that_was_ended_while_it_submitted
     runs = batches.runs_before_second_try(kind)
 
     # The runs have ended at once, but nobody has polled them before the clear.
-    assert f"Cleared: keeps 0, waits for {runs}, submits {ROWS - runs} anew." in batches.log(kind)
+    words = f"Cleared: {ROWS - runs} runs billed: keeps 0, waits for {runs}, submits {ROWS - runs} anew."
+    assert words in batches.log(kind)
 
 
 @pytest.mark.parametrize("kind", TOLD_TO_STOP)

@@ -67,7 +67,9 @@ class TestEstimate:
         left = None if shown.expected_end is None else round(shown.expected_end - shown.at)
         assert left == seconds_left
         assert all((f"about {seconds_left} s left" in line) == (seconds_left is not None) for line in lines)
-        assert [f"{done:,} of {rows:,} rows done" in line for line in lines] == [True] * (done > done_before)
+        assert [f"{done:,} of {rows:,} rows submitted" in line for line in lines] == [True] * (
+            done > done_before
+        )
 
 
 class Reported:

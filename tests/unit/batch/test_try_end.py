@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_workflows.api.errors import BatchFailed, Stopped, WorkflowsError
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
-from airflow_provider_workflows.batch.reasons import Reason
+from airflow_provider_workflows.batch.reasons import Reason, cut_reason
 from airflow_provider_workflows.batch.report import BatchReport, repair_after_clear
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.try_end import TryEnd
@@ -73,8 +73,8 @@ def test_says_what_failed_and_why_where_to_find_more_and_what_to_do_at_what_cost
         "A retry submits 50 (50 runs billed). 1 retry is left.",
     ]
     assert repair == (
-        "A repair (press Repair, or clear the task) keeps 441, waits for 0, submits 59 anew, leaves 3 of which it "
-        "is not known whether there is a run: 59 runs billed."
+        "A repair (press Repair, or clear the task): 59 runs billed; keeps 441, waits for 0, submits 59 anew, "
+        "leaves 3 of which it is not known whether there is a run."
     )
     assert over == (
         'Starting over (press Start over, or set on_clear="start_over" and clear the task) submits all 503 rows: '
@@ -131,7 +131,21 @@ def test_of_a_batch_that_went_well_says_what_a_clear_would_cost() -> None:
 
     assert end.failed == 0
     assert not [line for line in end.lines if "retry" in line]
-    assert any("keeps 5, waits for 0, submits 0 anew: no run" in line for line in end.lines)
+    assert any("no run billed; keeps 5, waits for 0, submits 0 anew." in line for line in end.lines)
+
+
+def test_says_that_a_repair_fetches_results_that_are_missing() -> None:
+    (line,) = [line for line in TryEnd(ended(result_missing=60), policy()).lines if "A repair" in line]
+
+    assert line.endswith("no run billed; keeps 60, waits for 0, submits 0 anew, fetches 60 missing results.")
+
+
+def test_leaves_out_the_last_sentences_of_a_reason_that_is_too_long() -> None:
+    first = "The response was lost, so nobody knows whether there is a run"
+
+    assert cut_reason(f"{first}. {'Find out in the dashboard. ' * 9}").startswith(first)
+    assert cut_reason(f"{first}. {'Find out ' * 30}.") == first
+    assert cut_reason(first) == first
 
 
 class TestTask:

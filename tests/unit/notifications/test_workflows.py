@@ -217,9 +217,16 @@ class TestMessageOfATask:
 
         workflow_id = sandbox.requests_seen[-1].path.removeprefix("/workflows/")
         assert lines == [
-            "Task run[3] of DAG checks has failed, try 1 of 3 of run r1.",
+            "Task run[3] of DAG checks has failed, try 1 of 3 of run r1. No retry comes.",
             f"Workflow {workflow_id}, status FAILED, case {case_id}, definition {operator.workflow_definition_id}",
             "Page: https://airflow.example.org/dags/checks/runs/r1/tasks/run/mapped/3/plugin/workflow",
+            "Try 1 has failed: the run has failed, status FAILED.",
+            "Airflow does not retry the task.",
+            "A repair (press Repair, or clear the task): 1 run billed; submits a new run.",
+            (
+                'Starting over (press Start over, or set on_clear="start_over" and clear the task): 1 run billed; '
+                "submits a new run, whatever there is."
+            ),
             f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
             "Log: https://airflow.example.org/dags/checks/runs/r1/tasks/run/mapped/3?try_number=1",
         ]
@@ -256,8 +263,8 @@ class TestMessageOfATask:
         assert lines[4] == "2 failed: 2 \N{MULTIPLICATION SIGN} FAILED, rows 1\N{EN DASH}2."
         assert lines[5] == f"Output: {tmp_path}/results.jsonl"
         assert "Airflow does not retry the task." in lines[7]
-        assert "keeps 0, waits for 0, submits 2 anew" in lines[8]
-        assert lines[10].startswith("Error: BatchFailed: 2 of 2 rows did not succeed (2 failed).")
+        assert "2 runs billed; keeps 0, waits for 0, submits 2 anew" in lines[8]
+        assert not [line for line in lines if line.startswith("Error: ")]
         assert PERSON not in "\n".join(lines)
 
     @pytest.mark.parametrize(
@@ -295,7 +302,9 @@ class TestMessageOfATask:
 
         assert lines[1] == f"Case {case_id}, definition {DEFINITION}"
         assert lines[2] == PAGE_LINE
-        assert lines[3].startswith("Error: ConnectionNotFound: There is no connection 'no_such_connection'")
+        assert lines[3] == "Try 1 has failed: no run was started."
+        (error,) = [line for line in lines if line.startswith("Error: ")]
+        assert error.startswith("Error: ConnectionNotFound: There is no connection 'no_such_connection'")
 
     @pytest.mark.parametrize(
         ("exception", "words"),
@@ -347,6 +356,14 @@ class TestMessageOfATask:
         lines = failure_message({"ti": instance(operator), "task": operator}).splitlines()
 
         assert lines[3] == "Batch, while submitting: 2 running, 3 due"
+
+    @pytest.mark.parametrize(("try_number", "words"), [(1, " No retry comes."), (3, "")])
+    def test_says_that_no_retry_comes_where_one_was_left(self, try_number: int, words: str) -> None:
+        ti = instance(BaseOperator(task_id="other"), max_tries=2, state="failed", try_number=try_number)
+
+        (line, _) = failure_message({"ti": ti}).splitlines()
+
+        assert line == f"Task other of DAG checks has failed, try {try_number} of 3 of run r1.{words}"
 
     def test_tells_a_failure_that_is_retried_from_one_that_is_final(self) -> None:
         ti = instance(BaseOperator(task_id="other"), max_tries=2, state="up_for_retry")

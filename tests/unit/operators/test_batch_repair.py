@@ -93,7 +93,7 @@ class TestRepair:
         batch.run(cases(3))
 
         (line,) = lines(capsys, "Cleared")
-        assert "Cleared: keeps 0, waits for 0, submits 3 anew." in line
+        assert "Cleared: 3 runs billed: keeps 0, waits for 0, submits 3 anew." in line
         assert "warning" in line
 
     def test_of_a_batch_that_has_succeeded_writes_the_same_output_and_starts_no_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from airflow_provider_workflows.api import retry
 from airflow_provider_workflows.api.errors import BatchFailed
 from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch import ownership, submission_stop
+from airflow_provider_workflows.batch.submission_stop import SubmissionStop
 from airflow_provider_workflows.operators.batch_record import BATCH_KEY
 from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY
 from airflow_provider_workflows.sandbox import Sandbox
@@ -183,6 +185,17 @@ class TestBeforeItSubmits:
         second.run(cases(2))
 
         assert len(connected.workflows) == 2
+
+
+def test_a_process_that_begins_after_the_stop_was_followed_does_not_say_that_the_task_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stop = SubmissionStop(lambda: "ada", log=logging.getLogger())
+    stop.was_followed()
+
+    stop.check()
+
+    assert (stop.asked_by, caplog.records) == (None, [])
 
 
 class TestAfterItHasSubmitted:

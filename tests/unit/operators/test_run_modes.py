@@ -245,6 +245,37 @@ class TestDeferring:
         assert (report.workflow_id, report.outcome) == (workflow_id, RunOutcome.RUNNING)
         assert context["task_state_store"].get(RUN_KEY)["workflow_id"] == workflow_id
 
+    def test_the_report_says_when_the_next_poll_is_due(
+        self, sandbox: Sandbox, context: dict[str, Any]
+    ) -> None:
+        operator = run_operator(sandbox, seconds=600, wait_for_completion=True, deferrable=True)
+
+        with pytest.raises(TaskDeferred):
+            operator.execute(context)  # type: ignore[arg-type]
+
+        report = RunReport.from_json(context["ti"].xcoms["workflow_report"])
+        assert report.polls == 1
+        assert report.status is not None
+        assert report.last_poll_at is not None
+        assert report.next_poll_at is not None
+        assert report.next_poll_at > report.last_poll_at
+
+    def test_a_failure_that_a_webhook_brings_is_reported_with_when_the_run_was_started(
+        self, sandbox: Sandbox, context: dict[str, Any]
+    ) -> None:
+        operator = run_operator(sandbox, seconds=600, wait_for_completion=True, deferrable=True)
+        with pytest.raises(TaskDeferred) as deferred:
+            operator.execute(context)  # type: ignore[arg-type]
+        workflow_id = context["ti"].xcoms["workflow_id"]
+        event = {"workflow_id": workflow_id, "status": "FAILED"}
+
+        with pytest.raises(errors.WorkflowFailed):
+            operator.resume_execution(deferred.value.method_name, {"event": event}, context)  # type: ignore[arg-type]
+
+        report = RunReport.from_json(context["ti"].xcoms["workflow_report"])
+        assert report.submitted_at == pytest.approx(report.ended_at, abs=60)
+        assert (report.outcome, report.status) == (RunOutcome.FAILED, "FAILED")
+
     def test_an_event_is_held_back_until_airflow_can_take_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert earliest_event(1000.0) == 1000.0 + HEARTBEATS_BEFORE_EVENT * 5
 
@@ -338,6 +369,19 @@ class TestDurability:
         operator.execute(context)  # type: ignore[arg-type]
 
         assert sum(sandbox.counts.runs_per_case.values()) == 1
+
+    def test_a_report_has_nothing_that_stands_in_the_place_of_an_id(
+        self, sandbox: Sandbox, context: dict[str, Any]
+    ) -> None:
+        operator = RunWorkflowOperator(
+            task_id="run", workflow_definition_id="Kowalska", case_id="90051412345", parameters_id="Nowak"
+        )
+
+        with pytest.raises(errors.InvalidInput):
+            operator.execute(context)  # type: ignore[arg-type]
+
+        report = str(context["ti"].xcoms["workflow_report"])
+        assert not [name for name in ("Kowalska", "90051412345", "Nowak") if name in report]
 
     def test_bad_input_leaves_no_intent_behind(self, sandbox: Sandbox, context: dict[str, Any]) -> None:
         operator = RunWorkflowOperator(task_id="run", workflow_definition_id="x", case_id="y")
