@@ -51,9 +51,9 @@ def reasons_against(
         return _against_without_report(state, operator)
     is_batch = report["kind"] == BATCH
     against = {
-        Action.REPAIR: _against_repair(report) if is_batch else _against_repair_of_run(report),
+        Action.REPAIR: _against_repair(report, state) if is_batch else _against_repair_of_run(report),
         Action.START_OVER: None if runs(report) else "There is no row that can be submitted.",
-        Action.RESUBMIT: None if is_batch else "A single run has no rows: repair it, or start over.",
+        Action.RESUBMIT: _against_resubmit(report),
     }
     if not may_be_cleared(state):
         against = dict.fromkeys(against, _AT_WORK)
@@ -76,8 +76,21 @@ def runs(report: Mapping[str, Any]) -> int:
     return max(number(report.get("rows")) - count(report, "skipped"), 0) if report["kind"] == BATCH else 1
 
 
-def _against_repair(report: Mapping[str, Any]) -> str | None:
+def _against_resubmit(report: Mapping[str, Any]) -> str | None:
+    if report["kind"] != BATCH:
+        return "A single run has no rows: repair it, or start over."
+    return (
+        None
+        if number(report.get("rows"))
+        else "The task has failed before it has counted its rows: repair it."
+    )
+
+
+def _against_repair(report: Mapping[str, Any], state: str | None) -> str | None:
     repair = mapping(report, "repair")
+    # Something else than its rows has failed the task, such as the input: what a repair finds is not known here.
+    if mapping(report, "error") and has_failed(state):
+        return None
     if number(repair.get("submits")) or number(repair.get("waits_for")) or count(report, "result_missing"):
         return None
     if number(repair.get("leaves_unknown")):

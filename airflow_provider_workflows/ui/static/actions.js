@@ -9,6 +9,7 @@ const NAMES = {
   resubmit: "Resubmit these rows",
   stop: "Stop submitting",
 };
+const BEGINS_AGAIN = "The task begins again: it submits what is due, and each run is billed.";
 const ROWS = /^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$/;
 
 export class Actions {
@@ -56,7 +57,7 @@ export class Actions {
     this.buttons.resubmit.parentElement.hidden = !isBatch;
     this.buttons.stop.parentElement.hidden = this.buttons.start_over.parentElement.hidden = report === null;
     const about = {
-      repair: report === null ? "Begins the task again: it submits what is due, and each run is billed." : isBatch
+      repair: report === null || (isBatch && !report.rows) ? BEGINS_AGAIN : isBatch
         ? `Submits ${billed(report.repair?.submits)}; keeps all that has succeeded.`
         : "Goes on with the run that there is, or submits one if it has failed or was never started.",
       start_over: `Submits everything anew, whatever has succeeded: ${billed(data.runs)}.`,
@@ -120,7 +121,7 @@ export class Actions {
   #question(action) {
     const { report, runs } = this.data;
     return {
-      repair: repairWords(report) || "The task begins again: it submits what is due, and each run is billed.",
+      repair: repairWords(report) || BEGINS_AGAIN,
       start_over: `It submits everything anew: ${billed(runs)}. What the earlier runs have cost is not given back.`,
       resubmit: "The rows will be submitted, and each is billed, also if it has succeeded before. Rows whose run goes on are "
         + "left, and bad rows; rows that may have a run are left too, unless the DAG says that they are submitted again.",
@@ -181,6 +182,7 @@ export function numberOfRows(text) {
 function repairWords(report) {
   if (report === null) return "";
   if (report.kind !== "batch") return runWords(report);
+  if (!report.rows) return "The task has failed before it has counted its rows. A repair submits all that are due, and each run is billed.";
   const { keeps = 0, waits_for: waitsFor = 0, submits = 0, leaves_unknown: unknown = 0, leaves_failed: failed = 0 } = report.repair ?? {};
   const missing = report.outcomes.result_missing ?? 0;
   const parts = [`keeps ${count(keeps - Math.min(missing, keeps))}`];

@@ -86,8 +86,10 @@ export class BatchView {
   }
 
   #showRemarks({ report }) {
-    const { outage, stopped_by: stoppedBy } = report;
+    const { outage, stopped_by: stoppedBy, error } = report;
     fill(this.remarks,
+      error ? note("error", element("p", {}, element("strong", {}, `${error.type}: `), error.message),
+        details([["code", error.code], ["fingerprint", error.fingerprint]])) : null,
       outage ? note("warning", element("p", {},
         "The service cannot be reached or responds with errors, since ", time(outage.since), `: ${outage.reason}. `,
         outage.until ? ["It is waited for until ", time(outage.until), "."] : "It is waited for.")) : null,

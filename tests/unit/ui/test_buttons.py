@@ -29,6 +29,16 @@ def pressable(report: dict[str, Any], state: str, **given: Any) -> set[str]:
             "failed",
             {"start_over", "resubmit"},
         ),
+        (
+            batch_report(repair=NOTHING_TO_REPAIR, error={"type": "InvalidInput", "message": "rows: 501"}),
+            "failed",
+            {"repair", "start_over", "resubmit"},
+        ),
+        (
+            batch_report(rows=0, outcomes={}, repair={}, error={"type": "InvalidInput", "message": "no id"}),
+            "failed",
+            {"repair"},
+        ),
         (batch_report(phase="submitting"), "running", {"stop"}),
         (batch_report(phase="waiting"), "running", set()),
         (batch_report(phase="waiting"), "deferred", set()),
