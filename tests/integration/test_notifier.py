@@ -133,6 +133,11 @@ def test_a_task_that_fails_sends_one_message_with_its_workflow_and_where_to_find
         f"Task run_workflow of DAG {EXAMPLE} has failed, try 1 of 1 of run {run_id}.",
         f"Workflow {workflow_id}, status FAILED, case {case_id}, definition {FAILING_DEFINITION}",
         f"Page: {alerting.run_url(EXAMPLE)}/tasks/run_workflow/plugin/workflow",
+        "Try 1 has failed: the run has failed, status FAILED.",
+        "Airflow does not retry the task.",
+        "A repair (press Repair, or clear the task): 1 run billed; submits a new run.",
+        'Starting over (press Start over, or set on_clear="start_over" and clear the task): 1 run billed; '
+        "submits a new run, whatever there is.",
         f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
         f"Log: {alerting.run_url(EXAMPLE)}/tasks/run_workflow?try_number=1",
     ]
