@@ -157,6 +157,7 @@ def test_the_readme_s_shards_run_as_they_stand(idle_airflow: LocalAirflow, readm
     assert sorted(path.parent.name for path in index.parent.glob("*/results.jsonl")) == ["00000", "00001"]
 
 
+@pytest.mark.slow
 def test_the_demo_shows_the_table_and_what_came_of_the_rows() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     demo = subprocess.run(

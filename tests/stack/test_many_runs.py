@@ -96,6 +96,7 @@ def test_runs_that_end_right_after_they_were_deferred_succeed_with_airflow_s_def
             assert [sandbox.counts.runs_per_case[case_id] for case_id in runs.case_ids] == [1] * RUNS
 
 
+@pytest.mark.slow
 def test_a_killed_triggerer_and_a_killed_worker_lose_and_double_nothing(start_stack: StartStack) -> None:
     # What a killed worker was at is noticed by its missing heartbeats: sooner than Airflow does by default.
     sooner = {

@@ -89,6 +89,7 @@ def test_a_repair_runs_only_those_rows_again_that_have_failed(pages: Pages, page
     }
 
 
+@pytest.mark.slow
 def test_rows_that_are_selected_are_resubmitted_and_no_other(pages: Pages, page: Page) -> None:
     run_id = pages.half_failed()
     failed = pages.report(run_id)["outcomes"]["failed"]
@@ -112,6 +113,7 @@ def test_rows_that_are_selected_are_resubmitted_and_no_other(pages: Pages, page:
     assert sum(pages.sandbox.counts.runs_per_case.values()) == before + 3
 
 
+@pytest.mark.slow
 def test_starting_over_asks_for_the_number_of_runs(pages: Pages, page: Page) -> None:
     run_id = pages.half_failed(6)
     before = sum(pages.sandbox.counts.runs_per_case.values())
@@ -129,6 +131,7 @@ def test_starting_over_asks_for_the_number_of_runs(pages: Pages, page: Page) -> 
     assert sum(pages.sandbox.counts.runs_per_case.values()) - before == 6
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_told_to_stop_submits_no_further_row_and_a_repair_submits_the_rest(
     pages: Pages, page: Page
 ) -> None:
@@ -234,6 +237,7 @@ def test_the_page_can_be_used_by_the_keyboard(pages: Pages, page: Page, failed_r
     expect(page.get_by_role("button", name="Repair")).to_be_focused()
 
 
+@pytest.mark.slow
 def test_the_page_workflows_finds_a_row_and_leads_to_its_task(
     pages: Pages, page: Page, failed_run: str
 ) -> None:
@@ -253,6 +257,7 @@ def test_the_page_workflows_finds_a_row_and_leads_to_its_task(
     assert f"/airflow/dags/{BATCH}/runs/" in page.url
 
 
+@pytest.mark.slow
 def test_a_single_run_shows_its_ids_and_how_it_ended(pages: Pages, page: Page) -> None:
     case = next(iter(READY_CASES))
     run_id, state = pages.airflow.run("pages_run", {"definition": DEFINITION, "case": case})
