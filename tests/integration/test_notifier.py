@@ -136,8 +136,10 @@ def test_a_task_that_fails_sends_one_message_with_its_workflow_and_where_to_find
         "Try 1 has failed: the run has failed, status FAILED.",
         "Airflow does not retry the task.",
         "A repair (press Repair, or clear the task): 1 run billed; submits a new run.",
-        'Starting over (press Start over, or set on_clear="start_over" and clear the task): 1 run billed; '
-        "submits a new run, whatever there is.",
+        (
+            'Starting over (press Start over, or set on_clear="start_over" and clear the task): 1 run billed; '
+            "submits a new run, whatever there is."
+        ),
         f"Error: WorkflowFailed: Workflow {workflow_id} ended in the failure status FAILED.",
         f"Log: {alerting.run_url(EXAMPLE)}/tasks/run_workflow?try_number=1",
     ]
