@@ -53,7 +53,7 @@ export class Rows {
   /** Read the table again, once it is its turn, if the batch has reported something new. */
   follow(report) {
     const reported = report.problem_rows ? `${report.problem_rows} ${report.at}` : null;
-    if (reported === null) this.#blank(report.phase === "ended" ? "There are none." : "There are none yet.");
+    if (reported === null) this.#blank(report.phase === "ended" ? "No rows." : "No rows yet.");
     if (reported === this.reported) return;
     this.reported = reported;
     this.isStale = reported !== null;
