@@ -9,7 +9,7 @@ run = $(VENV)/bin/python -m
 # Each process of the tests, and each task that Airflow runs in them, would otherwise compile all modules anew.
 export PYTHONDONTWRITEBYTECODE =
 # More processes than cores: in each, some tests wait.
-unit_tests = pytest tests/unit --numprocesses 3 --dist worksteal --durations 10
+unit_tests = pytest tests/unit --numprocesses 4 --dist worksteal --durations 10
 # Airflow spends more than half of its time waiting: tests that share one run side by side with those of another.
 side_by_side = --numprocesses 2 --dist loadscope --durations 10
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,10 @@ from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.triggers import poller
 from tests.unit.batch_task import BatchTask, Service, cases
 from tests.unit.tasks import TaskInstance, TaskStateStore
+
+# Airflow keeps what signs and what checks tokens for the life of a process: without a secret that is set from the
+# start, the first test that needs one of them would decide for all others.
+os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "x" * 64
 
 #: Of a table, ``make test-fast`` takes this many rows, unless its test is marked ``sampled``.
 QUICK_ROWS = 2

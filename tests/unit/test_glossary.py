@@ -72,6 +72,7 @@ def test_a_retired_word_is_used_nowhere(word: str) -> None:
     assert list(occurrences(word, pattern)) == []
 
 
+@pytest.mark.thorough
 def test_no_name_is_one_that_says_nothing() -> None:
     # Most files have none of them, in prose or otherwise, and to take a file apart takes long.
     anywhere = re.compile(rf"\b({'|'.join(sorted(RETIRED_NAMES))})\b")

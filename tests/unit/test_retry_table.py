@@ -350,6 +350,7 @@ def test_has_every_error_of_the_package() -> None:
     assert {type(error) for _, error, _ in ERRORS} == {*every_error()} - {errors.WorkflowsError}
 
 
+@pytest.mark.thorough
 async def test_the_page_has_what_the_code_says(tmp_path: Path) -> None:
     page = PAGE.read_text(encoding="utf-8")
     before, rest = page.split(BEGIN)

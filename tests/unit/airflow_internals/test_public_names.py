@@ -85,6 +85,7 @@ def test_a_module_uses_documented_names_of_airflow_only(path: Path) -> None:
     assert set(private_names(tree)) == set()
 
 
+@pytest.mark.thorough
 def test_what_is_imported_from_airflow_sdk_is_in_its_list_of_public_names() -> None:
     import airflow.sdk  # noqa: PLC0415
 

@@ -83,6 +83,7 @@ def test_tasks_run_without_a_warning_of_short_values(
     assert warnings() == []
 
 
+@pytest.mark.thorough
 def test_an_alert_is_sent_without_a_warning(
     monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], Any]
 ) -> None:

@@ -114,6 +114,7 @@ def test_a_connection_that_was_idle_is_used_for_a_poll(drive: Drive, sandbox: Sa
     assert sandbox.counts.total_connections == 1
 
 
+@pytest.mark.thorough
 def test_a_response_that_comes_unasked_is_not_taken_for_that_of_the_next_call(drive: Drive) -> None:
     other = "33333333-3333-4333-8333-333333333333"
 

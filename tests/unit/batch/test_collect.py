@@ -233,6 +233,7 @@ async def test_a_result_that_is_refused_is_missing_and_the_others_are_there(
     assert sandbox.counts.requests[RESULT_CALL] == 20
 
 
+@pytest.mark.thorough
 async def test_an_outage_leaves_results_missing_without_hammering(
     completed: Output, sandbox: Sandbox
 ) -> None:

@@ -124,6 +124,7 @@ def test_anything_else_is_an_inbox_without_completions(value: object) -> None:
     assert InboxSegment.from_json(value) == InboxSegment()
 
 
+@pytest.mark.thorough
 def test_the_runs_that_a_batch_waits_for_are_told_from_others() -> None:
     own, foreign = ([str(uuid.uuid4()) for _ in range(20_000)] for _ in range(2))
 

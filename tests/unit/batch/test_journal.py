@@ -209,6 +209,7 @@ class TestFailingWrites:
         assert folder.fs.size(min(folder.fs.ls(folder.path, detail=False))) == 25
         assert _rows(folder) == list(range(1, 50))
 
+    @pytest.mark.thorough
     async def test_keep_those_waiting_that_record_and_nobody_else(self, store: FailingStore) -> None:
         may_go_on = threading.Event()
         journal = Journal(folder_in_store(), sleep=lambda _: may_go_on.wait(30))

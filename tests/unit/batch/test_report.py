@@ -130,6 +130,7 @@ def _large_report() -> BatchReport:
 
 
 class TestReport:
+    @pytest.mark.thorough
     def test_is_read_as_it_was_written(self) -> None:
         report = _large_report()
         again = BatchReport.from_json(json.loads(json.dumps(report.to_json())))
@@ -137,9 +138,11 @@ class TestReport:
         assert again.to_json() == report.to_json()
         assert again.phase is ReportPhase.ENDED
 
+    @pytest.mark.thorough
     def test_takes_about_20_kb_in_whatever_ways_rows_fail(self) -> None:
         assert len(json.dumps(_large_report().to_json())) <= 20_000
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("change", [{"format": 2}, {"kind": "run"}, {"phase": "dreaming"}])
     def test_of_another_format_is_not_read(self, change: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=r"report|Phase"):

@@ -76,6 +76,7 @@ class TestRequests:
         result = await rows.client.read_result(rows.states[1].workflow_id or "")
         assert result.json_object()["parameters"] == {"of": used}
 
+    @pytest.mark.thorough
     async def test_are_as_many_at_once_as_permitted(self, rows: Rows, sandbox: Sandbox) -> None:
         sandbox.fault("latency", seconds=0.02)
 
@@ -91,6 +92,7 @@ class TestRequests:
 
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     async def test_keep_to_the_cap_on_their_rate(self, rows: Rows, sandbox: Sandbox) -> None:
         begun = time.monotonic()
 
@@ -207,6 +209,7 @@ class TestFirstRows:
 
         assert Counter(rows.outcomes.values()) == {NOT_SUBMITTED: 1, RUNNING: 5}
 
+    @pytest.mark.thorough
     async def test_are_sent_one_by_one(self, rows: Rows, sandbox: Sandbox) -> None:
         sandbox.fault("latency", seconds=0.1, times=2)
 
@@ -331,6 +334,7 @@ class TestFailingJournal:
         assert sandbox.counts.requests[RUN_CALL] == 100
         assert set(sandbox.counts.runs_per_case.values()) == {1}
 
+    @pytest.mark.thorough
     async def test_that_fails_for_too_long_ends_the_try_and_leaves_each_lost_id_in_the_log(
         self,
         rows: Rows,

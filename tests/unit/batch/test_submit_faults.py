@@ -83,6 +83,7 @@ class TestCallThatIsRepeatable:
         assert begun_rows.states[2].error is None
         assert set(sandbox.counts.runs_per_case.values()) == {1}
 
+    @pytest.mark.thorough
     async def test_leaves_its_row_to_the_next_try_when_it_is_given_up(
         self, begun_rows: Rows, sandbox: Sandbox, path: str
     ) -> None:
@@ -119,6 +120,7 @@ class TestEveryCall:
         assert await submit(begun_rows, sandbox, path, name="unauthorized") == 2
         assert set(begun_rows.written.values()) == {RUNNING}
 
+    @pytest.mark.thorough
     async def test_starts_no_second_run_for_a_case_whatever_happens(
         self, rows: Rows, sandbox: Sandbox, path: str
     ) -> None:

@@ -119,6 +119,7 @@ def often_written(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestEvent:
+    @pytest.mark.thorough
     async def test_comes_once_all_have_ended_and_holds_counts_only(self, runs: Runs) -> None:
         runs.start(20, seconds=(0.0, 0.3))
         runs.start(10, seconds=0.0, status="EXPIRED")
@@ -133,6 +134,7 @@ class TestEvent:
 
         assert sandbox.counts.requests[STATUS_CALL] == 30
 
+    @pytest.mark.thorough
     async def test_comes_at_the_deadline_with_the_runs_that_go_on(self, runs: Runs, sandbox: Sandbox) -> None:
         runs.start(3, seconds=0.0)
         runs.start(5, seconds=600)
@@ -151,6 +153,7 @@ class TestEvent:
         assert await runs.event() == {"ended": 0, "running": 0, "timed_out": False}
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     async def test_is_not_sent_before_airflow_can_take_it(self, runs: Runs) -> None:
         runs.start(1, seconds=0.0)
         trigger = runs.trigger(not_before=time.time() + 0.4)
@@ -281,6 +284,7 @@ class TestFailingJournal:
         assert runs.outcomes == {SUCCEEDED: 10}
         assert sandbox.counts.requests[STATUS_CALL] == 10
 
+    @pytest.mark.thorough
     async def test_that_fails_while_runs_go_on_keeps_what_has_ended_in_order(
         self, runs: Runs, sandbox: Sandbox, store: FailingStore
     ) -> None:
@@ -315,6 +319,7 @@ class TestFailingJournal:
         assert await runs.event() == {"ended": 3, "running": 0, "timed_out": False}
         assert runs.outcomes == {SUCCEEDED: 3}
 
+    @pytest.mark.thorough
     async def test_does_not_block_the_event_loop(
         self, runs: Runs, store: FailingStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -344,6 +349,7 @@ class TestTakingOver:
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
+    @pytest.mark.thorough
     async def test_what_has_ended_and_was_written_is_not_polled_again(
         self, runs: Runs, sandbox: Sandbox, often_written: None
     ) -> None:
@@ -360,6 +366,7 @@ class TestTakingOver:
         assert not polled & set(ended)
         assert runs.outcomes == {SUCCEEDED: 15}
 
+    @pytest.mark.thorough
     async def test_what_was_not_yet_written_is_polled_again(self, runs: Runs, sandbox: Sandbox) -> None:
         runs.start(10, seconds=0.0)
         runs.start(1, seconds=0.5)
@@ -369,6 +376,7 @@ class TestTakingOver:
         assert await runs.event() == {"ended": 11, "running": 0, "timed_out": False}
         assert runs.outcomes == {SUCCEEDED: 11}
 
+    @pytest.mark.thorough
     async def test_two_triggers_at_once_come_to_the_same(self, runs: Runs) -> None:
         runs.start(10, seconds=0.2)
 

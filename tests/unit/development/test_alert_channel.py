@@ -15,6 +15,7 @@ from airflow_provider_workflows.notifications.delivery import deliver, url_of
 from development.alert_channel import AlertChannel
 
 
+@pytest.mark.thorough
 def test_a_message_that_is_posted_is_shown() -> None:
     shown: list[str] = []
 
@@ -25,6 +26,7 @@ def test_a_message_that_is_posted_is_shown() -> None:
     assert shown == ["Task run has failed.\nError: Żółć"]
 
 
+@pytest.mark.thorough
 def test_a_message_is_printed_indented_below_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     with AlertChannel() as channel:
         asyncio.run(deliver(channel.connection["password"], "Task run has failed.\nLog: http://..."))
@@ -32,6 +34,7 @@ def test_a_message_is_printed_indented_below_its_name(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "\nAlert\n  Task run has failed.\n  Log: http://...\n\n"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[]", json.dumps({"message": "x"}).encode()])
 def test_what_is_no_message_is_refused(body: bytes) -> None:
     shown: list[str] = []
@@ -43,6 +46,7 @@ def test_what_is_no_message_is_refused(body: bytes) -> None:
     assert shown == []
 
 
+@pytest.mark.thorough
 def test_nothing_of_it_is_left_afterwards() -> None:
     with AlertChannel(print) as channel:
         assert channel.connection["conn_type"] == "generic"

@@ -560,6 +560,7 @@ class TestNotifier:
         assert len(channel.requests) == 3
         assert len(channel.messages) == 1
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("slow", ["channel", "airflow"])
     def test_leaves_the_event_loop_free_while_it_waits(
         self, channel: ChatChannel, monkeypatch: pytest.MonkeyPatch, slow: str

@@ -67,6 +67,7 @@ class TestSuccess:
         ]
         assert len(batch.state_folders) == 1
 
+    @pytest.mark.thorough
     def test_gives_the_same_whether_it_waits_in_the_triggerer_or_in_the_worker(
         self, batch: BatchTask, connected: Sandbox, tmp_path: Path
     ) -> None:
@@ -185,6 +186,7 @@ class TestFailure:
         sandbox.start()
         assert batch.run(cases(3))["outcomes"] == {"succeeded": 3}
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("deferrable", [True, False])
     def test_execution_timeout_writes_what_there_is_and_a_retry_goes_on(
         self, batch: BatchTask, sandbox: Sandbox, deferrable: bool
@@ -215,6 +217,7 @@ class TestFailure:
 
 
 class TestDeferring:
+    @pytest.mark.thorough
     def test_stores_the_same_whatever_the_number_of_rows(self, batch: BatchTask) -> None:
         stored = []
         for number in (9, 90):

@@ -33,6 +33,7 @@ def half(batch: BatchTask, connected: Sandbox) -> HalfFailed:
 
 
 class TestRepair:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("on_clear", ["repair", "start_over"])
     def test_submits_what_has_failed_or_was_not_submitted_whatever_the_dag_says(
         self, half: HalfFailed, on_clear: str, capsys: pytest.CaptureFixture[str]
@@ -49,6 +50,7 @@ class TestRepair:
         assert "repair, for which ada has asked at" in line
         assert "keeps 4, waits for 0, submits 5 anew, leaves 1 of which it is not known" in line
 
+    @pytest.mark.thorough
     def test_is_followed_once_so_that_a_later_clear_does_what_the_dag_says(self, half: HalfFailed) -> None:
         half.press("repair")
         half.retry(**START_OVER)
@@ -74,6 +76,7 @@ class TestRepair:
 
 
 class TestStartOver:
+    @pytest.mark.thorough
     def test_submits_all_rows_anew_whatever_the_dag_says(
         self, half: HalfFailed, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -87,6 +90,7 @@ class TestStartOver:
         (line,) = lines(capsys, "Cleared (start_over, for which ada has asked at")
         assert "submits 10 anew. 8 rows had a run before" in line or "submits 10 anew. 7 rows" in line
 
+    @pytest.mark.thorough
     def test_that_is_refused_for_its_input_is_not_followed_by_a_later_clear(self, half: HalfFailed) -> None:
         half.press("start_over")
         with pytest.raises(InvalidInput):
@@ -97,6 +101,7 @@ class TestStartOver:
 
         assert half.new_runs == people(2, 3, 4, 5, 6)
 
+    @pytest.mark.thorough
     def test_is_not_followed_by_a_retry(self, half: HalfFailed) -> None:
         half.press("start_over")
         half.batch.ti.max_tries -= 1
@@ -109,6 +114,7 @@ class TestStartOver:
 
 
 class TestResubmit:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("chosen", "runs", "left"),
         [
@@ -147,6 +153,7 @@ class TestResubmit:
         half.retry(resubmit_failed=True)
         assert half.new_runs == people(*runs)
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("chosen", [{"rows": "1-2"}, {"outcome": "unknown"}], ids=str)
     def test_submits_a_row_that_may_have_a_run_only_where_the_dag_agrees(
         self, half: HalfFailed, chosen: dict[str, str]
@@ -157,6 +164,7 @@ class TestResubmit:
 
         assert half.new_runs == people(*((1, 2) if "rows" in chosen else (1,)))
 
+    @pytest.mark.thorough
     def test_leaves_a_row_that_may_have_a_run_where_others_were_chosen(self, half: HalfFailed) -> None:
         half.press("resubmit", rows="2")
 
@@ -165,6 +173,7 @@ class TestResubmit:
 
         assert half.new_runs == people(2)
 
+    @pytest.mark.thorough
     def test_says_of_rows_that_were_not_chosen_that_the_next_clear_submits_them(
         self, half: HalfFailed
     ) -> None:
@@ -178,6 +187,7 @@ class TestResubmit:
         half.retry()
         assert half.new_runs == people(2, 3, 4, 5, 6)
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("chosen", "words"),
         [
@@ -244,6 +254,7 @@ class TestChangedInput:
         rows[1]["first_name"], rows[4]["first_name"] = "Eve2", "Eve5"
         return [{"key": "K11", "first_name": "Ada11"}, *reversed(rows)]
 
+    @pytest.mark.thorough
     def test_repair_submits_what_has_changed_is_new_or_has_failed(self, half: HalfFailed) -> None:
         half.press("repair")
 
@@ -251,6 +262,7 @@ class TestChangedInput:
 
         assert half.new_runs == {**people(3, 4, 6, 11), "Eve2": 1, "Eve5": 1}
 
+    @pytest.mark.thorough
     def test_resubmit_finds_the_chosen_rows_by_their_keys(self, half: HalfFailed) -> None:
         half.press("resubmit", rows="2-3,5")
 
@@ -262,6 +274,7 @@ class TestChangedInput:
         half.retry(self.changed())
         assert half.new_runs == {**people(3, 4, 6, 11), "Eve2": 1, "Eve5": 1}
 
+    @pytest.mark.thorough
     def test_no_retry_submits_what_is_new_in_an_input_of_which_rows_were_chosen(
         self, half: HalfFailed, connected: Sandbox
     ) -> None:
@@ -274,6 +287,7 @@ class TestChangedInput:
 
         assert half.new_runs == people(3)
 
+    @pytest.mark.thorough
     def test_start_over_submits_what_there_is_now(self, half: HalfFailed) -> None:
         half.press("start_over")
 
@@ -300,6 +314,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, is_over:
 
 
 class TestKill:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("action", "runs"),
         [
@@ -376,6 +391,7 @@ class TestKill:
         assert half.new_runs == people(2, 3, 4)
         assert half.instruction is None
 
+    @pytest.mark.thorough
     def test_after_the_record_was_stored_has_no_later_clear_follow_it_again(
         self, half: HalfFailed, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -418,6 +434,7 @@ def instruction(action: str, **chosen: Any) -> dict[str, Any]:
     return {"format": 1, "id": "one", "action": action, "asked_at": 9e9, "asked_by": "ada", **chosen}
 
 
+@pytest.mark.thorough
 def test_one_of_yesterday_is_not_followed(half: HalfFailed, capsys: pytest.CaptureFixture[str]) -> None:
     half.press("start_over", age=25 * 3600.0)
 
@@ -427,6 +444,7 @@ def test_one_of_yesterday_is_not_followed(half: HalfFailed, capsys: pytest.Captu
     assert len(lines(capsys, "which is not followed: it is older than a day")) == 1
 
 
+@pytest.mark.thorough
 def test_one_of_another_format_is_not_followed(half: HalfFailed, capsys: pytest.CaptureFixture[str]) -> None:
     half.press("start_over", format=2)
 
@@ -436,6 +454,7 @@ def test_one_of_another_format_is_not_followed(half: HalfFailed, capsys: pytest.
     assert len(lines(capsys, "which is not followed: it cannot be read")) == 1
 
 
+@pytest.mark.thorough
 def test_an_unreadable_record_is_started_over_where_a_person_asks_for_it(
     half: HalfFailed, tried: Callable[..., BatchFailed]
 ) -> None:

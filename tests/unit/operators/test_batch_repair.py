@@ -555,6 +555,7 @@ class TestOneOutput:
             setattr(other.ti, name, value)
         return other
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         "identity", [{"task_id": "second"}, {"run_id": "manual__2"}, {"dag_id": "other"}]
     )

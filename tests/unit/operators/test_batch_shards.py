@@ -94,6 +94,7 @@ def test_a_corrected_table_costs_its_corrected_rows_once_shard_and_batch_tasks_a
     assert [row["key"] for row in read_index(index["index"])] == [key for key, _ in ROWS]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "again",
     [[("K0", "New"), *ROWS], list(reversed(ROWS)), ROWS[1:]],

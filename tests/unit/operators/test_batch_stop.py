@@ -247,6 +247,7 @@ def test_sigterm_while_the_journal_cannot_be_written_leaves_each_run_in_the_log(
 
 
 class TestExecutionTimeout:
+    @pytest.mark.thorough
     def test_calls_under_way_end_no_row_is_unknown_and_the_task_has_timed_out(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
     ) -> None:

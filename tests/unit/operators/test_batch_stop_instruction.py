@@ -199,6 +199,7 @@ def test_a_process_that_begins_after_the_stop_was_followed_does_not_say_that_the
 
 
 class TestAfterItHasSubmitted:
+    @pytest.mark.thorough
     def test_while_waiting_it_changes_nothing_and_is_logged(
         self,
         task: BatchTask,

@@ -76,6 +76,7 @@ def output(store: FailingStore) -> list[dict[str, Any]]:
     return [json.loads(line) for line in store.cat_file("/bucket/nightly/results.jsonl").splitlines()]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "on the worker"])
 @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
 def test_that_refuses_each_second_write_costs_no_row_and_no_second_call(
@@ -91,6 +92,7 @@ def test_that_refuses_each_second_write_costs_no_row_and_no_second_call(
     assert store.failed > 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "on the worker"])
 @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
 def test_that_refuses_each_second_read_of_the_state_costs_no_row_and_no_second_call(
@@ -131,6 +133,7 @@ def test_whose_state_cannot_be_read_for_too_long_ends_the_try_before_a_call(
     assert sandbox.counts.requests[RUN_CALL] == 0
 
 
+@pytest.mark.thorough
 def test_that_fails_for_too_long_in_one_try_leaves_each_run_in_the_journal_or_in_the_log(
     batch: BatchTask,
     sandbox: Sandbox,

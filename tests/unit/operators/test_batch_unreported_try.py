@@ -52,6 +52,7 @@ def record_of_another_version(half: HalfFailed) -> tuple[Any, dict[str, Any]]:
 
 
 class TestAfterEarlierTries:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("change", "error"),
         [
@@ -84,6 +85,7 @@ class TestAfterEarlierTries:
         assert half.new_runs == {}
         assert BatchReport.from_json(report).to_json() == report
 
+    @pytest.mark.thorough
     def test_of_a_connection_that_is_gone_says_what_was_reported_before_the_wait(
         self, half: HalfFailed
     ) -> None:
@@ -97,6 +99,7 @@ class TestAfterEarlierTries:
         assert report["phase"] == "ended"
         assert report["error"]["type"] == "ConnectionNotFound"
 
+    @pytest.mark.thorough
     def test_says_in_the_log_what_a_repair_does_and_costs(
         self, half: HalfFailed, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -93,6 +93,7 @@ def test_a_run_whose_polls_name_its_case_goes_on(
     assert "The run is kept" in caplog.text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("deferrable", [False, True])
 def test_a_run_whose_polls_name_another_case_is_not_believed(
     relayed: Relayed, connected: Sandbox, case_id: str, context: Any, deferrable: bool
@@ -105,6 +106,7 @@ def test_a_run_whose_polls_name_another_case_is_not_believed(
     assert connected.counts.runs_per_case == {case_id: 1}
 
 
+@pytest.mark.thorough
 def test_a_retry_compares_the_case_too(
     relayed: Relayed, connected: Sandbox, case_id: str, context: Any
 ) -> None:
@@ -125,6 +127,7 @@ class TestBatch:
 
         assert batch.outcomes == ["succeeded"] * 3
 
+    @pytest.mark.thorough
     def test_rows_whose_polls_name_another_case_are_not_believed(
         self, relayed: Relayed, batch: BatchTask, connected: Sandbox
     ) -> None:
@@ -141,6 +144,7 @@ class TestBatch:
             state.case_id for state in rows.values()
         }
 
+    @pytest.mark.thorough
     def test_results_of_another_case_are_not_written(self, relayed: Relayed, batch: BatchTask) -> None:
         relayed("/result")
 

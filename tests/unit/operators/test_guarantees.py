@@ -137,6 +137,7 @@ def test_a_row_that_changes_after_the_check_is_not_sent(batch: BatchTask, sandbo
     assert sandbox.counts.requests[RUN_CALL] <= 1
 
 
+@pytest.mark.thorough
 def test_a_stopped_task_starts_nothing_more_and_leaves_no_row_unknown(
     task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
 ) -> None:
@@ -189,6 +190,7 @@ def test_two_runs_cannot_write_to_one_output_at_once(
     assert sandbox.counts.total_requests == 0
 
 
+@pytest.mark.thorough
 def test_a_failing_write_loses_nothing_that_was_received(
     batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,6 +151,7 @@ def test_a_retry_without_a_clear_reads_no_variable(
     assert len(variables.values) == 1
 
 
+@pytest.mark.thorough
 def test_an_id_that_could_be_stored_after_all_is_left_nowhere(
     task: ClearedTask, variables: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def rotation(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rota
     assert made.is_over()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("call", "number", "deferrable"),
     [
@@ -86,6 +87,7 @@ def test_a_batch_goes_on(
     assert max(sandbox.counts.runs_per_case.values()) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kind", "mode"),
     [

@@ -160,6 +160,7 @@ class TestContract:
         assert report.error["type"] == "WorkflowFailed"
         assert "EXPIRED" in report.error["message"]
 
+    @pytest.mark.thorough
     def test_a_timeout_is_reported_as_a_run_that_goes_on(self, subject: Any, sandbox: Sandbox) -> None:
         with pytest.raises(AirflowTaskTimeout):
             subject.wait(sandbox.define(seconds=600), execution_timeout=timedelta(seconds=0.2))
@@ -175,6 +176,7 @@ class TestContract:
         with pytest.raises(subject.failure, match="failure status EXPIRED"):
             subject.wait(sandbox.define(seconds=seconds, status="EXPIRED"))
 
+    @pytest.mark.thorough
     def test_execution_timeout_ends_the_wait_and_says_that_the_workflow_goes_on(
         self, subject: Any, sandbox: Sandbox
     ) -> None:
@@ -188,6 +190,7 @@ class TestContract:
 
         subject.wait(sandbox.define(seconds=0.08))
 
+    @pytest.mark.thorough
     def test_an_outage_longer_than_the_budget_is_raised_as_it_is(
         self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -159,6 +159,7 @@ NAMES = [state.__name__ for state, *_ in STATES]
 @each(MODES)
 @pytest.mark.parametrize(("state", "waiting", "without_wait", "runs"), STATES, ids=NAMES)
 class TestRepair:
+    @pytest.mark.thorough
     def test_submits_only_what_failed_or_never_started_and_says_so_first(
         self,
         task: Task,
@@ -185,6 +186,7 @@ class TestRepair:
         assert "warning" in lines[0].lower()
         assert log.index("Cleared") < log.find("Started workflow") or "Started workflow" not in log
 
+    @pytest.mark.thorough
     def test_a_second_clear_pays_for_nothing(
         self,
         task: Task,
@@ -340,6 +342,7 @@ class TestStartOver:
 
 
 class TestEarlierRecord:
+    @pytest.mark.thorough
     def test_is_kept_until_the_new_run_has_ended_well_and_then_removed(self, task: Task) -> None:
         mode = MODES["triggerer"]
         first = task.run(**mode)
@@ -443,6 +446,7 @@ class TestChangedInput:
 
 
 class TestService:
+    @pytest.mark.thorough
     @each(WAITING)
     def test_an_outage_during_a_repair_is_waited_out(self, task: Task, mode: dict[str, Any]) -> None:
         running(task, mode)
@@ -540,6 +544,7 @@ def test_nothing_but_ids_a_status_and_the_host_is_recorded(task: Task) -> None:
 
 
 class TestConnection:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("before", [succeeded, running])
     @pytest.mark.parametrize("is_clear", [True, False])
     def test_that_leads_to_another_host_is_refused_and_back_again_goes_on(

@@ -133,6 +133,7 @@ def terminate(process: Any, number: int = signal.SIGTERM, *, seconds: float = 5.
 
 
 class TestSigterm:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("arguments", [WAITS, {**WAITS, "deferrable": True}], ids=["worker", "triggerer"])
     def test_while_a_run_is_being_started_stores_its_id_and_ends_in_order(
         self, task: Task, begin: Callable[..., Any], arguments: dict[str, Any]
@@ -148,6 +149,7 @@ class TestSigterm:
         assert task.run(**WAITS) == task.record["workflow_id"]
         assert task.sandbox.counts.runs_per_case == {task.case_id: 1}
 
+    @pytest.mark.thorough
     def test_while_a_run_is_being_started_whose_end_a_webhook_will_tell_does_not_defer(
         self, task: Task, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -162,6 +164,7 @@ class TestSigterm:
 
         assert task.record["phase"] == "submitted"
 
+    @pytest.mark.thorough
     def test_while_a_run_is_being_started_that_is_not_waited_for_lets_the_task_succeed(
         self, task: Task, begin: Callable[..., Any]
     ) -> None:
@@ -202,6 +205,7 @@ class TestSigterm:
         assert task.run(**WAITS)
         assert task.runs == 1
 
+    @pytest.mark.thorough
     def test_in_a_pause_between_two_polls_ends_the_wait(self, task: Task, begin: Callable[..., Any]) -> None:
         task.sandbox.define(task.definition_id, seconds=1.0)
         process = begin(run_try, task, **WAITS, poll_interval=LONG_SECONDS, max_poll_interval=LONG_SECONDS)
@@ -256,6 +260,7 @@ def test_a_task_that_is_not_durable_stops_too(task: Task, begin: Callable[..., A
 
 
 class TestExecutionTimeout:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         "arguments", [{}, WAITS, {**WAITS, "deferrable": True}], ids=["no wait", "worker", "triggerer"]
     )
@@ -303,6 +308,7 @@ class TestExecutionTimeout:
 
 
 class TestOrphan:
+    @pytest.mark.thorough
     def test_starts_no_run_once_its_supervisor_is_gone(self, task: Task, begin: Callable[..., Any]) -> None:
         task.sandbox.fault("latency", seconds=REQUEST_SECONDS, path="/auth/authorize")
         supervisor = begin(run_supervisor, task, **WAITS)
@@ -315,6 +321,7 @@ class TestOrphan:
         wait_until(lambda: task.record.get("phase") == "not_submitted")
         assert (task.runs, task.sandbox.counts.requests[RUN_CALL]) == (0, 0)
 
+    @pytest.mark.thorough
     def test_stores_the_id_of_the_run_that_it_was_starting_and_does_not_wait_for_it(
         self, task: Task, begin: Callable[..., Any]
     ) -> None:

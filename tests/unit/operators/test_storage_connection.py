@@ -94,6 +94,7 @@ def finish(batch: BatchTask, event: Any) -> Any:
     return operator.resume_execution("execute_complete", {"event": event}, batch.context)
 
 
+@pytest.mark.thorough
 def test_is_used_as_it_is_once_the_old_key_is_refused(
     batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_is_used_as_it_is_once_the_old_key_is_refused(
     assert sandbox.counts.requests[RUN_CALL] == ROWS
 
 
+@pytest.mark.thorough
 def test_is_used_as_it_is_when_it_changes_during_the_wait(
     batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ async def test_a_key_that_is_not_there_is_refused(
     assert (response.status_code, error_code(response)) == (status, code)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("keep_old", "status"), [(True, 200), (False, 404)])
 async def test_a_rotated_key_signs_from_then_on(
     sending: Sandbox, destination: Destination, keep_old: bool, status: int

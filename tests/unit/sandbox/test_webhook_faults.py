@@ -42,6 +42,7 @@ async def test_each_copy_of_a_doubled_one_is_repeated_by_itself(
     await until(lambda: sending.counts.delivery_responses == {workflow_id: {"500": 1, "204": 2}})
 
 
+@pytest.mark.thorough
 async def test_late(destination: Destination) -> None:
     clock = Clock()
     sandbox = Sandbox(webhook_url=destination.url, clock=clock)
@@ -65,6 +66,7 @@ async def test_lost(sending: Sandbox, destination: Destination) -> None:
     assert sending.counts.deliveries == {sent: 1}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fields", [{}, {"seconds": 3599.8}])
 async def test_early_while_the_workflow_is_running(
     sending: Sandbox, destination: Destination, fields: dict[str, float]
@@ -85,6 +87,7 @@ async def test_early_and_not_at_the_end(sending: Sandbox, destination: Destinati
     assert sending.counts.deliveries == {workflow_id: 1}
 
 
+@pytest.mark.thorough
 async def test_reordered(sending: Sandbox, destination: Destination) -> None:
     sending.webhooks.fault("reordered", times=1)
     (first,) = await run(sending)
@@ -157,6 +160,7 @@ async def test_of_one_aspect_the_later_one_is_left_for_later(
     assert [(each.signature or "").endswith("..") for each in destination.delivered] == [False, True]
 
 
+@pytest.mark.thorough
 async def test_a_share_applies_to_about_that_share(sending: Sandbox, destination: Destination) -> None:
     sending.webhooks.fault("lost", share=0.3)
     await run(sending, 200)

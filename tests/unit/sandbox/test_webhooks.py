@@ -28,6 +28,7 @@ PAUSE_SECONDS = 0.05
 
 
 class TestDelivery:
+    @pytest.mark.thorough
     async def test_the_end_of_a_workflow_is_sent_signed(
         self, sending: Sandbox, destination: Destination
     ) -> None:
@@ -65,6 +66,7 @@ class TestDelivery:
             await until_none_is_pending(sandbox)
             assert sandbox.counts.deliveries == {sent: 1}
 
+    @pytest.mark.thorough
     async def test_it_is_repeated_until_the_response_is_2xx(
         self, sending: Sandbox, destination: Destination
     ) -> None:
@@ -96,6 +98,7 @@ class TestDelivery:
         await until_none_is_pending(sending)
         assert sending.counts.delivery_responses == {workflow_id: {"503": 5}}
 
+    @pytest.mark.thorough
     async def test_a_response_that_takes_too_long_counts_as_none(
         self, sending: Sandbox, destination: Destination
     ) -> None:
@@ -107,6 +110,7 @@ class TestDelivery:
         destination.release.set()
         await until(lambda: sending.counts.delivery_responses == {workflow_id: {"(none)": 1, "204": 1}})
 
+    @pytest.mark.thorough
     async def test_a_destination_that_is_not_there_is_no_error(
         self, sending: Sandbox, caplog: pytest.LogCaptureFixture
     ) -> None:

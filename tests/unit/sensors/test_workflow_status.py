@@ -177,6 +177,7 @@ class TestRejectedKey:
         # With the token that there was, and with a new one.
         assert sandbox.counts.requests[STATUS_CALL] == 2
 
+    @pytest.mark.thorough
     def test_is_waited_out_once_a_poll_has_succeeded(self, wait: Wait, sandbox: Sandbox) -> None:
         workflow_id = started(sandbox, seconds=0.3)
         fault_from_the_second_poll(sandbox, "unauthorized", times=6)
@@ -213,6 +214,7 @@ class TestTrigger:
         assert {type(value) for value in fields.values()} <= {str, float, bool, type(None)}
         assert import_string(path)(**fields).serialize() == (path, fields)
 
+    @pytest.mark.thorough
     async def test_uses_one_connection_for_all_its_polls(
         self, sandbox: Sandbox, connected: Sandbox, short_pauses: None
     ) -> None:

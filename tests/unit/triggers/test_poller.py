@@ -100,6 +100,7 @@ class TestSharing:
         assert sandbox.counts.total_connections <= 33
         assert lookups == {CONNECTION: 1}
 
+    @pytest.mark.thorough
     async def test_tasks_that_wait_for_the_same_workflow_share_its_polls(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=1.0)
 
@@ -109,6 +110,7 @@ class TestSharing:
         # At most one poll each 0.25 seconds, the first and the last beside.
         assert sandbox.counts.requests[STATUS_CALL] <= 8
 
+    @pytest.mark.thorough
     async def test_each_who_waits_has_a_deadline_of_its_own(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=1.5)
 
@@ -117,6 +119,7 @@ class TestSharing:
         assert early == {"status": "RUNNING", "timed_out": True}
         assert late == {"status": "COMPLETED"}
 
+    @pytest.mark.thorough
     async def test_polls_that_are_due_together_go_out_together(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 20, seconds=600)
         releases = 0
@@ -170,6 +173,7 @@ class TestLife:
         assert await wait_for(first) == {"status": "COMPLETED"}
         assert await wait_for(second) == {"status": "COMPLETED"}
 
+    @pytest.mark.thorough
     async def test_does_nothing_for_a_waiting_run_between_its_polls(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 50, seconds=600)
         tasks = [asyncio.ensure_future(wait_for(one, schedule=PollSchedule(60, 60))) for one in ids]
@@ -227,6 +231,7 @@ class TestTrouble:
 
         assert await wait_for(workflow_id) == {"status": "COMPLETED"}
 
+    @pytest.mark.thorough
     async def test_of_a_service_that_is_away_is_waited_out(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 20, seconds=0.5)
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
@@ -288,6 +293,7 @@ class TestTrouble:
         assert "error" in unknown
         assert existing == {"status": "COMPLETED"}
 
+    @pytest.mark.thorough
     async def test_429_slows_the_whole_poller(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 100, seconds=600)
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
@@ -302,6 +308,7 @@ class TestTrouble:
 
         assert seen == 0
 
+    @pytest.mark.thorough
     async def test_429_at_the_first_polls_stops_those_that_are_due_too(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 300, seconds=600)
         sandbox.fault("rate_limited", retry_after=30, path="/workflows/{workflowId}")
@@ -314,6 +321,7 @@ class TestTrouble:
 
         assert 1 <= seen <= 32
 
+    @pytest.mark.thorough
     async def test_a_wait_ends_at_its_deadline_while_429_keeps_the_poller_back(
         self, sandbox: Sandbox
     ) -> None:
@@ -324,6 +332,7 @@ class TestTrouble:
 
         assert event["timed_out"]
 
+    @pytest.mark.thorough
     async def test_a_wait_ends_at_its_deadline_while_a_poll_hangs(self, sandbox: Sandbox) -> None:
         (workflow_id,) = workflows(sandbox, 1, seconds=600)
         sandbox.fault("latency", seconds=20 / FastLoop.SPEED, path="/workflows/{workflowId}")
@@ -364,6 +373,7 @@ class TestBounds:
 
         assert sandbox.counts.total_connections <= 33
 
+    @pytest.mark.thorough
     async def test_requests_per_second_are_capped_where_the_connection_says_so(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -382,6 +392,7 @@ class TestBounds:
 
 
 class TestConnection:
+    @pytest.mark.thorough
     async def test_is_read_again_when_it_expires_so_that_a_rotated_secret_is_picked_up(
         self,
         sandbox: Sandbox,
@@ -424,6 +435,7 @@ class TestConnection:
         assert events == [{"status": "COMPLETED"}] * 200
         assert max(read, sent) <= 1 + steps
 
+    @pytest.mark.thorough
     async def test_that_cannot_be_read_is_not_read_for_each_who_waits(
         self, monkeypatch: pytest.MonkeyPatch, lookups: collections.Counter[str]
     ) -> None:
@@ -438,6 +450,7 @@ class TestConnection:
         assert ended == []
         assert 1 <= lookups[CONNECTION] <= 3
 
+    @pytest.mark.thorough
     async def test_that_is_gone_while_waiting_does_not_end_the_wait(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:

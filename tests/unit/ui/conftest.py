@@ -300,7 +300,6 @@ def api_server(schema: None) -> Any:
     from airflow.api_fastapi.app import create_app  # noqa: PLC0415
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "x" * 64)
         patch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
         yield create_app("core")
 

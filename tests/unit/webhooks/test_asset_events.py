@@ -85,6 +85,7 @@ def asked_about(api: Api) -> list[str]:
     return [seen.path for seen in api.sandbox.requests_seen if seen.path.startswith("/workflows/")]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("body", NAMING_BYTES.values(), ids=list(NAMING_BYTES))
 async def test_the_workflow_that_a_body_names_is_asked_about(api: Api, body: bytes) -> None:
     assert (await api.post(body)).status_code == 204

@@ -22,8 +22,7 @@ PAGE = "/workflows/deliveries"
 
 
 @pytest.fixture
-async def client(api: Api, port: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "x" * 64)
+async def client(api: Api, port: int) -> AsyncIterator[httpx.AsyncClient]:
     create_auth_manager()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         yield client

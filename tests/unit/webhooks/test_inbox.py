@@ -40,6 +40,7 @@ def completions_of(task: Task, after: int = 0) -> list[tuple[int, str, str]]:
     return [each for segment in segments_of(task) for each in segment.completions if each[0] > after]
 
 
+@pytest.mark.thorough
 async def test_a_batch_is_told_of_each_run_that_has_ended(api: Api, database: Database) -> None:
     task = batch(database)
     first, second = api.run(), api.run(status="FAILED")
@@ -58,6 +59,7 @@ async def test_a_batch_goes_on_waiting_when_it_is_told(api: Api, database: Datab
     assert row.trigger_id is not None
 
 
+@pytest.mark.thorough
 async def test_a_batch_is_told_of_all_that_come_at_once(api: Api, database: Database) -> None:
     task = batch(database)
     workflow_ids = [api.run() for _ in range(30)]
@@ -109,6 +111,7 @@ async def test_a_batch_is_not_told_of_a_run_that_a_task_of_its_own_waits_for(
     assert task.xcom(INBOX_KEY) is None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("in_one_process", [True, False])
 async def test_two_writers_at_once_lose_no_inbox(
     database: Database, monkeypatch: pytest.MonkeyPatch, in_one_process: bool

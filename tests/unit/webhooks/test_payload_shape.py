@@ -73,6 +73,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.thorough
 async def test_signed_bodies_that_name_no_workflow_are_one_line_with_their_shape(
     api: Api, port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -115,6 +116,7 @@ def uri(api: Api, database: Database) -> str:
     return uri
 
 
+@pytest.mark.thorough
 async def test_an_array_of_deliveries_is_read(api: Api, database: Database, port: int, uri: str) -> None:
     workflow_ids = [api.run() for _ in range(40)]
     tasks = [database.waiting(workflow_id) for workflow_id in workflow_ids]

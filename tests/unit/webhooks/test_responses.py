@@ -90,6 +90,7 @@ async def test_what_the_webhook_says_of_the_status_does_not_count(
     assert extra["status"] == "FAILED"
 
 
+@pytest.mark.thorough
 async def test_a_workflow_that_goes_on_is_asked_about_anew_and_taken_when_it_ends(
     api: Api, database: Database, uri: str
 ) -> None:
@@ -130,6 +131,7 @@ async def test_where_the_status_cannot_be_had_the_delivery_comes_again(
     assert len(database.events()) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", [KEY_PATH, STATUS_PATH, "/auth/authorize"])
 async def test_a_service_that_is_slow_is_not_waited_for(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch, path: str
@@ -166,6 +168,7 @@ async def test_a_connection_that_takes_webhooks_is_not_kept_out_by_ids_that_are_
     assert (await api.post(b"{}")).status_code == 204
 
 
+@pytest.mark.thorough
 async def test_the_response_comes_in_time_whatever_takes_long(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +180,7 @@ async def test_the_response_comes_in_time_whatever_takes_long(
     assert time.monotonic() - started < 1.5
 
 
+@pytest.mark.thorough
 async def test_a_workflow_that_goes_on_is_not_polled_again_where_the_response_would_be_late(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +264,7 @@ async def test_an_error_of_the_database_is_logged_without_what_was_to_be_written
     assert "Kowalska" not in caplog.text
 
 
+@pytest.mark.thorough
 async def test_success_is_responded_to_after_the_commit(api: Api, uri: str, commits: Commits) -> None:
     workflow_id = api.run()
     commits.seconds = 0.3
@@ -271,6 +276,7 @@ async def test_success_is_responded_to_after_the_commit(api: Api, uri: str, comm
     assert commits.number == 1
 
 
+@pytest.mark.thorough
 async def test_a_database_that_is_slow_does_not_hold_up_other_deliveries(
     api: Api, uri: str, commits: Commits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +306,7 @@ async def test_many_deliveries_are_few_transactions(
     assert {key for key, _ in database.events()} == set(workflow_ids)
 
 
+@pytest.mark.thorough
 async def test_more_than_can_be_dealt_with_are_told_to_come_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,7 @@ async def test_a_task_that_waits_for_another_workflow_is_left_alone(api: Api, da
     assert [stored_state(task) for task in others] == before
 
 
+@pytest.mark.thorough
 async def test_a_task_of_another_connection_is_not_resumed_by_what_this_one_s_service_says(
     api: Api, database: Database
 ) -> None:
@@ -143,6 +144,7 @@ async def test_a_task_that_was_resumed_is_left_alone_when_the_delivery_comes_aga
     assert stored_state(task) == before
 
 
+@pytest.mark.thorough
 async def test_a_task_that_was_deferred_a_moment_ago_is_resumed_as_soon_as_it_may_be(
     api: Api, database: Database, soon: float
 ) -> None:

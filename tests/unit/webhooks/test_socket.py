@@ -111,6 +111,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     writer.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("headers", [["Content-Length: 100"], ["Transfer-Encoding: chunked"]])
 async def test_a_client_that_goes_away_is_no_error(
     api: Api, port: int, caplog: pytest.LogCaptureFixture, headers: list[str]

@@ -89,6 +89,7 @@ async def test_a_task_that_does_not_wait_so_is_left_alone(
     assert task.row.state == before
 
 
+@pytest.mark.thorough
 async def test_what_a_task_waits_for_is_read_once(
     object_storage: Path, api: Api, database: Database, port: int, statements: Statements
 ) -> None:
