@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -83,8 +84,7 @@ class Durations:
         """
         seconds = max(seconds, _SHORTEST_SECONDS)
         self._narrow[math.floor(math.log(seconds, _GROWTH))] += 1
-        above = (index for index, bound in enumerate(DURATION_BOUNDS) if seconds <= bound)
-        self._counts[next(above, len(DURATION_BOUNDS))] += 1
+        self._counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the counts: ``bounds`` in seconds, ``counts``, of which there is one more, ``median``, ``p95``."""
