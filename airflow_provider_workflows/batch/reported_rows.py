@@ -106,13 +106,15 @@ class ReportedRows(BatchRows):
         return Measured(report.rows - report.outcomes.get(DUE, 0), self.report)
 
     def _submission_report(self, submission: Submission) -> BatchReport:
-        statuses, rows = self._statuses, submission.dealt_with()
-        tally = Tally.of(self.report.begun_at, rows, statuses)
+        statuses = self._statuses
+        tally = Tally.of(self.report.begun_at, submission.dealt_with(), statuses)
         outcomes = tally.outcomes(statuses)
         outcomes[RowOutcome.SKIPPED] = self.manifest.skipped
         report = self.report.counted(tally, outcomes, statuses)
         if not self.is_stopped():
-            self.problems.take((number, state, state.outcome(statuses)) for number, state in rows)
+            self.problems.take(
+                (number, state, state.outcome(statuses)) for number, state in submission.dealt_with()
+            )
         return self.problems.reported(report)
 
     async def measure_collection(self, collection: Collection, reported: BatchReport) -> Measured:

@@ -105,14 +105,16 @@ class Submission:
         if self._stop.asked_by is None:
             feed.require_all()
 
-    def dealt_with(self) -> list[tuple[int, RowState]]:
-        """Return number and state of rows that are submitted or given up; another thread may submit meanwhile."""
-        under_way, given_up = self._under_way.copy(), frozenset(self._given_up.tolist())
-        return [
-            (number, state)
-            for number, state in list(self._states.items())
-            if number != WHOLE_BATCH and number not in under_way and (not state.is_due or number in given_up)
-        ]
+    def dealt_with(self) -> Iterator[tuple[int, RowState]]:
+        """Yield number and state of rows that are submitted or given up; another thread may submit meanwhile."""
+        given_up = frozenset(self._given_up.tolist())
+        # Pairs of all rows at once would take 120 bytes a row for the moment of a report.
+        for number in list(self._states):
+            state = self._states[number]
+            # In this order: a row that has been due until now may be under way a moment later.
+            is_dealt_with = number != WHOLE_BATCH and (not state.is_due or number in given_up)
+            if is_dealt_with and number not in self._under_way:
+                yield number, state
 
     async def _begin(self, feed: _Feed) -> None:
         if all(state.workflow_id is None for state in self._states.values()):
