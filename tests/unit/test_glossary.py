@@ -13,7 +13,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 GLOSSARY = CHECKOUT / "docs" / "glossary.md"
-FOLDERS = ("airflow_provider_workflows", "benchmarks", "dags", "development", "docs", "tests")
+FOLDERS = ("airflow_provider_workflows", "benchmarks", "changelog.d", "dags", "development", "docs", "tests")
 #: Names that say nothing of what they hold.
 RETIRED_NAMES = frozenset(
     {"known", "told", "facts", "AT_ONCE", "REMEMBERED", "Masked", "Failing", "Timetable"}
@@ -32,7 +32,7 @@ def retired_words() -> list[str]:
 
 def files(*suffixes: str) -> list[Path]:
     found = [path for folder in FOLDERS for path in (CHECKOUT / folder).rglob("*") if path.suffix in suffixes]
-    further = [CHECKOUT / name for name in ("README.md", "CHANGELOG.md") if ".md" in suffixes]
+    further = list(CHECKOUT.glob("*.md")) if ".md" in suffixes else []
     left_out = {GLOSSARY, Path(__file__)}
     return sorted(
         path for path in found + further if path not in left_out and "__pycache__" not in path.parts

@@ -1,0 +1,1 @@
+"""What the files of the project that are not code must hold."""
