@@ -7,7 +7,7 @@ repeated only where the argument takes one of a few words, or a number.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NoReturn, TypeGuard, TypeVar, cast
 
@@ -38,13 +38,16 @@ def refuse(argument: str, requirement: str, value: object) -> NoReturn:
     raise InvalidInput(f"{argument} must be {requirement}, not {type(value).__name__}")
 
 
-def seconds(argument: str, value: object) -> float:
+def seconds(argument: str, value: object, default: Callable[[], float] | None = None) -> float:
     """Return a duration in seconds.
 
     :param argument: the argument's name
     :param value: seconds as a number, or a ``timedelta`` (a ``pendulum.Duration`` is one)
+    :param default: returns the seconds that count where the value is None; None if there must be a value
     :raises InvalidInput: if it is neither, is negative, or has no end
     """
+    if value is None and default is not None:
+        return default()
     duration = value.total_seconds() if isinstance(value, timedelta) else value
     if not _is_number(duration):
         refuse(argument, "a number of seconds or a timedelta", value)

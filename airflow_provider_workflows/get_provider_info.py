@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_workflows import __version__
+from airflow_provider_workflows import __version__, configuration
 from airflow_provider_workflows.hooks.fields import FIELDS
 
 _PACKAGE = "airflow_provider_workflows"
@@ -51,6 +51,7 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": f"{_PACKAGE}.lineage.openlineage.convert_asset_to_openlineage",
             }
         ],
+        "config": configuration.provider_info(),
         "connection-types": [
             {
                 "connection-type": "workflows",

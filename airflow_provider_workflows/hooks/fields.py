@@ -146,7 +146,7 @@ FIELDS: Mapping[str, ExtraField] = {
         _REQUESTS,
         "Requests per second",
         "How many polls each triggerer, and how many requests each batch, makes in a second at most. "
-        "Default: no cap.",
+        "Default: what [workflows] requests_per_second in Airflow's configuration says, or no cap.",
         _NUMBER,
         _above_zero,
     ),

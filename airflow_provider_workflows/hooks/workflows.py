@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_provider_workflows import api
+from airflow_provider_workflows import api, configuration
 from airflow_provider_workflows.airflow_internals import supervisor
 from airflow_provider_workflows.airflow_internals.secrets_masker import mask, quiet_about_short_secrets
 from airflow_provider_workflows.api import Settings, Statuses, errors
@@ -139,10 +139,11 @@ class WorkflowsHook(BaseHook):
         )
 
     def _settings(self, connection: Connection) -> Settings:
+        default_rate = configuration.requests_per_second()
         try:
             extra = _extra(connection)
             mask(extra)
-            given = read_extra(extra)
+            given = {"requests_per_second": default_rate, **read_extra(extra)}
             statuses = Statuses.of(given.pop("success_statuses", None), given.pop("failure_statuses", None))
             for problem in (*_unknown(extra), *statuses.problems):
                 self.log.warning("%s: %s. The connection is used as it is.", self._subject, problem)

@@ -71,15 +71,18 @@ class RunWorkflowBatchOperator(BatchTry):
     :param output_mode: mode of the output's files and, with the right to enter, of folders that are made for it,
         where storage is local: ``0o640`` lets the group read them. By default they are for the user alone that
         Airflow runs as, and the batch's state always is
-    :param max_concurrency: the largest number of calls under way at once, and of open connections
-    :param requests_per_second: the largest number of calls in a second; by default what the connection says
+    :param max_concurrency: the largest number of calls under way at once, and of open connections; the default is
+        ``[workflows] max_concurrency``, or 32
+    :param requests_per_second: the largest number of calls in a second; by default what the connection says, or
+        else ``[workflows] requests_per_second``
     :param deferrable: wait in the triggerer, which takes no worker slot. A batch waits for hours, so that this is
         True by default, whatever Airflow's setting ``[operators] default_deferrable``
     :param poll_interval: the shortest time between two polls of a run, in seconds or as a timedelta; in between, a
-        poll is due after a fifth of the run's age
-    :param max_poll_interval: the longest time between two polls of a run, in seconds or as a timedelta
+        poll is due after a fifth of the run's age. The default is ``[workflows] poll_interval``, or 5 seconds
+    :param max_poll_interval: the longest time between two polls of a run, in seconds or as a timedelta; the default
+        is ``[workflows] max_poll_interval``, or 300 seconds
     :param max_outage: how long the service may be out of reach while the batch submits, waits or fetches, in
-        seconds or as a timedelta
+        seconds or as a timedelta; the default is ``[workflows] max_outage``, or 1800 seconds
     :param hash_personal_numbers: give each row of the output ``personal_number_hash``, the keyed hash of its
         personal number or of the one in its result, for joins without the number; the key is the connection's
         ``hash_secret``

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from airflow_provider_workflows import configuration
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import require_id
-from airflow_provider_workflows.api.polling import (
-    MAX_OUTAGE_SECONDS,
-    MAX_POLL_INTERVAL_SECONDS,
-    POLL_INTERVAL_SECONDS,
-    PollSchedule,
-)
+from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import (
     choice,
@@ -73,12 +69,12 @@ class BatchArguments(WorkflowsOperator):
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         output_format: Literal["jsonl", "parquet"] = "jsonl",
         output_mode: int = OWNER_ONLY,
-        max_concurrency: int = 32,
+        max_concurrency: int | None = None,
         requests_per_second: float | None = None,
         deferrable: bool = True,
-        poll_interval: float | timedelta = POLL_INTERVAL_SECONDS,
-        max_poll_interval: float | timedelta = MAX_POLL_INTERVAL_SECONDS,
-        max_outage: float | timedelta = MAX_OUTAGE_SECONDS,
+        poll_interval: float | timedelta | None = None,
+        max_poll_interval: float | timedelta | None = None,
+        max_outage: float | timedelta | None = None,
         hash_personal_numbers: bool = False,
         partition_key: Text | None = None,
         **kwargs: Any,
@@ -102,16 +98,27 @@ class BatchArguments(WorkflowsOperator):
         self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
         self.output_format = choice("output_format", output_format, OUTPUT_FORMATS)
         self.output_mode = file_mode("output_mode", output_mode)
-        self.max_concurrency = whole_number("max_concurrency", max_concurrency, at_least=1, at_most=1000)
+        self.max_concurrency = (
+            configuration.max_concurrency()
+            if max_concurrency is None
+            else whole_number(
+                "max_concurrency",
+                max_concurrency,
+                at_least=1,
+                at_most=configuration.LARGEST_MAX_CONCURRENCY,
+            )
+        )
         self.requests_per_second = (
             None
             if requests_per_second is None
             else number_above_zero("requests_per_second", requests_per_second)
         )
         self.deferrable = true_or_false("deferrable", deferrable)
-        self.poll_interval = seconds("poll_interval", poll_interval)
-        self.max_poll_interval = seconds("max_poll_interval", max_poll_interval)
-        self.max_outage = seconds("max_outage", max_outage)
+        self.poll_interval = seconds("poll_interval", poll_interval, configuration.poll_interval)
+        self.max_poll_interval = seconds(
+            "max_poll_interval", max_poll_interval, configuration.max_poll_interval
+        )
+        self.max_outage = seconds("max_outage", max_outage, configuration.max_outage)
         self.hash_personal_numbers = true_or_false("hash_personal_numbers", hash_personal_numbers)
         self.partition_key = None if partition_key is None else templated_text("partition_key", partition_key)
         self._failure_policy = FailurePolicy(

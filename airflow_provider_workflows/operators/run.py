@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
+from airflow_provider_workflows import configuration
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.airflow_internals.task_state import clears, retries_left
@@ -26,9 +27,6 @@ from airflow_provider_workflows.api.errors import (
 )
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.polling import (
-    MAX_OUTAGE_SECONDS,
-    MAX_POLL_INTERVAL_SECONDS,
-    POLL_INTERVAL_SECONDS,
     CountedWait,
     PollSchedule,
     poll_once,
@@ -94,10 +92,11 @@ class RunWorkflowOperator(WorkflowsOperator):
     :param on_unknown_outcome: what to do if nobody knows whether a run was submitted: ``"fail"`` without a retry,
         or ``"resubmit"`` with the next retry, at the risk of a second run
     :param poll_interval: the shortest time between two polls, in seconds or as a timedelta; in between, a poll is
-        due after a fifth of the run's age
-    :param max_poll_interval: the longest time between two polls, in seconds or as a timedelta
+        due after a fifth of the run's age. The default is ``[workflows] poll_interval``, or 5 seconds
+    :param max_poll_interval: the longest time between two polls, in seconds or as a timedelta; the default is
+        ``[workflows] max_poll_interval``, or 300 seconds
     :param max_outage: how long polls may fail (lost connections, 5xx, 429) before the task does, in seconds or as a
-        timedelta
+        timedelta; the default is ``[workflows] max_outage``, or 1800 seconds
     :param workflows_conn_id: id of the connection (templated)
     :return: the workflow's id
     :raises InvalidInput: if an argument cannot be right, before anything is sent
@@ -133,9 +132,9 @@ class RunWorkflowOperator(WorkflowsOperator):
         durable: bool = True,
         on_clear: Literal["repair", "start_over"] = "repair",
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
-        poll_interval: float | timedelta = POLL_INTERVAL_SECONDS,
-        max_poll_interval: float | timedelta = MAX_POLL_INTERVAL_SECONDS,
-        max_outage: float | timedelta = MAX_OUTAGE_SECONDS,
+        poll_interval: float | timedelta | None = None,
+        max_poll_interval: float | timedelta | None = None,
+        max_outage: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -147,9 +146,11 @@ class RunWorkflowOperator(WorkflowsOperator):
         self.durable = true_or_false("durable", durable)
         self.on_clear = choice("on_clear", on_clear, ("repair", "start_over"))
         self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
-        self.poll_interval = seconds("poll_interval", poll_interval)
-        self.max_poll_interval = seconds("max_poll_interval", max_poll_interval)
-        self.max_outage = seconds("max_outage", max_outage)
+        self.poll_interval = seconds("poll_interval", poll_interval, configuration.poll_interval)
+        self.max_poll_interval = seconds(
+            "max_poll_interval", max_poll_interval, configuration.max_poll_interval
+        )
+        self.max_outage = seconds("max_outage", max_outage, configuration.max_outage)
         self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         self._with_parameters = parameters_id is not None
         self._submission: RunSubmission | None = None

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
+from airflow_provider_workflows import configuration
 from airflow_provider_workflows.airflow_internals.deferral import (
     OwnPokeInterval,
     can_resume,
@@ -26,9 +27,6 @@ from airflow_provider_workflows.airflow_internals.rendering import RendersArgume
 from airflow_provider_workflows.api.errors import DeadlineReached, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.polling import (
-    MAX_OUTAGE_SECONDS,
-    MAX_POLL_INTERVAL_SECONDS,
-    POLL_INTERVAL_SECONDS,
     WARNING_INTERVAL_SECONDS,
     CountedWait,
     PollSchedule,
@@ -93,12 +91,14 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
     :param workflows_conn_id: id of the connection (templated)
     :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
         ``[operators] default_deferrable``
-    :param poll_interval: the shortest time between two polls, in seconds or as a timedelta (default 5 seconds, or
-        60 if the sensor reschedules); in between, a poll is due after a fifth of the time that was waited
-    :param max_poll_interval: the longest time between two polls, in seconds or as a timedelta
+    :param poll_interval: the shortest time between two polls, in seconds or as a timedelta; in between, a poll is
+        due after a fifth of the time that was waited. The default is ``[workflows] poll_interval``, or 5 seconds,
+        and at least 60 if the sensor reschedules
+    :param max_poll_interval: the longest time between two polls, in seconds or as a timedelta; the default is
+        ``[workflows] max_poll_interval``, or 300 seconds
     :param poke_interval: a fixed time between two polls in place of both, in seconds or as a timedelta
     :param max_outage: how long polls may fail (lost connections, 5xx, 429) before the task does, in seconds or as a
-        timedelta
+        timedelta; the default is ``[workflows] max_outage``, or 1800 seconds
     :param timeout: Airflow's: how long to wait at most (``AirflowSensorTimeout``)
     :return: the final status
     :raises InvalidInput: if an argument cannot be right, before anything is sent
@@ -117,9 +117,9 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         workflows_conn_id: str = WorkflowsHook.default_conn_name,
         deferrable: bool | None = None,
         poll_interval: float | timedelta | None = None,
-        max_poll_interval: float | timedelta = MAX_POLL_INTERVAL_SECONDS,
+        max_poll_interval: float | timedelta | None = None,
         poke_interval: float | timedelta | None = None,
-        max_outage: float | timedelta = MAX_OUTAGE_SECONDS,
+        max_outage: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         # A mapped task hands on None where the DAG has set nothing.
@@ -131,17 +131,20 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         self.workflow_id = templated_text("workflow_id", workflow_id)
         self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
         self.deferrable = is_deferrable(deferrable)
-        self.max_poll_interval = seconds("max_poll_interval", max_poll_interval)
+        self.max_poll_interval = seconds(
+            "max_poll_interval", max_poll_interval, configuration.max_poll_interval
+        )
         if poke_interval is not None:
             self.poll_interval = max(self.poke_interval, _SHORTEST_INTERVAL_SECONDS)
             self.max_poll_interval = self.poll_interval
         elif poll_interval is None:
             often = self.deferrable or not self.reschedule
-            self.poll_interval = POLL_INTERVAL_SECONDS if often else RESCHEDULE_INTERVAL_SECONDS
+            shortest = configuration.poll_interval()
+            self.poll_interval = shortest if often else max(shortest, RESCHEDULE_INTERVAL_SECONDS)
         else:
             self.poll_interval = seconds("poll_interval", poll_interval)
         self.max_poll_interval = max(self.poll_interval, self.max_poll_interval)
-        self.max_outage = seconds("max_outage", max_outage)
+        self.max_outage = seconds("max_outage", max_outage, configuration.max_outage)
         self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         self._wait: CountedWait | None = None
         self._reporting: RunReporting | None = None

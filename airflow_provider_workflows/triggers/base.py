@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_workflows import configuration
 from airflow_provider_workflows.airflow_internals.deferral import hold_back_until
-from airflow_provider_workflows.api.polling import (
-    MAX_OUTAGE_SECONDS,
-    MAX_POLL_INTERVAL_SECONDS,
-    POLL_INTERVAL_SECONDS,
-)
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 
 if TYPE_CHECKING:
@@ -36,14 +32,17 @@ class WaitTrigger(BaseTrigger):
     :param max_poll_interval: seconds between two polls of a run at most
     :param max_outage: seconds for which polls of a run may fail before the wait for it ends
     :param webhooks: whether webhooks say when a run has ended; polls are then a safeguard
+
+    The defaults of ``poll_interval``, ``max_poll_interval`` and ``max_outage`` are the options of those names in
+    ``[workflows]`` of Airflow's configuration.
     """
 
     workflows_conn_id: str = WorkflowsHook.default_conn_name
     deadline: float | None = None
     not_before: float | None = None
-    poll_interval: float = POLL_INTERVAL_SECONDS
-    max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS
-    max_outage: float = MAX_OUTAGE_SECONDS
+    poll_interval: float = field(default_factory=configuration.poll_interval)
+    max_poll_interval: float = field(default_factory=configuration.max_poll_interval)
+    max_outage: float = field(default_factory=configuration.max_outage)
     webhooks: bool = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,38 @@
+"""Airflow's configuration, under the name that this Airflow has for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_workflows.airflow_internals.feature import Feature, require_attributes
+
+
+def _find_configuration() -> Any:
+    try:
+        from airflow.sdk.configuration import conf  # noqa: PLC0415
+    except ImportError:
+        # Below Airflow 3.2.
+        from airflow.configuration import conf  # noqa: PLC0415
+    require_attributes(conf, "get", "getboolean", "getint")
+    return conf
+
+
+CONFIGURATION: Feature[Any] = Feature(
+    "airflow.sdk.configuration.conf, or airflow.configuration.conf: get, getboolean, getint",
+    purpose="read Airflow's configuration",
+    without="Each option counts as if it was not set",
+    find=_find_configuration,
+)
+
+
+def option(section: str, name: str) -> str | None:
+    """Return the text of an option; None if it is not set, or empty.
+
+    :param section: the section of Airflow's configuration
+    :param name: the option's name
+    """
+    conf = CONFIGURATION.get()
+    if conf is None:
+        return None
+    text: str | None = conf.get(section, name, fallback=None)
+    return text.strip() or None if text is not None else None
