@@ -15,14 +15,19 @@ from airflow_provider_workflows.api.errors import (
     WorkflowsError,
     workflows_error_in,
 )
+from airflow_provider_workflows.api.polling import FRACTION_OF_AGE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from airflow_provider_workflows.api.polling import Wait
+
 FORMAT = 1
 KIND = "run"
-#: While a run goes on, its report is written once in this many seconds, and a line is logged.
-REPORT_SECONDS = 600.0
+#: The report of a run that goes on is written after a poll, once in this many seconds at most.
+MIN_REPORT_SECONDS = 10.0
+#: A report that is older than this is followed by one after the next poll.
+MAX_REPORT_SECONDS = 600.0
 
 
 class RunOutcome(str, enum.Enum):
@@ -54,7 +59,7 @@ class RunReport:
     :param status: the status that was seen last
     :param submitted_at: when it was submitted, or the wait for it began
     :param ended_at: when it was seen to have ended
-    :param polls: how often it was polled by this try
+    :param polls: how often it was polled by this try, as far as was reported before a webhook has ended the wait
     :param last_poll_at: when it was polled last
     :param next_poll_at: when the next poll is due
     :param webhooks: whether a webhook says when it has ended
@@ -104,14 +109,18 @@ class RunReport:
             raise ValueError("it is not a report of a run in the format that this version reads")
         return cls(**{**given, "outcome": RunOutcome(given["outcome"])})
 
-    def failed(self, error: WorkflowsError, at: float) -> Self:
+    def failed(self, failure: BaseException, at: float, *, may_have_started: bool = False) -> Self:
         """Return the report of a run whose task fails.
 
-        :param error: what went wrong
+        :param failure: what went wrong; of an exception of another package the type alone is reported
         :param at: now
+        :param may_have_started: whether the call that starts a run was sent, and its response is not known
         """
-        outcome = RunOutcome.RUNNING if self.workflow_id else RunOutcome.NOT_SUBMITTED
+        outcome = self.outcome
+        if not self.workflow_id:
+            outcome = RunOutcome.UNKNOWN if may_have_started else RunOutcome.NOT_SUBMITTED
         status, ended_at = self.status, self.ended_at
+        error = workflows_error_in(failure)
         if isinstance(error, OutcomeUnknown):
             outcome = RunOutcome.UNKNOWN
         elif isinstance(error, WorkflowFailed):
@@ -124,9 +133,24 @@ class RunReport:
             status=status,
             ended_at=ended_at,
             next_poll_at=None,
-            error=error_json(error),
+            error=failure_json(failure),
             at=at,
         )
+
+
+def is_report_due(wait: Wait, now: float, *, reported_at: float, status: str | None) -> bool:
+    """Return whether a run that goes on is to be reported again.
+
+    A report stands for about as long as lies between two polls, which grows with the run's age, within bounds; not
+    so long once another status was seen.
+
+    :param wait: the wait for the run
+    :param now: seconds since the epoch
+    :param reported_at: when it was reported last, in seconds since the epoch
+    :param status: the status that was reported
+    """
+    seconds = min(max(FRACTION_OF_AGE * (now - wait.started), MIN_REPORT_SECONDS), MAX_REPORT_SECONDS)
+    return now - reported_at >= (seconds if wait.status == status else MIN_REPORT_SECONDS)
 
 
 def error_json(error: WorkflowsError) -> dict[str, Any]:
@@ -150,4 +174,6 @@ def failure_json(failure: BaseException) -> dict[str, Any]:
     error = workflows_error_in(failure)
     if error is not None:
         return error_json(error)
-    return {"type": type(failure).__name__, "message": "", "code": None, "fingerprint": None}
+    # Its text may be personal.
+    words = "The task's log has its text."
+    return {"type": type(failure).__name__, "message": words, "code": None, "fingerprint": None}

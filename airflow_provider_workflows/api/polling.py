@@ -162,20 +162,26 @@ class CountedWait(Wait):
 
     :param polls: number of polls
     :param last_poll_at: when the last one was, in seconds since the epoch
+    :param on_poll: called after each poll that does not end the wait
     """
 
     polls: int = 0
     last_poll_at: float | None = None
+    on_poll: Callable[[], None] | None = None
 
     def record_status(self, status: str, statuses: Statuses, now: float) -> dict[str, object] | None:
         """Count the poll, and return as ``Wait`` does."""
-        self.polls, self.last_poll_at = self.polls + 1, now
-        return Wait.record_status(self, status, statuses, now)
+        return self._counted(Wait.record_status(self, status, statuses, now), now)
 
     def record_error(self, error: errors.WorkflowsError, now: float) -> dict[str, object] | None:
         """Count the poll, and return as ``Wait`` does."""
+        return self._counted(Wait.record_error(self, error, now), now)
+
+    def _counted(self, event: dict[str, object] | None, now: float) -> dict[str, object] | None:
         self.polls, self.last_poll_at = self.polls + 1, now
-        return Wait.record_error(self, error, now)
+        if event is None and self.on_poll is not None:
+            self.on_poll()
+        return event
 
 
 def poll_until_done(

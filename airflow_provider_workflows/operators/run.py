@@ -51,7 +51,7 @@ from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTr
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -221,7 +221,7 @@ class RunWorkflowOperator(WorkflowsOperator):
                     client,
                     wait,
                     reconnect=lambda: self.hook.reconnect().guarded(guard),
-                    sleep=guard.sleep,
+                    sleep=self._reporting_sleep(wait, guard),
                 )
             )
         if event is None:
@@ -250,7 +250,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         report = dataclasses.replace(
             self._begun_report(time.time()),
             workflow_id=event["workflow_id"],
-            submitted_at=event.get("started") or self._stored_start(context, event["workflow_id"]),
+            submitted_at=event.get("started"),
             webhooks=self.hook.settings.webhooks and can_resume(),
             dashboard_url=self.hook.dashboard_url(event["workflow_id"]),
         )
@@ -258,28 +258,23 @@ class RunWorkflowOperator(WorkflowsOperator):
         with self._failures_told(context, reporting):
             return self._end(context, event["workflow_id"], event)
 
-    def _stored_start(self, context: Context, workflow_id: str) -> float | None:
-        """Return when a run was started, as it is stored: the event of a webhook does not have it."""
-        if not self.durable:
-            return None
-        with contextlib.suppress(Exception):
-            record = run_records(context).read()
-            if record is not None and record.workflow_id == workflow_id:
-                return record.started
-        return None
-
     @contextlib.contextmanager
     def _failures_told(self, context: Context, reporting: RunReporting) -> Iterator[None]:
         """Say in the report, in the log and to alerts what fails within the block."""
         try:
-            with reporting.failures():
+            with reporting.failures(self._may_have_started):
                 yield
         except TaskDeferred:
             raise
         except BaseException as failure:
-            if reporting.report.error is not None:
-                self._tell_failure(context, reporting, failure)
+            self._tell_failure(context, reporting, failure)
             raise
+
+    def _may_have_started(self) -> bool:
+        return self._submission is not None and self._submission.may_have_started
+
+    def _reporting_sleep(self, wait: CountedWait, guard: StopGuard) -> Callable[[float], None]:
+        return guard.sleep if self._reporting is None else self._reporting.sleeping(wait, guard.sleep)
 
     def _tell_failure(self, context: Context, reporting: RunReporting, failure: BaseException) -> None:
         # Here: few tries need it, and each file of a DAG is imported over and over.

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import TaskDeferred
 
-from airflow_provider_workflows.api.errors import workflows_error_in
-from airflow_provider_workflows.run_report import REPORT_SECONDS, RunOutcome
+from airflow_provider_workflows.run_report import RunOutcome, RunReport, is_report_due
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow.sdk import Context
 
-    from airflow_provider_workflows.run_report import RunReport
+    from airflow_provider_workflows.api.polling import CountedWait
 
 
 class RunReporting:
@@ -35,11 +34,6 @@ class RunReporting:
         self._log = log
         self._written_at = 0.0
 
-    @property
-    def is_due(self) -> bool:
-        """Whether a report of a run that goes on is due: at first, and then every ten minutes."""
-        return time.time() - self._written_at >= REPORT_SECONDS
-
     def write(self, **changes: Any) -> None:
         """Write the report.
 
@@ -52,15 +46,61 @@ class RunReporting:
         except Exception as error:  # noqa: BLE001  (a page that lags must not end a task)
             self._log.warning("The XCom %s could not be written: %s.", REPORT_KEY, type(error).__name__)
 
+    def waits(self, wait: CountedWait, next_poll_at: float | None, **changes: Any) -> None:
+        """Report a run that goes on after a poll, if a report is due.
+
+        :param wait: the wait for it
+        :param next_poll_at: when the next poll is due, in seconds since the epoch; None if that is not known
+        :param changes: other fields that have changed
+        """
+        now = time.time()
+        if is_report_due(wait, now, reported_at=self._written_at, status=self.report.status):
+            self.write(
+                status=wait.status if wait.polls else None,
+                polls=wait.polls,
+                last_poll_at=wait.last_poll_at,
+                next_poll_at=next_poll_at,
+                error=None,
+                **changes,
+            )
+
+    def sleeping(self, wait: CountedWait, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        """Return what sleeps between two polls, and reports the run before it does.
+
+        :param wait: the wait for the run
+        :param sleep: sleeps for a number of seconds
+        """
+
+        def report_and_sleep(seconds: float) -> None:
+            self.waits(wait, time.time() + seconds)
+            sleep(seconds)
+
+        return report_and_sleep
+
+    def reported_before(self) -> RunReport | None:
+        """Return what was reported before a webhook has resumed the task; None if that cannot be read.
+
+        Airflow drops a task's XComs when a try begins, and not when it is resumed.
+        """
+        with contextlib.suppress(Exception):
+            ti = self._ti
+            written = ti.xcom_pull(task_ids=ti.task_id, key=REPORT_KEY, map_indexes=ti.map_index)
+            return RunReport.from_json(written)
+        return None
+
     def polled(self, event: Mapping[str, Any]) -> None:
         """Take note of the polls of a wait that has ended.
 
-        :param event: the event of the wait
+        :param event: the event of the wait; that of a webhook does not have them, so what was reported counts
         """
+        polls, last_poll_at = event.get("polls"), event.get("last_poll_at")
+        if polls is None and (before := self.reported_before()) is not None:
+            polls, last_poll_at = before.polls, before.last_poll_at
+            self.report = dataclasses.replace(self.report, submitted_at=before.submitted_at)
         self.report = dataclasses.replace(
             self.report,
-            polls=int(event.get("polls", 0)),
-            last_poll_at=event.get("last_poll_at"),
+            polls=int(polls or 0),
+            last_poll_at=last_poll_at,
             status=event.get("status") if event.get("polls", 1) else None,
         )
 
@@ -69,17 +109,21 @@ class RunReporting:
 
         :param status: the status in which it has ended
         """
-        self.write(outcome=RunOutcome.SUCCEEDED, status=status, ended_at=time.time(), next_poll_at=None)
+        now = time.time()
+        self.write(outcome=RunOutcome.SUCCEEDED, status=status, ended_at=now, next_poll_at=None, error=None)
 
     @contextlib.contextmanager
-    def failures(self) -> Iterator[None]:
-        """Report what fails within the block, and raise it again."""
+    def failures(self, may_have_started: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Report what fails within the block, and raise it again.
+
+        :param may_have_started: returns whether a run may have been started whose id is not known
+        """
         try:
             yield
         except TaskDeferred:
             raise
         except BaseException as failure:
-            if (error := workflows_error_in(failure)) is not None:
-                self.report = self.report.failed(error, time.time())
-                self.write()
+            failed_at = time.time()
+            self.report = self.report.failed(failure, failed_at, may_have_started=may_have_started())
+            self.write()
             raise

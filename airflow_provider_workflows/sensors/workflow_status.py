@@ -147,6 +147,8 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         self.max_outage = seconds("max_outage", max_outage, configuration.max_outage)
         self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         self._wait: CountedWait | None = None
+        #: When the next poll is due, in seconds since the epoch, once a poll has not ended the wait.
+        self._next_poll_at: float | None = None
         self._reporting: RunReporting | None = None
         self._is_rejected = False
         self._warning_due = float("-inf")
@@ -170,17 +172,21 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
 
     def _poke(self, context: Context, reporting: RunReporting) -> PokeReturnValue:
         wait = self._wait = self._wait or self._begin(context)
+        self._next_poll_at = None
         webhooks = self.deferrable and self.hook.settings.webhooks and can_resume()
         # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.
         event = None if webhooks else self._poll_once(context, wait)
         reporting.report = dataclasses.replace(
             reporting.report, dashboard_url=self.hook.dashboard_url(wait.workflow_id)
         )
-        reporting.polled({"polls": wait.polls, "last_poll_at": wait.last_poll_at, "status": wait.status})
         if event is not None:
+            reporting.polled({"polls": wait.polls, "last_poll_at": wait.last_poll_at, "status": wait.status})
             return PokeReturnValue(is_done=True, xcom_value=self._success(event, reporting))
-        if reporting.is_due:
-            reporting.write(submitted_at=wait.started, webhooks=webhooks)
+        trigger = WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks)
+        if not self.exponential_backoff:
+            now = time.time()
+            self._next_poll_at = trigger.not_before if webhooks else now + wait.pause(now)
+        reporting.waits(wait, self._next_poll_at, submitted_at=wait.started, webhooks=webhooks)
         if self.deferrable:
             self.log.info(
                 "Waiting for workflow %s in the triggerer. It needs a running triggerer (airflow triggerer).",
@@ -188,7 +194,7 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
             )
             context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=wait.workflow_id.lower())
             self.defer(
-                trigger=WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks),
+                trigger=trigger,
                 method_name=self.execute_complete.__name__,
             )
         return PokeReturnValue(is_done=False)
@@ -314,4 +320,7 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
 
     def seconds_until_next_poke(self) -> float | None:
         """Return the seconds until the next poll, by the run's age."""
-        return None if self._wait is None else self._wait.pause(time.time())
+        if self._wait is None:
+            return None
+        now = time.time()
+        return self._wait.pause(now) if self._next_poll_at is None else max(0.0, self._next_poll_at - now)

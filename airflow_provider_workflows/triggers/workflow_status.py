@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -10,15 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import bounded, earliest_event
-from airflow_provider_workflows.api.polling import CountedWait, PollSchedule, Wait
+from airflow_provider_workflows.api.polling import CountedWait, PollSchedule
+from airflow_provider_workflows.api.retry import RateLimiter
 from airflow_provider_workflows.log_throttle import utc_time
-from airflow_provider_workflows.run_report import REPORT_SECONDS, RunReport
+from airflow_provider_workflows.run_report import RunOutcome, RunReport, is_report_due
 from airflow_provider_workflows.triggers.base import WaitTrigger
 from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+
+#: While a task waits, its log has a line once in this many seconds.
+LINE_SECONDS = 600.0
+#: All single runs that wait in a triggerer report this often in a second at most: each report is two requests to
+#: Airflow's API server, and tens of thousands of tasks may wait. What is left out is reported after a later poll.
+MAX_REPORTS_PER_SECOND = 5.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -32,6 +40,7 @@ class WorkflowStatusTrigger(WaitTrigger):
     :param workflow_id: id of the workflow
     :param started: when the run began, in seconds since the epoch; None for now
     :param case_id: id of the case that the run must be of; None if that is not known
+    :param polls: how often the task has polled the run before it deferred
 
     The other arguments are those of ``WaitTrigger``.
     """
@@ -39,15 +48,25 @@ class WorkflowStatusTrigger(WaitTrigger):
     workflow_id: str
     started: float | None = None
     case_id: str | None = None
+    polls: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         #: The wait, once it has begun, and what says now and then that it goes on.
         self._wait: CountedWait | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._is_over = False
+        #: That of the task: what is logged in the poller's own goes to the triggerer's log.
+        self._context: contextvars.Context | None = None
+        #: When the run was reported last, in seconds since the epoch, and with which status.
+        self._reported_at = float("-inf")
+        self._reported_status: str | None = None
+        self._has_reported = False
 
     @classmethod
-    def for_task(cls, wait: Wait, workflows_conn_id: str, *, webhooks: bool = False) -> WorkflowStatusTrigger:
+    def for_task(
+        cls, wait: CountedWait, workflows_conn_id: str, *, webhooks: bool = False
+    ) -> WorkflowStatusTrigger:
         """Return the trigger of a task that defers now, to go on with a wait.
 
         :param wait: the wait that the task has begun
@@ -59,6 +78,7 @@ class WorkflowStatusTrigger(WaitTrigger):
             workflows_conn_id=workflows_conn_id,
             started=wait.started,
             case_id=wait.case_id,
+            polls=wait.polls,
             deadline=wait.deadline,
             not_before=earliest_event(time.time()),
             poll_interval=wait.schedule.poll_interval,
@@ -95,21 +115,49 @@ class WorkflowStatusTrigger(WaitTrigger):
             self.max_outage,
             first_poll=first_poll,
             case_id=self.case_id,
+            polls=self.polls,
+            on_poll=self._polled if self.has_task else None,
         )
-        self._timer = asyncio.get_running_loop().call_later(REPORT_SECONDS, self._go_on)
+        if not webhooks:
+            # The task has reported as it deferred. With webhooks its first poll is the trigger's, and the next one
+            # is minutes away.
+            self._reported_at = time.time()
+        self._context = contextvars.copy_context()
+        self._timer = asyncio.get_running_loop().call_later(LINE_SECONDS, self._go_on)
         return Poller.of(self.workflows_conn_id).wait(wait)
 
     def wait_ended(self) -> None:
         """Say nothing more."""
+        self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
 
+    def _polled(self) -> None:
+        """Report the run after a poll, if a report is due."""
+        wait, now = self._wait, time.time()
+        status = self._reported_status
+        if wait is None or not is_report_due(wait, now, reported_at=self._reported_at, status=status):
+            return
+        loop = asyncio.get_running_loop()
+        if _reports.ready_at(loop.time()) > loop.time():
+            return
+        _reports.take_slot(loop.time())
+        self._reported_at, self._reported_status = now, wait.status
+        # The poller decides on the next poll after this one.
+        loop.call_soon(self._begin_report, wait, context=self._context)
+
+    def _begin_report(self, wait: CountedWait) -> None:
+        due = Poller.of(self.workflows_conn_id).next_poll_of(self.workflow_id)
+        reporting = asyncio.get_running_loop().create_task(self._report(wait, due))
+        _reporting.add(reporting)
+        reporting.add_done_callback(_reporting.discard)
+
     def _go_on(self) -> None:
-        """Say in the task's log and in its report that the wait goes on."""
-        loop, wait = asyncio.get_running_loop(), self._wait
+        """Say in the task's log that the wait goes on."""
+        wait = self._wait
         if wait is None:
             return
-        self._timer = loop.call_later(REPORT_SECONDS, self._go_on)
+        self._timer = asyncio.get_running_loop().call_later(LINE_SECONDS, self._go_on)
         due = Poller.of(self.workflows_conn_id).next_poll_of(self.workflow_id)
         self.log.info(
             "Workflow %s: %s after %d polls. Last poll: %s; next poll: %s.",
@@ -119,18 +167,22 @@ class WorkflowStatusTrigger(WaitTrigger):
             "none yet" if wait.last_poll_at is None else utc_time(wait.last_poll_at),
             "under way" if due is None else utc_time(due),
         )
-        if self.has_task:
-            reporting = loop.create_task(self._report(wait, due))
-            _reporting.add(reporting)
-            reporting.add_done_callback(_reporting.discard)
 
     async def _report(self, wait: CountedWait, due: float | None) -> None:
         try:
             written = await xcom.read_in_trigger(REPORT_KEY, self.task_instance)
-            if written is None:
+            if written is None or self._is_over:
                 return
+            begun = RunReport.from_json(written)
+            if begun.outcome is not RunOutcome.RUNNING or begun.error is not None:
+                # A webhook has resumed the task, which has reported its end.
+                return
+            if not self._has_reported:
+                # Another triggerer may have polled before this one.
+                wait.polls += max(0, begun.polls - self.polls)
+                self._has_reported = True
             report = dataclasses.replace(
-                RunReport.from_json(written),
+                begun,
                 status=wait.status,
                 polls=wait.polls,
                 last_poll_at=wait.last_poll_at,
@@ -143,4 +195,5 @@ class WorkflowStatusTrigger(WaitTrigger):
             self.log.warning("The XCom %s could not be written: %s.", REPORT_KEY, type(error).__name__)
 
 
+_reports = RateLimiter(MAX_REPORTS_PER_SECOND)
 _reporting: set[asyncio.Task[None]] = set()

@@ -13,19 +13,25 @@ const WORDS = {
 };
 
 /**
- * A run is polled after a part of its age, within bounds: return how many polls there were until a moment, and when the
- * next one is due, if all went on as it was last reported.
+ * A run is polled after a part of its age, within bounds, and where a webhook is awaited as seldom as these allow: return
+ * how many polls there were until a moment, and when the next one is due, if all went on as it was last reported.
  */
 export function estimatedPolls(report, fractionOfAge, at) {
-  if (report.outcome !== "running" || !report.submitted_at || report.webhooks) return null;
+  if (report.outcome !== "running" || !report.submitted_at) return null;
   const shortest = report.poll_interval || 0;
   const longest = Math.max(report.max_poll_interval || 0, shortest);
   if (shortest <= 0) return null;
-  // The first poll is at once.
-  let moment = report.last_poll_at ?? report.submitted_at;
-  let polls = Math.max(report.polls ?? 0, 1);
+  let moment = report.last_poll_at;
+  let polls = report.polls ?? 0;
+  if (!moment) {
+    // The first poll is at once, or when the report says.
+    moment = report.next_poll_at ?? report.submitted_at;
+    if (moment > at) return { polls, next: moment };
+    polls += 1;
+  }
   for (let index = 0; index < 100000; index += 1) {
-    const pause = Math.min(Math.max(shortest, (moment - report.submitted_at) * fractionOfAge), longest);
+    const byAge = Math.min(Math.max(shortest, (moment - report.submitted_at) * fractionOfAge), longest);
+    const pause = report.webhooks ? longest : byAge;
     if (moment + pause > at) return { polls, next: moment + pause };
     moment += pause;
     polls += 1;
@@ -85,7 +91,7 @@ export class RunView {
         ["submitted", time(report.submitted_at)],
         ["ended", time(report.ended_at)],
         ["took", report.submitted_at && report.ended_at ? duration(report.ended_at - report.submitted_at) : null],
-        ["awaited", goesOn && report.webhooks ? "a webhook; until it arrives, the run is polled now and then" : null],
+        ["awaited", goesOn && report.webhooks ? "a webhook is awaited; until it arrives, the run is polled now and then" : null],
         ["polls", isOwn ? `about ${count(estimate.polls)} (estimated by the poll schedule; ${count(report.polls)} were reported)` : count(report.polls)],
         ["last poll", time(report.last_poll_at)],
         ["next poll", goesOn ? nextPoll(report, estimate) : null],
@@ -96,8 +102,10 @@ export class RunView {
 }
 
 function nextPoll(report, estimate) {
-  if (report.next_poll_at && report.next_poll_at > now()) {
-    return [time(report.next_poll_at), ` (in ${duration(report.next_poll_at - now())})`];
-  }
-  return estimate ? ["about ", time(estimate.next), " (estimated by the poll schedule)"] : null;
+  const isReported = report.next_poll_at && report.next_poll_at > now();
+  if (!isReported && estimate === null) return null;
+  const due = isReported ? report.next_poll_at : estimate.next;
+  const words = isReported ? ` (in ${duration(due - now())})` : " (estimated by the poll schedule)";
+  if (report.webhooks) return ["at the latest at ", time(due), words];
+  return [isReported ? "" : "about ", time(due), words];
 }

@@ -211,7 +211,7 @@ class TestTrigger:
         ).serialize()
 
         assert import_string(path) is WorkflowStatusTrigger
-        assert {type(value) for value in fields.values()} <= {str, float, bool, type(None)}
+        assert {type(value) for value in fields.values()} <= {str, int, float, bool, type(None)}
         assert import_string(path)(**fields).serialize() == (path, fields)
 
     @pytest.mark.thorough

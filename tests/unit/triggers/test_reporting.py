@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
+from airflow_provider_workflows import run_report as run_report_module
 from airflow_provider_workflows.airflow_internals import xcom
+from airflow_provider_workflows.api.retry import RateLimiter
 from airflow_provider_workflows.batch import progress as progress_module
 from airflow_provider_workflows.batch import report as report_module
 from airflow_provider_workflows.batch import watch as watch_module
@@ -57,37 +59,139 @@ def xcoms(monkeypatch: pytest.MonkeyPatch) -> Xcoms:
     return xcoms
 
 
-async def test_a_single_run_s_trigger_says_now_and_then_that_it_goes_on(
-    connected: Sandbox,
-    short_pauses: None,
-    xcoms: Xcoms,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(workflow_status_module, "REPORT_SECONDS", 0.05)
-    with connected.client() as client:
-        definition_id = connected.define(seconds=600)
-        workflow_id = client.run_workflow(definition_id, client.create_case().case_id).id
-    begun = RunReport("workflows_default", time.time(), definition_id, workflow_id, "case")
-    xcoms.values[REPORT_KEY] = begun.to_json()
-    trigger = WorkflowStatusTrigger(workflow_id=workflow_id, poll_interval=0.02, max_poll_interval=0.02)
-    trigger.task_instance = TASK  # type: ignore[assignment]
+class TestSingleRun:
+    @pytest.fixture
+    def often(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Report after each poll."""
+        monkeypatch.setattr(run_report_module, "MIN_REPORT_SECONDS", 0.0)
+        monkeypatch.setattr(run_report_module, "MAX_REPORT_SECONDS", 0.0)
+        monkeypatch.setattr(workflow_status_module, "_reports", RateLimiter())
 
-    waiting = asyncio.create_task(anext(trigger.run()))  # type: ignore[arg-type]
-    await until(lambda: xcoms.written and xcoms.written[-1]["polls"])
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    written = len(xcoms.written)
-    await asyncio.sleep(0.1)
+    @pytest.fixture
+    def trigger(self, connected: Sandbox, short_pauses: None, xcoms: Xcoms) -> WorkflowStatusTrigger:
+        """A trigger that waits for a long run, of which its task has reported two polls."""
+        with connected.client() as client:
+            definition_id = connected.define(seconds=600)
+            workflow_id = client.run_workflow(definition_id, client.create_case().case_id).id
+        begun = RunReport("workflows_default", time.time(), definition_id, workflow_id, "case", polls=2)
+        xcoms.values[REPORT_KEY] = begun.to_json()
+        trigger = WorkflowStatusTrigger(
+            workflow_id=workflow_id, poll_interval=0.02, max_poll_interval=0.02, polls=2
+        )
+        trigger.task_instance = TASK  # type: ignore[assignment]
+        return trigger
 
-    report = RunReport.from_json(xcoms.written[-1])
-    assert (report.workflow_definition_id, report.case_id) == (definition_id, "case")
-    assert report.polls >= 1
-    assert report.status not in (None, "COMPLETED")
-    assert report.last_poll_at is not None
-    assert "Last poll: 20" in capsys.readouterr().out
-    # One may have been under way.
-    assert len(xcoms.written) <= written + 1
+    @pytest.fixture
+    async def wait_until(
+        self, trigger: WorkflowStatusTrigger
+    ) -> AsyncIterator[Callable[[Callable[[], Any]], Awaitable[None]]]:
+        """Let the trigger wait until something is so."""
+        waiting = list[asyncio.Future[Any]]()
+
+        async def wait(is_so: Callable[[], Any]) -> None:
+            waiting.append(asyncio.create_task(anext(trigger.run())))  # type: ignore[arg-type]
+            await until(is_so)
+            waiting[0].cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+        yield wait
+        assert waiting
+
+    def _polls(self, sandbox: Sandbox) -> int:
+        return sandbox.counts.requests["GET /workflows/{workflowId}"]
+
+    @pytest.mark.thorough
+    async def test_reports_its_polls_and_the_next_one(
+        self, often: None, trigger: WorkflowStatusTrigger, xcoms: Xcoms, wait_until: Any
+    ) -> None:
+        await wait_until(lambda: len(xcoms.written) >= 3)
+        written = len(xcoms.written)
+        await asyncio.sleep(0.1)
+
+        reports = [RunReport.from_json(report) for report in xcoms.written]
+        assert [report.polls for report in reports[:3]] == [3, 4, 5]
+        for report in reports:
+            assert report.case_id == "case"
+            assert report.status not in (None, "COMPLETED")
+            assert report.last_poll_at is not None
+            assert report.next_poll_at is not None
+            assert report.next_poll_at > report.last_poll_at
+        # One may have been under way.
+        assert len(xcoms.written) <= written + 1
+
+    async def test_logs_now_and_then_that_it_goes_on(
+        self,
+        trigger: WorkflowStatusTrigger,
+        wait_until: Any,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(workflow_status_module, "LINE_SECONDS", 0.05)
+        said: list[str] = []
+
+        def has_said() -> bool:
+            said.append(capsys.readouterr().out)
+            return "Last poll: 20" in "".join(said)
+
+        await wait_until(has_said)
+
+        assert "polls. Last poll: 20" in "".join(said)
+
+    async def test_reports_no_more_often_than_once_in_ten_seconds(
+        self, trigger: WorkflowStatusTrigger, connected: Sandbox, xcoms: Xcoms, wait_until: Any
+    ) -> None:
+        await wait_until(lambda: self._polls(connected) >= 5)
+
+        assert xcoms.written == []
+
+    async def test_reports_its_first_poll_where_a_webhook_is_awaited(
+        self, trigger: WorkflowStatusTrigger, xcoms: Xcoms, wait_until: Any
+    ) -> None:
+        trigger.webhooks, trigger.max_poll_interval = True, 300.0
+
+        await wait_until(lambda: xcoms.written)
+
+        report = RunReport.from_json(xcoms.written[0])
+        assert (report.polls, report.webhooks) == (3, True)
+        assert report.next_poll_at == pytest.approx(time.time() + 300, abs=60)
+
+    async def test_all_that_wait_report_only_so_often_in_a_second(
+        self,
+        often: None,
+        trigger: WorkflowStatusTrigger,
+        connected: Sandbox,
+        xcoms: Xcoms,
+        wait_until: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(workflow_status_module, "_reports", RateLimiter(0.01))
+
+        await wait_until(lambda: self._polls(connected) >= 5)
+
+        assert len(xcoms.written) == 1
+
+    async def test_counts_the_polls_of_a_triggerer_that_has_ended(
+        self, often: None, trigger: WorkflowStatusTrigger, xcoms: Xcoms, wait_until: Any
+    ) -> None:
+        xcoms.values[REPORT_KEY]["polls"] = 12
+
+        await wait_until(lambda: xcoms.written)
+
+        assert xcoms.written[0]["polls"] == 13
+
+    async def test_leaves_the_end_that_the_task_has_reported_meanwhile(
+        self,
+        often: None,
+        trigger: WorkflowStatusTrigger,
+        connected: Sandbox,
+        xcoms: Xcoms,
+        wait_until: Any,
+    ) -> None:
+        xcoms.values[REPORT_KEY]["outcome"] = "succeeded"
+
+        await wait_until(lambda: self._polls(connected) >= 3)
+
+        assert xcoms.written == []
 
 
 def _note_thread(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, threads: set[int]) -> None:
