@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 
 from airflow_provider_workflows.sandbox import Sandbox
-from development.demo_log import CHECKOUT, Steps, exit_code_of, indented, prepare
+from development.demo_log import Steps, exit_code_of, indented, prepare
 from development.terminal import coloured, say
 from tests.harness import airflow_log
-from tests.harness.local_airflow import LocalAirflow
+from tests.harness.local_airflow import EXAMPLE_DAGS, LocalAirflow
 
 DAG_ID = "workflows_single_case"
 RESULT_TASK = "print_result"
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _demonstrate(conf: dict[str, object] | None, *, verbose: bool) -> bool:
     started = time.monotonic()
-    with Sandbox() as sandbox, LocalAirflow(CHECKOUT / "dags", sandbox.environment) as airflow:
+    with Sandbox() as sandbox, LocalAirflow(EXAMPLE_DAGS, sandbox.environment) as airflow:
         say(f"A sandbox of the Workflows API listens on {sandbox.url}.")
         prepare(airflow, verbose=verbose)
         say(f"Running the DAG {DAG_ID} with `airflow dags test` (about 20 seconds) ...")

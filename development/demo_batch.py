@@ -15,10 +15,10 @@ from typing import Any
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
 from development.batch_progress import BatchProgress
-from development.demo_log import CHECKOUT, Steps, exit_code_of, indented, prepare
+from development.demo_log import Steps, exit_code_of, indented, prepare
 from development.terminal import coloured, say
 from tests.harness import airflow_log
-from tests.harness.local_airflow import LocalAirflow
+from tests.harness.local_airflow import EXAMPLE_DAGS, LocalAirflow
 
 DAG_ID = "workflows_nightly_batch"
 BATCH_TASK = "run_batch"
@@ -63,7 +63,7 @@ def _number(text: str) -> int:
 
 def _demonstrate(number: int, *, verbose: bool) -> bool:
     started = time.monotonic()
-    with Sandbox() as sandbox, LocalAirflow(CHECKOUT / "dags", sandbox.environment) as airflow:
+    with Sandbox() as sandbox, LocalAirflow(EXAMPLE_DAGS, sandbox.environment) as airflow:
         cases, output = airflow.home / "cases.csv", airflow.home / "output"
         returning = _returning_users(sandbox, number // RETURNING_EACH)
         bad = write_cases(cases, number, returning)

@@ -13,10 +13,9 @@ from pathlib import Path
 from airflow_provider_workflows.sandbox import Sandbox
 from development.alert_channel import AlertChannel
 from development.terminal import clean_up_when_terminated, coloured, say
-from tests.harness.local_airflow import HOST, AirflowFailed, LocalAirflow, RunningAirflow
+from tests.harness.local_airflow import EXAMPLE_DAGS, HOST, AirflowFailed, LocalAirflow, RunningAirflow
 from tests.harness.ports import next_free_port
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 CONNECTION_ID = "workflows_default"
 ALERT_CONNECTION_ID = "workflows_alerts"
 
@@ -87,7 +86,7 @@ def tour(port: int, show_alert: Callable[[str], None] | None = None) -> Iterator
             # For the asset of what has completed there.
             "WORKFLOWS_HOST": sandbox.url,
         }
-        with LocalAirflow(CHECKOUT / "dags", environment, port=port) as airflow:
+        with LocalAirflow(EXAMPLE_DAGS, environment, port=port) as airflow:
             say("Preparing Airflow with SQLite in a temporary folder ...")
             airflow.migrate()
             say("Starting Airflow, which takes 20 seconds to a minute ...")

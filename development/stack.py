@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from airflow_provider_workflows.sandbox import Sandbox
 from development.terminal import clean_up_when_terminated, coloured, say
+from tests.harness.local_airflow import EXAMPLE_DAGS
 from tests.harness.ports import next_free_port
 from tests.harness.running_airflow import AirflowFailed
 from tests.harness.stack.errors import StackUnavailable
-from tests.harness.stack.settings import CHECKOUT
 from tests.harness.stack.stack import Stack
 
 CONNECTION_ID = "workflows_default"
@@ -56,7 +56,7 @@ def _run(wanted_port: int, workers: int) -> None:
     say("Starting PostgreSQL, Redis and Airflow, which takes half a minute to two minutes ...")
     with (
         Sandbox() as sandbox,
-        Stack(CHECKOUT / "dags", workers=workers, port=port) as stack,
+        Stack(EXAMPLE_DAGS, workers=workers, port=port) as stack,
     ):
         # In the database, where a person can see and test it.
         stack.running.add_connection(CONNECTION_ID, sandbox.connection_with_token)

@@ -2,7 +2,7 @@
 
 The demo, ``make airflow`` and the integration tests all use it::
 
-    with Sandbox() as sandbox, LocalAirflow("dags", sandbox.environment) as airflow:
+    with Sandbox() as sandbox, LocalAirflow(EXAMPLE_DAGS, sandbox.environment) as airflow:
         airflow.migrate()
         assert airflow.run_dag("workflows_single_case").succeeded
         with airflow.standalone() as running:
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import airflow_provider_workflows
 from tests.harness.ports import free_ports
 from tests.harness.process import Process
 from tests.harness.running_airflow import AirflowFailed, RunningAirflow, TaskInstance
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["AirflowFailed", "DagTest", "LocalAirflow", "RunningAirflow", "TaskInstance"]
+__all__ = ["EXAMPLE_DAGS", "AirflowFailed", "DagTest", "LocalAirflow", "RunningAirflow", "TaskInstance"]
 
 HOST = "127.0.0.1"
+#: The folder of the examples; ``dags`` in a checkout is a link to it.
+EXAMPLE_DAGS = Path(airflow_provider_workflows.__file__).parent / "example_dags"
 USERNAME = "admin"
 COMMAND_SECONDS = 120.0
 HEALTHY_SECONDS = 240.0

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.harness.local_airflow import LocalAirflow, RunningAirflow
+from tests.harness.local_airflow import EXAMPLE_DAGS, LocalAirflow, RunningAirflow
 
-DAGS = Path(__file__).parents[2] / "dags"
 EXAMPLE = "workflows_single_case"
 
 #: The example's sensor as it stands in the file, and what takes its place for each mode.
@@ -31,14 +30,14 @@ EVENT_MODES = ("worker", "triggerer", "killed", "failing")
 def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example DAGs, those of these tests, and the single case for each mode of the sensor."""
     folder = tmp_path_factory.mktemp("dags")
-    shutil.copytree(DAGS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(EXAMPLE_DAGS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(Path(__file__).parent / "dags", folder, dirs_exist_ok=True)
-    readme = (DAGS.parent / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     (folder / "readme.py").write_text(readme.split("```python\n")[1].split("```")[0])
     for section in ("Downstream", "Alerts"):
         block = readme.split(f"## {section}\n")[1].split("```python\n")[1].split("```")[0]
         (folder / f"readme_{section.lower()}.py").write_text(block)
-    source = (DAGS / f"{EXAMPLE}.py").read_text()
+    source = (EXAMPLE_DAGS / f"{EXAMPLE}.py").read_text()
     assert source.count(SENSOR_ARGUMENT) == 1
     assert source.count(f'"{EXAMPLE}"') == 1
     for mode, arguments in MODES.items():

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from development.interactive import ALERT_CONNECTION_ID, CONNECTION_ID, Tour, tour
+from tests.harness.local_airflow import EXAMPLE_DAGS
 from tests.harness.ports import free_ports
 
-from .conftest import DAGS, logs_of
+from .conftest import logs_of
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -20,7 +21,7 @@ FAILING = "workflows_fails_on_purpose"
 ON_COMPLETION, SINGLE_CASE = "workflows_on_completion", "workflows_single_case"
 EXAMPLES = sorted(
     dag_id
-    for file in DAGS.glob("*.py")
+    for file in EXAMPLE_DAGS.glob("*.py")
     for dag_id in re.findall(r'^with DAG\(\s*"(\w+)"', file.read_text(), re.MULTILINE)
 )
 

@@ -19,9 +19,7 @@ from pyarrow.parquet import write_table
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
 from airflow_provider_workflows.sandbox.service import READY_CASES
-from tests.harness.local_airflow import DagTest, LocalAirflow
-
-from .conftest import DAGS
+from tests.harness.local_airflow import EXAMPLE_DAGS, DagTest, LocalAirflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
@@ -61,7 +59,7 @@ def nightly(
     sandbox_of_idle_airflow.counts.reset()
     run = idle_airflow.run_dag(DAG_ID, environment={"TMPDIR": str(temporary)})
     files = sorted(temporary.rglob("results.jsonl"))
-    with (DAGS / "data" / "nightly_cases.csv").open(encoding="utf-8", newline="") as file:
+    with (EXAMPLE_DAGS / "data" / "nightly_cases.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     results = [[json.loads(line) for line in path.read_text("utf-8").splitlines()] for path in files]
     return Nightly(run, rows, results, sandbox_of_idle_airflow.counts.runs_per_case)
@@ -124,7 +122,7 @@ def test_a_column_that_is_left_out_is_nowhere_in_the_output(nightly: Nightly) ->
 def readme_dags(dags_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both examples of the README as DAGs, on a local folder that holds their input, with small shards."""
     bucket = tmp_path_factory.mktemp("bucket")
-    section = (DAGS.parent / "README.md").read_text("utf-8").split("## Batches\n")[1]
+    section = (Path(__file__).parents[2] / "README.md").read_text("utf-8").split("## Batches\n")[1]
     batch, sharded = (block.split("```")[0] for block in section.split("```python\n")[1:3])
     sharded = batch.split("\n")[0] + "\n" + sharded.replace("size=5000", "size=2")
     for name, body in (("readme_batch", batch), ("readme_shards", sharded)):

@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, SLOW_DEFINITION, Sandbox
-from tests.harness.local_airflow import LocalAirflow, RunningAirflow
+from tests.harness.local_airflow import EXAMPLE_DAGS, LocalAirflow, RunningAirflow
 from tests.unit.notifications.test_workflows import TOKEN, ChatChannel
-
-from .conftest import DAGS
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
 
@@ -92,7 +90,7 @@ def connection(url: str) -> str:
 def alerting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alerting]:
     """An Airflow of its own, since its logs are read, with a run of each DAG under way."""
     folder = tmp_path_factory.mktemp("dags")
-    source = (DAGS / f"{EXAMPLE}.py").read_text()
+    source = (EXAMPLE_DAGS / f"{EXAMPLE}.py").read_text()
     (folder / f"{EXAMPLE}.py").write_text(source)
     for dag_id, replacements in VARIANTS.items():
         variant = source.replace(f'DAG(\n    "{EXAMPLE}"', f'DAG(\n    "{dag_id}"')

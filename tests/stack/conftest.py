@@ -15,14 +15,13 @@ from playwright.sync_api import Browser, Page
 
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.harness.browser import BrowserUnavailable, headless, signed_in
-from tests.harness.local_airflow import LocalAirflow
+from tests.harness.local_airflow import EXAMPLE_DAGS, LocalAirflow
 from tests.harness.ports import free_ports
 from tests.harness.stack import Stack, StackUnavailable
 from tests.harness.stack.settings import read_settings
 
 from .pages import VIEWER, Pages
 
-EXAMPLES = Path(__file__).parents[2] / "dags"
 OWN_DAGS = Path(__file__).parent / "dags"
 
 #: Set by `.ci/run`, which installs the servers: a stack that cannot be had is an error there, not a reason to skip.
@@ -43,7 +42,7 @@ class StartStack(Protocol):
 def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example DAGs and those of these tests."""
     folder = tmp_path_factory.mktemp("dags")
-    for source in (EXAMPLES, OWN_DAGS):
+    for source in (EXAMPLE_DAGS, OWN_DAGS):
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 

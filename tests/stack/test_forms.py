@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.sandbox import DEFINITION
+from tests.harness.local_airflow import EXAMPLE_DAGS
 
-from .conftest import EXAMPLES
 from .pages import Pages
 
 # Slow: an Airflow of its own, for what a change of the provider seldom breaks. `make test` has a budget of time.
@@ -30,8 +30,8 @@ WRONG_SECRET = "wrong-secret-of-the-forms"
 def pages_dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An example with its data, whose form is complete as it opens."""
     folder = tmp_path_factory.mktemp("dags")
-    shutil.copy(EXAMPLES / f"{BATCH}.py", folder)
-    shutil.copytree(EXAMPLES / "data", folder / "data")
+    shutil.copy(EXAMPLE_DAGS / f"{BATCH}.py", folder)
+    shutil.copytree(EXAMPLE_DAGS / "data", folder / "data")
     return folder
 
 

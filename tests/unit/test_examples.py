@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
-DAGS = Path(__file__).parents[2] / "dags"
+from tests.harness.local_airflow import EXAMPLE_DAGS
+
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def example() -> Callable[[str], ModuleType]:
     """Import the file of an example."""
 
     def load(name: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(f"example_{name}", DAGS / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLE_DAGS / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
@@ -27,6 +30,22 @@ def example() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+def test_the_examples_are_in_the_package_with_what_they_read() -> None:
+    folder = files("airflow_provider_workflows.example_dags")
+
+    examples = {entry.name for entry in folder.iterdir() if entry.name.startswith("workflows_")}
+    assert "workflows_single_case.py" in examples
+    assert len(examples) >= 7
+    assert {entry.name for entry in (folder / "data").iterdir()} == {"nightly_cases.csv", "person.json"}
+
+
+@pytest.mark.skipif(
+    not (CHECKOUT / ".git").exists(), reason="no checkout: a source distribution has no links"
+)
+def test_dags_in_a_checkout_shows_the_same_files() -> None:
+    assert (CHECKOUT / "dags").samefile(EXAMPLE_DAGS)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 GLOSSARY = CHECKOUT / "docs" / "glossary.md"
-FOLDERS = ("airflow_provider_workflows", "benchmarks", "changelog.d", "dags", "development", "docs", "tests")
+FOLDERS = ("airflow_provider_workflows", "benchmarks", "changelog.d", "development", "docs", "tests")
 #: Names that say nothing of what they hold.
 RETIRED_NAMES = frozenset(
     {"known", "told", "facts", "AT_ONCE", "REMEMBERED", "Masked", "Failing", "Timetable"}

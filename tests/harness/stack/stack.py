@@ -2,7 +2,7 @@
 
 ``make stack`` and the tests of the stack use it::
 
-    with Sandbox() as sandbox, Stack("dags", sandbox.environment, workers=2) as stack:
+    with Sandbox() as sandbox, Stack(EXAMPLE_DAGS, sandbox.environment, workers=2) as stack:
         run_id, state = stack.running.run("workflows_single_case")
         stack.kill("triggerer-1")
         stack.start("triggerer-1")

@@ -10,9 +10,8 @@ import pytest
 from airflow_provider_workflows.plugin import WorkflowsPlugin
 from airflow_provider_workflows.sandbox import Sandbox
 from development.interactive import ALERT_CONNECTION_ID, CONNECTION_ID, Tour, _greeting
+from tests.harness.local_airflow import EXAMPLE_DAGS
 from tests.harness.running_airflow import RunningAirflow
-
-DAGS = Path(__file__).parents[3] / "dags"
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def greeting(sandbox: Sandbox) -> str:
 
 
 def dag_ids() -> set[str]:
-    sources = [file.read_text() for file in DAGS.glob("*.py")]
+    sources = [file.read_text() for file in EXAMPLE_DAGS.glob("*.py")]
     return {dag_id for text in sources for dag_id in re.findall(r'^with DAG\(\s*"(\w+)"', text, re.MULTILINE)}
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, Param
+# Airflow's type stub lacks three of these.
+from airflow.sdk import DAG, AsyncCallback, DeadlineAlert, DeadlineReference, Param  # type: ignore[attr-defined]
 
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
 from airflow_provider_workflows.operators.case import CreateCaseOperator
