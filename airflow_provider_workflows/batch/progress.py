@@ -41,17 +41,19 @@ _WORDS = {
     ReportPhase.FETCHING: "Fetching results",
     ReportPhase.ENDED: "Ended",
 }
-#: What has become of the rows that a phase has dealt with, as its page says too.
+#: What has become of the rows that a phase has dealt with (``BatchReport.done``), as its page says too.
 DONE_WORDS = {
     ReportPhase.SUBMITTING: "submitted",
     ReportPhase.WAITING: "ended",
-    ReportPhase.FETCHING: "fetched",
+    ReportPhase.FETCHING: "written",
     ReportPhase.ENDED: "ended",
 }
+#: No run is polled before the last row is submitted: the calls of a second go to rows that have none.
+_NOT_POLLED = " Runs are polled once the last row is submitted."
 _LEFT_TO = {
     ReportPhase.SUBMITTING: "submit",
     ReportPhase.WAITING: "wait",
-    ReportPhase.FETCHING: "fetch",
+    ReportPhase.FETCHING: "write",
 }
 
 
@@ -59,13 +61,11 @@ _LEFT_TO = {
 class Measured:
     """Where a batch stands.
 
-    :param done: rows that the present phase has dealt with
     :param report: with the counts of now
     :param last_poll_at: when the connection's runs were polled last, in seconds since the epoch
     :param next_poll_at: when the next poll is due, in seconds since the epoch
     """
 
-    done: int
     report: BatchReport
     last_poll_at: float | None = None
     next_poll_at: float | None = None
@@ -115,7 +115,7 @@ class BatchProgress:
         """Begin to report."""
         self._started = self._logged_at = self._clock()
         measured = await self._measure()
-        self._done_before = measured.done
+        self._done_before = measured.report.done
         self._logged = measured.report
         if self._at_once:
             await self._publish_now(measured.report)
@@ -150,10 +150,11 @@ class BatchProgress:
         now = self._clock()
         seconds = max(now - self._started, 0.001)
         rows = measured.report.rows
-        done = measured.done - self._done_before
+        all_done = measured.report.done
+        done = all_done - self._done_before
         rate = done / seconds
         is_telling = 0 < done >= MIN_SHARE_FOR_ESTIMATE * (rows - self._done_before)
-        left = (rows - measured.done) / rate if is_telling else None
+        left = (rows - all_done) / rate if is_telling else None
         report = dataclasses.replace(
             measured.report,
             rows_per_second=round(rate, 2),
@@ -167,7 +168,7 @@ class BatchProgress:
                 "%s%s: %s of %s rows %s; %s; %s a second%s.%s",
                 _WORDS[phase],
                 ended,
-                f"{measured.done:,}",
+                f"{all_done:,}",
                 f"{rows:,}",
                 DONE_WORDS[phase],
                 counts_in_words(report.outcomes),
@@ -213,6 +214,8 @@ def counts_in_words(outcomes: Any) -> str:
 
 
 def _polls_in_words(measured: Measured) -> str:
+    if measured.report.phase is ReportPhase.SUBMITTING:
+        return _NOT_POLLED
     if measured.last_poll_at is None and measured.next_poll_at is None:
         return ""
     last = "none yet" if measured.last_poll_at is None else utc_time(measured.last_poll_at)

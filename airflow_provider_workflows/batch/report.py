@@ -84,6 +84,7 @@ class BatchReport:
     :param resubmits_unknown: whether a clear submits rows again that may have been submitted
     :param first_row: number of the first row, which is not 1 in a shard
     :param error: ``{"type", "message", "code", "fingerprint"}`` of what has ended the try, beside its rows
+    :param written: number of rows of the output that are written, while results are fetched
     """
 
     workflow_definition_id: str
@@ -116,6 +117,17 @@ class BatchReport:
     resubmits_unknown: bool = False
     first_row: int = 1
     error: Mapping[str, Any] | None = None
+    written: int = 0
+
+    @property
+    def done(self) -> int:
+        """Number of rows that the present phase has dealt with: submitted, ended, or written."""
+        if self.phase is ReportPhase.FETCHING:
+            return self.written
+        open_rows = self.outcomes.get(DUE, 0)
+        if self.phase is not ReportPhase.SUBMITTING:
+            open_rows += self.outcomes.get(RowOutcome.RUNNING.value, 0)
+        return self.rows - open_rows
 
     @classmethod
     def begun(cls, workflow_definition_id: str, begun_at: float, *, conn_id: str = "", **more: Any) -> Self:
@@ -216,6 +228,7 @@ class BatchReport:
             at=at,
             rows_per_second=0.0,
             expected_end=None,
+            written=self.written if phase is ReportPhase.FETCHING else 0,
             deadline=self.deadline if is_waiting else None,
             outage=self.outage if is_waiting else None,
         )

@@ -14,7 +14,7 @@ from airflow_provider_workflows.batch.batch_rows import BatchRows
 from airflow_provider_workflows.batch.output import UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME, ProblemsOnTheWay
 from airflow_provider_workflows.batch.progress import Measured
-from airflow_provider_workflows.batch.report import DUE, BatchReport, ReportPhase
+from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.tally import Tally
 from airflow_provider_workflows.storage import read_connection_again, shown
@@ -103,7 +103,7 @@ class ReportedRows(BatchRows):
         report = await asyncio.to_thread(self._submission_report, submission)
         report = report.at_phase(ReportPhase.SUBMITTING, time.time())
         self.report = dataclasses.replace(report, stopped_by=self.stopped_by or report.stopped_by)
-        return Measured(report.rows - report.outcomes.get(DUE, 0), self.report)
+        return Measured(self.report)
 
     def _submission_report(self, submission: Submission) -> BatchReport:
         statuses = self._statuses
@@ -132,8 +132,9 @@ class ReportedRows(BatchRows):
             reported.at_phase(ReportPhase.FETCHING, time.time()),
             outcomes={name: number for name, number in outcomes.items() if number},
             reasons={**reported.reasons, **reasons},
+            written=collection.written,
         )
-        return Measured(collection.written, self.report)
+        return Measured(self.report)
 
     def ended_report(self, collection: Collection) -> BatchReport:
         """Write the list of rows with something wrong, and return the report of a try that has ended. It blocks.

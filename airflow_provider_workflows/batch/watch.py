@@ -298,12 +298,7 @@ class BatchWatch(Generic[WaiterT]):
         self.report = dataclasses.replace(
             report.at_phase(ReportPhase.WAITING, now), outage=poller.outage, webhooks=self._inbox is not None
         )
-        return Measured(
-            report.rows - outcomes[RowOutcome.RUNNING],
-            self.report,
-            poller.last_poll_at,
-            poller.next_poll_at,
-        )
+        return Measured(self.report, poller.last_poll_at, poller.next_poll_at)
 
 
 def _of_state(entry: Entry) -> dict[str, Any]:

@@ -294,7 +294,7 @@ class BatchTry(BatchArguments):
             "Waiting for %s in the triggerer: %s of %s rows ended; %s. It needs a running triggerer "
             "(airflow triggerer).",
             f"{batch.running:,} {'run' if batch.running == 1 else 'runs'}",
-            f"{report.rows - batch.running:,}",
+            f"{report.done:,}",
             f"{report.rows:,}",
             counts_in_words(report.outcomes),
         )

@@ -91,6 +91,7 @@ _NUMBERS = (
     "rows",
     "first_row",
     "polls",
+    "written",
     "rows_per_second",
     "poll_interval",
     "max_poll_interval",

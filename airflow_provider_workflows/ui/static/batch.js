@@ -13,11 +13,17 @@ const PHASES = {
   ended: "Ended",
 };
 const WORDS_OF_PHASE = {
-  submitting: { rate: "submitted at", end: "all submitted, expected" },
-  waiting: { rate: "runs end at", end: "all ended, expected" },
-  fetching: { rate: "fetched at", end: "all fetched, expected" },
+  submitting: { done: "submitted", rate: "submitted at", end: "all submitted, expected" },
+  waiting: { done: "ended", rate: "runs end at", end: "all ended, expected" },
+  fetching: { done: "written", rate: "written at", end: "all written, expected" },
 };
-const STILL_OPEN = ["running", "due"];
+
+/** Return how many rows the present phase has dealt with, as the log counts them. */
+function done(report) {
+  if (report.phase === "fetching") return report.written ?? 0;
+  const running = report.phase === "submitting" ? 0 : report.outcomes.running ?? 0;
+  return Math.max(report.rows - (report.outcomes.due ?? 0) - running, 0);
+}
 
 function section(title, ...children) {
   const id = `section-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
@@ -80,11 +86,6 @@ export class BatchView {
     return `${PHASES[report.phase] ?? report.phase}. Of ${counted(report.rows, "row")}: ${outcomes || "none has begun"}.`;
   }
 
-  #ended(report) {
-    const open = STILL_OPEN.reduce((sum, name) => sum + (report.outcomes[name] ?? 0), 0);
-    return Math.max(report.rows - open, 0);
-  }
-
   #showRemarks({ report }) {
     const { outage, stopped_by: stoppedBy, error } = report;
     fill(this.remarks,
@@ -97,7 +98,6 @@ export class BatchView {
   }
 
   #showProgress({ report, is_over: isOver }) {
-    const ended = this.#ended(report);
     const known = Object.keys(OUTCOMES).filter((name) => report.outcomes[name] > 0);
     const goesOn = !isOver && report.phase !== "ended";
     const bar = element("div", { class: "bar", role: "img", "aria-label": known.map((name) =>
@@ -109,9 +109,7 @@ export class BatchView {
     }
     const end = report.expected_end;
     const figures = [
-      goesOn && report.phase === "submitting"
-        ? ["submitted", `${count(report.rows - (report.outcomes.due ?? 0))} of ${count(report.rows)}`]
-        : ["ended", `${count(ended)} of ${count(report.rows)}`],
+      [WORDS_OF_PHASE[report.phase]?.done ?? "ended", `${count(done(report))} of ${count(report.rows)}`],
       ["succeeded", share(report.outcomes.succeeded ?? 0, report.rows)],
       goesOn && report.rows_per_second > 0 ? [WORDS_OF_PHASE[report.phase]?.rate ?? "rate", rate(report.rows_per_second)] : null,
       goesOn && end ? [WORDS_OF_PHASE[report.phase]?.end ?? "expected end", [time(end), end > now() ? ` (in ${duration(end - now())})` : ""]] : null,
@@ -120,6 +118,7 @@ export class BatchView {
     ];
     fill(this.progress,
       element("p", {}, goesOn ? `${PHASES[report.phase] ?? report.phase}, since ` : `${PHASES.ended}.`, goesOn ? time(report.phase_started_at) : ""),
+      goesOn && report.phase === "submitting" ? element("p", {}, "Runs are polled once the last row is submitted: until then none counts as ended.") : null,
       element("dl", { class: "figures" }, figures.filter(Boolean).map(([name, value]) =>
         element("div", {}, element("dt", {}, name), element("dd", {}, value)))),
       bar,

@@ -18,6 +18,7 @@ from airflow_provider_workflows.api import Statuses
 from airflow_provider_workflows.batch.progress import (
     LINE_SECONDS,
     MAX_SILENT_SECONDS,
+    WAIT_LINE_SECONDS,
     BatchProgress,
     Measured,
 )
@@ -88,13 +89,52 @@ class Reported:
         return BatchProgress(self.report, self._measure, self._publish, log, **self._progress | arguments)
 
     async def _measure(self) -> Measured:
-        outcomes = {"succeeded": self.done} if self.done else {}
+        open_rows = "running" if self.report.phase is ReportPhase.WAITING else "due"
+        outcomes = {"succeeded": self.done, open_rows: self.report.rows - self.done}
         now = asyncio.get_running_loop().time()
-        return Measured(self.done, dataclasses.replace(self.report, outcomes=outcomes, at=now))
+        return Measured(
+            dataclasses.replace(self.report, outcomes=outcomes, written=self.done, at=now),
+        )
 
     async def _publish(self, report: BatchReport) -> None:
         self.published.append(report)
         self.at.append(asyncio.get_running_loop().time())
+
+
+class TestWords:
+    LOOP = VirtualTimeLoop
+
+    @pytest.mark.parametrize(
+        ("phase", "words"),
+        [
+            (ReportPhase.SUBMITTING, "Submitting: 30 of 100 rows submitted; 30 succeeded, 70 due"),
+            (ReportPhase.WAITING, "Waiting: 30 of 100 rows ended; 30 succeeded, 70 running"),
+            (ReportPhase.FETCHING, "Fetching results: 30 of 100 rows written; 30 succeeded"),
+        ],
+    )
+    async def test_a_line_says_what_the_phase_has_done_of_all_rows(
+        self, caplog: pytest.LogCaptureFixture, phase: ReportPhase, words: str
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        batch = Reported(100, phase=phase, clock=asyncio.get_running_loop().time)
+        async with batch.progress():
+            batch.done = 30
+            await asyncio.sleep(WAIT_LINE_SECONDS + LINE_SECONDS)
+            line = caplog.records[0].getMessage()
+
+        assert line.startswith(words)
+
+    async def test_a_line_while_rows_are_submitted_says_that_none_is_polled_yet(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO)
+        batch = Reported(100, clock=asyncio.get_running_loop().time)
+        async with batch.progress():
+            batch.done = 30
+            await asyncio.sleep(LINE_SECONDS + 1)
+            line = caplog.records[0].getMessage()
+
+        assert line.endswith("Runs are polled once the last row is submitted.")
 
 
 class TestWait:

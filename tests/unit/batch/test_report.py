@@ -13,9 +13,11 @@ import pytest
 
 from airflow_provider_workflows.api import Statuses
 from airflow_provider_workflows.batch.completions import MAX_BUCKETS, Completions, Durations
+from airflow_provider_workflows.batch.progress import Measured
 from airflow_provider_workflows.batch.reasons import Reasons, reason_of, row_ranges
 from airflow_provider_workflows.batch.repair import Repair
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase, repair_after_clear
+from airflow_provider_workflows.batch.reported_rows import ReportedRows
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.tally import Tally
 from airflow_provider_workflows.sandbox import Sandbox
@@ -202,6 +204,26 @@ def test_the_task_reports_at_each_phase_and_at_the_end(batch: BatchTask, sandbox
     assert last.reasons.keys() == {RowOutcome.UNKNOWN, RowOutcome.SKIPPED}
     assert last.output == str(batch.folder / "results.jsonl")
     assert "Ada" not in json.dumps(reports)
+
+
+def test_a_report_counts_the_rows_that_are_written_while_results_are_fetched(
+    batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[BatchReport] = []
+    measure = ReportedRows.measure_collection
+
+    async def noting(self: ReportedRows, collection: Any, reported: BatchReport) -> Measured:
+        found = await measure(self, collection, reported)
+        measured.append(found.report)
+        return found
+
+    monkeypatch.setattr(ReportedRows, "measure_collection", noting)
+    sandbox.fault("cut_after", path="/workflows/run", times=1)
+
+    batch.run([*cases(5), {"email": 3}], on_bad_row="skip", max_failed_share=1.0)
+
+    assert [(report.done, report.rows) for report in measured] == [(0, 6), (6, 6)]
+    assert json.loads(json.dumps(measured[-1].to_json()))["written"] == 6
 
 
 @pytest.mark.thorough
