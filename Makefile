@@ -15,7 +15,7 @@ side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-all test-fast test-thorough chaos bench bench-imports \
-	bench-batch bench-webhooks lint types changelog constraints clean environment tools
+	bench-batch bench-webhooks lint types changelog dist constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -89,10 +89,14 @@ changelog: tools ## show the changelog of the next release, made from changelog.
 	@$(run) towncrier build $(if $(RELEASE),--yes,--draft) \
 		--version "$$($(VENV)/bin/python -c 'import airflow_provider_workflows as package; print(package.__version__)')"
 
+dist: tools ## build the source distribution and the wheel, check them, and run an example from the wheel
+	@$(run) pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[release]'
+	@$(run) development.distribution $(ARGUMENTS)
+
 constraints: tools ## renew constraints.txt: the newest versions that go together on all Pythons
 	@echo 'Looking for the newest versions with uv ...'
 	@$(run) pip install -qq --disable-pip-version-check uv
-	@$(run) uv pip compile --quiet --universal --upgrade --python-version 3.10 --extra dev \
+	@$(run) uv pip compile --quiet --universal --upgrade --python-version 3.10 --extra dev --extra release \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 		--output-file '$(VENV)/constraints.txt' pyproject.toml
 	@{ echo '# Versions that were tested together, on Python 3.10 to 3.13. Renewed by `make constraints`.'; \
@@ -100,7 +104,7 @@ constraints: tools ## renew constraints.txt: the newest versions that go togethe
 
 clean: ## remove the environment and everything that was built
 	@if [ -f '$(VENV)/pyvenv.cfg' ]; then rm -rf '$(VENV)'; fi
-	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:
