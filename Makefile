@@ -1,4 +1,4 @@
-# Works with GNU make, a POSIX shell and Python 3.10 to 3.13; everything else is installed into $(VENV).
+# Works with GNU make, a POSIX shell and Python 3.10 to 3.14; everything else is installed into $(VENV).
 
 VENV ?= .venv
 PYTHON ?=
@@ -99,7 +99,7 @@ constraints: tools ## renew constraints.txt: the newest versions that go togethe
 	@$(run) uv pip compile --quiet --universal --upgrade --python-version 3.10 --extra dev --extra release \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 		--output-file '$(VENV)/constraints.txt' pyproject.toml
-	@{ echo '# Versions that were tested together, on Python 3.10 to 3.13. Renewed by `make constraints`.'; \
+	@{ echo '# Versions that were tested together, on Python 3.10 to 3.14. Renewed by `make constraints`.'; \
 		cat '$(VENV)/constraints.txt'; } >constraints.txt
 
 clean: ## remove the environment and everything that was built

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from airflow.sdk import BaseOperatorLink, conf
+from airflow.sdk import BaseOperatorLink
 
+from airflow_provider_workflows.airflow_internals.configuration import option
 from airflow_provider_workflows.xcom_keys import WORKFLOW_LINK_KEY
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def airflow_url(dag_id: object, run_id: str, task_id: str | None = None, map_ind
     :param map_index: its map index; -1 or None for a task that is not mapped
     """
     # As Airflow makes a task instance's own ``log_url``.
-    base: str = conf.get("api", "base_url", fallback="http://localhost:8080/")
+    base = option("api", "base_url") or "http://localhost:8080/"
     task = "" if task_id is None else f"/tasks/{task_id}"
     mapped = "" if map_index is None or map_index < 0 else f"/mapped/{map_index}"
     return f"{base.rstrip('/')}/dags/{dag_id}/runs/{quote(run_id)}{task}{mapped}"

@@ -76,3 +76,10 @@ class WorkflowsPlugin(AirflowPlugin):
             "url_route": "workflow",
         },
     ]
+
+    @classmethod
+    def on_load(cls, *_: object, **__: object) -> None:
+        """Log once what this version of Airflow lacks of what this package can use."""
+        from airflow_provider_workflows.airflow_internals.versions import say_what_is_lacking  # noqa: PLC0415
+
+        say_what_is_lacking()

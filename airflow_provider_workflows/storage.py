@@ -10,8 +10,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from airflow.sdk import ObjectStoragePath
-from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowNotFoundException
 from airflow_provider_workflows.airflow_internals.object_storage import renew_file_system
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse

@@ -11,7 +11,7 @@ set -eu
 
 VENV=${VENV:-.venv}
 PYTHON=${PYTHON:-}
-SUPPORTED='Python 3.10, 3.11, 3.12 or 3.13'
+SUPPORTED='Python 3.10, 3.11, 3.12, 3.13 or 3.14'
 
 say() { printf '%s\n' "$*"; }
 
@@ -22,7 +22,7 @@ fail() {
 
 # Commands that are on the PATH need not run (pyenv has such), so each is tried.
 fits() {
-    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1
+    "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
 }
 
 choose() {
@@ -34,7 +34,7 @@ choose() {
         version=$("$PYTHON" --version 2>/dev/null | head -n 1) || true
         fail "PYTHON=$PYTHON cannot be used (${version:-it does not run}); this project needs $SUPPORTED"
     fi
-    for candidate in python3 python3.13 python3.12 python3.11 python3.10 python; do
+    for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10 python; do
         if fits "$candidate"; then
             say "$candidate"
             return

@@ -33,14 +33,14 @@ def _find_assets() -> _Assets:
     from airflow.assets.manager import asset_manager  # noqa: PLC0415  (only on the API server)
     from airflow.models.asset import AssetEvent, AssetModel  # noqa: PLC0415
 
-    require_parameters(asset_manager.register_asset_change, "asset", "extra", "partition_key", "session")
+    require_parameters(asset_manager.register_asset_change, "asset", "extra", "session")
     require_attributes(AssetModel, "id", "uri", "active")
-    require_attributes(AssetEvent, "asset_id", "timestamp", "partition_key")
+    require_attributes(AssetEvent, "asset_id", "timestamp", "extra")
     return _Assets(asset_manager.register_asset_change, AssetModel, AssetEvent)
 
 
 ASSET_EVENTS = Feature(
-    "airflow.assets.manager.asset_manager.register_asset_change(asset, extra, partition_key, session), "
+    "airflow.assets.manager.asset_manager.register_asset_change(asset, extra, session), "
     "airflow.models.asset: AssetModel, AssetEvent",
     purpose="add an asset event for a completion",
     without="DAGs that are scheduled on completions do not run; tasks are resumed all the same",
@@ -48,12 +48,51 @@ ASSET_EVENTS = Feature(
 )
 
 
+def _find_partitions() -> bool:
+    from airflow.models.asset import AssetEvent  # noqa: PLC0415  (only on the API server)
+
+    _ = AssetEvent.partition_key
+    return True
+
+
+PARTITIONED_EVENTS = Feature(
+    "airflow.models.asset.AssetEvent.partition_key, and register_asset_change(partition_key)",
+    purpose="add the event of each completion to a partition of its own",
+    without="Events of completions have no partition key, and Airflow may gather some into one run: schedule a DAG "
+    "on the asset itself, `schedule=[completed(...)]`, and read all of its events",
+    find=_find_partitions,
+    since="3.2.0",
+)
+
+
+def _find_add_partitions() -> bool:
+    from airflow.sdk.execution_time.context import OutletEventAccessor  # noqa: PLC0415  (not while parsing)
+
+    _ = OutletEventAccessor.add_partitions
+    return True
+
+
+OUTLET_PARTITIONS = Feature(
+    "airflow.sdk.execution_time.context.OutletEventAccessor.add_partitions(key)",
+    purpose="give the asset events of a batch a partition",
+    without="A batch with `partition_key` fails before anything is sent",
+    find=_find_add_partitions,
+    since="3.3.0",
+)
+
+
+def has_outlet_partitions() -> bool:
+    """Return whether a task can give its asset events a partition."""
+    return OUTLET_PARTITIONS.is_available()
+
+
 def add_events(
     extras: Mapping[str, Mapping[str, Mapping[str, Any]]], *, since: datetime, session: Session
 ) -> None:
     """Add partitioned events to assets that some DAG names; nothing is added where Airflow cannot.
 
-    If the asset has had an event with a partition key since ``since``, no second one is added.
+    If the asset has had an event with a partition key since ``since``, no second one is added. Where Airflow has no
+    partitions, the events have none, and are told apart by the ``workflow_id`` of their ``extra``.
 
     :param extras: the ``extra`` of each event, by the asset's URI and by the partition key
     :param since: how far back an event counts as the same
@@ -74,18 +113,17 @@ def add_events(
     ).all()
     for asset in assets:
         by_key = extras[asset.uri]
-        existing = set(
-            session.scalars(
-                select(event.partition_key).where(
-                    event.asset_id == asset.id,
-                    event.timestamp > since,
-                    event.partition_key.in_(list(by_key)),
-                )
-            )
-        )
+        partitioned = PARTITIONED_EVENTS.is_available()
+        which = event.partition_key if partitioned else event.extra
+        recent = select(which).where(event.asset_id == asset.id, event.timestamp > since)
+        if partitioned:
+            existing = set(session.scalars(recent.where(event.partition_key.in_(list(by_key)))))
+        else:
+            existing = {(one or {}).get("workflow_id") for one in session.scalars(recent)}
         for key, extra in by_key.items():
             if key not in existing:
-                register(asset=asset, extra=dict(extra), partition_key=key, session=session)
+                partition = {"partition_key": key} if partitioned else {}
+                register(asset=asset, extra=dict(extra), session=session, **partition)
 
 
 def _find_outlets() -> bool:
@@ -118,7 +156,7 @@ def add_outlet(operator: BaseOperator, asset: Asset) -> bool:
 
 
 def _find_inlet_events() -> tuple[type[Exception], ...]:
-    from airflow.sdk.exceptions import AirflowRuntimeError  # noqa: PLC0415
+    from airflow_provider_workflows.airflow_internals.exceptions import AirflowRuntimeError  # noqa: PLC0415
 
     return (AirflowRuntimeError,)
 

@@ -36,3 +36,27 @@ def option(section: str, name: str) -> str | None:
         return None
     text: str | None = conf.get(section, name, fallback=None)
     return text.strip() or None if text is not None else None
+
+
+def boolean(section: str, name: str, *, default: bool) -> bool:
+    """Return an option that is true or false.
+
+    :param section: the section of Airflow's configuration
+    :param name: the option's name
+    :param default: what counts where it is not set
+    :raises AirflowConfigException: if it is neither
+    """
+    conf = CONFIGURATION.get()
+    return default if conf is None else bool(conf.getboolean(section, name, fallback=default))
+
+
+def integer(section: str, name: str, *, default: int) -> int:
+    """Return an option that is a whole number.
+
+    :param section: the section of Airflow's configuration
+    :param name: the option's name
+    :param default: what counts where it is not set
+    :raises AirflowConfigException: if it is another
+    """
+    conf = CONFIGURATION.get()
+    return default if conf is None else int(conf.getint(section, name, fallback=default))

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, conf
+from airflow.sdk import BaseSensorOperator
 from airflow.triggers.base import TriggerEvent
 
+from airflow_provider_workflows.airflow_internals.configuration import integer
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
     FeatureChangedError,
@@ -46,7 +47,7 @@ _RESUME_PARAMETERS = {"task_instance", "session"}
 
 def seconds_before_event() -> float:
     """Return for how many seconds after a task has deferred no event may resume it."""
-    heartbeat = conf.getint("workers", "min_heartbeat_interval", fallback=DEFAULT_HEARTBEAT_SECONDS)
+    heartbeat = integer("workers", "min_heartbeat_interval", default=DEFAULT_HEARTBEAT_SECONDS)
     return HEARTBEATS_BEFORE_EVENT * max(1, heartbeat)
 
 

@@ -13,6 +13,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: What is raised where a name is not there at all, rather than there in another form.
+MISSING = (ImportError, AttributeError, LookupError)
+
 
 class FeatureChangedError(Exception):
     """Airflow has a name, but not in the form that this package uses."""
@@ -25,15 +28,20 @@ class Feature(Generic[T]):
     :param purpose: what this package does with them, to follow "cannot"
     :param without: what happens where they are missing, as a sentence without its full stop
     :param find: returns what the names stand for; raises whatever it likes if they are not as expected
+    :param since: the first version of Airflow that has them, where this package runs on older ones too. An older
+        one is known to lack them, which is no warning: ``versions.py`` says it once, and the documentation too
     """
 
     all: list[Feature[object]] = []  # noqa: RUF012  (filled as the modules of this package are imported)
 
-    def __init__(self, names: str, *, purpose: str, without: str, find: Callable[[], T]) -> None:
+    def __init__(
+        self, names: str, *, purpose: str, without: str, find: Callable[[], T], since: str | None = None
+    ) -> None:
         self.names = names
         self.purpose = purpose
         self.without = without
         self.find = find
+        self.since = since
         self._lock = threading.Lock()
         self._found: T | None = None
         self._is_missing = False
@@ -60,12 +68,14 @@ class Feature(Generic[T]):
             self._found = self.find()
         except Exception as error:  # noqa: BLE001  (whatever it is, the name is not as expected)
             self._is_missing = True
+            if self.since is not None and isinstance(error, MISSING):
+                return
             log.warning(
                 "airflow-provider-workflows cannot %s: this Airflow (%s) differs from those that it was tested "
                 "with (%s: %s). %s. To mend it, install a newer airflow-provider-workflows, or an Airflow that it "
                 "was tested with.",
                 self.purpose,
-                _airflow_version(),
+                airflow_version(),
                 type(error).__name__,
                 error,
                 self.without,
@@ -94,7 +104,8 @@ def require_attributes(subject: object, *names: str) -> None:
         raise FeatureChangedError(f"{name} has no {', '.join(missing)}")
 
 
-def _airflow_version() -> str:
+def airflow_version() -> str:
+    """Return the version of Airflow that is installed, for messages."""
     try:
         return version("apache-airflow")
     except PackageNotFoundError:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
     FeatureChangedError,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.sdk import TaskInstanceState
@@ -17,7 +19,6 @@ from airflow_provider_workflows.airflow_internals.feature import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
@@ -71,6 +72,8 @@ class _Models(NamedTuple):
     task_instance: Any
     trigger: Any
     xcom: Any
+    #: Whether the function that writes an XCom can be told that the value is JSON already.
+    takes_json: bool
 
 
 def _find_models() -> _Models:
@@ -82,12 +85,13 @@ def _find_models() -> _Models:
     require_attributes(TaskInstance, "state", "next_method", "trigger_id", *ids)
     require_attributes(Trigger, "id", "classpath", "kwargs", "created_date")
     require_attributes(XComModel, "key", "value", *ids)
-    require_parameters(XComModel.set, "key", "value", "serialize", "session", *ids)
-    return _Models(TaskInstance, Trigger, XComModel)
+    require_parameters(XComModel.set, "key", "value", "session", *ids)
+    takes_json = "serialize" in inspect.signature(XComModel.set).parameters
+    return _Models(TaskInstance, Trigger, XComModel, takes_json)
 
 
 DEFERRED_TASKS = Feature(
-    "airflow.models: taskinstance.TaskInstance, trigger.Trigger, xcom.XComModel with set(..., serialize=False)",
+    "airflow.models: taskinstance.TaskInstance, trigger.Trigger, xcom.XComModel with set(...)",
     purpose="find the tasks that wait for a workflow",
     without="Workflows are polled as without webhooks",
     find=_find_models,
@@ -145,7 +149,16 @@ class DeferredTask:
 
     def write_xcom(self, key: str, value: Any) -> None:
         """Write an XCom of the task, as JSON."""
-        self._models.xcom.set(key, value, serialize=False, session=self._session, **self._ids)
+        from sqlalchemy import delete  # noqa: PLC0415
+
+        xcom = self._models.xcom
+        if self._models.takes_json:
+            xcom.set(key, value, serialize=False, session=self._session, **self._ids)
+            return
+        # Below Airflow 3.2 it would store the JSON as a text.
+        self._session.execute(delete(xcom).filter_by(key=key, **self._ids))
+        run = {"dag_run_id": self.row.dag_run.id, "timestamp": datetime.now(timezone.utc)}
+        self._session.add(xcom(key=key, value=value, **run, **self._ids))
 
 
 def deferred_triggers(
@@ -163,7 +176,7 @@ def deferred_triggers(
     models = DEFERRED_TASKS.get()
     if models is None:
         return []
-    task_instance, trigger, xcom = models
+    task_instance, trigger, xcom, _ = models
     chosen = (
         select(trigger.id, trigger.created_date)
         .join(task_instance, trigger.id == task_instance.trigger_id)
@@ -239,7 +252,7 @@ def deferred_tasks_with_xcom(
     models = DEFERRED_TASKS.get()
     if models is None:
         return []
-    task_instance, trigger, xcom = models
+    task_instance, trigger, xcom, _ = models
     found = session.execute(
         select(task_instance, xcom.value, trigger)
         .join(trigger, trigger.id == task_instance.trigger_id)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment
 
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowException, AirflowFailException
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
     FeatureChangedError,

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from airflow.sdk import conf
 from airflow.sdk.log import mask_secret
 
+from airflow_provider_workflows.airflow_internals.configuration import integer
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
     FeatureChangedError,
@@ -88,9 +88,7 @@ def mask(value: Any) -> None:
 
     :param value: JSON
     """
-    min_characters = conf.getint(
-        "logging", "min_length_masked_secret", fallback=DEFAULT_MIN_MASKED_CHARACTERS
-    )
+    min_characters = integer("logging", "min_length_masked_secret", default=DEFAULT_MIN_MASKED_CHARACTERS)
     if maskable := _without_short_text(value, min_characters):
         mask_secret(maskable)
 

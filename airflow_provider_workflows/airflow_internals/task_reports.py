@@ -1,12 +1,12 @@
-"""What the pages read and write of Airflow's database: tasks with reports and instructions, and triggerers."""
+"""What the pages read and write of Airflow's database: tasks with reports, the audit log, and triggerers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_workflows.airflow_internals.feature import (
@@ -19,7 +19,7 @@ from airflow_provider_workflows.airflow_internals.orm import SESSION
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-_IDS = ("dag_id", "run_id", "task_id", "map_index")
+IDS = ("dag_id", "run_id", "task_id", "map_index")
 #: Reports are read from the database in groups of this many.
 _REPORTS_AT_ONCE = 200
 
@@ -30,40 +30,33 @@ class _Models(NamedTuple):
     task_instance: Any
     trigger: Any
     xcom: Any
-    task_state: Any
     job: Any
     log: Any
-    dag_run: Any
     health_check_seconds: float
 
 
 def _find_models() -> _Models:
     from airflow.configuration import conf  # noqa: PLC0415
     from airflow.jobs.job import Job  # noqa: PLC0415
-    from airflow.models.dagrun import DagRun  # noqa: PLC0415
     from airflow.models.log import Log  # noqa: PLC0415
-    from airflow.models.task_state_store import TaskStateStoreModel  # noqa: PLC0415
     from airflow.models.taskinstance import TaskInstance  # noqa: PLC0415
     from airflow.models.trigger import Trigger  # noqa: PLC0415
     from airflow.models.xcom import XComModel  # noqa: PLC0415
 
     require_attributes(
-        TaskInstance, "state", "try_number", "start_date", "end_date", "trigger_id", "operator", *_IDS
+        TaskInstance, "state", "try_number", "start_date", "end_date", "trigger_id", "operator", *IDS
     )
     require_attributes(Trigger, "id", "created_date")
-    require_attributes(XComModel, "key", "value", "timestamp", *_IDS)
-    require_attributes(TaskStateStoreModel, "key", "value", "updated_at", "expires_at", "dag_run_id", *_IDS)
-    require_attributes(DagRun, "id", "dag_id", "run_id")
+    require_attributes(XComModel, "key", "value", "timestamp", *IDS)
     require_attributes(Job, "job_type", "state", "latest_heartbeat")
     require_parameters(Log, "event", "owner", "owner_display_name", "extra")
     seconds = conf.getfloat("triggerer", "triggerer_health_check_threshold", fallback=30.0)
-    return _Models(TaskInstance, Trigger, XComModel, TaskStateStoreModel, Job, Log, DagRun, seconds)
+    return _Models(TaskInstance, Trigger, XComModel, Job, Log, seconds)
 
 
 PAGES = Feature(
     "airflow.models: taskinstance.TaskInstance, trigger.Trigger, xcom.XComModel, "
-    "task_state_store.TaskStateStoreModel, dagrun.DagRun, log.Log(event, owner, owner_display_name, extra), "
-    "airflow.jobs.job.Job",
+    "log.Log(event, owner, owner_display_name, extra), airflow.jobs.job.Job",
     purpose="show tasks on the pages of this package",
     without="The pages say that they can show nothing",
     find=_find_models,
@@ -130,9 +123,9 @@ def read_task(task: TaskId, key: str, session: Session) -> TaskWithReport | None
     :param key: of the XCom that holds the report
     :param session: of the metadata database
     """
-    chosen = _tasks_with_xcom(_models(), key, is_outer=True)
-    instance = _models().task_instance
-    row = session.execute(chosen.where(*_is_task(instance, task))).first()
+    chosen = _tasks_with_xcom(page_models(), key, is_outer=True)
+    instance = page_models().task_instance
+    row = session.execute(chosen.where(*is_task(instance, task))).first()
     return None if row is None else _task_with_report(row)
 
 
@@ -149,7 +142,7 @@ def read_reports(
     """
     from sqlalchemy import String, cast, func  # noqa: PLC0415
 
-    models = _models()
+    models = page_models()
     chosen = _tasks_with_xcom(models, key, is_outer=False).where(models.xcom.timestamp >= since)
     if containing is not None:
         text = func.lower(cast(models.xcom.value, String))
@@ -160,78 +153,6 @@ def read_reports(
             yield _task_with_report(row)
 
 
-def read_task_state(task: TaskId, key: str, session: Session) -> Any:
-    """Return a value of a task's state store, or None if it is missing or is no JSON."""
-    from sqlalchemy import select  # noqa: PLC0415
-
-    model = _models().task_state
-    text = session.scalar(select(model.value).where(model.key == key, *_is_task(model, task)))
-    try:
-        return None if text is None else json.loads(text)
-    except ValueError:
-        return None
-
-
-def claim_task_state(
-    task: TaskId,
-    key: str,
-    value: Any,
-    expires_at: datetime,
-    session: Session,
-    *,
-    is_free: Callable[[str | None, Any], bool],
-) -> tuple[bool, Any]:
-    """Write a value of a task's state store if nothing speaks against it, and nobody else can at the same time.
-
-    The task's row is locked until the session ends, as Airflow locks it while it clears the task.
-
-    :param task: which
-    :param key: of the value
-    :param value: to write, JSON
-    :param expires_at: from when on Airflow may remove it
-    :param session: of ``database_session``
-    :param is_free: is given Airflow's state of the task and the present value, None if it is missing or no
-        JSON, and returns whether the new one may take its place
-    :return: whether it was written, and the value that was there before
-    """
-    from sqlalchemy import select  # noqa: PLC0415
-
-    models = _models()
-    instance, model = models.task_instance, models.task_state
-    locked = session.execute(
-        select(instance.state).where(*_is_task(instance, task)).with_for_update()
-    ).first()
-    before = read_task_state(task, key, session)
-    if locked is None or not is_free(locked.state, before):
-        return False, before
-    stored = session.scalars(select(model).where(model.key == key, *_is_task(model, task))).first()
-    if stored is None:
-        run = models.dag_run
-        run_id = session.scalar(select(run.id).filter_by(dag_id=task.dag_id, run_id=task.run_id))
-        ids = {name: getattr(task, name) for name in _IDS}
-        stored = model(dag_run_id=run_id, key=key, **ids)
-        session.add(stored)
-    stored.value, stored.expires_at = json.dumps(value), expires_at
-    stored.updated_at = datetime.now(timezone.utc)
-    return True, before
-
-
-def delete_task_state(task: TaskId, key: str, value: Any, session: Session) -> bool:
-    """Delete a value of a task's state store if it is still a certain one, and return whether it was.
-
-    :param task: which
-    :param key: of the value
-    :param value: which ``claim_task_state`` has written
-    :param session: of ``database_session``
-    """
-    from sqlalchemy import delete  # noqa: PLC0415
-
-    model = _models().task_state
-    chosen = delete(model).where(model.key == key, model.value == json.dumps(value), *_is_task(model, task))
-    deleted: Any = session.execute(chosen.execution_options(synchronize_session=False))
-    return bool(deleted.rowcount)
-
-
 def is_triggerer_alive(now: datetime, session: Session) -> bool:
     """Return whether a triggerer has reported to Airflow of late.
 
@@ -240,7 +161,7 @@ def is_triggerer_alive(now: datetime, session: Session) -> bool:
     """
     from sqlalchemy import func, select  # noqa: PLC0415
 
-    models = _models()
+    models = page_models()
     job = models.job
     latest = session.scalar(
         select(func.max(job.latest_heartbeat)).where(job.job_type == "TriggererJob", job.state == "running")
@@ -259,7 +180,7 @@ def write_audit_log(
     :param extra: more about it
     :param session: of the metadata database; the caller commits
     """
-    log = _models().log
+    log = page_models().log
     session.add(
         log(
             event=event,
@@ -274,11 +195,15 @@ def write_audit_log(
     )
 
 
-def _models() -> _Models:
-    models = PAGES.get()
-    if models is None:
+def page_models() -> _Models:
+    """Return Airflow's models, as the pages read them.
+
+    :raises RuntimeError: where Airflow has others
+    """
+    found = PAGES.get()
+    if found is None:
         raise RuntimeError("this Airflow does not let the pages read its database")
-    return models
+    return found
 
 
 def _tasks_with_xcom(models: _Models, key: str, *, is_outer: bool) -> Any:
@@ -287,9 +212,9 @@ def _tasks_with_xcom(models: _Models, key: str, *, is_outer: bool) -> Any:
     instance, trigger, xcom = models.task_instance, models.trigger, models.xcom
     columns = [
         getattr(instance, name)
-        for name in (*_IDS, "state", "try_number", "start_date", "end_date", "operator")
+        for name in (*IDS, "state", "try_number", "start_date", "end_date", "operator")
     ]
-    is_xcom = and_(xcom.key == key, *(getattr(xcom, name) == getattr(instance, name) for name in _IDS))
+    is_xcom = and_(xcom.key == key, *(getattr(xcom, name) == getattr(instance, name) for name in IDS))
     return (
         select(*columns, trigger.created_date, xcom.value)
         .select_from(instance)
@@ -298,13 +223,14 @@ def _tasks_with_xcom(models: _Models, key: str, *, is_outer: bool) -> Any:
     )
 
 
-def _is_task(model: Any, task: TaskId) -> list[Any]:
-    return [getattr(model, name) == getattr(task, name) for name in _IDS]
+def is_task(model: Any, task: TaskId) -> list[Any]:
+    """Return the conditions by which a row is of a task instance."""
+    return [getattr(model, name) == getattr(task, name) for name in IDS]
 
 
 def _task_with_report(row: Any) -> TaskWithReport:
     return TaskWithReport(
-        TaskId(*(getattr(row, name) for name in _IDS)),
+        TaskId(*(getattr(row, name) for name in IDS)),
         row.state,
         row.try_number,
         row.start_date,

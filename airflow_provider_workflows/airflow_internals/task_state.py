@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from airflow.sdk.exceptions import AirflowFailException
-
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
     require_attributes,
@@ -43,8 +42,10 @@ def _find_store() -> Any:
 TASK_STATE_STORE = Feature(
     'context["task_state_store"] with get, set(key, value, retention=NEVER_EXPIRE) and delete',
     purpose="store what a task has submitted",
-    without="Tasks that must remember what they submitted fail before they submit anything",
+    without="What a task must remember lives in the folder `[workflows] state_folder`, which all workers share. "
+    "Without one, tasks that must remember what they submitted fail before they submit anything",
     find=_find_store,
+    since="3.3.0",
 )
 
 

@@ -18,16 +18,32 @@ def _find_xcom() -> Any:
 
     require_parameters(XCom.get_value, "ti_key", "key")
     require_parameters(XCom.get_one, *_TASK)
+    return XCom
+
+
+XCOM = Feature(
+    "airflow.sdk.execution_time.xcom.XCom: get_value(ti_key, key), get_one(key, ...)",
+    purpose="read the XComs of a task by its ids",
+    without="Links and messages leave out what is in XComs",
+    find=_find_xcom,
+)
+
+
+def _find_live_xcom() -> Any:
+    from airflow.sdk.execution_time.xcom import XCom  # noqa: PLC0415
+
     require_parameters(XCom.aget_one, *_TASK)
     require_parameters(XCom.aset, "value", *_TASK)
     return XCom
 
 
-XCOM = Feature(
-    "airflow.sdk.execution_time.xcom.XCom: get_value(ti_key, key), get_one, aget_one, aset(key, value, ...)",
-    purpose="read and write the XComs of a task by its ids",
-    without="Links and messages leave out what is in XComs, and a batch that waits publishes no report",
-    find=_find_xcom,
+LIVE_XCOM = Feature(
+    "airflow.sdk.execution_time.xcom.XCom: aget_one, aset(key, value, ...)",
+    purpose="read and write XComs while a task waits in the triggerer",
+    without="The page of a run or batch that waits in the triggerer stands still until the wait ends. A "
+    "batch is polled as without webhooks",
+    find=_find_live_xcom,
+    since="3.3.0",
 )
 
 
@@ -53,8 +69,13 @@ async def read_in_trigger(key: str, task: Any) -> Any:
 
     :param task: the trigger's ``task_instance``
     """
-    xcom = XCOM.get()
+    xcom = LIVE_XCOM.get()
     return None if xcom is None else await xcom.aget_one(key=key, **_ids(task))
+
+
+def is_live() -> bool:
+    """Return whether a trigger can read and write XComs, as it runs the same Airflow."""
+    return LIVE_XCOM.is_available()
 
 
 async def write_in_trigger(key: str, value: Any, task: Any) -> None:
@@ -63,7 +84,7 @@ async def write_in_trigger(key: str, value: Any, task: Any) -> None:
     :param value: must be JSON
     :param task: the trigger's ``task_instance``
     """
-    xcom = XCOM.get()
+    xcom = LIVE_XCOM.get()
     if xcom is not None:
         await xcom.aset(key, value, **_ids(task))
 
@@ -73,12 +94,11 @@ def _find_direct_xcom() -> Any:
     from airflow.sdk.execution_time.xcom import XCom  # noqa: PLC0415
 
     require_parameters(BaseXCom.set, "key", "value", *_TASK[1:])
-    require_parameters(BaseXCom.aget_one, *_TASK)
     return BaseXCom, XCom
 
 
 DIRECT_XCOM = Feature(
-    "airflow.sdk.bases.xcom.BaseXCom: set(key, value, ...), aget_one, beside what is configured as xcom_backend",
+    "airflow.sdk.bases.xcom.BaseXCom: set(key, value, ...), beside what is configured as xcom_backend",
     purpose="keep in its database what an XCom backend would store elsewhere, so that webhooks find it",
     without="With such an XCom backend, each batch is told of all completions of its connection",
     find=_find_direct_xcom,
@@ -103,8 +123,11 @@ async def read_from_database(key: str, task: Any) -> Any:
 
     :param task: the trigger's ``task_instance``
     """
-    direct, _ = DIRECT_XCOM.get() or (XCOM.get(), None)
-    return None if direct is None else await direct.aget_one(key=key, **_ids(task))
+    live = LIVE_XCOM.get()
+    if live is None:
+        return None
+    direct, _ = DIRECT_XCOM.get() or (live, None)
+    return await direct.aget_one(key=key, **_ids(task))
 
 
 def _ids(task: Any) -> dict[str, Any]:

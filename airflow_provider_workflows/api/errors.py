@@ -32,6 +32,8 @@ class WorkflowsError(Exception):
     retry = Retry.NEVER
     #: Whether it says something about every call of the connection, and not about the data of this one.
     concerns_every_call = False
+    #: Whether the service, or the way to it, was out of order: that passes by itself.
+    is_outage = False
 
     def __init__(
         self,
@@ -102,6 +104,7 @@ class ServiceUnreachable(WorkflowsError):
 
     retry = Retry.LATER
     concerns_every_call = True
+    is_outage = True
 
 
 class TlsFailed(ServiceUnreachable):
@@ -113,6 +116,7 @@ class ServiceUnavailable(WorkflowsError):
 
     retry = Retry.LATER
     concerns_every_call = True
+    is_outage = True
 
 
 class RateLimited(WorkflowsError):
@@ -120,6 +124,7 @@ class RateLimited(WorkflowsError):
 
     retry = Retry.LATER
     concerns_every_call = True
+    is_outage = True
 
 
 class RequestRejected(WorkflowsError):
@@ -152,6 +157,7 @@ class UnexpectedResponse(WorkflowsError):
 
     retry = Retry.LATER
     concerns_every_call = True
+    is_outage = True
 
 
 class OutcomeUnknown(WorkflowsError):

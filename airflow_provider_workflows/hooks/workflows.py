@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowNotFoundException
 
 from airflow_provider_workflows import api, configuration
 from airflow_provider_workflows.airflow_internals import supervisor
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowNotFoundException
 from airflow_provider_workflows.airflow_internals.secrets_masker import mask, quiet_about_short_secrets
 from airflow_provider_workflows.api import Settings, Statuses, errors
 from airflow_provider_workflows.api.settings import DEFAULT_HOST

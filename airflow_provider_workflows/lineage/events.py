@@ -22,12 +22,18 @@ MAX_PARTITION_KEY_CHARACTERS = 250
 def partition_key_of(value: object) -> str:
     """Return a partition key, checked as Airflow will once the task is done.
 
-    :raises InvalidInput: if it is not text, or empty, as what a template that found nothing renders to
+    :raises InvalidInput: if it is not text, or empty, as what a template that found nothing renders to; or if this
+        Airflow has no partitions for the events of tasks
     """
     if not isinstance(value, str) or not value.strip() or value == "None":
         raise InvalidInput(
             f"partition_key must be text that is not empty, such as '2026-11-30', not {value!r}; leave it away "
             "for events without one"
+        )
+    if not assets.has_outlet_partitions():
+        raise InvalidInput(
+            "partition_key: this Airflow gives the asset events of a task no partition, which takes Airflow 3.3 or "
+            "newer; leave it away for events without one"
         )
     if len(value) > MAX_PARTITION_KEY_CHARACTERS:
         raise InvalidInput(

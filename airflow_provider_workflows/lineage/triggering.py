@@ -47,4 +47,4 @@ def triggering_events(asset: Asset, context: Mapping[str, Any]) -> list[Any]:
     events = listed_events(asset, listed)
     if events is None:
         return list(started_by)
-    return [event for event in events if event.partition_key is None]
+    return [event for event in events if getattr(event, "partition_key", None) is None]

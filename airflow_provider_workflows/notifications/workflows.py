@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseNotifier
-from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowException, AirflowNotFoundException
 from airflow_provider_workflows.airflow_internals.rendering import RendersText
 from airflow_provider_workflows.airflow_internals.secrets_masker import mask, quiet_about_short_secrets
 from airflow_provider_workflows.api.errors import ConnectionNotFound, InvalidInput

@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airflow.sdk import BaseOperator, conf
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import BaseOperator
 
+from airflow_provider_workflows.airflow_internals.configuration import boolean
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
 from airflow_provider_workflows.airflow_internals.rendering import RendersArguments
+from airflow_provider_workflows.airflow_internals.retries import failing_for_good, with_default_policy
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.api.redaction import ALL_FIELDS, PersonalFields
 from airflow_provider_workflows.arguments import templated_text, true_or_false
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink
-from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
+from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy, is_lasting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +38,7 @@ def is_deferrable(deferrable: object) -> bool:
     :raises InvalidInput: if it is neither a bool nor None
     """
     if deferrable is None:
-        default: bool = conf.getboolean("operators", "default_deferrable", fallback=False)
-        return default
+        return boolean("operators", "default_deferrable", default=False)
     return true_or_false("deferrable", deferrable)
 
 
@@ -57,8 +58,7 @@ class WorkflowsOperator(RendersArguments, BaseOperator):
     operator_extra_links = (WorkflowLink(),)
 
     def __init__(self, *, workflows_conn_id: str = WorkflowsHook.default_conn_name, **kwargs: Any) -> None:
-        # A mapped task hands on None where the DAG has set nothing.
-        kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
+        with_default_policy(kwargs, WorkflowsRetryPolicy())
         super().__init__(**kwargs)
         self.require_rendering()
         self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
@@ -84,10 +84,16 @@ class WorkflowsOperator(RendersArguments, BaseOperator):
         :raises WorkflowsError: what went wrong
         :raises AirflowFailException: where a retry could do the same thing twice
         """
-        try:
-            return self.call(self.hook.get_conn(), context)
-        except OutcomeUnknown as error:
-            raise self.unknown_outcome(error) from error
+        with failing_for_good(is_lasting):
+            try:
+                return self.call(self.hook.get_conn(), context)
+            except OutcomeUnknown as error:
+                raise self.unknown_outcome(error) from error
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a wait in the triggerer; raises as ``execute``."""
+        with failing_for_good(is_lasting):
+            return super().resume_execution(next_method, next_kwargs, context)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002
         """Return what the task has read and brought about, once it has succeeded."""

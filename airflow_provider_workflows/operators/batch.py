@@ -6,11 +6,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import AirflowTaskTimeout
-
 from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowTaskTimeout
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
+from airflow_provider_workflows.airflow_internals.xcom import is_live
 from airflow_provider_workflows.api.errors import error_from_json
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.inbox import InboxSegment
@@ -128,7 +128,7 @@ class RunWorkflowBatchOperator(BatchTry):
                     timeout = self.execution_timeout
                     deadline = None if timeout is None else begun_at + timeout.total_seconds()
                     if self.deferrable:
-                        webhooks = client.settings.webhooks and can_resume()
+                        webhooks = client.settings.webhooks and can_resume() and is_live()
                         self._defer(context, batch, deadline, webhooks=webhooks)
                     timed_out = asyncio.run(self._wait(context, batch, deadline))
                     # Made anew, because what has ended was written to the batch's journal.

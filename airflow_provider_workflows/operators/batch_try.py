@@ -10,8 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowException, TaskDeferred
-
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowException, TaskDeferred
 from airflow_provider_workflows.airflow_internals.task_state import retries_left
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput, workflows_error_in
 from airflow_provider_workflows.api.ids import is_id

@@ -7,15 +7,14 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk.exceptions import (
+from airflow_provider_workflows import configuration
+from airflow_provider_workflows.airflow_internals.deferral import can_resume
+from airflow_provider_workflows.airflow_internals.exceptions import (
     AirflowException,
     AirflowFailException,
     AirflowTaskTimeout,
     TaskDeferred,
 )
-
-from airflow_provider_workflows import configuration
-from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.airflow_internals.task_state import clears, retries_left
 from airflow_provider_workflows.api.errors import (

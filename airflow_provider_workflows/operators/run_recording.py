@@ -7,8 +7,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
-
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
 from airflow_provider_workflows.api.errors import OutcomeUnknown, SubmissionStopped, WorkflowsError
 from airflow_provider_workflows.operators.instruction import Instructions, Taken
 from airflow_provider_workflows.operators.records import best_effort, store_retry

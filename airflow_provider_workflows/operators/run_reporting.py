@@ -7,8 +7,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import TaskDeferred
-
+from airflow_provider_workflows.airflow_internals.exceptions import TaskDeferred
 from airflow_provider_workflows.run_report import RunOutcome, RunReport, is_report_due
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import conf, get_current_context
+from airflow.sdk import get_current_context
 
+from airflow_provider_workflows.airflow_internals.configuration import integer
 from airflow_provider_workflows.airflow_internals.rendering import redacting_task
+from airflow_provider_workflows.airflow_internals.retries import policy_argument
 from airflow_provider_workflows.arguments import choice, file_mode, is_resolved_later, whole_number
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import Items
@@ -29,7 +31,7 @@ def _redacted(value: Any) -> Any:
 
 def _task(check: Callable[..., None] | None = None) -> TaskDecorator:
     # Rows that come as an argument would be stored in the view of rendered templates.
-    return redacting_task(_redacted, check, multiple_outputs=False, retry_policy=WorkflowsRetryPolicy())
+    return redacting_task(_redacted, check, multiple_outputs=False, **policy_argument(WorkflowsRetryPolicy()))
 
 
 def _check_shard(
@@ -83,7 +85,7 @@ def shard(
         on_bad_row=on_bad_row,
         zero_pad=unwrap(zero_pad),
         folder=folder,
-        max_shards=conf.getint("core", "max_map_length", fallback=1024),
+        max_shards=integer("core", "max_map_length", default=1024),
         again=_has_run_before(),
     )
 

@@ -10,12 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
-from airflow.sdk.exceptions import (
-    AirflowFailException,
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    AirflowTaskTimeout,
-)
 
 from airflow_provider_workflows import configuration
 from airflow_provider_workflows.airflow_internals.deferral import (
@@ -23,7 +17,14 @@ from airflow_provider_workflows.airflow_internals.deferral import (
     can_resume,
     first_reschedule,
 )
+from airflow_provider_workflows.airflow_internals.exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+)
 from airflow_provider_workflows.airflow_internals.rendering import RendersArguments
+from airflow_provider_workflows.airflow_internals.retries import failing_for_good, with_default_policy
 from airflow_provider_workflows.api.errors import DeadlineReached, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.polling import (
@@ -41,7 +42,7 @@ from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import is_deferrable
 from airflow_provider_workflows.operators.records import FlatRecord, Records, TaskStateRecordStore
 from airflow_provider_workflows.operators.run_reporting import RunReporting
-from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
+from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy, is_lasting
 from airflow_provider_workflows.run_report import RunReport
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
@@ -122,8 +123,7 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         max_outage: float | timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        # A mapped task hands on None where the DAG has set nothing.
-        kwargs["retry_policy"] = kwargs.get("retry_policy") or WorkflowsRetryPolicy()
+        with_default_policy(kwargs, WorkflowsRetryPolicy())
         if poke_interval is not None:
             kwargs["poke_interval"] = seconds("poke_interval", poke_interval)
         super().__init__(**kwargs)
@@ -162,6 +162,11 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
     def map_index_name(self) -> str:
         """What a mapped task is called: by its workflow."""
         return f"workflow {self.workflow_id}"
+
+    def execute(self, context: Context) -> Any:
+        """Poll until the workflow has ended, as the base class does; raises as the class says."""
+        with failing_for_good(is_lasting):
+            return super().execute(context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once; if the workflow has not ended and the sensor is deferrable, defer."""
@@ -211,16 +216,17 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume as the base class does, and handle our errors and timeouts as poking handles them."""
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowTaskTimeout as error:
-            if self.soft_fail or self.never_fail:
-                raise AirflowSkipException(f"Skipping: {error}") from error
-            raise
-        except WorkflowsError as error:
-            if self.never_fail:
-                raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
-            raise
+        with failing_for_good(is_lasting):
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except AirflowTaskTimeout as error:
+                if self.soft_fail or self.never_fail:
+                    raise AirflowSkipException(f"Skipping: {error}") from error
+                raise
+            except WorkflowsError as error:
+                if self.never_fail:
+                    raise AirflowSkipException("Skipping due to never_fail is set to True.") from error
+                raise
 
     def on_kill(self) -> None:
         """Say in the task's log that the workflow goes on."""

@@ -16,6 +16,11 @@ _ACTIONS = tuple(action.value for action in Action)
 NOT_ALLOWED_TO_CLEAR = (
     "You may not clear this task: that takes Airflow's permission to edit the DAG's task instances."
 )
+#: Why no button can be pressed where Airflow has no task state store.
+NO_INSTRUCTIONS = (
+    "This Airflow has no place in which a button could leave the task what it is pressed for, as Airflow 3.3 has: "
+    "clear the task in Airflow itself, and it does what on_clear says."
+)
 _NO_REPORT = "The task has reported nothing yet."
 _REPAIR_FIRST = "The task has ended before it has reported anything: repair it, and see what it reports."
 #: What a person can do about rows of which nobody knows whether they have a run.
@@ -34,6 +39,7 @@ def reasons_against(
     state: str | None,
     *,
     may_clear: bool,
+    takes_instructions: bool = True,
     stop_asked_by: str | None = None,
     operator: str | None = None,
 ) -> dict[str, str | None]:
@@ -42,11 +48,14 @@ def reasons_against(
     :param report: what the task has reported
     :param state: Airflow's state of the task
     :param may_clear: whether the user may clear it
+    :param takes_instructions: whether Airflow can keep for the task what a button is pressed for
     :param stop_asked_by: who has asked already to stop the submission
     :param operator: name of the task's class
     """
     if not may_clear:
         return dict.fromkeys(_ACTIONS, NOT_ALLOWED_TO_CLEAR)
+    if not takes_instructions:
+        return dict.fromkeys(_ACTIONS, NO_INSTRUCTIONS)
     if report is None:
         return _against_without_report(state, operator)
     is_batch = report["kind"] == BATCH

@@ -14,7 +14,7 @@ from airflow.sdk import TaskInstanceState
 from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_workflows.airflow_internals import task_reports
+from airflow_provider_workflows.airflow_internals import stored_task_state
 from airflow_provider_workflows.airflow_internals.orm import database_session
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.operators.instruction import (
@@ -175,7 +175,7 @@ def _claim(instruction: Instruction, task: TaskId) -> None:
         return not has_gone_on and not _is_pending(stored, instruction)
 
     with database_session() as session:
-        is_stored, before = task_reports.claim_task_state(
+        is_stored, before = stored_task_state.claim_task_state(
             task, INSTRUCTION_KEY, instruction.to_json(), expires_at, session, is_free=is_free
         )
     if is_stored:
@@ -205,7 +205,7 @@ def _is_pending(stored: Any, instruction: Instruction) -> bool:
 
 def _remove(instruction: Instruction, task: TaskId) -> None:
     with database_session() as session:
-        task_reports.delete_task_state(task, INSTRUCTION_KEY, instruction.to_json(), session)
+        stored_task_state.delete_task_state(task, INSTRUCTION_KEY, instruction.to_json(), session)
 
 
 def _require(response: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TaskInstanceState
 
-from airflow_provider_workflows.airflow_internals import task_reports
+from airflow_provider_workflows.airflow_internals import stored_task_state, task_reports
 from airflow_provider_workflows.api.polling import FRACTION_OF_AGE
 from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, Action
 from airflow_provider_workflows.ui.buttons import UNKNOWN_STAYS, reasons_against, runs
@@ -64,6 +64,7 @@ def task_data(task: TaskId, session: Session, *, may_clear: bool, now: datetime)
             report,
             found.state,
             may_clear=may_clear,
+            takes_instructions=stored_task_state.takes_instructions(),
             operator=found.operator,
             stop_asked_by=instruction["asked_by"] if instruction is not None and is_stop else None,
         ),
@@ -85,7 +86,7 @@ def _notice(
 
 
 def _instruction(task: TaskId, session: Session) -> dict[str, Any] | None:
-    stored = task_reports.read_task_state(task, INSTRUCTION_KEY, session)
+    stored = stored_task_state.read_task_state(task, INSTRUCTION_KEY, session)
     if not isinstance(stored, Mapping) or not isinstance(stored.get("action"), str):
         return None
     return {

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from airflow.sdk import Connection
-from airflow.sdk.exceptions import AirflowNotFoundException
 
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowNotFoundException
 from airflow_provider_workflows.airflow_internals.secrets_masker import quiet_about_short_secrets
 from airflow_provider_workflows.api import Settings, errors
 from airflow_provider_workflows.api.async_transport import HttpSession

@@ -21,12 +21,10 @@ MODULES = sorted(
 )
 #: Modules of Airflow, and of its OpenLineage provider, that its documentation tells others to import.
 PUBLIC_MODULES = {
-    "airflow.exceptions",
     "airflow.plugins_manager",
     "airflow.providers.openlineage.extractors",
     "airflow.sdk",
     "airflow.sdk.bases.decorator",
-    "airflow.sdk.exceptions",
     "airflow.sdk.log",
     "airflow.sdk.types",
     "airflow.triggers.base",
