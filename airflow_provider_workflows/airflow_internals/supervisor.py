@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -47,6 +50,21 @@ SUPERVISOR = Feature(
     without="Connections are read as in the triggerer, and messages about deadlines name no tasks",
     find=_find_task_runner,
 )
+
+
+#: Reentrant: a signal handler may ask while the thread that it interrupts does.
+_turn = threading.RLock()
+
+
+@contextlib.contextmanager
+def in_turn() -> Iterator[None]:
+    """Let one thread at a time ask the supervisor, by whatever call of Airflow's asks it within the block.
+
+    In a real task Airflow's own channel sees to that. Under ``airflow dags test`` it is gone while a question is
+    answered, so that another thread's fails, and may not come back.
+    """
+    with _turn:
+        yield
 
 
 def is_asynchronous() -> bool:

@@ -55,12 +55,13 @@ class WorkflowsHook(BaseHook):
         :raises ConnectionNotFound: if the connection does not exist
         :raises InvalidInput: naming what is wrong with the connection
         """
-        try:
-            with quiet_about_short_secrets():
-                connection = self.get_connection(self.workflows_conn_id)
-        except AirflowNotFoundException:
-            raise self._not_found() from None
-        return self._settings(connection)
+        with supervisor.in_turn():
+            try:
+                with quiet_about_short_secrets():
+                    connection = self.get_connection(self.workflows_conn_id)
+            except AirflowNotFoundException:
+                raise self._not_found() from None
+            return self._settings(connection)
 
     async def aget_settings(self) -> Settings:
         """Return what the connection says, without blocking the event loop; raises as ``settings``."""

@@ -7,10 +7,10 @@ import contextlib
 import dataclasses
 import logging
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowException, TaskDeferred
+from airflow_provider_workflows.airflow_internals.supervisor import in_turn
 from airflow_provider_workflows.airflow_internals.task_state import retries_left
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput, workflows_error_in
 from airflow_provider_workflows.api.ids import is_id
@@ -301,7 +301,8 @@ class BatchTry(BatchArguments):
     def _push(self, context: Context, key: str, value: Mapping[str, Any]) -> None:
         """Write an XCom that the batch goes on without."""
         try:
-            context["ti"].xcom_push(key=key, value=value)
+            with in_turn():
+                context["ti"].xcom_push(key=key, value=value)
         except Exception as error:  # noqa: BLE001  (a page that lags must not end a batch)
             self.log.warning("The XCom %s could not be written: %s.", key, type(error).__name__)
 
@@ -311,5 +312,9 @@ def publisher(context: Context) -> Publish:
 
     :param context: the task's context
     """
-    push = partial(context["ti"].xcom_push, REPORT_KEY)
-    return lambda report: asyncio.to_thread(push, report.to_json())
+
+    def push(report: BatchReport) -> None:
+        with in_turn():
+            context["ti"].xcom_push(REPORT_KEY, report.to_json())
+
+    return lambda report: asyncio.to_thread(push, report)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from airflow_provider_workflows.airflow_internals.supervisor import in_turn
 from airflow_provider_workflows.airflow_internals.task_state import (
     clears,
     never_expire,
@@ -87,7 +88,8 @@ class TaskStateRecordStore:
 
     def read(self) -> Mapping[str, Any] | None:
         """Return what an earlier try has written, whether it was cleared or not."""
-        stored = self._store.get(self._key)
+        with in_turn():
+            stored = self._store.get(self._key)
         if not isinstance(stored, Mapping):
             return None
         self._was_cleared = stored.get("clears") != self._clears
@@ -95,11 +97,13 @@ class TaskStateRecordStore:
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Write the record in place of the one that is there."""
-        self._store.set(self._key, {**fields, "clears": self._clears}, retention=never_expire())
+        with in_turn():
+            self._store.set(self._key, {**fields, "clears": self._clears}, retention=never_expire())
 
     def delete(self) -> None:
         """Remove the record."""
-        self._store.delete(self._key)
+        with in_turn():
+            self._store.delete(self._key)
 
 
 RecordT = TypeVar("RecordT", bound=Record)

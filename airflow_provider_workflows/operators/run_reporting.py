@@ -83,7 +83,8 @@ class RunReporting:
         """
         with contextlib.suppress(Exception):
             ti = self._ti
-            written = ti.xcom_pull(task_ids=ti.task_id, key=REPORT_KEY, map_indexes=ti.map_index)
+            map_index = -1 if ti.map_index is None else ti.map_index
+            written = ti.xcom_pull(task_ids=ti.task_id, key=REPORT_KEY, map_indexes=map_index)
             return RunReport.from_json(written)
         return None
 
