@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_workflows.airflow_internals.feature import Feature, require_attributes
-from airflow_provider_workflows.airflow_internals.task_reports import IDS, TaskId, is_task, page_models
+from airflow_provider_workflows.airflow_internals.task_reports import IDS, is_task, page_models
+from airflow_provider_workflows.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -46,7 +47,7 @@ def takes_instructions() -> bool:
     return INSTRUCTIONS.is_available()
 
 
-def read_task_state(task: TaskId, key: str, session: Session) -> Any:
+def read_task_state(task: TaskIdentity, key: str, session: Session) -> Any:
     """Return a value of a task's state store, or None if it is missing or is no JSON."""
     from sqlalchemy import select  # noqa: PLC0415
 
@@ -63,7 +64,7 @@ def read_task_state(task: TaskId, key: str, session: Session) -> Any:
 
 
 def claim_task_state(
-    task: TaskId,
+    task: TaskIdentity,
     key: str,
     value: Any,
     expires_at: datetime,
@@ -103,7 +104,7 @@ def claim_task_state(
     return True, before
 
 
-def delete_task_state(task: TaskId, key: str, value: Any, session: Session) -> bool:
+def delete_task_state(task: TaskIdentity, key: str, value: Any, session: Session) -> bool:
     """Delete a value of a task's state store if it is still a certain one, and return whether it was.
 
     :param task: which
@@ -131,7 +132,7 @@ def _task_state() -> _TaskState:
     return stores
 
 
-def _state_ids(stores: _TaskState, task: TaskId, session: Session) -> dict[str, Any]:
+def _state_ids(stores: _TaskState, task: TaskIdentity, session: Session) -> dict[str, Any]:
     """Return what a value of a task's state store is found by; empty if there is no such task."""
     from sqlalchemy import select  # noqa: PLC0415
 

@@ -15,6 +15,7 @@ from airflow_provider_workflows.airflow_internals.feature import (
     require_parameters,
 )
 from airflow_provider_workflows.airflow_internals.orm import SESSION
+from airflow_provider_workflows.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -64,22 +65,6 @@ PAGES = Feature(
 
 
 @dataclass(frozen=True)
-class TaskId:
-    """Which task instance a page shows.
-
-    :param dag_id: id of the DAG
-    :param run_id: id of the DAG run
-    :param task_id: id of the task
-    :param map_index: index of the mapped task; -1 for one that is not mapped
-    """
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
-
-
-@dataclass(frozen=True)
 class TaskWithReport:
     """A task instance, and the report that it has written.
 
@@ -93,7 +78,7 @@ class TaskWithReport:
     :param operator: name of its class
     """
 
-    id: TaskId
+    id: TaskIdentity
     state: str | None
     try_number: int
     started_at: datetime | None
@@ -116,7 +101,7 @@ def reading_session() -> Iterator[Session]:
         yield session
 
 
-def read_task(task: TaskId, key: str, session: Session) -> TaskWithReport | None:
+def read_task(task: TaskIdentity, key: str, session: Session) -> TaskWithReport | None:
     """Return a task instance with its report, or None if there is no such task instance.
 
     :param task: which
@@ -170,7 +155,7 @@ def is_triggerer_alive(now: datetime, session: Session) -> bool:
 
 
 def write_audit_log(
-    task: TaskId, event: str, user_name: str, extra: dict[str, Any], session: Session
+    task: TaskIdentity, event: str, user_name: str, extra: dict[str, Any], session: Session
 ) -> None:
     """Write into Airflow's audit log what a user has done with a task.
 
@@ -223,14 +208,14 @@ def _tasks_with_xcom(models: _Models, key: str, *, is_outer: bool) -> Any:
     )
 
 
-def is_task(model: Any, task: TaskId) -> list[Any]:
+def is_task(model: Any, task: TaskIdentity) -> list[Any]:
     """Return the conditions by which a row is of a task instance."""
     return [getattr(model, name) == getattr(task, name) for name in IDS]
 
 
 def _task_with_report(row: Any) -> TaskWithReport:
     return TaskWithReport(
-        TaskId(*(getattr(row, name) for name in IDS)),
+        TaskIdentity(*(getattr(row, name) for name in IDS)),
         row.state,
         row.try_number,
         row.start_date,

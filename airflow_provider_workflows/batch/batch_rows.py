@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_workflows.api.status import Statuses
-    from airflow_provider_workflows.batch.place import BatchPlace, TaskIdentity
+    from airflow_provider_workflows.batch.place import BatchPlace
+    from airflow_provider_workflows.task_identity import TaskIdentity
 
 #: The outcomes of rows that a wait counts itself.
 _WAITED_FOR = (RowOutcome.RUNNING, RowOutcome.SUCCEEDED, RowOutcome.FAILED)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.left_out import RowContent, read_left_out
 from airflow_provider_workflows.batch.manifest import Manifest, read_manifest, read_salt
-from airflow_provider_workflows.batch.place import BatchFile, StateFolders, TaskIdentity
+from airflow_provider_workflows.batch.place import BatchFile, StateFolders
 from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.batch.state_files import names_in
+from airflow_provider_workflows.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath

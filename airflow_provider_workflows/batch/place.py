@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -22,38 +21,12 @@ from airflow_provider_workflows.storage import (
     shown,
 )
 from airflow_provider_workflows.storage_retry import StorageRetry
+from airflow_provider_workflows.task_identity import TaskIdentity
 from airflow_provider_workflows.whole_files import write_whole
 
 STATE_FOLDER = "_state"
 _BATCH_FILE = "batch.json"
 _FORMAT = 1
-
-
-@dataclass(frozen=True)
-class TaskIdentity:
-    """Which task a batch belongs to.
-
-    :param dag_id: id of the DAG
-    :param run_id: id of the DAG run
-    :param task_id: id of the task
-    :param map_index: index of the mapped task; -1 for one that is not mapped
-    """
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int = -1
-
-    def __str__(self) -> str:
-        """Return the words by which a message names the task."""
-        mapped = f", map index {self.map_index}" if self.map_index >= 0 else ""
-        return f"task {self.task_id!r} of DAG {self.dag_id!r}, run {self.run_id!r}{mapped}"
-
-    @property
-    def state_name(self) -> str:
-        """The name of the task's state folder: the same in each try, also after a clear."""
-        identity = (self.dag_id, self.run_id, self.task_id, self.map_index)
-        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from airflow_provider_workflows.batch.place import (
     BatchFile,
     BatchPlace,
     StateFolders,
-    TaskIdentity,
     copy_state,
     remove_state,
 )
@@ -26,6 +25,7 @@ from airflow_provider_workflows.operators.earlier_states import EarlierStates
 from airflow_provider_workflows.operators.instruction import Action, Instructions, Taken
 from airflow_provider_workflows.operators.records import Records, best_effort
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
+from airflow_provider_workflows.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +66,7 @@ class BatchSubmission:
         log: Any,
     ) -> None:
         ti = context["ti"]
-        map_index = -1 if ti.map_index is None else ti.map_index
-        self._task = TaskIdentity(ti.dag_id, ti.run_id, ti.task_id, map_index)
+        self._task = TaskIdentity.of(ti)
         self._is_first_try = ti.try_number <= 1
         self._records: Records[BatchRecord] = batch_records(context)
         self._folders = StateFolders(folder, self._task.state_name)

@@ -8,9 +8,10 @@ from typing import Any
 from airflow_provider_workflows.airflow_internals.supervisor import has_ended
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.batch.journal import states
-from airflow_provider_workflows.batch.place import BatchFile, StateFolders, TaskIdentity, remove_state
+from airflow_provider_workflows.batch.place import BatchFile, StateFolders, remove_state
 from airflow_provider_workflows.operators.batch_record import BatchRecord
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
+from airflow_provider_workflows.task_identity import TaskIdentity
 
 
 class EarlierStates:

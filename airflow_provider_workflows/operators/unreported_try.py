@@ -8,13 +8,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.output import UNKNOWN_ROWS_NAME, output_path
-from airflow_provider_workflows.batch.place import StateFolders, TaskIdentity
+from airflow_provider_workflows.batch.place import StateFolders
 from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.reported_rows import ReportedRows
 from airflow_provider_workflows.operators.batch_record import BatchRecord, batch_records
 from airflow_provider_workflows.operators.earlier_states import EarlierStates
 from airflow_provider_workflows.storage import shown
+from airflow_provider_workflows.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def stored_record(context: Context, folder: ObjectStoragePath, log: Any) -> Batc
             return record
     ti = context["ti"]
     if ti.try_number > 1:
-        task = TaskIdentity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+        task = TaskIdentity.of(ti)
         with contextlib.suppress(Exception):
             return EarlierStates(task, StateFolders(folder, task.state_name), log).latest()
     return None

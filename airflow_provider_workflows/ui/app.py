@@ -15,8 +15,9 @@ from fastapi.responses import StreamingResponse
 from airflow_provider_workflows.airflow_internals import task_reports
 from airflow_provider_workflows.airflow_internals.api_server import TaskAccess, task_access
 from airflow_provider_workflows.airflow_internals.orm import database_session
-from airflow_provider_workflows.airflow_internals.task_reports import TaskId, TaskWithReport
+from airflow_provider_workflows.airflow_internals.task_reports import TaskWithReport
 from airflow_provider_workflows.operators.instruction import Instruction
+from airflow_provider_workflows.task_identity import TaskIdentity
 from airflow_provider_workflows.ui.airflow_api import AirflowApi
 from airflow_provider_workflows.ui.instructions import Asked, instruction_of, leave, require_sense
 from airflow_provider_workflows.ui.overview import DAYS as OVERVIEW_DAYS
@@ -57,15 +58,15 @@ def pages_app() -> ASGIApp:
 
 def asked_task(
     dag_id: str, run_id: str, task_id: str, map_index: Annotated[int, Query(ge=-1, le=MAX_MAP_INDEX)] = -1
-) -> TaskId:
+) -> TaskIdentity:
     """Return the task that a request is about, as a FastAPI dependency."""
-    return TaskId(dag_id, run_id, task_id, map_index)
+    return TaskIdentity(dag_id, run_id, task_id, map_index)
 
 
-AskedTask = Annotated[TaskId, Depends(asked_task)]
+AskedTask = Annotated[TaskIdentity, Depends(asked_task)]
 
 
-def _task_data(task: TaskId, user: Any, access: TaskAccess) -> dict[str, Any]:
+def _task_data(task: TaskIdentity, user: Any, access: TaskAccess) -> dict[str, Any]:
     may_clear = access.may_clear(user, task.dag_id)
     with task_reports.reading_session() as session:
         data = task_data(task, session, may_clear=may_clear, now=datetime.now(timezone.utc))
@@ -97,7 +98,7 @@ def _add_buttons(app: FastAPI, access: TaskAccess) -> None:
         return as_json(request, {"message": words})
 
 
-def _log(task: TaskId, instruction: Instruction, asked: Asked) -> None:
+def _log(task: TaskIdentity, instruction: Instruction, asked: Asked) -> None:
     """Write into Airflow's audit log who has pressed which button."""
     fields = asked.model_dump(mode="json", exclude_none=True)
     event = f"workflow_{instruction.action.value}"
@@ -167,7 +168,7 @@ def _add_overview(app: FastAPI, access: TaskAccess, storage: StorageThreads) -> 
     def batches_and_runs(
         wanted: Annotated[str, Query(min_length=1, max_length=100)],
         user: Any = Depends(access.user),  # noqa: B008
-    ) -> tuple[list[dict[str, Any]], list[tuple[TaskId, str]], bool]:
+    ) -> tuple[list[dict[str, Any]], list[tuple[TaskIdentity, str]], bool]:
         """Return the tasks whose run has an id, the batches to search, and whether there are more of these."""
         since = datetime.now(timezone.utc) - timedelta(days=SEARCH_DAYS)
         dag_ids = access.readable_dag_ids(user)

@@ -30,7 +30,7 @@ from airflow_provider_workflows.ui.task_states import may_be_cleared
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_workflows.airflow_internals.task_reports import TaskId
+    from airflow_provider_workflows.task_identity import TaskIdentity
     from airflow_provider_workflows.ui.airflow_api import AirflowApi
 
 #: An instruction is a value of the task state store, which has 64 kB for each.
@@ -123,7 +123,7 @@ def instruction_of(asked: Asked, user_name: str) -> Instruction:
     )
 
 
-async def leave(asked: Asked, instruction: Instruction, task: TaskId, api: AirflowApi) -> str:
+async def leave(asked: Asked, instruction: Instruction, task: TaskIdentity, api: AirflowApi) -> str:
     """Leave an instruction for a task, and clear the task unless it is to stop; return what was done, in words.
 
     An instruction that another person has left, and that is still to be followed, stays. The clear is a call of
@@ -163,7 +163,7 @@ async def leave(asked: Asked, instruction: Instruction, task: TaskId, api: Airfl
     return f"Airflow has cleared the task{after}: it begins in a few seconds."
 
 
-def _claim(instruction: Instruction, task: TaskId) -> None:
+def _claim(instruction: Instruction, task: TaskIdentity) -> None:
     """Store an instruction, at once for all API servers: of two who press at the same time, one comes too late."""
     is_stop = instruction.action is Action.STOP
     expires_at = datetime.now(timezone.utc) + timedelta(seconds=2 * INSTRUCTION_VALID_SECONDS)
@@ -203,7 +203,7 @@ def _is_pending(stored: Any, instruction: Instruction) -> bool:
     return instruction.asked_at - earlier.asked_at <= PENDING_SECONDS
 
 
-def _remove(instruction: Instruction, task: TaskId) -> None:
+def _remove(instruction: Instruction, task: TaskIdentity) -> None:
     with database_session() as session:
         stored_task_state.delete_task_state(task, INSTRUCTION_KEY, instruction.to_json(), session)
 

@@ -13,7 +13,8 @@ from airflow_provider_workflows.ui.reports import BATCH, count, mapping, number,
 from airflow_provider_workflows.ui.task_states import has_ended
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.airflow_internals.task_reports import TaskId, TaskWithReport
+    from airflow_provider_workflows.airflow_internals.task_reports import TaskWithReport
+    from airflow_provider_workflows.task_identity import TaskIdentity
 
 DAYS = 7
 #: No more reports are read for one view, and no longer.
@@ -108,7 +109,7 @@ class Overview:
             self._waiting.append(_waiting(task.id, report, name))
         self._note_trouble(task.id, report, is_at_work=is_at_work)
 
-    def _note_trouble(self, task: TaskId, report: Mapping[str, Any], *, is_at_work: bool) -> None:
+    def _note_trouble(self, task: TaskIdentity, report: Mapping[str, Any], *, is_at_work: bool) -> None:
         conn_id = text(report.get("conn_id"))
         # The latest report of a connection comes first.
         if conn_id is None or conn_id in self._trouble:
@@ -169,7 +170,7 @@ def _add_batch(definition: _Definition, report: Mapping[str, Any]) -> None:
             definition.is_rounded = True
 
 
-def _waiting(task: TaskId, report: Mapping[str, Any], definition: str) -> dict[str, Any]:
+def _waiting(task: TaskIdentity, report: Mapping[str, Any], definition: str) -> dict[str, Any]:
     is_batch = report["kind"] == BATCH
     rows = number(report.get("rows")) if is_batch else None
     return {

@@ -13,7 +13,8 @@ from airflow_provider_workflows.storage import storage_path
 from airflow_provider_workflows.ui.reports import BATCH, RUN, report_of, text
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.airflow_internals.task_reports import TaskId, TaskWithReport
+    from airflow_provider_workflows.airflow_internals.task_reports import TaskWithReport
+    from airflow_provider_workflows.task_identity import TaskIdentity
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +47,12 @@ def runs_with(wanted: str, tasks: Iterable[TaskWithReport]) -> list[dict[str, An
     return found
 
 
-def outputs_of(tasks: Iterable[TaskWithReport]) -> tuple[list[tuple[TaskId, str]], bool]:
+def outputs_of(tasks: Iterable[TaskWithReport]) -> tuple[list[tuple[TaskIdentity, str]], bool]:
     """Return the latest batches with the URIs of their outputs, and whether there are more.
 
     :param tasks: tasks with their reports, the latest first
     """
-    batches: list[tuple[TaskId, str]] = []
+    batches: list[tuple[TaskIdentity, str]] = []
     for task in tasks:
         report = report_of(task.report)
         output = None if report is None or report["kind"] != BATCH else text(report.get("output"))
@@ -63,7 +64,7 @@ def outputs_of(tasks: Iterable[TaskWithReport]) -> tuple[list[tuple[TaskId, str]
     return batches, False
 
 
-def rows_with(wanted: str, batches: Iterable[tuple[TaskId, str]]) -> dict[str, Any]:
+def rows_with(wanted: str, batches: Iterable[tuple[TaskIdentity, str]]) -> dict[str, Any]:
     """Return the batches of which a row has an id, as JSON. It blocks.
 
     :param wanted: id of a workflow or of a case

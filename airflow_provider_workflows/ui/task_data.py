@@ -19,7 +19,8 @@ from airflow_provider_workflows.xcom_keys import REPORT_KEY
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from airflow_provider_workflows.airflow_internals.task_reports import TaskId, TaskWithReport
+    from airflow_provider_workflows.airflow_internals.task_reports import TaskWithReport
+    from airflow_provider_workflows.task_identity import TaskIdentity
 
 #: A task that waits in the triggerer for longer says so if none is running.
 TRIGGERER_MISSED_SECONDS = 60.0
@@ -33,7 +34,9 @@ _NO_SOUND_REPORT = (
 )
 
 
-def task_data(task: TaskId, session: Session, *, may_clear: bool, now: datetime) -> dict[str, Any] | None:
+def task_data(
+    task: TaskIdentity, session: Session, *, may_clear: bool, now: datetime
+) -> dict[str, Any] | None:
     """Return what the page of a task shows, as JSON; None if there is no such task instance.
 
     It takes three queries at most.
@@ -85,7 +88,7 @@ def _notice(
     return None if task_reports.is_triggerer_alive(now, session) else _NO_TRIGGERER
 
 
-def _instruction(task: TaskId, session: Session) -> dict[str, Any] | None:
+def _instruction(task: TaskIdentity, session: Session) -> dict[str, Any] | None:
     stored = stored_task_state.read_task_state(task, INSTRUCTION_KEY, session)
     if not isinstance(stored, Mapping) or not isinstance(stored.get("action"), str):
         return None
