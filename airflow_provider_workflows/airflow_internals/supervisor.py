@@ -60,8 +60,8 @@ _turn = threading.RLock()
 def in_turn() -> Iterator[None]:
     """Let one thread at a time ask the supervisor, by whatever call of Airflow's asks it within the block.
 
-    In a real task Airflow's own channel sees to that. Under ``airflow dags test`` it is gone while a question is
-    answered, so that another thread's fails, and may not come back.
+    In a real task Airflow's own channel sees to that. Under ``airflow dags test`` it is gone while a question
+    is dealt with, so that one of another thread fails, and the channel may be lost.
     """
     with _turn:
         yield

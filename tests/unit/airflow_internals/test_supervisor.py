@@ -19,7 +19,7 @@ THREADS = 4
 
 
 class Echo:
-    """A supervisor that answers each question, after a moment, with the question."""
+    """A supervisor that responds to each question, after a moment, with the question."""
 
     def __init__(self) -> None:
         self.comms = InProcessSupervisorComms(supervisor=self)  # type: ignore[arg-type]
@@ -29,23 +29,23 @@ class Echo:
         self.comms.messages.append(message)
 
 
-def test_each_thread_gets_the_answer_to_its_own_question(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_thread_gets_the_response_to_its_own_question(monkeypatch: pytest.MonkeyPatch) -> None:
     comms = Echo().comms
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", comms, raising=False)
     begin = threading.Barrier(THREADS)
 
     def ask(thread: int) -> list[Any]:
         begin.wait()
-        answers = []
+        responses = []
         for number in range(3):
             with in_turn():
-                answers.append(task_runner.SUPERVISOR_COMMS.send((thread, number)))  # type: ignore[arg-type]
-        return answers
+                responses.append(task_runner.SUPERVISOR_COMMS.send((thread, number)))  # type: ignore[arg-type]
+        return responses
 
     with ThreadPoolExecutor(THREADS) as threads:
-        answers = list(threads.map(ask, range(THREADS)))
+        responses = list(threads.map(ask, range(THREADS)))
 
-    assert answers == [[(thread, number) for number in range(3)] for thread in range(THREADS)]
+    assert responses == [[(thread, number) for number in range(3)] for thread in range(THREADS)]
     assert task_runner.SUPERVISOR_COMMS is comms
 
 
