@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,21 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_workflows import configuration
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.airflow_internals.exceptions import (
-    AirflowException,
-    AirflowFailException,
     AirflowTaskTimeout,
-    TaskDeferred,
 )
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
-from airflow_provider_workflows.airflow_internals.task_state import clears, retries_left
+from airflow_provider_workflows.airflow_internals.task_state import clears
 from airflow_provider_workflows.api.errors import (
     DeadlineReached,
     InvalidInput,
-    OutcomeUnknown,
     WorkflowFailed,
-    WorkflowsError,
 )
-from airflow_provider_workflows.api.ids import is_id, require_id
+from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import (
     CountedWait,
     PollSchedule,
@@ -33,41 +27,29 @@ from airflow_provider_workflows.api.polling import (
     success,
 )
 from airflow_provider_workflows.arguments import choice, seconds, templated_text, true_or_false
-from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS, Ownership
+from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS
 from airflow_provider_workflows.lineage.events import emit
-from airflow_provider_workflows.lineage.task import TaskLineage
-from airflow_provider_workflows.links import page_url, set_link
-from airflow_provider_workflows.operators.base import Text, WorkflowsOperator, is_deferrable
+from airflow_provider_workflows.links import set_link
+from airflow_provider_workflows.operators.base import Text, is_deferrable
 from airflow_provider_workflows.operators.handover import handover_of
 from airflow_provider_workflows.operators.instruction import instructions_of
-from airflow_provider_workflows.operators.records import best_effort
-from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, run_records
+from airflow_provider_workflows.operators.run_record import RunPhase, run_records
 from airflow_provider_workflows.operators.run_reporting import RunReporting
 from airflow_provider_workflows.operators.run_submission import RunSubmission
-from airflow_provider_workflows.operators.stop_guard import StopGuard
-from airflow_provider_workflows.run_report import RunReport
+from airflow_provider_workflows.operators.run_try import RunTry, end_at_timeout
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from airflow.sdk import Context
 
     from airflow_provider_workflows.api import WorkflowsClient
-    from airflow_provider_workflows.run_end import RunEnd
-
-_TOLD_TO_STOP = "The task was told to stop"
 
 
-def _end_at_timeout(guard: StopGuard) -> None:
-    """Let the request that starts a run end, and nothing else; for a signal handler."""
-    guard.stop("The task's execution_timeout has passed")
-    guard.cut()
-
-
-class RunWorkflowOperator(WorkflowsOperator):
+class RunWorkflowOperator(RunTry):
     """Start a run of a workflow for a case (``POST /workflows/run``) and return the workflow's id.
 
     A run is billed, so that none is submitted twice. The request is repeated only if it surely was not carried out,
@@ -113,12 +95,6 @@ class RunWorkflowOperator(WorkflowsOperator):
         "parameters_id",
         "workflows_conn_id",
     )
-    #: What this process's calls go through, once there are any.
-    _guard: StopGuard | None = None
-    _was_told_to_stop = False
-    _reporting: RunReporting | None = None
-    #: How the try has failed, once it has.
-    try_end: RunEnd | None = None
 
     def __init__(
         self,
@@ -152,7 +128,6 @@ class RunWorkflowOperator(WorkflowsOperator):
         self.max_outage = seconds("max_outage", max_outage, configuration.max_outage)
         self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
         self._with_parameters = parameters_id is not None
-        self._submission: RunSubmission | None = None
 
     @property
     def map_index_name(self) -> str:
@@ -188,7 +163,7 @@ class RunWorkflowOperator(WorkflowsOperator):
         )
         # The response to the request that starts a run may take this long, and its id must be stored then.
         response_seconds = client.settings.read_timeout + CALLS_END_SECONDS
-        with held_back(lambda: _end_at_timeout(guard), max_seconds=response_seconds):
+        with held_back(lambda: end_at_timeout(guard), max_seconds=response_seconds):
             run = self._submission.run()
         self.lineage = self._lineage(run.workflow_id)
         context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=run.workflow_id)
@@ -257,107 +232,6 @@ class RunWorkflowOperator(WorkflowsOperator):
         with self._failures_told(context, reporting):
             return self._end(context, event["workflow_id"], event)
 
-    @contextlib.contextmanager
-    def _failures_told(self, context: Context, reporting: RunReporting) -> Iterator[None]:
-        """Say in the report, in the log and to alerts what fails within the block."""
-        try:
-            with reporting.failures(self._may_have_started):
-                yield
-        except TaskDeferred:
-            raise
-        except BaseException as failure:
-            self._tell_failure(context, reporting, failure)
-            raise
-
-    def _may_have_started(self) -> bool:
-        return self._submission is not None and self._submission.may_have_started
-
-    def _reporting_sleep(self, wait: CountedWait, guard: StopGuard) -> Callable[[float], None]:
-        return guard.sleep if self._reporting is None else self._reporting.sleeping(wait, guard.sleep)
-
-    def _tell_failure(self, context: Context, reporting: RunReporting, failure: BaseException) -> None:
-        # Here: few tries need it, and each file of a DAG is imported over and over.
-        from airflow_provider_workflows.run_end import RunEnd  # noqa: PLC0415
-
-        ti = context["ti"]
-        is_retryable = not isinstance(failure, AirflowFailException)
-        if isinstance(failure, WorkflowsError):
-            is_retryable = failure.is_retryable()
-        self.try_end = RunEnd(
-            reporting.report,
-            page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
-            retries_left(context),
-            is_retryable,
-            durable=self.durable,
-            resubmits_unknown=self.on_unknown_outcome == "resubmit",
-        )
-        self.log.warning("%s", self.try_end)
-
-    def on_kill(self) -> None:
-        """Let no run be started any more, say in the task's log that one goes on, and end the wait.
-
-        Airflow calls it from its handler of SIGTERM, in the midst of what the task does.
-
-        :raises Stopped: out of a request whose response is not needed
-        """
-        self._was_told_to_stop = True
-        if self._guard is not None:
-            self._guard.stop(_TOLD_TO_STOP)
-        self._log_what_goes_on()
-        if self._guard is not None:
-            self._guard.cut()
-
-    def _log_what_goes_on(self) -> None:
-        if self._submission is None:
-            return
-        if self._submission.workflow_id is not None:
-            self.log.warning(
-                "Workflow %s goes on: the API has no call that cancels it.", self._submission.workflow_id
-            )
-        elif self._submission.may_have_started:
-            self.log.warning(
-                "A run for case %s and definition %s may have been submitted: check the service's dashboard.",
-                self.case_id,
-                self.workflow_definition_id,
-            )
-
-    def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
-        """Return the error to fail with: one that is retried where a retry is to submit again."""
-        if self.on_unknown_outcome == "resubmit":
-            return AirflowException(f"{error} A retry submits again, as on_unknown_outcome says.")
-        return super().unknown_outcome(error)
-
-    def _guarded(self) -> StopGuard:
-        guard = self._guard = StopGuard(Ownership(log=self.log))
-        # SIGTERM may have come before there was one.
-        if self._was_told_to_stop:
-            guard.stop(_TOLD_TO_STOP)
-        return guard
-
-    def _record(
-        self, phase: RunPhase, workflow_id: str | None = None, status: str | None = None
-    ) -> RunRecord:
-        return RunRecord(
-            phase,
-            self.workflow_definition_id,
-            self.case_id,
-            self.parameters_id,
-            workflow_id=workflow_id,
-            status=status,
-            host=self.hook.settings.host,
-        )
-
-    def _begun_report(self, at: float) -> RunReport:
-        return RunReport(
-            self.workflows_conn_id,
-            at,
-            _id_alone(self.workflow_definition_id),
-            case_id=_id_alone(self.case_id),
-            parameters_id=_id_alone(self.parameters_id),
-            poll_interval=self.poll_interval,
-            max_poll_interval=self.max_poll_interval,
-        )
-
     def _require_ids(self) -> None:
         require_id("workflow_definition_id", self.workflow_definition_id)
         require_id("case_id", self.case_id)
@@ -391,27 +265,3 @@ class RunWorkflowOperator(WorkflowsOperator):
             self._reporting.succeeded(status)
         emit(self, context, self.lineage)
         return workflow_id
-
-    def _store_end(self, context: Context, record: RunRecord) -> None:
-        """Store how a run has ended; the records of earlier ones go once it has ended well."""
-        if not self.durable:
-            return
-        with best_effort(self.log):
-            records = run_records(context)
-            if record.phase is RunPhase.FAILED and (previous := records.read()) is not None:
-                record = dataclasses.replace(record, earlier=previous.earlier)
-            records.write(record)
-
-    def _lineage(self, workflow_id: str, status: str | None = None) -> TaskLineage:
-        return TaskLineage(
-            self.hook.settings.host,
-            workflow_definition_id=self.workflow_definition_id,
-            workflow_id=workflow_id,
-            case_id=self.case_id,
-            status=status,
-        )
-
-
-def _id_alone(value: object) -> str | None:
-    """Return a value if it is an id; what stands in its place by mistake may be personal."""
-    return value.strip() if isinstance(value, str) and is_id(value.strip()) else None

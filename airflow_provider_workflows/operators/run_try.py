@@ -1,0 +1,188 @@
+"""One try of a task with a single run: its stop, its report, and the words for how it has failed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING
+
+from airflow_provider_workflows.airflow_internals.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    TaskDeferred,
+)
+from airflow_provider_workflows.airflow_internals.task_state import retries_left
+from airflow_provider_workflows.api.errors import OutcomeUnknown, WorkflowsError
+from airflow_provider_workflows.api.ids import is_id
+from airflow_provider_workflows.batch.ownership import Ownership
+from airflow_provider_workflows.lineage.task import TaskLineage
+from airflow_provider_workflows.links import page_url
+from airflow_provider_workflows.operators.base import WorkflowsOperator
+from airflow_provider_workflows.operators.records import best_effort
+from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, run_records
+from airflow_provider_workflows.operators.stop_guard import StopGuard
+from airflow_provider_workflows.run_report import RunReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow.sdk import Context
+
+    from airflow_provider_workflows.api.polling import CountedWait
+    from airflow_provider_workflows.operators.run_reporting import RunReporting
+    from airflow_provider_workflows.operators.run_submission import RunSubmission
+    from airflow_provider_workflows.run_end import RunEnd
+
+_TOLD_TO_STOP = "The task was told to stop"
+
+
+def end_at_timeout(guard: StopGuard) -> None:
+    """Let the request that starts a run end, and nothing else; for a signal handler."""
+    guard.stop("The task's execution_timeout has passed")
+    guard.cut()
+
+
+class RunTry(WorkflowsOperator):
+    """What ``RunWorkflowOperator`` does around its run, which each try does anew."""
+
+    # Its arguments, which it sets.
+    workflow_definition_id: str
+    case_id: str
+    parameters_id: str | None
+    durable: bool
+    on_unknown_outcome: str
+    poll_interval: float
+    max_poll_interval: float
+
+    #: What this process's calls go through, once there are any.
+    _guard: StopGuard | None = None
+    _was_told_to_stop = False
+    _reporting: RunReporting | None = None
+    #: How the try has failed, once it has.
+    try_end: RunEnd | None = None
+    _submission: RunSubmission | None = None
+
+    def on_kill(self) -> None:
+        """Let no run be started any more, say in the task's log that one goes on, and end the wait.
+
+        Airflow calls it from its handler of SIGTERM, in the midst of what the task does.
+
+        :raises Stopped: out of a request whose response is not needed
+        """
+        self._was_told_to_stop = True
+        if self._guard is not None:
+            self._guard.stop(_TOLD_TO_STOP)
+        self._log_what_goes_on()
+        if self._guard is not None:
+            self._guard.cut()
+
+    def _log_what_goes_on(self) -> None:
+        if self._submission is None:
+            return
+        if self._submission.workflow_id is not None:
+            self.log.warning(
+                "Workflow %s goes on: the API has no call that cancels it.", self._submission.workflow_id
+            )
+        elif self._submission.may_have_started:
+            self.log.warning(
+                "A run for case %s and definition %s may have been submitted: check the service's dashboard.",
+                self.case_id,
+                self.workflow_definition_id,
+            )
+
+    def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
+        """Return the error to fail with: one that is retried where a retry is to submit again."""
+        if self.on_unknown_outcome == "resubmit":
+            return AirflowException(f"{error} A retry submits again, as on_unknown_outcome says.")
+        return super().unknown_outcome(error)
+
+    def _guarded(self) -> StopGuard:
+        guard = self._guard = StopGuard(Ownership(log=self.log))
+        # SIGTERM may have come before there was one.
+        if self._was_told_to_stop:
+            guard.stop(_TOLD_TO_STOP)
+        return guard
+
+    def _record(
+        self, phase: RunPhase, workflow_id: str | None = None, status: str | None = None
+    ) -> RunRecord:
+        return RunRecord(
+            phase,
+            self.workflow_definition_id,
+            self.case_id,
+            self.parameters_id,
+            workflow_id=workflow_id,
+            status=status,
+            host=self.hook.settings.host,
+        )
+
+    def _store_end(self, context: Context, record: RunRecord) -> None:
+        """Store how a run has ended; the records of earlier ones go once it has ended well."""
+        if not self.durable:
+            return
+        with best_effort(self.log):
+            records = run_records(context)
+            if record.phase is RunPhase.FAILED and (previous := records.read()) is not None:
+                record = dataclasses.replace(record, earlier=previous.earlier)
+            records.write(record)
+
+    def _lineage(self, workflow_id: str, status: str | None = None) -> TaskLineage:
+        return TaskLineage(
+            self.hook.settings.host,
+            workflow_definition_id=self.workflow_definition_id,
+            workflow_id=workflow_id,
+            case_id=self.case_id,
+            status=status,
+        )
+
+    def _begun_report(self, at: float) -> RunReport:
+        return RunReport(
+            self.workflows_conn_id,
+            at,
+            _id_alone(self.workflow_definition_id),
+            case_id=_id_alone(self.case_id),
+            parameters_id=_id_alone(self.parameters_id),
+            poll_interval=self.poll_interval,
+            max_poll_interval=self.max_poll_interval,
+        )
+
+    @contextlib.contextmanager
+    def _failures_told(self, context: Context, reporting: RunReporting) -> Iterator[None]:
+        """Say in the report, in the log and to alerts what fails within the block."""
+        try:
+            with reporting.failures(self._may_have_started):
+                yield
+        except TaskDeferred:
+            raise
+        except BaseException as failure:
+            self._tell_failure(context, reporting, failure)
+            raise
+
+    def _may_have_started(self) -> bool:
+        return self._submission is not None and self._submission.may_have_started
+
+    def _tell_failure(self, context: Context, reporting: RunReporting, failure: BaseException) -> None:
+        # Here: few tries need it, and each file of a DAG is imported over and over.
+        from airflow_provider_workflows.run_end import RunEnd  # noqa: PLC0415
+
+        ti = context["ti"]
+        is_retryable = not isinstance(failure, AirflowFailException)
+        if isinstance(failure, WorkflowsError):
+            is_retryable = failure.is_retryable()
+        self.try_end = RunEnd(
+            reporting.report,
+            page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
+            retries_left(context),
+            is_retryable,
+            durable=self.durable,
+            resubmits_unknown=self.on_unknown_outcome == "resubmit",
+        )
+        self.log.warning("%s", self.try_end)
+
+    def _reporting_sleep(self, wait: CountedWait, guard: StopGuard) -> Callable[[float], None]:
+        return guard.sleep if self._reporting is None else self._reporting.sleeping(wait, guard.sleep)
+
+
+def _id_alone(value: object) -> str | None:
+    """Return a value if it is an id; what stands in its place by mistake may be personal."""
+    return value.strip() if isinstance(value, str) and is_id(value.strip()) else None
