@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
     require_attributes,
@@ -49,29 +48,13 @@ TASK_STATE_STORE = Feature(
 )
 
 
-def task_state_store(context: Context) -> TaskStateStore:
-    """Return the store of a task.
-
-    :param context: the task's context
-    :raises AirflowFailException: if Airflow has no such store: without it a retry would submit, and bill, again
-    """
-    store = cast("dict[str, Any]", context).get("task_state_store")
-    if not has_task_state_store(context):
-        raise AirflowFailException(
-            "This Airflow gives the task no task state store, so what it submits would not be remembered, and a "
-            "retry would submit it again. Nothing was submitted. Use Airflow 3.3 or newer, or durable=False for "
-            "single runs."
-        )
-    return cast("TaskStateStore", store)
-
-
-def has_task_state_store(context: Context) -> bool:
-    """Return whether Airflow gives the task a store that outlasts its tries.
+def task_state_store(context: Context) -> TaskStateStore | None:
+    """Return the store of a task that outlasts its tries, or None where Airflow has none.
 
     :param context: the task's context
     """
     store = cast("dict[str, Any]", context).get("task_state_store")
-    return store is not None and TASK_STATE_STORE.is_available()
+    return cast("TaskStateStore", store) if store is not None and TASK_STATE_STORE.is_available() else None
 
 
 def never_expire() -> Any:

@@ -65,7 +65,7 @@ class BatchFile:
     """What a state folder says of its batch, for other tasks, and for an Airflow that forgets a task's state.
 
     :param task: whose batch it is
-    :param record: the record of the batch, as Airflow's task state store has it
+    :param record: the record of the batch, as the task's state store has it
     :param is_over: whether the batch has ended for good
     """
 

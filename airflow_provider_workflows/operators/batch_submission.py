@@ -162,7 +162,7 @@ class BatchSubmission:
         record = self._records.read()
         if record is None:
             raise OutcomeUnknown(
-                "The batch's record is gone from Airflow's task state store. Clear the task: it goes on with the "
+                "The batch's record is gone from the task's state store. Clear the task: it goes on with the "
                 "state that is beside its output."
             )
         return record

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.operators.records import (
     FlatRecord,
@@ -18,6 +17,7 @@ from airflow_provider_workflows.operators.records import (
     TaskStateRecordStore,
     store_retry,
 )
+from airflow_provider_workflows.operators.state_store import has_state_store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -80,7 +80,7 @@ def create_once(
     """Return the id of what an earlier try of the task has created from the same input, or of what is created now.
 
     With another id the task that runs a workflow would take the case for another one, and its run would be billed
-    again. Where Airflow has no task state store, each try creates one. A try that ends before the id is stored, at
+    again. Where the task has no state store, each try creates one. A try that ends before the id is stored, at
     its ``execution_timeout`` for one, has not succeeded, so that no other task has had the id.
 
     :param context: the task's context
@@ -91,7 +91,7 @@ def create_once(
     :param log: the task's log
     :raises Exception: if the store cannot be read
     """
-    if not has_task_state_store(context):
+    if not has_state_store(context):
         return create()
     records = creation_records(context, key)
     try:

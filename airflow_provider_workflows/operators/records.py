@@ -1,4 +1,4 @@
-"""Keep what a task remembers over its processes, its record, as JSON in Airflow's task state store."""
+"""Keep what a task remembers over its processes, its record, as JSON in the task's state store."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow_provider_workflows.airflow_internals.supervisor import in_turn
 from airflow_provider_workflows.airflow_internals.task_state import (
     clears,
     never_expire,
-    task_state_store,
 )
 from airflow_provider_workflows.api.errors import OutcomeUnknown
+from airflow_provider_workflows.operators.state_store import state_store
 from airflow_provider_workflows.storage_retry import StorageRetry
 
 if TYPE_CHECKING:
@@ -68,15 +68,15 @@ class RecordStore(Protocol):
 
 
 class TaskStateRecordStore:
-    """Keeps a record in Airflow's task state store, beside the number by which a clear shows.
+    """Keeps a record in the task's state store, beside the number by which a clear shows.
 
     :param context: the task's context
     :param key: the key in the store
-    :raises AirflowFailException: if this Airflow has no task state store
+    :raises AirflowFailException: if the task has no state store
     """
 
     def __init__(self, context: Context, key: str) -> None:
-        self._store = task_state_store(context)
+        self._store = state_store(context)
         self._clears = clears(context)
         self._key = key
         self._was_cleared = False
@@ -168,7 +168,7 @@ def store_retry(
     :param time: the clock and the like, as ``StorageRetry`` takes them
     """
     return StorageRetry(
-        f"{what} in Airflow's task state store",
+        f"{what} in the task's state store",
         meanwhile="the task waits",
         is_stopped=is_stopped,
         log=log,
@@ -178,14 +178,14 @@ def store_retry(
 
 @contextlib.contextmanager
 def best_effort(log: Any) -> Iterator[None]:
-    """Log what goes wrong with Airflow's store, so that it does not take the place of the task's own error.
+    """Log what goes wrong with the store, so that it does not take the place of the task's own error.
 
     :param log: the task's log
     """
     try:
         yield
     except Exception:
-        log.exception("Airflow's task state store could not be written.")
+        log.exception("The task's state store could not be written.")
 
 
 def without_none(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,9 +53,9 @@ class RunWorkflowOperator(RunTry):
     """Start a run of a workflow for a case (``POST /workflows/run``) and return the workflow's id.
 
     A run is billed, so that none is submitted twice. The request is repeated only if it surely was not carried out,
-    and the task records in Airflow's task state store that it submits, and what it submitted: a retry after a crash
-    waits for the run that there is. A task that is cleared is repaired, as ``on_clear`` says. A run for another
-    definition, case or parameters than those of this try is not kept: a new one is submitted.
+    and the task stores that it submits, and what it submitted: a retry after a crash waits for the run that there
+    is. A task that is cleared is repaired, as ``on_clear`` says. A run for another definition, case or parameters
+    than those of this try is not kept: a new one is submitted.
 
     A task that is told to stop starts no run any more; the request that is under way ends, and its id is stored.
 

@@ -42,6 +42,7 @@ from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import is_deferrable
 from airflow_provider_workflows.operators.records import FlatRecord, Records, TaskStateRecordStore
 from airflow_provider_workflows.operators.run_reporting import RunReporting
+from airflow_provider_workflows.operators.state_store import has_state_store
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy, is_lasting
 from airflow_provider_workflows.run_report import RunReport
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
@@ -283,6 +284,8 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         # A poll that succeeds leaves the record as it is: it is of this outage if the poll before wrote it.
         interval = self._schedule.interval(now - wait.started, float("inf"), 0.0)
         try:
+            if not has_state_store(context):
+                return since
             records = Records(TaskStateRecordStore(context, OUTAGE_KEY), OutageRecord)
             record = records.read()
             if (
@@ -294,7 +297,7 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
             records.write(OutageRecord(since, now, try_number))
         except Exception:
             self.log.exception(
-                "Airflow's task state store could not be used, so the outage is counted from this poll."
+                "The task's state store could not be used, so the outage is counted from this poll."
             )
         return since
 

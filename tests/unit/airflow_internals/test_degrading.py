@@ -33,6 +33,7 @@ from airflow_provider_workflows.airflow_internals import (
     xcom,
 )
 from airflow_provider_workflows.airflow_internals.feature import Feature
+from airflow_provider_workflows.operators import state_store
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
@@ -213,8 +214,8 @@ def test_a_function_whose_arguments_are_redacted_is_not_made_a_task(
 
 @pytest.mark.parametrize("context", [{}, {"task_state_store": None}])
 def test_a_task_without_a_state_store_fails_before_it_submits(context: dict[str, Any]) -> None:
-    with pytest.raises(AirflowFailException, match="Nothing was submitted"):
-        task_state.task_state_store(cast("Any", context))
+    with pytest.raises(AirflowFailException, match=r"(?s)Nothing was submitted.*state_folder.*durable=False"):
+        state_store.state_store(cast("Any", context))
 
 
 def test_a_task_whose_state_store_has_changed_fails_before_it_submits(
@@ -223,7 +224,7 @@ def test_a_task_whose_state_store_has_changed_fails_before_it_submits(
     missing(task_state.TASK_STATE_STORE)
 
     with pytest.raises(AirflowFailException, match="Nothing was submitted"):
-        task_state.task_state_store(cast("Any", {"task_state_store": object()}))
+        state_store.state_store(cast("Any", {"task_state_store": object()}))
 
 
 def test_a_database_that_cannot_be_opened_raises(missing: Callable[[Feature[Any]], None]) -> None:

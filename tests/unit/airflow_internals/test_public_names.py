@@ -17,7 +17,10 @@ import airflow_provider_workflows
 
 PACKAGE = Path(airflow_provider_workflows.__file__).parent
 MODULES = sorted(
-    path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] != "airflow_internals"
+    path
+    for path in PACKAGE.rglob("*.py")
+    # The examples are DAGs, of which each says which Airflow it needs.
+    if path.relative_to(PACKAGE).parts[0] not in ("airflow_internals", "example_dags")
 )
 #: Modules of Airflow, and of its OpenLineage provider, that its documentation tells others to import.
 PUBLIC_MODULES = {
