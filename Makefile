@@ -15,7 +15,7 @@ side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-all test-fast test-thorough chaos bench bench-imports \
-	bench-batch bench-webhooks lint types changelog dist hooks constraints clean environment tools
+	bench-batch bench-webhooks docs lint types changelog dist constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -85,15 +85,17 @@ lint: tools ## check style, formatting, which module imports which, and the decl
 types: tools ## check types with mypy
 	$(run) mypy -p airflow_provider_workflows -p development -p benchmarks -p tests.harness
 
-hooks: tools ## let git run lint before each commit, and types before each push
-	@$(run) pip install -qq --disable-pip-version-check pre-commit
-	@$(run) pre_commit install --hook-type pre-commit --hook-type pre-push
-
 changelog: tools ## show the changelog of the next release, made from changelog.d (RELEASE=yes: write it)
 	@$(run) towncrier build $(if $(RELEASE),--yes,--draft) \
 		--version "$$($(VENV)/bin/python -c 'import airflow_provider_workflows as package; print(package.__version__)')"
 
-dist: tools ## build the source distribution and the wheel, check them, and run an example from the wheel
+docs: tools ## build the documentation into site/, and check its links (a warning is an error)
+	@rm -rf site
+	@AIRFLOW_HOME='$(VENV)/airflow' AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING \
+		$(run) sphinx --fail-on-warning --keep-going --quiet --builder html docs site
+	@$(run) development.documentation.built_site site
+
+dist: docs ## build the source distribution and the wheel, check them, and run an example from the wheel
 	@$(run) pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[release]'
 	@$(run) development.distribution $(ARGUMENTS)
 
@@ -108,7 +110,7 @@ constraints: tools ## renew constraints.txt: the newest versions that go togethe
 
 clean: ## remove the environment and everything that was built
 	@if [ -f '$(VENV)/pyvenv.cfg' ]; then rm -rf '$(VENV)'; fi
-	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 environment:

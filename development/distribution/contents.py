@@ -12,7 +12,7 @@ from pathlib import Path
 PACKAGE = "airflow_provider_workflows"
 NOT_DISTRIBUTED = (".ci/", ".github/")
 """What only serves the repository; as ``exclude`` in pyproject.toml says it."""
-BUILT_DOCUMENTATION = "docs/_build/"
+BUILT_DOCUMENTATION = "site/"
 """What ``make docs`` has made, which the source distribution has as well."""
 WRITTEN_BY_THE_BUILD = "PKG-INFO"
 

@@ -32,11 +32,6 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("dags")
     shutil.copytree(EXAMPLE_DAGS, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(Path(__file__).parent / "dags", folder, dirs_exist_ok=True)
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (folder / "readme.py").write_text(readme.split("```python\n")[1].split("```")[0])
-    for section in ("Downstream", "Alerts"):
-        block = readme.split(f"## {section}\n")[1].split("```python\n")[1].split("```")[0]
-        (folder / f"readme_{section.lower()}.py").write_text(block)
     source = (EXAMPLE_DAGS / f"{EXAMPLE}.py").read_text()
     assert source.count(SENSOR_ARGUMENT) == 1
     assert source.count(f'"{EXAMPLE}"') == 1

@@ -1,4 +1,4 @@
-"""The example DAG and the README's on real Airflow in one process, by `airflow dags test`."""
+"""The example DAG on real Airflow in one process, by `airflow dags test`."""
 
 from __future__ import annotations
 
@@ -42,15 +42,3 @@ def test_dags_test_runs_the_flow_with_the_calls_that_it_needs(
     }
     assert "'decision': 'PASS'" in run.output
     assert not [value for value in PERSON.values() if value in run.output]
-
-
-def test_the_readme_s_dag_runs_as_it_stands(
-    idle_airflow: LocalAirflow, sandbox_of_idle_airflow: Sandbox
-) -> None:
-    sandbox_of_idle_airflow.counts.reset()
-
-    run = idle_airflow.run_dag("identity_check")
-
-    assert run.succeeded, run.output
-    assert list(sandbox_of_idle_airflow.counts.runs_per_case.values()) == [1]
-    assert sandbox_of_idle_airflow.counts.requests["GET /workflows/{workflowId}/result"] == 1

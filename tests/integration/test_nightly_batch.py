@@ -7,15 +7,12 @@ import json
 import os
 import subprocess
 import sys
-import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
-from pyarrow.parquet import write_table
 
 from airflow_provider_workflows.sandbox import DEFINITION, FAILING_DEFINITION, Sandbox
 from airflow_provider_workflows.sandbox.service import READY_CASES
@@ -116,43 +113,6 @@ def test_a_column_that_is_left_out_is_nowhere_in_the_output(nightly: Nightly) ->
     notes = {row["note"] for row in nightly.rows} - {""}
     assert notes
     assert not [note for note in notes if note in json.dumps(nightly.results)]
-
-
-@pytest.fixture(scope="module")
-def readme_dags(dags_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both examples of the README as DAGs, on a local folder that holds their input, with small shards."""
-    bucket = tmp_path_factory.mktemp("bucket")
-    section = (Path(__file__).parents[2] / "README.md").read_text("utf-8").split("## Batches\n")[1]
-    batch, sharded = (block.split("```")[0] for block in section.split("```python\n")[1:3])
-    sharded = batch.split("\n")[0] + "\n" + sharded.replace("size=5000", "size=2")
-    for name, body in (("readme_batch", batch), ("readme_shards", sharded)):
-        lines = [
-            "from airflow.sdk import DAG",
-            f'DEFINITION = "{DEFINITION}"',
-            f'with DAG("{name}", schedule=None):',
-        ]
-        lines.append(textwrap.indent(body.replace("s3://aws_default@bucket", str(bucket)), "    "))
-        (dags_folder / f"{name}.py").write_text("\n".join(lines))
-    (bucket / "cases.csv").write_text("first_name\nAda\nGrace\n")
-    write_table(pa.table({"first_name": ["Ada", "Grace", "Edith"]}), bucket / "cases.parquet")
-    return bucket
-
-
-def test_the_readme_s_batch_runs_as_it_stands(idle_airflow: LocalAirflow, readme_dags: Path) -> None:
-    run = idle_airflow.run_dag("readme_batch")
-
-    assert run.succeeded, run.output
-    (results,) = readme_dags.glob("results/*/results.jsonl")
-    assert [json.loads(line)["outcome"] for line in results.read_text().splitlines()] == ["succeeded"] * 2
-
-
-def test_the_readme_s_shards_run_as_they_stand(idle_airflow: LocalAirflow, readme_dags: Path) -> None:
-    run = idle_airflow.run_dag("readme_shards")
-
-    assert run.succeeded, run.output
-    (index,) = readme_dags.glob("results/*/index.json")
-    assert json.loads(index.read_text())["outcomes"] == {"succeeded": 3}
-    assert sorted(path.parent.name for path in index.parent.glob("*/results.jsonl")) == ["00000", "00001"]
 
 
 @pytest.mark.slow

@@ -18,9 +18,11 @@ FOLDERS = ("airflow_provider_workflows", "benchmarks", "changelog.d", "developme
 RETIRED_NAMES = frozenset(
     {"known", "told", "facts", "AT_ONCE", "REMEMBERED", "Masked", "Failing", "Timetable"}
 )
-#: Names of others: Airflow's timetable for partitioned assets, its form's fields, a figure of older benchmarks, and
-#: a file of tests.
-FOREIGN = re.compile(r"PartitionedAssetTimetable|hidden-fields|look_ups|test_receiver_under_attack")
+#: Names of others: Airflow's timetable for partitioned assets, its form's fields, an option of Sphinx's lists of
+#: contents, a figure of older benchmarks, and a file of tests.
+FOREIGN = re.compile(
+    r"(?m)PartitionedAssetTimetable|hidden-fields|^:hidden:$|look_ups|test_receiver_under_attack"
+)
 
 
 def retired_words() -> list[str]:

@@ -44,7 +44,7 @@ def test_a_wheel_has_the_package_and_nothing_else(names: set[str], problems: lis
     ("names", "problems"),
     [
         (SOURCE, []),
-        (SOURCE | {"docs/_build/html/index.html"}, []),
+        (SOURCE | {"site/index.html"}, []),
         (SOURCE - {"docs/pages.md"}, ["The source distribution lacks docs/pages.md."]),
         (SOURCE | {".env"}, ["The source distribution has .env, which is not to be in it."]),
         (SOURCE | {".ci/run"}, ["The source distribution has .ci/run, which is not to be in it."]),

@@ -1,0 +1,64 @@
+"""The DAGs of the documentation run as they stand, with real Airflow against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from tests.harness.local_airflow import LocalAirflow
+from tests.harness.snippets import CHECKOUT, Snippet, snippets
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+
+DAGS = [snippet for snippet in snippets("python") if snippet.mark == "dag"]
+
+
+def dag_id(snippet: Snippet) -> str:
+    (name,) = re.findall(r"with DAG\(\s*\"(\w+)\"", snippet.text)
+    return str(name)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """How the runs of all DAGs have ended: one process of Airflow runs them, for it takes long to start."""
+    folder, working_folder = tmp_path_factory.mktemp("dags"), tmp_path_factory.mktemp("working")
+    for number, snippet in enumerate(DAGS):
+        (folder / f"snippet_{number}.py").write_text(snippet.text, encoding="utf-8")
+    with Sandbox() as sandbox, LocalAirflow(folder, sandbox.environment) as airflow:
+        sandbox.define(id=DEFINITION, seconds=0.1, result={"decision": "PASS", "score": 0.97})
+        airflow.migrate()
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.integration.run_dag_snippets"],
+            env={**airflow.environment, "PYTHONPATH": os.fspath(CHECKOUT)},
+            cwd=working_folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) | {"output": done.stdout}
+    return found
+
+
+def test_every_dag_can_be_imported(report: dict[str, Any]) -> None:
+    assert report["import_errors"] == {}
+    assert sorted(report["states"]) == sorted(map(dag_id, DAGS))
+
+
+@pytest.mark.parametrize("snippet", DAGS, ids=lambda snippet: snippet.id)
+def test_the_dag_of_a_page_runs_as_it_stands(report: dict[str, Any], snippet: Snippet) -> None:
+    assert report["states"].get(dag_id(snippet)) == "success", report["output"][-8000:]
+
+
+def test_the_batches_have_written_what_the_pages_say(report: dict[str, Any]) -> None:
+    names = {Path(name).name for name in report["files"]}
+
+    assert {"results.jsonl", "results.parquet", "index.json"} <= names

@@ -1,0 +1,95 @@
+"""The reference of the operators is that of the code."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows import __version__
+from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
+from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from development.documentation.arguments import arguments_of
+from development.documentation.generated import fill, operator, requests
+from tests.harness.snippets import DOCS
+
+PAGE = (DOCS / "reference" / "operators.md").read_text(encoding="utf-8")
+REQUESTS = requests(PAGE)
+#: Each operator, sensor and function that the provider offers.
+OFFERED = {
+    "airflow_provider_workflows.operators.batch.RunWorkflowBatchOperator",
+    "airflow_provider_workflows.operators.case.CreateCaseOperator",
+    "airflow_provider_workflows.operators.parameters.CreateParametersOperator",
+    "airflow_provider_workflows.operators.result.GetWorkflowResultOperator",
+    "airflow_provider_workflows.operators.run.RunWorkflowOperator",
+    "airflow_provider_workflows.operators.shards.merge",
+    "airflow_provider_workflows.operators.shards.shard",
+    "airflow_provider_workflows.sensors.workflow_status.WorkflowStatusSensor",
+}
+
+
+def target(name: str) -> Any:
+    module, _, attribute = name.rpartition(".")
+    found = getattr(importlib.import_module(module), attribute)
+    return found if isinstance(found, type) else found.function
+
+
+def test_the_page_has_all_that_the_provider_offers() -> None:
+    assert {name for _, name in REQUESTS} >= OFFERED
+
+
+def test_nothing_that_a_page_asks_for_is_left_out() -> None:
+    assert requests(fill(PAGE)) == []
+
+
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize("name", [name for _, name in REQUESTS])
+def test_each_argument_is_described_and_each_number_has_a_unit(name: str) -> None:
+    arguments = arguments_of(target(name))
+
+    assert arguments
+    assert [each.name for each in arguments if not each.description] == []
+
+
+@pytest.mark.sampled(8)
+@pytest.mark.parametrize("name", [name for _, name in REQUESTS])
+def test_no_argument_is_of_a_release_to_come(name: str) -> None:
+    def parts(version: str) -> list[int]:
+        return [int(part) for part in version.split(".")[:3]]
+
+    assert [each.since for each in arguments_of(target(name)) if parts(each.since) > parts(__version__)] == []
+
+
+def test_an_argument_is_templated_if_airflow_renders_it() -> None:
+    found = {each.name: each.templated for each in arguments_of(RunWorkflowBatchOperator)}
+
+    assert {name for name, templated in found.items() if templated} == set(
+        RunWorkflowBatchOperator.template_fields
+    )
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        "| `max_concurrency` | `[workflows] max_concurrency`, or else `32` | `int \\| None`, in calls | no |",
+        "| `output_mode` | `0o600` | `int`, in file mode | no |",
+        "| `max_failed_share` | `0.0` | `float`, in share, 0.0 to 1.0 | no |",
+        "| `items` | required | `Items \\| XComArg` | yes |",
+    ],
+)
+def test_a_row_has_default_unit_and_whether_it_is_templated(cells: str) -> None:
+    assert cells in operator("airflow_provider_workflows.operators.batch.RunWorkflowBatchOperator")
+
+
+def test_an_argument_that_the_docstring_lacks_is_an_error() -> None:
+    class Longer(RunWorkflowOperator):
+        __doc__ = RunWorkflowOperator.__doc__
+
+        def __init__(self, *, further: int = 1, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+
+    Longer.__module__ = RunWorkflowOperator.__module__
+
+    with pytest.raises(LookupError, match="does not describe further"):
+        arguments_of(Longer)
