@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.batch.claim import Claim
 from airflow_provider_workflows.batch.manifest import Manifest
-from airflow_provider_workflows.batch.ownership import Claim
 from airflow_provider_workflows.batch.place import BatchPlace
 from airflow_provider_workflows.operators.records import Records, TaskStateRecordStore, without_none
 

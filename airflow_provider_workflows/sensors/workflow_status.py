@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +39,10 @@ from airflow_provider_workflows.arguments import seconds, templated_text
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import is_deferrable
-from airflow_provider_workflows.operators.records import FlatRecord, Records, TaskStateRecordStore
 from airflow_provider_workflows.operators.run_reporting import RunReporting
-from airflow_provider_workflows.operators.state_store import has_state_store
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy, is_lasting
 from airflow_provider_workflows.run_report import RunReport
+from airflow_provider_workflows.sensors.outage import failing_since
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
@@ -58,28 +56,8 @@ if TYPE_CHECKING:
 
 #: The shortest time between two polls of a rescheduled sensor: each starts a process, which costs more than a poll.
 RESCHEDULE_INTERVAL_SECONDS = 60.0
-#: How late Airflow may be with a poll that was rescheduled, in seconds.
-RESCHEDULE_LAG_SECONDS = 60.0
 #: The shortest fixed interval, for a ``poke_interval`` of 0.
 _SHORTEST_INTERVAL_SECONDS = 0.05
-
-
-#: The key of the record in the task's state store.
-OUTAGE_KEY = "workflow_status_outage"
-
-
-@dataclass(frozen=True)
-class OutageRecord(FlatRecord):
-    """What a rescheduled sensor remembers of an outage, since each of its polls is a process of its own.
-
-    :param since: when the first of its polls failed, in seconds since the epoch
-    :param last_failure_at: when the latest poll failed, in seconds since the epoch
-    :param try_number: the try of the task that they belong to
-    """
-
-    since: float
-    last_failure_at: float
-    try_number: int
 
 
 class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator):
@@ -257,7 +235,8 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         except WorkflowsError as error:
             now = time.time()
             if self.reschedule and not self.deferrable:
-                wait.failing_since = self._failing_since(context, wait, now)
+                interval = self._schedule.interval(now - wait.started, float("inf"), 0.0)
+                wait.failing_since = failing_since(context, now, interval, self.log)
             self._is_rejected = error.retry is Retry.AFTER_NEW_CREDENTIALS
             event = wait.record_error(error, now)
             if event is not None:
@@ -277,29 +256,6 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
             self._is_rejected = False
             client = reconnected(client, self.hook.reconnect)
         return client
-
-    def _failing_since(self, context: Context, wait: CountedWait, now: float) -> float:
-        """Return since when polls have failed, over the processes of a rescheduled sensor."""
-        since, try_number = now, context["ti"].try_number
-        # A poll that succeeds leaves the record as it is: it is of this outage if the poll before wrote it.
-        interval = self._schedule.interval(now - wait.started, float("inf"), 0.0)
-        try:
-            if not has_state_store(context):
-                return since
-            records = Records(TaskStateRecordStore(context, OUTAGE_KEY), OutageRecord)
-            record = records.read()
-            if (
-                record is not None
-                and record.try_number == try_number
-                and now - record.last_failure_at <= interval + RESCHEDULE_LAG_SECONDS
-            ):
-                since = record.since
-            records.write(OutageRecord(since, now, try_number))
-        except Exception:
-            self.log.exception(
-                "The task's state store could not be used, so the outage is counted from this poll."
-            )
-        return since
 
     def _begun_report(self) -> RunReport:
         return RunReport(

@@ -30,6 +30,7 @@ from airflow_provider_workflows.airflow_internals import (
     stored_task_state,
     supervisor,
     task_state,
+    text_rendering,
     xcom,
 )
 from airflow_provider_workflows.airflow_internals.feature import Feature
@@ -191,7 +192,7 @@ def test_a_task_that_is_not_mapped_renders_where_data_cannot_be_told_from_templa
 def test_a_task_of_a_native_dag_fails_where_text_would_be_read_as_python(
     missing: Callable[[Feature[Any]], None], native: bool
 ) -> None:
-    missing(rendering.TEXT_ENVIRONMENT)
+    missing(text_rendering.TEXT_ENVIRONMENT)
     with DAG("native", render_template_as_native_obj=native):
         operator = RunWorkflowOperator(task_id="run", workflow_definition_id="0{{ 7 }}", case_id="1")
 

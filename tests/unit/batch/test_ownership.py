@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 
 from airflow_provider_workflows.api.errors import Stopped
-from airflow_provider_workflows.batch.ownership import LEASE_SECONDS, Claim, Ownership
+from airflow_provider_workflows.batch.claim import Claim
+from airflow_provider_workflows.batch.ownership import LEASE_SECONDS, Ownership
 from airflow_provider_workflows.batch.process import this_process
 
 

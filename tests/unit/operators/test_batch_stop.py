@@ -24,8 +24,8 @@ from asgiref.sync import SyncToAsync
 
 from airflow_provider_workflows.api.errors import Stopped
 from airflow_provider_workflows.batch import ownership
+from airflow_provider_workflows.batch.claim import Claim
 from airflow_provider_workflows.batch.journal import states
-from airflow_provider_workflows.batch.ownership import Claim
 from airflow_provider_workflows.batch.process import has_ended
 from airflow_provider_workflows.operators.batch_record import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox

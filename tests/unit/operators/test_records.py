@@ -19,7 +19,7 @@ from airflow_provider_workflows.operators.batch_record import (
 )
 from airflow_provider_workflows.operators.records import Records
 from airflow_provider_workflows.operators.run_record import RUN_KEY, RunPhase, RunRecord, run_records
-from airflow_provider_workflows.sensors.workflow_status import OutageRecord
+from airflow_provider_workflows.sensors.outage import OutageRecord
 
 RUNS = [
     RunRecord(RunPhase.SUBMITTING, "definition", "case"),
