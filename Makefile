@@ -15,7 +15,7 @@ side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-all test-fast test-thorough chaos bench bench-imports \
-	bench-batch bench-webhooks docs lint types changelog dist constraints clean environment tools
+	bench-batch bench-webhooks docs lint types changelog dist hooks constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -84,6 +84,10 @@ lint: tools ## check style, formatting, which module imports which, and the decl
 
 types: tools ## check types with mypy
 	$(run) mypy -p airflow_provider_workflows -p development -p benchmarks -p tests.harness
+
+hooks: tools ## let git run lint before each commit, and types before each push
+	@$(run) pip install -qq --disable-pip-version-check pre-commit
+	@$(run) pre_commit install --hook-type pre-commit --hook-type pre-push
 
 changelog: tools ## show the changelog of the next release, made from changelog.d (RELEASE=yes: write it)
 	@$(run) towncrier build $(if $(RELEASE),--yes,--draft) \

@@ -43,6 +43,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": modules("sensors.workflow_status"),
         "triggers": modules("triggers.workflow_status", "triggers.batch_status"),
         "notifications": [f"{_PACKAGE}.notifications.workflows.WorkflowsNotifier"],
+        "cli": [f"{_PACKAGE}.command_line.definition.get_provider_cli_commands"],
         "extra-links": [f"{_PACKAGE}.links.WorkflowLink"],
         "asset-uris": [
             {

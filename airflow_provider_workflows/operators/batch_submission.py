@@ -12,20 +12,16 @@ from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.input.shard_reference import is_shard_reference
 from airflow_provider_workflows.batch.other_shards import salt_of_shards
 from airflow_provider_workflows.batch.place import (
-    BatchFile,
     BatchPlace,
     StateFolders,
     copy_state,
-    remove_state,
 )
 from airflow_provider_workflows.batch.try_end import runs_billed
 from airflow_provider_workflows.batch.withheld import NOT_CHOSEN, SUBMISSION_STOPPED
-from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord, batch_records
-from airflow_provider_workflows.operators.earlier_states import EarlierStates
-from airflow_provider_workflows.operators.instruction import Action, Instructions, Taken
-from airflow_provider_workflows.operators.records import Records, best_effort
+from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
+from airflow_provider_workflows.operators.batch_recording import BatchRecording
+from airflow_provider_workflows.operators.instruction import Action, Instructions
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
-from airflow_provider_workflows.task_identity import TaskIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.items import Items
 
 
-class BatchSubmission:
+class BatchSubmission(BatchRecording):
     """Finds out what this try of a task is to do with its batch.
 
     :param context: the task's context
@@ -65,24 +61,12 @@ class BatchSubmission:
         instructions: Instructions,
         log: Any,
     ) -> None:
-        ti = context["ti"]
-        self._task = TaskIdentity.of(ti)
-        self._is_first_try = ti.try_number <= 1
-        self._records: Records[BatchRecord] = batch_records(context)
-        self._folders = StateFolders(folder, self._task.state_name)
-        self._earlier = EarlierStates(self._task, self._folders, log)
+        super().__init__(context, folder, start_over=start_over, instructions=instructions, log=log)
         self._check = check
         self._make_batch = make_batch
         self._host = host
-        self._start_over = start_over
         self._resubmit_failed = resubmit_failed
         self._resubmit_unknown = resubmit_unknown
-        self._instructions = instructions
-        #: The record of the earlier tries, as Airflow has it.
-        self._found: BatchRecord | None = None
-        #: What this try does by an instruction.
-        self._taken = Taken()
-        self._log = log
 
     def open(self, items: Items, begun_at: float) -> tuple[Batch, BatchRecord]:
         """Return the batch, ready to be submitted, and its record, which is stored.
@@ -138,77 +122,6 @@ class BatchSubmission:
         """
         if self._taken.action is Action.RESUBMIT:
             raise InvalidInput("rows: no row was submitted before, so none can be chosen. Repair the batch")
-
-    def _refuse(self) -> None:
-        """Remove an instruction that cannot be followed; a retry does then what it does without a clear."""
-        instruction = self._taken.to_delete
-        if instruction is not None and self._instructions.refuse(instruction) and self._found is not None:
-            with best_effort(self._log):
-                self._records.write(dataclasses.replace(self._found, followed=instruction.id))
-
-    @property
-    def _starts_over(self) -> bool:
-        return self._taken.starts_over(self._start_over)
-
-    @property
-    def _cleared(self) -> str:
-        return self._taken.cleared(self._start_over)
-
-    def record(self) -> BatchRecord:
-        """Return the record of the batch that was submitted.
-
-        :raises OutcomeUnknown: if it is gone
-        """
-        record = self._records.read()
-        if record is None:
-            raise OutcomeUnknown(
-                "The batch's record is gone from the task's state store. Clear the task: it goes on with the "
-                "state that is beside its output."
-            )
-        return record
-
-    def store(self, record: BatchRecord) -> BatchRecord:
-        """Store a record in Airflow and beside the output, and return it."""
-        self._records.write(record)
-        self._write_file(record)
-        return record
-
-    def _write_file(self, record: BatchRecord) -> None:
-        is_over = record.phase is BatchPhase.DONE
-        BatchFile(self._task, record.to_json(), is_over).write(record.place.state_folder)
-
-    def _store_first(self, record: BatchRecord, previous: BatchRecord | None = None) -> BatchRecord:
-        """Store the record that this try begins with, unless another task has begun with the output meanwhile.
-
-        The check of the input takes minutes, in which neither task sees the other. Each writes its file before it
-        searches for the other's, so that two at once do not both go on.
-        """
-        if (instruction := self._taken.to_delete) is not None:
-            record = dataclasses.replace(record, followed=instruction.id)
-        self._write_file(record)
-        try:
-            StateFolders(record.place.folder, self._task.state_name).require_free(has_ended)
-        except InvalidInput:
-            if previous is not None and previous.place == record.place:
-                self._write_file(previous)
-            else:
-                remove_state(record.place.state_folder)
-            raise
-        self._records.write(record)
-        if instruction is not None:
-            self._instructions.delete(instruction)
-        return record
-
-    def note_cases(self, record: BatchRecord, cases: int) -> None:
-        """Store how many rows have a case by now, so that a later try sees whether its journal is whole."""
-        self._records.write(dataclasses.replace(record, cases=cases))
-
-    def remove_earlier(self, record: BatchRecord) -> None:
-        """Remove the states that nobody needs any more.
-
-        :param record: the record of a batch that has ended well
-        """
-        self._earlier.remove(record)
 
     def _begin(
         self, items: Items, begun_at: float, *, before: BatchRecord | None = None

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from airflow_provider_workflows.command_line.arguments import SANDBOX_ARGUMENTS
 from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH
 from airflow_provider_workflows.sandbox.server import Sandbox
 
@@ -22,7 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: of the command line; None for those of this process
     :returns: the exit code: 0, or 2 if the sandbox could not start
     """
-    options = _parser().parse_args(arguments)
+    return serve(_parser().parse_args(arguments))
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    :param options: the values of ``SANDBOX_ARGUMENTS``
+    :returns: the exit code: 0, or 2 if the sandbox could not start
+    """
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -56,29 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         description="TransactionLink's Workflows API for trials and tests; what it stores, it keeps in memory.",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument(
-        "--allow-remote", action="store_true", help="permit a host that other machines can reach"
-    )
-    parser.add_argument(
-        "--port", type=_port, default=8099, help="port to listen on, 0 for a free one (default: %(default)s)"
-    )
-    parser.add_argument("--tls", action="store_true", help="serve https with a self-signed certificate")
-    parser.add_argument(
-        "--token-seconds",
-        type=float,
-        default=3600.0,
-        help="life of access tokens, in seconds (default: %(default)g)",
-    )
-    parser.add_argument("--webhook-url", help="send a signed webhook to this URL when a workflow ends")
-    parser.add_argument("--quiet", action="store_true", help="do not log a line for each request")
+    for argument in SANDBOX_ARGUMENTS:
+        argument.add_to(parser)
     return parser
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
-    return int(text)
 
 
 def _greeting(sandbox: Sandbox) -> str:

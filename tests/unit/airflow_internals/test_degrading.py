@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from airflow_provider_workflows.airflow_internals import (
     api_server,
     assets,
+    command_line,
     configuration,
     deferral,
     mapped_arguments,
@@ -74,6 +75,9 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Feature[Any]]
         (xcom.LIVE_XCOM, lambda: asyncio.run(xcom.write_in_trigger("key", 1, TASK)), None),
         (secrets_masker.REDACT, lambda: secrets_masker.masked("text"), None),
         (api_server.CONNECTION_ACCESS, api_server.require_reader_of_connections, None),
+        (command_line.COMMANDS, lambda: command_line.group_of_commands("workflows", "text", []), []),
+        (command_line.PROCESS_CONTEXT, command_line.find_connections_in_database, None),
+        (configuration.CONFIGURATION, lambda: configuration.option("core", "dags_folder"), None),
         (xcom.DIRECT_XCOM, lambda: xcom.write_to_database("key", 1, PUSHING), None),
         (supervisor.SUPERVISOR, supervisor.is_asynchronous, True),
         (supervisor.SUPERVISOR, supervisor.is_triggerer, False),

@@ -1,0 +1,1 @@
+"""What people and scripts ask of batches and connections on the command line: ``airflow workflows``."""

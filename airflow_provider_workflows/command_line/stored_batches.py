@@ -1,0 +1,222 @@
+"""Batches as their state beside the output has them, read without Airflow's database."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.output import OUTPUT_FORMATS, UNKNOWN_ROWS_NAME, output_path
+from airflow_provider_workflows.batch.place import STATE_FOLDER, BatchFile, BatchPlace
+from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME, Places, place_of
+from airflow_provider_workflows.batch.report import DUE, BatchReport, ReportPhase, repair_after_clear
+from airflow_provider_workflows.batch.reported_rows import ReportedRows
+from airflow_provider_workflows.batch.row_state import RowOutcome
+from airflow_provider_workflows.batch.state_files import read_lines
+from airflow_provider_workflows.batch.submit import WHOLE_BATCH
+from airflow_provider_workflows.local_files import OWNER_ONLY
+from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
+from airflow_provider_workflows.storage import ObjectStoragePath, shown, storage_path
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.status import Statuses
+    from airflow_provider_workflows.task_identity import TaskIdentity
+
+_PHASES = {BatchPhase.SUBMITTING: ReportPhase.SUBMITTING, BatchPhase.WAITING: ReportPhase.WAITING}
+#: A mapped task writes into a folder named by its map index, which has this many digits at least.
+_MAP_INDEX_DIGITS = 5
+
+
+@dataclass(frozen=True)
+class UnknownRow:
+    """A row of which nobody knows whether it has a run; its key, which may be personal, is left out.
+
+    :param row: its number
+    :param place: where its key is found: ``line 8 of the file``, or ``row 7``
+    :param submitted_at: when the request was sent that may have started a run, in seconds since the epoch
+    :param case_id: id of its case
+    """
+
+    row: int
+    place: str
+    submitted_at: float | None
+    case_id: str | None
+
+
+class StoredBatch:
+    """A batch as its state says.
+
+    :param state_folder: where it keeps its state
+    :param file: what that says of its task
+    :raises InvalidInput: if it is of a version of this package that this one cannot read
+    """
+
+    def __init__(self, state_folder: ObjectStoragePath, file: BatchFile) -> None:
+        # The folder may have been copied from where the record says that it is.
+        self._place = BatchPlace(state_folder.parent.parent, state_folder)
+        self.task: TaskIdentity = file.task
+        self.is_over = file.is_over
+        try:
+            self.record = BatchRecord.from_json(file.record)
+        except (LookupError, TypeError, ValueError):
+            raise InvalidInput(
+                f"{shown(state_folder)}: the record of {file.task} is of another version of "
+                "airflow-provider-workflows. Read it with that version"
+            ) from None
+        self._written = BatchReport.read(state_folder)
+
+    @property
+    def conn_id(self) -> str | None:
+        """The id of its connection, if the batch has waited in the triggerer and so has left it."""
+        return self._written.conn_id or None if self._written is not None else None
+
+    def rows(self, statuses: Statuses, *, resubmits_unknown: bool = False) -> ReportedRows:
+        """Return the rows as the journal has them, with their report.
+
+        :param statuses: which status means what, as the connection says
+        :param resubmits_unknown: whether a repair submits rows again that may have been submitted
+        :raises FileNotFoundError: if a file of the state is gone
+        :raises OutcomeUnknown: if the state is damaged
+        """
+        folder = self._place.folder
+        begun = self._written or BatchReport.begun("", self.record.begun_at)
+        rows = ReportedRows(
+            self._place,
+            self.record.manifest,
+            statuses,
+            lambda: False,
+            report=dataclasses.replace(
+                begun, begun_at=self.record.begun_at, stopped_by=self.record.stopped_by
+            ),
+            output=_existing_output(folder),
+            output_mode=OWNER_ONLY,
+        )
+        report = rows.report_at(_PHASES.get(self.record.phase, ReportPhase.ENDED))
+        outcomes = Counter({RowOutcome(name): number for name, number in report.outcomes.items()})
+        due = 0
+        if report.phase is ReportPhase.SUBMITTING:
+            due = (
+                self.record.manifest.rows
+                - self.record.manifest.skipped
+                - len(rows.states.keys() - {WHOLE_BATCH})
+            )
+            outcomes[RowOutcome.NOT_SUBMITTED] -= due
+        elif report.phase is ReportPhase.ENDED:
+            missing = min(_results_missing(folder), outcomes[RowOutcome.SUCCEEDED])
+            outcomes[RowOutcome.SUCCEEDED] -= missing
+            outcomes[RowOutcome.RESULT_MISSING] = missing
+        rows.report = dataclasses.replace(
+            report,
+            outcomes={name.value: number for name, number in outcomes.items() if number}
+            | ({DUE: due} if due else {}),
+            repair=repair_after_clear(outcomes, due, resubmits_unknown=resubmits_unknown),
+            problem_rows=_if_there(folder / PROBLEM_ROWS_NAME),
+            unknown_rows=_if_there(folder / UNKNOWN_ROWS_NAME),
+        )
+        return rows
+
+    def unknown_rows(self, statuses: Statuses) -> list[UnknownRow]:
+        """Return the rows that may have a run, in order; raises as ``rows``.
+
+        :param statuses: which status means what, as the connection says
+        """
+        rows = self.rows(statuses)
+        found = {
+            number: state
+            for number, state in sorted(rows.states.items())
+            if number != WHOLE_BATCH and state.outcome(statuses) is RowOutcome.UNKNOWN
+        }
+        if not found:
+            return []
+        places = Places.read(self._place.state_folder, self.record.manifest.first_row)
+        return [
+            UnknownRow(number, place_of(number, places.line_of(number)), state.submitted_at, state.case_id)
+            for number, state in found.items()
+        ]
+
+
+def stored_batches(uri: str) -> list[StoredBatch]:
+    """Return the batches whose output or state is at a place, the latest start of each task.
+
+    :param uri: a URI or a path: of an output's folder or file, of the folder above those of mapped tasks, or of a
+        state folder
+    :raises InvalidInput: if there is no batch, or the place cannot be read
+    """
+    text = uri.strip()
+    path = storage_path("URI", text if "://" in text or not text else str(Path(text).absolute()))
+    names = _names_in(path)
+    if names is None and path.suffix:
+        # A file of results, which may not be there yet, or of problem rows.
+        path = path.parent
+        names = _names_in(path)
+    if names is None:
+        raise InvalidInput(f"URI: there is no folder {shown(path)}")
+    if (file := BatchFile.read(path)) is not None:
+        return [StoredBatch(path, file)]
+    outputs = [path.parent] if path.name == STATE_FOLDER else [path]
+    outputs += [path / name for name in names if name.isdigit() and len(name) >= _MAP_INDEX_DIGITS]
+    found = [batch for output in outputs for batch in _batches_of(output)]
+    if not found:
+        raise InvalidInput(
+            f"URI: there is no batch in {shown(path)}, which has no folder {STATE_FOLDER}. Give the output_path of "
+            "the batch's task as it was rendered: the folder of results.jsonl or results.parquet"
+        )
+    return found
+
+
+def _batches_of(output: ObjectStoragePath) -> Iterator[StoredBatch]:
+    """Yield the latest start of each task whose output is in a folder."""
+    starts: dict[str, list[tuple[int, str]]] = {}
+    for name in _names_in(output / STATE_FOLDER) or ():
+        task, _, number = name.partition("-")
+        starts.setdefault(task, []).append((int(number) if number.isdigit() else 1, name))
+    for numbered in starts.values():
+        for _, name in sorted(numbered, reverse=True):
+            state_folder = output / STATE_FOLDER / name
+            if (file := BatchFile.read(state_folder)) is not None:
+                yield StoredBatch(state_folder, file)
+                break
+
+
+def _names_in(folder: ObjectStoragePath) -> list[str] | None:
+    """Return the names in a folder, in order; None if it is not there, or is a file."""
+    try:
+        entries = folder.fs.ls(folder.path, detail=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Exception as error:
+        # Each kind of storage has its own errors, whose text may hold keys.
+        raise InvalidInput(f"URI: {shown(folder)} could not be read: {type(error).__name__}") from error
+    if [entry for entry in entries if _is_itself(entry, folder)]:
+        return None
+    return sorted(str(entry["name"]).rstrip("/").rpartition("/")[2] for entry in entries)
+
+
+def _is_itself(entry: dict[str, Any], folder: ObjectStoragePath) -> bool:
+    """Return whether an entry is the file that a listing was asked of."""
+    name, path = str(entry["name"]).strip("/"), str(folder.path).strip("/")
+    return entry["type"] == "file" and name == path
+
+
+def _existing_output(folder: ObjectStoragePath) -> ObjectStoragePath:
+    paths = [output_path(folder, name) for name in OUTPUT_FORMATS]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
+def _results_missing(folder: ObjectStoragePath) -> int:
+    """Return how many results could not be fetched: the journal does not say so, the list of problem rows does."""
+    try:
+        lines = (line.decode() for line in read_lines(folder / PROBLEM_ROWS_NAME))
+        wanted = RowOutcome.RESULT_MISSING.value
+        return sum(row["outcome"] == wanted for row in csv.DictReader(lines))
+    except FileNotFoundError:
+        return 0
+
+
+def _if_there(path: ObjectStoragePath) -> str | None:
+    return shown(path) if path.exists() else None
