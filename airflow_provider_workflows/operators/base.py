@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context, XComArg
+    from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.lineage.task import TaskLineage
+    from airflow_provider_workflows.operators.task_arguments import TaskArguments
 
 #: An argument that may come from another task: ``case_id=create_case.output``.
 Text: TypeAlias = "str | XComArg"
@@ -57,9 +59,12 @@ class WorkflowsOperator(RendersArguments, BaseOperator):
     ui_color = "#e3edf7"
     operator_extra_links = (WorkflowLink(),)
 
-    def __init__(self, *, workflows_conn_id: str = WorkflowsHook.default_conn_name, **kwargs: Any) -> None:
-        with_default_policy(kwargs, WorkflowsRetryPolicy())
-        super().__init__(**kwargs)
+    def __init__(
+        self, *, workflows_conn_id: str = WorkflowsHook.default_conn_name, **kwargs: Unpack[TaskArguments]
+    ) -> None:
+        arguments: dict[str, Any] = {**kwargs}
+        with_default_policy(arguments, WorkflowsRetryPolicy())
+        super().__init__(**arguments)
         self.require_rendering()
         self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
         #: What the task has read and brought about, as far as it has come.

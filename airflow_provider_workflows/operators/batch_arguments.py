@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context, XComArg
+    from typing_extensions import Unpack
 
     from airflow_provider_workflows.batch.input.items import Items
+    from airflow_provider_workflows.operators.task_arguments import OperatorArguments
 
 
 class BatchArguments(WorkflowsOperator):
@@ -77,7 +79,7 @@ class BatchArguments(WorkflowsOperator):
         max_outage: float | timedelta | None = None,
         hash_personal_numbers: bool = False,
         partition_key: Text | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
+    from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.operators.task_arguments import OperatorArguments
 
 #: The argument that holds each field. ``email`` is Airflow's: the address that it alerts when a task fails.
 _ARGUMENTS = {name: "email_address" if name == "email" else name for name in CASE_FIELDS}
@@ -70,7 +72,7 @@ class CreateCaseOperator(WorkflowsOperator):
         documents: Sequence[Mapping[str, str]] | Text | None = None,
         case: Mapping[str, Any] | Text | None = None,
         case_id: Text | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.first_name = first_name

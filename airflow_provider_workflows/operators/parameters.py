@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
+    from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.operators.task_arguments import OperatorArguments
 
 
 class CreateParametersOperator(WorkflowsOperator):
@@ -38,7 +40,11 @@ class CreateParametersOperator(WorkflowsOperator):
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
 
     def __init__(
-        self, *, workflow_definition_id: Text, parameters: Mapping[str, Any] | Text, **kwargs: Any
+        self,
+        *,
+        workflow_definition_id: Text,
+        parameters: Mapping[str, Any] | Text,
+        **kwargs: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
+    from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.operators.task_arguments import OperatorArguments
     from airflow_provider_workflows.results import ResultHandle
 
 #: What an XCom may hold of a result, in bytes, so that it stays below what databases and APIs take in one value.
@@ -87,7 +89,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         hash_personal_numbers: bool = False,
         result_max_xcom_bytes: int = RESULT_MAX_XCOM_BYTES,
         output_mode: int = OWNER_ONLY,
-        **kwargs: Any,
+        **kwargs: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.workflow_id = templated_text("workflow_id", workflow_id)

@@ -45,8 +45,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from airflow.sdk import Context
+    from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.operators.task_arguments import OperatorArguments
 
 
 class RunWorkflowOperator(RunTry):
@@ -110,7 +112,7 @@ class RunWorkflowOperator(RunTry):
         poll_interval: float | timedelta | None = None,
         max_poll_interval: float | timedelta | None = None,
         max_outage: float | timedelta | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)

@@ -22,6 +22,7 @@ from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow.sdk import XComArg
     from airflow.sdk.bases.decorator import TaskDecorator
 
 
@@ -59,13 +60,13 @@ def _is_resolved_later(value: object) -> bool:
 
 @_task(_check_shard)
 def shard(
-    items: Items,
-    size: int = 5000,
+    items: Items | XComArg,
+    size: int | XComArg = 5000,
     *,
-    columns: Columns | None = None,
-    on_bad_row: Literal["fail", "skip"] = "fail",
-    zero_pad: Mapping[str, int] | None = None,
-    folder: str | None = None,
+    columns: Columns | XComArg | None = None,
+    on_bad_row: Literal["fail", "skip"] | XComArg = "fail",
+    zero_pad: Mapping[str, int] | XComArg | None = None,
+    folder: str | XComArg | None = None,
 ) -> list[dict[str, Any]]:
     """Check all items, and return references to ``size`` of them each, for ``.expand(items=shard(...))``.
 
@@ -80,11 +81,11 @@ def shard(
     """
     return references(
         unwrap(items),
-        size,
+        unwrap(size),
         columns=unwrap(columns),
-        on_bad_row=on_bad_row,
+        on_bad_row=unwrap(on_bad_row),
         zero_pad=unwrap(zero_pad),
-        folder=folder,
+        folder=unwrap(folder),
         max_shards=integer("core", "max_map_length", default=1024),
         again=_has_run_before(),
     )
@@ -105,11 +106,11 @@ def _check_merge(*, output_mode: object = OWNER_ONLY, **_: object) -> None:
 
 @_task(_check_merge)
 def merge(
-    summaries: Sequence[Mapping[str, Any]],
-    output: str,
-    shards: Sequence[Mapping[str, Any]] | None = None,
+    summaries: Sequence[Mapping[str, Any]] | XComArg,
+    output: str | XComArg,
+    shards: Sequence[Mapping[str, Any]] | XComArg | None = None,
     *,
-    output_mode: int = OWNER_ONLY,
+    output_mode: int | XComArg = OWNER_ONLY,
 ) -> dict[str, Any]:
     """Write one index of what all shards wrote, ``index.json``, and return its URI and the sums.
 
@@ -119,4 +120,6 @@ def merge(
     :param output_mode: as in ``RunWorkflowBatchOperator``, for the index
     :raises InvalidInput: if a shard has no summary, or the outputs together lack a row or have a key twice
     """
-    return write_index(unwrap(summaries), output, unwrap(shards), mode=file_mode("output_mode", output_mode))
+    return write_index(
+        unwrap(summaries), unwrap(output), unwrap(shards), mode=file_mode("output_mode", output_mode)
+    )

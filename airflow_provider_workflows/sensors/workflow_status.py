@@ -50,9 +50,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
+    from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.operators.base import Text
+    from airflow_provider_workflows.operators.task_arguments import SensorArguments
 
 #: The shortest time between two polls of a rescheduled sensor: each starts a process, which costs more than a poll.
 RESCHEDULE_INTERVAL_SECONDS = 60.0
@@ -100,12 +102,13 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
         max_poll_interval: float | timedelta | None = None,
         poke_interval: float | timedelta | None = None,
         max_outage: float | timedelta | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[SensorArguments],
     ) -> None:
-        with_default_policy(kwargs, WorkflowsRetryPolicy())
+        arguments: dict[str, Any] = {**kwargs}
+        with_default_policy(arguments, WorkflowsRetryPolicy())
         if poke_interval is not None:
-            kwargs["poke_interval"] = seconds("poke_interval", poke_interval)
-        super().__init__(**kwargs)
+            arguments["poke_interval"] = seconds("poke_interval", poke_interval)
+        super().__init__(**arguments)
         self.require_rendering()
         self.workflow_id = templated_text("workflow_id", workflow_id)
         self.workflows_conn_id = templated_text("workflows_conn_id", workflows_conn_id)
