@@ -155,7 +155,10 @@ class RunTry(WorkflowsOperator):
         except TaskDeferred:
             raise
         except BaseException as failure:
-            self._tell_failure(context, reporting, failure)
+            try:
+                self._tell_failure(context, reporting, failure)
+            except Exception as error:  # noqa: BLE001  (the try's own error says more)
+                self.log.warning("How the try has ended could not be said: %s.", type(error).__name__)
             raise
 
     def _may_have_started(self) -> bool:

@@ -16,6 +16,7 @@ from airflow_provider_workflows.airflow_internals import task_reports
 from airflow_provider_workflows.airflow_internals.api_server import TaskAccess, task_access
 from airflow_provider_workflows.airflow_internals.orm import database_session
 from airflow_provider_workflows.airflow_internals.task_reports import TaskWithReport
+from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.operators.instruction import Instruction
 from airflow_provider_workflows.task_identity import TaskIdentity
 from airflow_provider_workflows.ui.airflow_api import AirflowApi
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Airflow's database keeps the index of a mapped task in four bytes.
 MAX_MAP_INDEX = 2**31 - 1
+#: This many views of the page Workflows, searches included, are at work or wait for their turn.
+MAX_VIEWS_AT_ONCE = 8
 
 
 def pages_app() -> ASGIApp:
@@ -151,22 +154,57 @@ def _add_rows(app: FastAPI, access: TaskAccess, storage: StorageThreads) -> None
         return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)
 
 
+class _Turns:
+    """Lets one view at a time read thousands of reports, and few wait for it: the API server needs its threads."""
+
+    def __init__(self) -> None:
+        self._places = threading.BoundedSemaphore(MAX_VIEWS_AT_ONCE)
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._places.acquire(blocking=False):
+            raise HTTPException(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Too many people search at this moment: try again soon."
+            )
+        self._turn.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._turn.release()
+        self._places.release()
+
+
+def wanted_id(wanted: Annotated[str, Query(min_length=1, max_length=100)]) -> str:
+    """Return the id that is searched for, as a FastAPI dependency; only a whole id is found.
+
+    :param wanted: what a person has typed
+    :raises HTTPException: with 422 if it is no id
+    """
+    if not is_id(wanted.strip()):
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "Search for the whole id of a workflow or of a case: 32 hexadecimal digits with four hyphens.",
+        )
+    return wanted.strip()
+
+
+WantedId = Annotated[str, Depends(wanted_id)]
+
+
 def _add_overview(app: FastAPI, access: TaskAccess, storage: StorageThreads) -> None:
-    # Each view may read thousands of reports: one after the other leaves the API server its threads.
-    one_by_one = threading.Lock()
+    turns = _Turns()
 
     @app.get("/data/overview")
     def overview(request: Request, user: Any = Depends(access.user)) -> Response:  # noqa: B008
         now = datetime.now(timezone.utc)
         dag_ids = access.readable_dag_ids(user)
         found = Overview(now.timestamp())
-        with one_by_one, task_reports.reading_session() as session:
+        with turns, task_reports.reading_session() as session:
             since = now - timedelta(days=OVERVIEW_DAYS)
             found.read(task_reports.read_reports(REPORT_KEY, dag_ids, since, session))
         return as_json(request, found.to_json())
 
     def batches_and_runs(
-        wanted: Annotated[str, Query(min_length=1, max_length=100)],
+        wanted: WantedId,
         user: Any = Depends(access.user),  # noqa: B008
     ) -> tuple[list[dict[str, Any]], list[tuple[TaskIdentity, str]], bool]:
         """Return the tasks whose run has an id, the batches to search, and whether there are more of these."""
@@ -176,17 +214,22 @@ def _add_overview(app: FastAPI, access: TaskAccess, storage: StorageThreads) -> 
         def reports(containing: str) -> Iterator[TaskWithReport]:
             return task_reports.read_reports(REPORT_KEY, dag_ids, since, session, containing=containing)
 
-        with one_by_one, task_reports.reading_session() as session:
-            return runs_with(wanted.strip(), reports(wanted.strip())), *outputs_of(reports(BATCHES_CONTAIN))
+        with turns, task_reports.reading_session() as session:
+            return runs_with(wanted, reports(wanted)), *outputs_of(reports(BATCHES_CONTAIN))
 
     @app.get("/data/search")
     async def search(
         request: Request,
-        wanted: Annotated[str, Query(min_length=1, max_length=100)],
+        wanted: WantedId,
         found: Any = Depends(batches_and_runs),  # noqa: B008
     ) -> Response:
         runs, batches, is_cut = found
-        rows = await storage.run(lambda: rows_with(wanted.strip(), batches))
+        try:
+            rows = await storage.run(lambda: rows_with(wanted, batches))
+        except asyncio.TimeoutError:
+            # One file may take longer than the search has in all: what the database knows is shown all the same.
+            unread = len(batches)
+            rows = {"tasks": [], "searched_batches": 0, "unread_batches": unread, "cut": True}
         return as_json(request, {**rows, "tasks": runs + rows["tasks"], "cut": rows["cut"] or is_cut})
 
 

@@ -64,6 +64,8 @@ class Overview:
         self._definitions: dict[str, _Definition] = {}
         self._waiting: list[dict[str, Any]] = []
         self._trouble: dict[str, dict[str, Any]] = {}
+        #: Connections whose latest reports show that the service responds to them.
+        self._sound: set[str] = set()
         self._tasks = 0
         self._cut: float | None = None
 
@@ -111,8 +113,8 @@ class Overview:
 
     def _note_trouble(self, task: TaskIdentity, report: Mapping[str, Any], *, is_at_work: bool) -> None:
         conn_id = text(report.get("conn_id"))
-        # The latest report of a connection comes first.
-        if conn_id is None or conn_id in self._trouble:
+        # The latest report of a connection comes first: trouble before it is over.
+        if conn_id is None or conn_id in self._trouble or conn_id in self._sound:
             return
         outage, error = mapping(report, "outage"), mapping(report, "error")
         is_recent = self._now - (seconds(report.get("at")) or 0.0) <= TROUBLE_SECONDS
@@ -123,6 +125,8 @@ class Overview:
         elif is_recent and (refused := _reason_for_all(report)) is not None:
             reason, since = refused, seconds(report.get("at"))
         else:
+            if _has_ended_run(report) and not outage:
+                self._sound.add(conn_id)
             return
         self._trouble[conn_id] = {
             "conn_id": conn_id,
@@ -130,6 +134,13 @@ class Overview:
             "since": since,
             "task": dataclasses.asdict(task),
         }
+
+
+def _has_ended_run(report: Mapping[str, Any]) -> bool:
+    """Return whether the task has seen a run end, which takes calls that were served."""
+    if report["kind"] == BATCH:
+        return bool(count(report, "succeeded") or count(report, "failed"))
+    return report.get("outcome") in ("succeeded", "failed")
 
 
 def _reason_for_all(report: Mapping[str, Any]) -> str | None:
@@ -142,10 +153,6 @@ def _reason_for_all(report: Mapping[str, Any]) -> str | None:
         for reason in mapping(report, "reasons").get(outcome) or ():
             return text(reason.get("reason"))
     return None
-
-
-def _by_size(definition: Mapping[str, Any]) -> tuple[int, str]:
-    return -sum(definition["outcomes"].values()), definition["definition"]
 
 
 def _add_run(definition: _Definition, report: Mapping[str, Any]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import HTTPException
 
+from airflow_provider_workflows.airflow_internals import task_reports
 from airflow_provider_workflows.batch.run_index import write_run_index
 from airflow_provider_workflows.storage import ObjectStoragePath
-from airflow_provider_workflows.ui import overview, search
+from airflow_provider_workflows.ui import app, overview, search
+from airflow_provider_workflows.ui.storage_threads import StorageThreads
 from tests.unit.ui.conftest import NOW, Pages, Tasks, batch_report, run_report
 
 OTHER_ID = "bbbb0000-0000-4000-8000-000000000009"
@@ -148,7 +154,7 @@ def test_the_page_takes_five_queries_at_most_whatever_the_number_of_tasks(
     assert 0 < len(queries) <= 5, queries
 
 
-@pytest.mark.parametrize("path", ["data/overview", "data/search?wanted=x"])
+@pytest.mark.parametrize("path", ["data/overview", f"data/search?wanted={OTHER_ID}"])
 def test_the_page_is_refused_to_who_is_not_signed_in(pages: Pages, tasks: Tasks, path: str) -> None:
     assert pages.get(path, role=None).status_code == 401
 
@@ -172,11 +178,12 @@ def test_a_run_is_found_by_its_ids(pages: Pages, tasks: Tasks, field: str) -> No
 
 def test_a_row_of_a_batch_is_found_by_its_ids(pages: Pages, tasks: Tasks, tmp_path: Path) -> None:
     for name in ("first", "second"):
-        write_run_index(ObjectStoragePath(str(tmp_path / name)), [(7, f"{name}-workflow"), (8, None)])
+        workflow_id = OTHER_ID if name == "second" else run_report()["workflow_id"]
+        write_run_index(ObjectStoragePath(str(tmp_path / name)), [(7, workflow_id), (8, None)])
         tasks.add(batch_report(tmp_path / name), task_id=name)
     tasks.add(batch_report("/nowhere"))
 
-    result = found(pages, "SECOND-workflow")
+    result = found(pages, OTHER_ID.upper())
 
     assert [(each["task"]["task_id"], each["row"]) for each in result["tasks"]] == [("second", 7)]
     assert (result["searched_batches"], result["unread_batches"], result["cut"]) == (2, 1, False)
@@ -190,7 +197,96 @@ def test_a_search_that_was_cut_says_so(pages: Pages, tasks: Tasks, monkeypatch: 
     assert found(pages, OTHER_ID)["cut"] is True
 
 
-def test_a_sign_of_sql_patterns_stands_for_itself(pages: Pages, tasks: Tasks) -> None:
+@pytest.mark.parametrize("wanted", ["%", "a", " ", OTHER_ID[:-1]])
+def test_a_search_takes_a_whole_id_and_says_so(pages: Pages, tasks: Tasks, wanted: str) -> None:
     tasks.add(run_report())
 
-    assert found(pages, "%")["tasks"] == []
+    response = pages.get("data/search", {"wanted": wanted})
+
+    assert response.status_code == 422
+    assert "whole id" in response.json()["detail"]
+
+
+def test_a_search_whose_storage_hangs_shows_what_the_database_knows(
+    pages: Pages, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object) -> None:
+        raise asyncio.TimeoutError
+
+    monkeypatch.setattr(StorageThreads, "run", hang)
+    tasks.add(run_report(workflow_id=OTHER_ID))
+    tasks.add(batch_report())
+
+    result = found(pages, OTHER_ID)
+
+    assert (len(result["tasks"]), result["unread_batches"], result["cut"]) == (1, 1, True)
+
+
+def test_few_wait_for_their_turn_to_read_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "MAX_VIEWS_AT_ONCE", 2)
+    turns = app._Turns()
+    begun, over = threading.Event(), threading.Event()
+
+    def view() -> None:
+        with turns:
+            begun.set()
+            over.wait()
+
+    with ThreadPoolExecutor(2) as threads:
+        views = [threads.submit(view) for _ in range(2)]
+        begun.wait()
+        refused = until_refused(turns)
+        over.set()
+        for each in views:
+            each.result()
+
+    assert refused.status_code == 503
+    with turns:
+        pass
+
+
+def until_refused(turns: Any) -> HTTPException:
+    """Ask for a turn until both places are taken, which the second thread does at some moment."""
+    while True:
+        if turns._places.acquire(blocking=False):
+            turns._places.release()
+            continue
+        with pytest.raises(HTTPException) as refused:
+            turns.__enter__()
+        return refused.value
+
+
+@pytest.mark.parametrize("most", [1, 500], ids=["named in Python", "named in the query"])
+def test_reports_of_other_dags_are_left_out(
+    pages: Pages, tasks: Tasks, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager  # noqa: PLC0415
+
+    monkeypatch.setattr(task_reports, "_MOST_NAMED_DAGS", most)
+    monkeypatch.setattr(SimpleAuthManager, "filter_authorized_dag_ids", lambda self, **_: {"other", "third"})
+    tasks.add(run_report())
+    tasks.add(run_report(), dag_id="other")
+
+    assert shown(pages)["tasks"] == 1
+
+
+@pytest.mark.parametrize(
+    ("later", "reasons"),
+    [
+        (run_report(outcome="succeeded"), []),
+        (run_report(outcome="running"), ["401"]),
+        (run_report(outcome="succeeded", conn_id="other"), ["401"]),
+    ],
+    ids=["a run has ended", "nothing was seen", "another connection"],
+)
+def test_trouble_is_over_once_a_later_run_has_ended(
+    pages: Pages, tasks: Tasks, later: dict[str, Any], reasons: list[str]
+) -> None:
+    tasks.add(
+        run_report(outcome="not_submitted", error=REFUSED, at=NOW.timestamp() - 60),
+        state="failed",
+        xcom_at=NOW - timedelta(seconds=60),
+    )
+    tasks.add(later, xcom_at=NOW - timedelta(seconds=10))
+
+    assert [each["reason"] for each in shown(pages)["trouble"]] == reasons
