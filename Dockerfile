@@ -1,12 +1,25 @@
-# The official Airflow image with this provider, for docker-compose.yaml.
+# The official Airflow image with this provider, for docker-compose.yaml. docs/containers.md says more.
+#
+# `make image-digests` pins both images by digest, where it can ask their registry.
+ARG PYTHON_IMAGE=python:3.12-slim
+ARG AIRFLOW_IMAGE=apache/airflow:3.3.2-python3.12
 
-FROM python:3.12-slim AS build
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
+COPY constraints.txt ./
+# Without isolation below, the wheel is built by this version and no newer one.
+RUN pip install --no-cache-dir --constraint constraints.txt hatchling
 COPY pyproject.toml README.md LICENSE ./
 COPY airflow_provider_workflows ./airflow_provider_workflows
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
-FROM apache/airflow:3.3.2-python3.12
-# Naming Airflow's version keeps pip from replacing the image's own.
+FROM ${AIRFLOW_IMAGE}
+# As constraints.txt has Airflow's version too, pip neither replaces the image's own nor accepts an image of another version.
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
-    pip install --no-cache-dir "apache-airflow[celery,postgres,redis]==${AIRFLOW_VERSION}" /wheels/*.whl
+    --mount=type=bind,source=constraints.txt,target=/tmp/constraints.txt \
+    pip install --no-cache-dir --constraint /tmp/constraints.txt \
+    "apache-airflow[celery,postgres,redis]==${AIRFLOW_VERSION}" /wheels/*.whl
+# A volume that is mounted here gets the owner of this folder.
+RUN mkdir --parents /opt/airflow/results
+# The user airflow, as in the official image: a number, so that Kubernetes sees that it is not root.
+USER 50000

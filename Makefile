@@ -15,7 +15,8 @@ side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-all test-fast test-thorough chaos bench bench-imports \
-	bench-batch bench-webhooks docs lint types changelog dist hooks constraints clean environment tools
+	bench-batch bench-webhooks docs lint types changelog dist hooks secrets image-digests constraints clean environment \
+	tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'
@@ -73,7 +74,13 @@ bench-imports: environment ## measure what importing the operators costs, beside
 bench-batch: tools ## measure a batch beside mapped tasks, and how it grows, in half an hour (ARGUMENTS=--help)
 	@$(run) benchmarks.batch $(ARGUMENTS)
 
-bench-webhooks: tools ## measure how soon webhooks resume tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
+bench-websecrets: environment ## write secrets of your own for docker compose (ARGUMENTS=--folder DIR; secrets/ as it is)
+	@$(run) development.stack_secrets $(ARGUMENTS)
+
+image-digests: environment ## pin the images of the containers by digest, with Docker, which asks their registry
+	@$(run) development.image_digests $(ARGUMENTS)
+
+hooks: tools ## measure how soon webhooks resume tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
 	@$(run) benchmarks.webhooks $(ARGUMENTS)
 
 lint: tools ## check style, formatting, which module imports which, and the declared dependencies

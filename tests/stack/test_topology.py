@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import pytest
 import yaml
 
 from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE, ORGANIZATION_TOKEN
+from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
 from tests.harness.stack import Stack, settings
 from tests.harness.stack.components import Topology
 
@@ -88,24 +87,23 @@ class TestComposeFile:
         assert all(variables.values()), variables
         assert not [name for name in variables if not re.search(rf"^#.*\b{name}\b", head, re.MULTILINE)]
 
-    def test_secrets_come_from_the_environment(self) -> None:
-        given = {
-            name: f"changed-{name.lower()}"
-            for name in (
-                "POSTGRES_PASSWORD",
-                "FERNET_KEY",
-                "JWT_SECRET",
-                "API_SECRET_KEY",
-                "ADMIN_PASSWORD",
-                "WORKFLOWS_SECRET",
-            )
+    def test_secrets_are_files_of_a_folder_that_can_be_changed(self, tmp_path: Path) -> None:
+        before, after = resolved()["secrets"], resolved(SECRETS=str(tmp_path))["secrets"]
+
+        assert {Path(secret["file"]) for secret in before.values()} == {
+            path for path in (CHECKOUT / "deploy" / "trial-secrets").iterdir() if path.suffix != ".md"
         }
+        assert {secret["file"] for secret in after.values()} == {str(tmp_path / name) for name in before}
 
-        before, after = json.dumps(resolved()), json.dumps(resolved(**given))
+    def test_no_secret_is_in_the_environment_of_a_container(self) -> None:
+        secrets = {Path(secret["file"]).read_text().strip() for secret in resolved()["secrets"].values()}
+        # What is as short as a word is in many texts.
+        long = {secret for secret in secrets if len(secret) > 8}
 
-        assert not [value for value in given.values() if value not in after]
-        for default in re.findall(r"for-trying-out-only[\w-]*|tot_sandbox[\w-]*", before):
-            assert default not in after
+        described = json.dumps(resolved()["services"])
+
+        assert len(long) == 4
+        assert [secret for secret in long if secret in described] == []
 
     def test_the_connection_that_is_stored_has_its_port_apart_from_its_host(self) -> None:
         stored = json.loads(resolved()["services"]["init"]["environment"]["WORKFLOWS_CONNECTION"])
@@ -115,13 +113,8 @@ class TestComposeFile:
         )
 
         assert (stored["host"], stored["port"]) == ("http://sandbox", 8099)
-        assert stored["password"] == ORGANIZATION_TOKEN
+        assert "password" not in stored
         assert (of_service["host"], of_service["port"]) == ("https://api.transactionlink.io", 443)
-
-    def test_the_default_fernet_key_is_one_and_says_what_it_is(self, compose: dict[str, Any]) -> None:
-        key = resolved()["services"]["scheduler"]["environment"]["AIRFLOW__CORE__FERNET_KEY"]
-
-        assert base64.urlsafe_b64decode(key) == b"for-trying-out-only-not-a-secret"
 
     def test_nobody_else_can_reach_it_by_default(self) -> None:
         ports = [port for service in resolved()["services"].values() for port in service.get("ports", ())]
@@ -172,9 +165,8 @@ class TestTheSameAsTheProcesses:
         for name, service in processes(resolved()).items():
             assert settings.shared_settings(service["environment"]) == launched, name
             # A setting that only the containers have would be missing among the processes.
-            only_there = (
-                set(service["environment"]) - set(stack.environment) - {"DUMB_INIT_SETSID", "ADMIN_PASSWORD"}
-            )
+            there = {name.removesuffix(settings.COMMAND_SUFFIX) for name in service["environment"]}
+            only_there = there - set(stack.environment) - {"DUMB_INIT_SETSID"}
             assert not only_there, name
         assert ENVIRONMENT_VARIABLE in stack.environment
 

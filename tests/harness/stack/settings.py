@@ -15,7 +15,7 @@ SECRETS = frozenset(
         "AIRFLOW__CORE__FERNET_KEY",
     }
 )
-"""The settings that are secrets: new ones for each stack, those of the environment in docker-compose.yaml."""
+"""The settings that are secrets: new ones for each stack, those of files in docker-compose.yaml."""
 
 ADDRESSES = frozenset(
     {
@@ -53,6 +53,10 @@ def read_settings(file: Path = SETTINGS_FILE) -> dict[str, str]:
     return settings
 
 
+COMMAND_SUFFIX = "_CMD"
+"""Behind the name of a setting, of which the value is then what a command prints."""
+
+
 def is_setting(name: str) -> bool:
     """Return whether an environment variable of this name is a setting of Airflow."""
     return name.startswith("AIRFLOW__")
@@ -63,5 +67,5 @@ def shared_settings(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if is_setting(name) and name not in ADDRESSES | SECRETS
+        if is_setting(name) and name.removesuffix(COMMAND_SUFFIX) not in ADDRESSES | SECRETS
     }
