@@ -74,13 +74,7 @@ bench-imports: environment ## measure what importing the operators costs, beside
 bench-batch: tools ## measure a batch beside mapped tasks, and how it grows, in half an hour (ARGUMENTS=--help)
 	@$(run) benchmarks.batch $(ARGUMENTS)
 
-bench-websecrets: environment ## write secrets of your own for docker compose (ARGUMENTS=--folder DIR; secrets/ as it is)
-	@$(run) development.stack_secrets $(ARGUMENTS)
-
-image-digests: environment ## pin the images of the containers by digest, with Docker, which asks their registry
-	@$(run) development.image_digests $(ARGUMENTS)
-
-hooks: tools ## measure how soon webhooks resume tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
+bench-webhooks: tools ## measure how soon webhooks resume tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
 	@$(run) benchmarks.webhooks $(ARGUMENTS)
 
 lint: tools ## check style, formatting, which module imports which, and the declared dependencies
@@ -91,6 +85,12 @@ lint: tools ## check style, formatting, which module imports which, and the decl
 
 types: tools ## check types with mypy
 	$(run) mypy -p airflow_provider_workflows -p development -p benchmarks -p tests.harness
+
+secrets: environment ## write secrets of your own for docker compose (ARGUMENTS=--folder DIR; secrets/ as it is)
+	@$(run) development.stack_secrets $(ARGUMENTS)
+
+image-digests: environment ## pin the images of the containers by digest, with Docker, which asks their registry
+	@$(run) development.image_digests $(ARGUMENTS)
 
 hooks: tools ## let git run lint before each commit, and types before each push
 	@$(run) pip install -qq --disable-pip-version-check pre-commit
