@@ -9,7 +9,6 @@ import logging
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -24,6 +23,7 @@ from airflow_provider_workflows.api.webhook_signature import (
 from airflow_provider_workflows.log_throttle import ThrottledWarning
 from airflow_provider_workflows.webhooks.payload import Completion, Delivery, read_payload
 from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
+from airflow_provider_workflows.webhooks.run_polls import EARLY_WEBHOOK_REPOLL_SECONDS, RunPolls
 from airflow_provider_workflows.webhooks.uploads import Uploads
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
 
@@ -36,15 +36,10 @@ log = logging.getLogger(__name__)
 CALL_TIMEOUT_SECONDS = 4.0
 #: The runs that ended last are cached, this many of them, so that a doubled delivery costs no request.
 MAX_CACHED_COMPLETIONS = 10_000
-#: A run is polled once in this many seconds at most, however many deliveries name it. One whose end is delivered
-#: before the service's own response shows it is polled once more, after as many seconds. It is not always plain
-#: what a delivery is about, so this many at most are polled again at a time.
-EARLY_WEBHOOK_REPOLL_SECONDS = 2.0
+#: It is not always plain what a delivery is about, so this many runs at most are polled again at a time.
 MAX_CONCURRENT_REPOLLS = 50
 #: The signature of a body up to this length is checked on the event loop: it takes less time than a thread does.
 MAX_BYTES_VERIFIED_AT_ONCE = 32 * 1024
-#: This many of the latest polls are cached.
-MAX_CACHED_POLLS = 10_000
 #: Of the deliveries in one body, this many are dealt with at once.
 MAX_CONCURRENT_DELIVERIES_OF_BODY = 16
 
@@ -62,22 +57,6 @@ class DeliveryOutcome(enum.Enum):
     NOT_ENDED = "not ended"
     REPEATED = "repeated"
     TAKEN = "taken"
-
-
-@dataclass(frozen=True, slots=True)
-class _Poll:
-    """What one request for a run's status has brought.
-
-    :param begun_at: when it was sent, in seconds of the handler's clock
-    :param status: the run's status; None if the service does not know the run
-    :param case_id: id of its case, if the response had it
-    :param failure: why the service could not be asked, if it could not
-    """
-
-    begun_at: float
-    status: str | None = None
-    case_id: str | None = None
-    failure: str | None = None
 
 
 class WebhookHandler:
@@ -104,7 +83,6 @@ class WebhookHandler:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self.settings = settings
-        self._clock = clock
         self._sleep = sleep
         # The service repeats a delivery, so each call is attempted once, and not for long.
         quick = dataclasses.replace(
@@ -128,7 +106,7 @@ class WebhookHandler:
         #: the run's id cannot be told before the service is asked.
         self._ended: OrderedDict[str | bytes, None] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._polls: OrderedDict[str, _Poll] = OrderedDict()
+        self._polls = RunPolls(self._client, clock)
         self._repolled: set[str] = set()
         statuses = settings.statuses.success | settings.statuses.failure
         self._final_statuses = frozenset(status.upper() for status in statuses)
@@ -289,10 +267,10 @@ class WebhookHandler:
     async def _confirm_workflow(self, workflow_id: str, delivery: Delivery) -> tuple[DeliveryOutcome, bool]:
         if workflow_id in self._ended:
             return DeliveryOutcome.REPEATED, False
-        poll = self._cached_poll(workflow_id)
+        poll = self._polls.cached(workflow_id)
         is_cached = poll is not None
         if poll is None:
-            poll = await self._poll(workflow_id)
+            poll = await self._polls.poll(workflow_id)
         if poll.failure is not None:
             raise TryAgainLater(f"the workflow's status could not be asked for: {poll.failure}")
         if poll.status is None:
@@ -302,37 +280,6 @@ class WebhookHandler:
         await self._write(Completion(workflow_id, poll.case_id, poll.status, delivery.workflow_definition_id))
         self._cache(workflow_id)
         return DeliveryOutcome.TAKEN, is_cached
-
-    def _cached_poll(self, workflow_id: str) -> _Poll | None:
-        poll = self._polls.get(workflow_id)
-        if poll is None or self._clock() >= poll.begun_at + EARLY_WEBHOOK_REPOLL_SECONDS:
-            return None
-        return poll
-
-    async def _poll(self, workflow_id: str) -> _Poll:
-        now = self._clock()
-        # A request that is given up counts as well: the service has it all the same.
-        self._polls[workflow_id] = _Poll(now, failure="an earlier request for it was given up")
-        self._polls.move_to_end(workflow_id)
-        try:
-            workflow = await self._client.perform(endpoints.read_workflow(workflow_id))
-        except errors.NotFound:
-            poll = _Poll(now)
-        except errors.WorkflowsError as error:
-            poll = _Poll(now, failure=error.summary)
-        else:
-            poll = _Poll(now, workflow.status, workflow.case_id)
-        self._polls[workflow_id] = poll
-        self._forget_polls(now)
-        return poll
-
-    def _forget_polls(self, now: float) -> None:
-        while self._polls:
-            oldest = next(iter(self._polls.values()))
-            is_current = now < oldest.begun_at + EARLY_WEBHOOK_REPOLL_SECONDS
-            if is_current and len(self._polls) <= MAX_CACHED_POLLS:
-                return
-            self._polls.popitem(last=False)
 
     async def _write(self, completion: Completion) -> None:
         try:

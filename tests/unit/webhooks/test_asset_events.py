@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_workflows.lineage.assets import completed, completed_uri, definition, definition_uri
 from airflow_provider_workflows.sandbox.service import READY_CASES
-from airflow_provider_workflows.webhooks import handler
+from airflow_provider_workflows.webhooks import handler, run_polls
 from airflow_provider_workflows.webhooks.payload import MAX_CANDIDATE_IDS
 from airflow_provider_workflows.webhooks.registry import CONNECTION_CACHE_SECONDS
 from tests.unit.webhooks.conftest import CONN_ID, STATUS_CALL, Api, Database, ServiceClock, until
@@ -171,7 +171,7 @@ async def test_a_delivery_of_no_known_workflow_is_asked_about_a_few_times_and_lo
     with caplog.at_level("WARNING"):
         for _ in range(3):
             assert (await api.post(json.dumps(body).encode())).status_code == 204
-            api.clock.move_on(handler.EARLY_WEBHOOK_REPOLL_SECONDS)
+            api.clock.move_on(run_polls.EARLY_WEBHOOK_REPOLL_SECONDS)
     assert api.asked[1] == 3 * MAX_CANDIDATE_IDS
     (record,) = caplog.records
     assert body["part 0"]["id"] in record.getMessage()

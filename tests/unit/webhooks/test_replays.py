@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.webhooks import handler
-from airflow_provider_workflows.webhooks.handler import EARLY_WEBHOOK_REPOLL_SECONDS
+from airflow_provider_workflows.webhooks import handler, run_polls
+from airflow_provider_workflows.webhooks.run_polls import EARLY_WEBHOOK_REPOLL_SECONDS
 from tests.unit.webhooks.conftest import CONN_ID, STATUS_PATH, Api, Database, ServiceClock, until
 
 COPIES = 30
@@ -189,7 +189,7 @@ async def test_an_end_that_cannot_be_polled_for_after_an_update_comes_again(
 
 
 async def test_few_polls_are_remembered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "MAX_CACHED_POLLS", 3)
+    monkeypatch.setattr(run_polls, "MAX_CACHED_POLLS", 3)
     for _ in range(6):
         assert await api.tell(api.run(seconds=60.0), status="RUNNING") == 204
     assert len(api.handler._polls) == 3

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from airflow_provider_workflows.lineage.assets import completed_uri
-from airflow_provider_workflows.webhooks import app, handler, public_keys, registry
+from airflow_provider_workflows.webhooks import app, handler, public_keys, registry, run_polls
 from tests.unit.webhooks.conftest import CONN_ID, KEY_PATH, STATUS_PATH, Api, Database, until
 
 pytestmark = pytest.mark.sampled(3)
@@ -126,7 +126,7 @@ async def test_where_the_status_cannot_be_had_the_delivery_comes_again(
     api.sandbox.fault(**fault, path=STATUS_PATH, times=1)
     assert await api.tell(workflow_id) == 503
     assert database.events() == []
-    api.clock.move_on(handler.EARLY_WEBHOOK_REPOLL_SECONDS)
+    api.clock.move_on(run_polls.EARLY_WEBHOOK_REPOLL_SECONDS)
     assert await api.tell(workflow_id) == 204
     assert len(database.events()) == 1
 
@@ -144,7 +144,7 @@ async def test_a_service_that_is_slow_is_not_waited_for(
     assert await api.tell(workflow_id) == 503
     assert time.monotonic() - started < 1.5
     api.sandbox.clear_faults()
-    api.clock.move_on(handler.EARLY_WEBHOOK_REPOLL_SECONDS)
+    api.clock.move_on(run_polls.EARLY_WEBHOOK_REPOLL_SECONDS)
     assert await api.tell(workflow_id) == 204
 
 
@@ -194,7 +194,9 @@ async def test_a_workflow_that_goes_on_is_not_polled_again_where_the_response_wo
 
 def test_the_longest_wait_is_shorter_than_the_services_own_timeout() -> None:
     assert 2 * handler.CALL_TIMEOUT_SECONDS <= app.RESPONSE_TIMEOUT_SECONDS <= 9
-    assert handler.EARLY_WEBHOOK_REPOLL_SECONDS + handler.CALL_TIMEOUT_SECONDS < app.RESPONSE_TIMEOUT_SECONDS
+    assert (
+        run_polls.EARLY_WEBHOOK_REPOLL_SECONDS + handler.CALL_TIMEOUT_SECONDS < app.RESPONSE_TIMEOUT_SECONDS
+    )
 
 
 async def test_a_service_that_is_away_makes_deliveries_come_again(
@@ -207,7 +209,7 @@ async def test_a_service_that_is_away_makes_deliveries_come_again(
     assert "will send them again" in caplog.text
     assert "Traceback" not in caplog.text
     await asyncio.to_thread(api.sandbox.start)
-    api.clock.move_on(handler.EARLY_WEBHOOK_REPOLL_SECONDS)
+    api.clock.move_on(run_polls.EARLY_WEBHOOK_REPOLL_SECONDS)
     assert await api.tell(workflow_id) == 204
 
 
