@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import (
     InvalidInput,
-    NotFound,
     OutcomeUnknown,
     WorkflowsError,
 )
+from airflow_provider_workflows.operators.earlier_runs import EarlierRuns
 from airflow_provider_workflows.operators.records import best_effort
-from airflow_provider_workflows.operators.run_decision import DECISION_AT_END, Decision, decide, described
+from airflow_provider_workflows.operators.run_decision import Decision, decide, described
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord
 from airflow_provider_workflows.operators.run_recording import RunRecording
 
@@ -93,6 +93,7 @@ class RunSubmission:
         )
         self._record = record
         self._guard = guard
+        self._earlier = EarlierRuns(client, guard, waits=waits, log=log)
         self._resubmit_unknown = resubmit_unknown
         self._waits = waits
         self._log = log
@@ -138,34 +139,14 @@ class RunSubmission:
         same_input = [run for run in record.history if run.has_input_of(self._record)]
         if not same_input:
             return self._submit_changed(records, record)
-        self._require_host(same_input)
+        self._earlier.require_host(same_input, self._record.host)
         if records.was_cleared:
             return self._repair(records, record, same_input)
         return self._go_on(records, record, same_input[0])
 
-    def _require_host(self, runs: list[RunRecord]) -> None:
-        """Return if no run of the same input may be at another host, whose runs this one does not know.
-
-        :raises InvalidInput: naming both
-        """
-        for run in runs:
-            is_elsewhere = run.host is not None and run.host != self._record.host
-            if is_elsewhere and self._decide(run) is not Decision.SUBMIT:
-                raise InvalidInput(
-                    f"The connection leads to {self._record.host} now, and {described(run)} at {run.host}. "
-                    'Nothing was sent. Set the connection as it was, or set on_clear="start_over" and clear the '
-                    "task for a new run"
-                )
-
-    def _decide(self, run: RunRecord) -> Decision:
-        """Return what to do about a run: what its last status means, the connection says now."""
-        if run.status is None:
-            return decide(run)
-        return DECISION_AT_END[self._client.settings.statuses.outcome(run.status)]
-
     def _go_on(self, records: RunRecording, record: RunRecord, run: RunRecord) -> StartedRun:
         """Do what a retry does: go on with the run of the try before, or submit one."""
-        decision = self._decide(run)
+        decision = self._earlier.decide(run)
         if decision is Decision.UNKNOWN:
             self._require_consent(run)
         elif decision is Decision.KEEP:
@@ -174,7 +155,7 @@ class RunSubmission:
             )
             return self._kept(records, record, run, run.status)
         elif decision is Decision.REATTACH:
-            if not (self._waits and self._polled(run)[0] is Outcome.FAILURE):
+            if not (self._waits and self._earlier.polled(run)[0] is Outcome.FAILURE):
                 self._log.info(
                     "Workflow %s was submitted by an earlier try; this one goes on with it.", run.workflow_id
                 )
@@ -196,7 +177,7 @@ class RunSubmission:
             self._require_consent(latest)
             return self._submit_recorded(records, _others(record, latest))
         for run in same_input:
-            outcome, status = self._outcome(run)
+            outcome, status = self._earlier.outcome(run)
             if outcome is Outcome.SUCCESS:
                 self._log_repair(records, run, keeps=1)
                 return self._kept(records, record, run, status)
@@ -286,33 +267,6 @@ class RunSubmission:
             workflow.status,
         )
         return StartedRun(workflow.id, time.time())
-
-    def _outcome(self, run: RunRecord) -> tuple[Outcome, str | None]:
-        """Return what has become of a run, and its status if it has ended well; failure if there is no run."""
-        decision = self._decide(run)
-        if decision is Decision.REATTACH and run.status is None:
-            return self._polled(run)
-        if decision is Decision.REATTACH:
-            return Outcome.PENDING, None
-        return (Outcome.SUCCESS, run.status) if decision is Decision.KEEP else (Outcome.FAILURE, None)
-
-    def _polled(self, run: RunRecord) -> tuple[Outcome, str | None]:
-        try:
-            status = self._client.read_workflow(str(run.workflow_id), run.case_id).status
-        except NotFound:
-            self._log.warning(
-                "The service does not know workflow %s, which an earlier try has submitted. For a new run set "
-                'on_clear="start_over" and clear the task.',
-                run.workflow_id,
-            )
-            raise
-        except WorkflowsError as error:
-            # The wait polls through an outage, for longer than a try could.
-            if self._waits and error.is_retryable(under_way=True) and self._guard.may_act:
-                return Outcome.PENDING, None
-            raise
-        outcome = self._client.settings.statuses.outcome(status)
-        return outcome, status if outcome is Outcome.SUCCESS else None
 
     def _require_consent(self, run: RunRecord) -> None:
         subject = f"case {run.case_id} and definition {run.workflow_definition_id}"

@@ -1,0 +1,83 @@
+"""What has become of the runs that earlier tries of a task have submitted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api import Outcome
+from airflow_provider_workflows.api.errors import InvalidInput, NotFound, WorkflowsError
+from airflow_provider_workflows.operators.run_decision import DECISION_AT_END, Decision, decide, described
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.operators.run_record import RunRecord
+    from airflow_provider_workflows.operators.stop_guard import StopGuard
+
+
+class EarlierRuns:
+    """Finds out what has become of recorded runs, by their records and the service.
+
+    :param client: makes the calls, guarded by ``guard``
+    :param guard: says whether this try may still act
+    :param waits: whether the task waits for its run, which polls through an outage
+    :param log: the task's log
+    """
+
+    def __init__(self, client: WorkflowsClient, guard: StopGuard, *, waits: bool, log: Any) -> None:
+        self._client = client
+        self._guard = guard
+        self._waits = waits
+        self._log = log
+
+    def decide(self, run: RunRecord) -> Decision:
+        """Return what to do about a run: what its last status means, the connection says now."""
+        if run.status is None:
+            return decide(run)
+        return DECISION_AT_END[self._client.settings.statuses.outcome(run.status)]
+
+    def outcome(self, run: RunRecord) -> tuple[Outcome, str | None]:
+        """Return what has become of a run, and its status if it has ended well; failure if there is no run."""
+        decision = self.decide(run)
+        if decision is Decision.REATTACH and run.status is None:
+            return self.polled(run)
+        if decision is Decision.REATTACH:
+            return Outcome.PENDING, None
+        return (Outcome.SUCCESS, run.status) if decision is Decision.KEEP else (Outcome.FAILURE, None)
+
+    def polled(self, run: RunRecord) -> tuple[Outcome, str | None]:
+        """Poll a run, and return what has become of it, and its status if it has ended well.
+
+        :raises WorkflowsError: what went wrong, unless the wait for the run polls through it
+        """
+        try:
+            status = self._client.read_workflow(str(run.workflow_id), run.case_id).status
+        except NotFound:
+            self._log.warning(
+                "The service does not know workflow %s, which an earlier try has submitted. For a new run set "
+                'on_clear="start_over" and clear the task.',
+                run.workflow_id,
+            )
+            raise
+        except WorkflowsError as error:
+            # The wait polls through an outage, for longer than a try could.
+            if self._waits and error.is_retryable(under_way=True) and self._guard.may_act:
+                return Outcome.PENDING, None
+            raise
+        outcome = self._client.settings.statuses.outcome(status)
+        return outcome, status if outcome is Outcome.SUCCESS else None
+
+    def require_host(self, runs: list[RunRecord], host: str | None) -> None:
+        """Return if no run of the same input may be at another host, whose runs this one does not know.
+
+        :param runs: the records of runs of the same input
+        :param host: base URL of the service, as the connection says
+        :raises InvalidInput: naming both
+        """
+        for run in runs:
+            is_elsewhere = run.host is not None and run.host != host
+            if is_elsewhere and self.decide(run) is not Decision.SUBMIT:
+                raise InvalidInput(
+                    f"The connection leads to {host} now, and {described(run)} at {run.host}. "
+                    'Nothing was sent. Set the connection as it was, or set on_clear="start_over" and clear the '
+                    "task for a new run"
+                )
