@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import dataclasses
 import heapq
 import itertools
 import logging
@@ -16,16 +15,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from airflow_provider_workflows import api
-from airflow_provider_workflows.api import Settings, Statuses, endpoints, errors
+from airflow_provider_workflows.api import Statuses, endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint
 from airflow_provider_workflows.api.models import Workflow
 from airflow_provider_workflows.api.polling import MAX_POLL_INTERVAL_SECONDS, Wait, waiting_out
 from airflow_provider_workflows.api.retry import RateLimiter, Retry
 from airflow_provider_workflows.api.settings import POOL_SIZE
-from airflow_provider_workflows.hooks.connection_cache import ConnectionCache
-from airflow_provider_workflows.hooks.workflows import WorkflowsHook, shared_tokens
 from airflow_provider_workflows.log_throttle import ThrottledWarning
+from airflow_provider_workflows.triggers.polled_connection import PolledConnection
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
@@ -34,12 +31,6 @@ log = logging.getLogger(__name__)
 
 #: Polls that are due within this many seconds of each other go out together: waking up costs as much as a poll.
 DUE_TIME_STEP_SECONDS = 0.25
-#: The connection is read again after this many seconds, so that a rotated secret is picked up.
-CONNECTION_CACHE_SECONDS = 300.0
-#: After a lookup that failed, the next is made after this many seconds.
-FAILED_LOOKUP_RETRY_SECONDS = 2.0
-#: How long a lookup of the connection may take, in seconds.
-LOOKUP_TIMEOUT_SECONDS = 30.0
 #: Failing polls are logged this often at most, for all waits together.
 WARNING_INTERVAL_SECONDS = 60.0
 #: How long the poll that is due at a deadline may take before the wait ends without it.
@@ -91,7 +82,7 @@ class Poller:
     )
 
     def __init__(self, workflows_conn_id: str, *, now: Callable[[], float] = time.time) -> None:
-        self._hook = WorkflowsHook(workflows_conn_id)
+        self._conn_id = workflows_conn_id
         self._loop = asyncio.get_running_loop()
         self._now = now
         self._watches: dict[str, _Watch] = {}
@@ -100,16 +91,8 @@ class Poller:
         self._timer: asyncio.TimerHandle | None = None
         self._working = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._client: AsyncWorkflowsClient | None = None
-        self._connections = ConnectionCache(
-            self._lookup,
-            found_seconds=CONNECTION_CACHE_SECONDS,
-            not_found_seconds=FAILED_LOOKUP_RETRY_SECONDS,
-            failed_seconds=FAILED_LOOKUP_RETRY_SECONDS,
-            clock=self._loop.time,
-        )
+        self._connection = PolledConnection(workflows_conn_id, self._connected, clock=self._loop.time)
         self.limiter = RateLimiter(clock=self._loop.time)
-        self._closed = False
         self._keepers = 0
         # An id may hold a percent sign.
         connection = workflows_conn_id.replace("%", "%%")
@@ -145,7 +128,8 @@ class Poller:
     @property
     def statuses(self) -> Statuses:
         """The statuses that end a wait, as the connection says; the defaults until it was read."""
-        return Statuses() if self._client is None else self._client.settings.statuses
+        client = self._connection.client
+        return Statuses() if client is None else client.settings.statuses
 
     @property
     def next_poll_at(self) -> float | None:
@@ -219,13 +203,13 @@ class Poller:
     def _close_if_unused(self) -> None:
         if self._watches or self._keepers:
             return
-        del self._of_loop[self._loop][self._hook.workflows_conn_id]
+        del self._of_loop[self._loop][self._conn_id]
         if self._timer is not None:
             self._timer.cancel()
-        self._closed = True
         self._heap.clear()
-        if self._client is not None:
-            self._in_background(self._retire(self._client, list(self._tasks)))
+        self._connection.is_closed = True
+        if self._connection.client is not None:
+            self._in_background(self._retire(self._connection.client, list(self._tasks)))
 
     async def _retire(self, client: AsyncWorkflowsClient, users: list[asyncio.Task[None]]) -> None:
         try:
@@ -262,7 +246,7 @@ class Poller:
         """Start as many tasks as may poll at once, each with a poll that is due."""
         self._timer = None
         # The first poll reads the connection, and with it the rate that it allows.
-        most = POOL_SIZE if self._client is not None else 1
+        most = POOL_SIZE if self._connection.client is not None else 1
         while self._working < most and (watch := self._next()) is not None:
             self._working += 1
             task = self._in_background(self._work(watch))
@@ -298,9 +282,9 @@ class Poller:
     async def _poll_once(self, watch: _Watch) -> None:
         try:
             # Without a coroutine of its own for each poll.
-            client = self._client
-            if client is None or self._connections.is_due(self._hook.workflows_conn_id):
-                client = await self._current_client()
+            client = self._connection.client
+            if client is None or self._connection.is_due:
+                client = await self._connection.current()
             if watch.endpoint is None:
                 watch.endpoint = endpoints.read_workflow(watch.workflow_id)
             status = (await client.perform(watch.endpoint)).status
@@ -329,9 +313,8 @@ class Poller:
         if isinstance(error, errors.RateLimited):
             # Each wait has a max_outage of its own, so polls go out now and then, however long the service asks.
             self.limiter.refused(error.retry_after, longest=MAX_POLL_INTERVAL_SECONDS)
-        if error.retry is Retry.AFTER_NEW_CREDENTIALS and self._client is not None:
-            # Read again before the key is sent again.
-            self._connections.expire(self._hook.workflows_conn_id, self._client.seconds_until_authorize())
+        if error.retry is Retry.AFTER_NEW_CREDENTIALS:
+            self._connection.expire()
         now = self._now()
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_error(error, now))
@@ -343,48 +326,15 @@ class Poller:
             self.outage = {**until, "reason": reason_of(error.to_json())}
         self._warn_failed(waiting_out(error, min(filter(None, ends))) if any(ends) else error)
 
-    async def _current_client(self) -> AsyncWorkflowsClient:
-        conn_id = self._hook.workflows_conn_id
-        if self._client is None or self._connections.is_due(conn_id):
-            settings = await self._connections.get(conn_id)
-            if self._closed or settings is None:
-                raise errors.ServiceUnavailable("No task waits for this connection any more.")
-            self._client = self._client_with(settings)
-        return self._client
-
-    async def _lookup(self, conn_id: str) -> Settings:
-        failure: errors.WorkflowsError
-        try:
-            return await asyncio.wait_for(self._hook.aget_settings(), LOOKUP_TIMEOUT_SECONDS)
-        except errors.InvalidInput as error:
-            failure = error
-        except Exception as error:
-            connection = f"connection {conn_id}"
-            if errors.is_mistake(error):
-                log.exception("Reading %s failed unexpectedly.", connection)
-                failure = errors.from_exception(error, f"Reading {connection}")
-            else:
-                failure = errors.ServiceUnavailable(f"The {connection} could not be read: {error}")
-        log.warning("%s", failure)
-        raise failure
-
-    def _client_with(self, settings: Settings) -> AsyncWorkflowsClient:
-        # The wait repeats failed polls, by its own schedule: each poll is one attempt.
-        settings = dataclasses.replace(settings, max_attempts=1)
-        if self._client is not None and self._client.settings == settings:
-            return self._client
-        self.limiter.limit(settings.requests_per_second)
-        before = self._client
+    def _connected(self, client: AsyncWorkflowsClient, before: AsyncWorkflowsClient | None) -> None:
+        """Poll with another client from now on."""
+        self.limiter.limit(client.settings.requests_per_second)
         if before is not None:
-            log.info(
-                "Connection %s has changed: polls use it as it is now.",
-                self._hook.workflows_conn_id,
-            )
+            log.info("Connection %s has changed: polls use it as it is now.", self._conn_id)
             self._in_background(self._retire(before, [task for task in self._tasks if not task.done()]))
         else:
             # The other polls may go out as well now.
             self._loop.call_soon(self._release)
-        return api.AsyncWorkflowsClient(settings, shared_tokens(settings), clock=self._loop.time)
 
 
 _background: set[asyncio.Task[None]] = set()

@@ -31,6 +31,7 @@ from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, endpo
 from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from airflow_provider_workflows.triggers import polled_connection
 from airflow_provider_workflows.triggers import poller as poller_module
 from airflow_provider_workflows.triggers.poller import Event, Poller
 from tests.unit.clocks import FastLoop, until
@@ -158,7 +159,7 @@ class TestLife:
         task = asyncio.ensure_future(wait_for(workflow_id))
         await until(lambda: sandbox.counts.requests[STATUS_CALL])
         poller = shared_poller()
-        client = poller._client
+        client = poller._connection.client
         assert client is not None
         assert client._http._session is not None
 
@@ -454,7 +455,7 @@ class TestConnection:
     async def test_that_is_gone_while_waiting_does_not_end_the_wait(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(poller_module, "CONNECTION_CACHE_SECONDS", 0.1)
+        monkeypatch.setattr(polled_connection, "CONNECTION_CACHE_SECONDS", 0.1)
         (workflow_id,) = workflows(sandbox, 1, seconds=1.0)
         task = asyncio.ensure_future(wait_for(workflow_id))
         await asyncio.sleep(0.3)
