@@ -102,7 +102,7 @@ changelog: tools ## show the changelog of the next release, made from changelog.
 
 docs: tools ## build the documentation into site/, and check its links (a warning is an error)
 	@rm -rf site
-	@AIRFLOW_HOME='$(VENV)/airflow' AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING \
+	@AIRFLOW_HOME='$(abspath $(VENV))/airflow' AIRFLOW__LOGGING__LOGGING_LEVEL=WARNING \
 		$(run) sphinx --fail-on-warning --keep-going --quiet --builder html docs site
 	@$(run) development.documentation.built_site site
 

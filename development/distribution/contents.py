@@ -73,6 +73,8 @@ def problems_of_source(names: AbstractSet[str], tracked: AbstractSet[str], check
         if not name.startswith(NOT_DISTRIBUTED) and not (checkout / name).is_symlink()
     }
     yield from _differences("The source distribution", names - written, expected)
+    if f"{BUILT_DOCUMENTATION}index.html" not in names:
+        yield "The source distribution lacks the documentation that `make docs` builds."
 
 
 def _differences(subject: str, names: Iterable[str], expected: Iterable[str]) -> Iterator[str]:

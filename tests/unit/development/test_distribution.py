@@ -18,7 +18,7 @@ from development.distribution.trial import Trial, TrialFailed
 ABOUT = {"airflow_provider_workflows-0.1.0.dist-info/METADATA"}
 PACKAGE = {"airflow_provider_workflows/__init__.py", "airflow_provider_workflows/py.typed"}
 TRACKED = PACKAGE | {"tests/test_x.py", "docs/pages.md", ".ci/run", ".github/workflows/checks.yml"}
-SOURCE = PACKAGE | {"tests/test_x.py", "docs/pages.md", "PKG-INFO"}
+SOURCE = PACKAGE | {"tests/test_x.py", "docs/pages.md", "PKG-INFO", "site/index.html"}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,11 @@ def test_a_wheel_has_the_package_and_nothing_else(names: set[str], problems: lis
     ("names", "problems"),
     [
         (SOURCE, []),
-        (SOURCE | {"site/index.html"}, []),
+        (SOURCE | {"site/pages.html"}, []),
+        (
+            SOURCE - {"site/index.html"},
+            ["The source distribution lacks the documentation that `make docs` builds."],
+        ),
         (SOURCE - {"docs/pages.md"}, ["The source distribution lacks docs/pages.md."]),
         (SOURCE | {".env"}, ["The source distribution has .env, which is not to be in it."]),
         (SOURCE | {".ci/run"}, ["The source distribution has .ci/run, which is not to be in it."]),
@@ -63,7 +67,7 @@ def test_a_link_is_left_out_of_a_source_distribution(tmp_path: Path) -> None:
     (tmp_path / "dags").symlink_to(examples)
     tracked = {"dags", "airflow_provider_workflows/example_dags/single.py"}
 
-    names = {"airflow_provider_workflows/example_dags/single.py"}
+    names = {"airflow_provider_workflows/example_dags/single.py", "site/index.html"}
 
     assert list(problems_of_source(names, tracked, tmp_path)) == []
 

@@ -32,7 +32,7 @@ def test_a_fragment_says_what_it_is_about_and_what_kind_of_change_it_is(name: st
 def test_a_fragment_is_a_sentence_or_more_without_a_bullet(name: str) -> None:
     text = (FOLDER / name).read_text()
 
-    assert re.match(r"[A-Z`]", text)
+    assert re.match(r"[\w`]", text)
     assert text.endswith(".\n")
 
 
