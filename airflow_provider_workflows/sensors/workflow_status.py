@@ -227,6 +227,8 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator
             self._schedule,
             self.max_outage,
             under_way=under_way,
+            # Each reschedule of this try has followed on a poll.
+            polls=int(context.get("task_reschedule_count") or 0) if self.reschedule else 0,
         )
         set_link(context)
         return wait

@@ -83,4 +83,5 @@ def rescheduled(context: Any, again: AirflowRescheduleException) -> None:
     """Let the time pass until Airflow would run the task again."""
     now = dt.datetime.now(dt.timezone.utc)
     context["ti"].first_reschedule_date = context["ti"].first_reschedule_date or now
+    context["task_reschedule_count"] = context.get("task_reschedule_count", 0) + 1
     time.sleep(max(0.0, (again.reschedule_date - now).total_seconds()))

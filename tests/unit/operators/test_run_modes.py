@@ -144,8 +144,7 @@ class TestContract:
         report = waited.report
         assert (report.workflow_id, report.outcome) == (waited.workflow_id, RunOutcome.SUCCEEDED)
         assert report.status == "COMPLETED"
-        is_rescheduled = subject.mode.get("mode") == "reschedule"
-        assert report.polls == (1 if is_rescheduled else sandbox.counts.requests[STATUS_CALL])
+        assert report.polls == sandbox.counts.requests[STATUS_CALL]
         assert report.ended_at is not None
         assert report.last_poll_at is not None
         assert report.dashboard_url is None
