@@ -1,0 +1,133 @@
+"""What a task's page says, in a browser: of polls, of webhooks, and of how far a batch has come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+from tests.harness.browser import BrowserUnavailable, headless
+from tests.unit.ui.conftest import NOW, Pages, Tasks, batch_report, run_report
+
+pytestmark = pytest.mark.thorough
+
+#: Nothing listens there: the test's own API server responds to what the browser asks.
+ORIGIN = "http://airflow.test"
+PATH = "/workflows/ui/"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    try:
+        with headless() as running:
+            yield running
+    except BrowserUnavailable as unavailable:
+        if os.environ.get("STACK_REQUIRED"):
+            raise
+        pytest.skip(str(unavailable))
+
+
+@pytest.fixture
+def shown(browser: Browser, pages: Pages, tasks: Tasks) -> Iterator[Callable[..., str]]:
+    """Open the page of a task with a report, and return its text."""
+    page: Page = browser.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    # The API server's own event loop must not meet that of Playwright, which is in this thread.
+    with ThreadPoolExecutor(1) as thread:
+
+        def respond(route: Route) -> None:
+            asked = urlsplit(route.request.url)
+            path = f"{asked.path.removeprefix(PATH)}?{asked.query}"
+            response = thread.submit(pages.get, path).result()
+            headers = {
+                name: response.headers[name] for name in ("content-type", "etag") if name in response.headers
+            }
+            route.fulfill(status=response.status_code, body=response.content, headers=headers)
+
+        page.route("**/*", respond)
+
+        def show(report: dict[str, Any], state: str) -> str:
+            task = thread.submit(lambda: tasks.add(report, state=state, deferred_at=NOW)).result()
+            query = "&".join(f"{name}={value}" for name, value in task.items())
+            page.goto(f"{ORIGIN}{PATH}task.html?{query}")
+            page.get_by_role("heading", name="What can be done").wait_for()
+            return " ".join(page.locator("main").inner_text().split())
+
+        yield show
+        page.close()
+    assert errors == []
+
+
+class TestSingleRun:
+    def test_says_how_often_it_was_polled_and_when_the_next_poll_is_due(
+        self, shown: Callable[..., str]
+    ) -> None:
+        now = NOW.timestamp()
+        report = run_report(polls=7, last_poll_at=now - 5, next_poll_at=now + 3600, max_poll_interval=7200.0)
+
+        words = shown(report, "deferred")
+
+        assert "polls 7 " in words
+        assert "next poll 20" in words
+        assert "(in " in words
+
+    def test_says_what_is_an_estimate(self, shown: Callable[..., str]) -> None:
+        now = NOW.timestamp()
+        report = run_report(
+            submitted_at=now - 1000,
+            polls=7,
+            last_poll_at=now - 700,
+            next_poll_at=now - 600,
+            max_poll_interval=100.0,
+        )
+
+        words = shown(report, "deferred")
+
+        assert "(estimated by the poll schedule; 7 were reported)" in words
+        assert "next poll about 20" in words
+
+    @pytest.mark.parametrize("next_poll_in", [3600, -600], ids=["reported", "estimated"])
+    def test_says_of_a_webhook_when_the_next_poll_is_due_at_the_latest(
+        self, shown: Callable[..., str], next_poll_in: float
+    ) -> None:
+        now = NOW.timestamp()
+        report = run_report(
+            webhooks=True,
+            submitted_at=now - 1000,
+            last_poll_at=now - 900,
+            next_poll_at=now + next_poll_in,
+            max_poll_interval=3600.0,
+        )
+
+        words = shown(report, "deferred")
+
+        assert "a webhook is awaited" in words
+        assert "next poll at the latest at 20" in words
+
+
+class TestBatch:
+    @pytest.mark.parametrize(
+        ("phase", "outcomes", "figure"),
+        [
+            ("submitting", {"running": 100, "due": 400}, "submitted 100 of 500"),
+            ("waiting", {"succeeded": 90, "failed": 10, "running": 400}, "ended 100 of 500"),
+            ("fetching", {"succeeded": 490, "failed": 10}, "written 100 of 500"),
+            ("ended", {"succeeded": 490, "running": 10}, "ended 490 of 500"),
+        ],
+    )
+    def test_counts_what_the_phase_has_done_as_the_log_does(
+        self, shown: Callable[..., str], phase: str, outcomes: dict[str, int], figure: str
+    ) -> None:
+        is_over = phase == "ended"
+        report = batch_report(phase=phase, outcomes=outcomes, written=100, ended_at=None)
+
+        words = shown(report, "failed" if is_over else "running")
+
+        assert figure in words
+        assert ("Runs are polled once the last row is submitted" in words) is (phase == "submitting")
