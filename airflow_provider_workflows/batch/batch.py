@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.batch.changed_input import Changes, take_over
 from airflow_provider_workflows.batch.checked_input import (
     check_input,
     has_common,
@@ -34,10 +35,6 @@ from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.place import BatchPlace, remove_state
 from airflow_provider_workflows.batch.progress import BatchProgress, Publish
-from airflow_provider_workflows.batch.repair import (
-    Changes,
-    take_over,
-)
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.reported_rows import ReportedRows
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
