@@ -10,12 +10,14 @@ run = $(VENV)/bin/python -m
 export PYTHONDONTWRITEBYTECODE =
 # More processes than cores: in each, some tests wait.
 unit_tests = pytest tests/unit --numprocesses 4 --dist worksteal --durations 10
+# An environment for each version of Airflow, and of Python where one is named.
+versions_venv = .venv-airflow-$(AIRFLOW)$(if $(PYTHON),-$(notdir $(PYTHON)))
 # Airflow spends more than half of its time waiting: tests that share one run side by side with those of another.
 side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-all test-fast test-thorough chaos bench bench-imports \
-	bench-batch bench-webhooks docs lint types changelog dist hooks secrets image-digests constraints clean environment \
+.PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-lowest versions test-all test-fast \
+	test-thorough chaos bench bench-imports bench-batch bench-webhooks docs lint types changelog dist hooks secrets image-digests constraints clean environment \
 	tools
 
 help: ## show this list
@@ -50,8 +52,20 @@ test-fast: tools ## run the quick tests, which need no running Airflow, in half 
 test-thorough: tools ## run what test-fast leaves out: the rest of long tables, loads, real processes (ARGUMENTS as well)
 	$(run) $(unit_tests) -m thorough $(ARGUMENTS)
 
-test-airflow: tools ## run the tests that need a running Airflow, but the slowest (ARGUMENTS go to pytest)
+ifdef AIRFLOW
+test-airflow:
+	@AIRFLOW='$(AIRFLOW)' VENV='$(versions_venv)' PYTHON='$(PYTHON)' sh development/environment.sh airflow
+	VERSIONS_RESULT='$(versions_venv)/result.json' $(versions_venv)/bin/python -m pytest tests/versions $(ARGUMENTS)
+else
+test-airflow: tools ## run the tests that need a running Airflow, but the slowest (AIRFLOW=3.1.8: the main flow on that one)
 	$(run) pytest tests/integration tests/stack -m 'not slow' $(side_by_side) $(ARGUMENTS)
+endif
+
+test-lowest: ## run the main flow with the lowest versions that pyproject.toml permits, in an environment of its own
+	@$(MAKE) --no-print-directory test-airflow AIRFLOW=lowest PYTHON='$(PYTHON)' ARGUMENTS='$(ARGUMENTS)'
+
+versions: ## print what test-airflow has found of each version of Airflow, as a table
+	@$(run) development.versions
 
 test-all: test-fast test-thorough ## run all tests, with larger numbers of runs and rows, in half an hour (ARGUMENTS as well)
 	STACK_RUNS=150 STACK_ROWS=10000 WEBHOOK_RUNS=100 WEBHOOK_POLLED_RUNS=30 WEBHOOK_ROWS=500 \

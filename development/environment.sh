@@ -3,7 +3,9 @@
 #
 # usage: environment.sh python              prints the interpreter that is chosen
 #        environment.sh runtime|development makes the environment, with or without the development tools
+#        environment.sh airflow             makes one with a certain version of Airflow, and what tests/versions needs
 #
+# AIRFLOW that version; "lowest" for the lowest versions of all that pyproject.toml names
 # PYTHON  the interpreter to take; else that of the environment that is there, or the first one that fits
 # VENV    where the environment is; else .venv
 
@@ -11,6 +13,9 @@ set -eu
 
 VENV=${VENV:-.venv}
 PYTHON=${PYTHON:-}
+AIRFLOW=${AIRFLOW:-}
+# What tests/versions needs beside the provider.
+VERSIONS_TOOLS='pytest>=9 pytest-asyncio>=1.5 pytest-timeout>=2.4 pytest-xdist>=3.8'
 SUPPORTED='Python 3.10, 3.11, 3.12, 3.13 or 3.14'
 
 say() { printf '%s\n' "$*"; }
@@ -83,6 +88,23 @@ install() {
     checksum >"$VENV/installed-$1"
 }
 
+# Without constraints.txt, which is of one version of Airflow alone: its own metadata says what it runs with. pip takes
+# minutes to find that out, and uv seconds.
+install_airflow() {
+    say "Installing Airflow ($AIRFLOW) and the provider into $VENV. This takes half a minute ..."
+    rm -f "$VENV/installed-airflow"
+    if [ "$AIRFLOW" = lowest ]; then
+        choice='--resolution=lowest-direct'
+    else
+        choice="apache-airflow==$AIRFLOW"
+    fi
+    # shellcheck disable=SC2086  # each word is an argument
+    PIP_USER=0 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check uv &&
+        "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" --compile-bytecode \
+            $choice --editable . $VERSIONS_TOOLS || fail "uv could not install Airflow ($AIRFLOW); see above"
+    say "$AIRFLOW $(checksum)" >"$VENV/installed-airflow"
+}
+
 is_installed() {
     [ -f "$VENV/installed-$1" ] && [ "$(cat "$VENV/installed-$1")" = "$(checksum)" ]
 }
@@ -102,7 +124,12 @@ development)
     is_usable || make_environment
     is_installed development || install development '.[dev]' "Airflow, the provider and the development tools"
     ;;
+airflow)
+    [ -n "$AIRFLOW" ] || fail "AIRFLOW names no version: make test-airflow AIRFLOW=3.1.8"
+    is_usable || make_environment
+    [ "$(cat "$VENV/installed-airflow" 2>/dev/null)" = "$AIRFLOW $(checksum)" ] || install_airflow
+    ;;
 *)
-    fail "usage: environment.sh python|runtime|development"
+    fail "usage: environment.sh python|runtime|development|airflow"
     ;;
 esac
