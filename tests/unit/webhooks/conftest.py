@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 import time
 import uuid
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from airflow.models import import_all_models
+from airflow.models import import_all_models, xcom
 from airflow.models.asset import AssetActive, AssetEvent, AssetModel
 from airflow.models.base import Base
 from airflow.models.connection import Connection
@@ -40,6 +41,10 @@ from airflow_provider_workflows.webhooks.handler import WebhookHandler
 from airflow_provider_workflows.webhooks.registry import HandlerRegistry
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
+#: Airflow 3.4 has two tables, and reads them as one.
+XCOM_TABLES = [getattr(xcom, name) for name in ("XComModelV1", "XComModelV2") if hasattr(xcom, name)] or [
+    XComModel
+]
 CONN_ID = "workflows_default"
 KEY_CALL = "GET /auth/webhooks/key/{kid}"
 STATUS_CALL = "GET /workflows/{workflowId}"
@@ -146,7 +151,7 @@ class Database:
         """Remove a task and its trigger."""
         trigger_id = task.row.trigger_id
         with create_session() as session:
-            session.execute(delete(XComModel).filter_by(**task.key))
+            XComModel.clear(**task.key, session=session)
             session.execute(delete(TaskInstance).filter_by(**task.key))
             session.execute(delete(Trigger).filter_by(id=trigger_id))
 
@@ -180,7 +185,8 @@ class Statements:
 
     def writes(self, table: str) -> list[str]:
         """Return what was inserted into a table, or updated in it."""
-        return [each for each in self.sent if each.startswith((f"INSERT INTO {table} ", f"UPDATE {table} "))]
+        written = re.compile(rf"(INSERT INTO|UPDATE) {table}(_v\d)? ")
+        return [each for each in self.sent if written.match(each)]
 
 
 @pytest.fixture
@@ -198,7 +204,7 @@ def database(schema: None) -> Iterator[Database]:
     yield Database()
     with create_session() as session:
         for model in (
-            XComModel,
+            *XCOM_TABLES,
             TaskInstance,
             Trigger,
             DagRun,
