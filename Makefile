@@ -16,9 +16,9 @@ versions_venv = .venv-airflow-$(AIRFLOW)$(if $(PYTHON),-$(notdir $(PYTHON)))
 side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-lowest versions test-all test-fast \
-	test-thorough chaos bench bench-imports bench-batch bench-webhooks docs lint types changelog dist hooks secrets image-digests constraints clean environment \
-	tools
+.PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-lowest versions test-all \
+	test-fast test-thorough chaos bench bench-imports bench-batch bench-webhooks docs lint types changelog dist hooks \
+	secrets image-digests constraints clean environment tools
 
 help: ## show this list
 	@echo 'make TARGET [PYTHON=python3.12] [VENV=.venv] [ARGUMENTS=...]'

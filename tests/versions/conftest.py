@@ -51,7 +51,6 @@ def running_airflow(local_airflow: LocalAirflow, sandbox: Sandbox) -> Iterator[R
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.stash[_results] = {}
     session.config.stash[_started] = time.monotonic()
 
 
@@ -60,19 +59,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: Any = yield
     flow = item.get_closest_marker("flow")
     if flow is not None and (report.when == "call" or report.outcome != "passed"):
-        item.config.stash[_results][flow.args[0]] = report.outcome
+        item.config.stash.setdefault(_results, {})[flow.args[0]] = report.outcome
     return report  # type: ignore[return-value]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the row of this version, and keep it for ``make versions``."""
-    flows = config.stash[_results]
+    # Of several folders at once this file may be read after the session has started.
+    flows = config.stash.get(_results, None)
     if not flows:
         return
     result: dict[str, Any] = {
         "airflow": version("apache-airflow"),
         "python": platform.python_version(),
-        "seconds": round(time.monotonic() - config.stash[_started]),
+        "seconds": round(time.monotonic() - config.stash.get(_started, time.monotonic())),
         "flows": flows,
     }
     terminalreporter.section(f"Airflow {result['airflow']}, Python {result['python']}")
