@@ -19,7 +19,8 @@ from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import set_link
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
-from airflow_provider_workflows.operators.batch_try import BatchTry, publisher
+from airflow_provider_workflows.operators.batch_reporting import publisher
+from airflow_provider_workflows.operators.batch_try import BatchTry
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.poller import Poller
