@@ -15,6 +15,8 @@ DOCUMENTS = [
         "CODE_OF_CONDUCT.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
+        "docs/containers.md",
+        "docs/kubernetes.md",
         "docs/releasing.md",
     )
 ]

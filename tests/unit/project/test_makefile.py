@@ -24,6 +24,6 @@ def test_each_target_is_one_though_a_file_has_its_name() -> None:
 
 
 def test_each_target_that_somebody_may_ask_for_says_what_it_does() -> None:
-    told = set(re.findall(r"(?m)^([a-z][a-z-]*):.* ## \w", MAKEFILE))
+    explained = set(re.findall(r"(?m)^([a-z][a-z-]*):.* ## \w", MAKEFILE))
 
-    assert set(TARGETS) - INNER == told
+    assert set(TARGETS) - INNER == explained
