@@ -10,7 +10,12 @@ from airflow.sdk import TaskInstanceState
 
 from airflow_provider_workflows.airflow_internals import stored_task_state, task_reports
 from airflow_provider_workflows.api.polling import FRACTION_OF_AGE
-from airflow_provider_workflows.operators.instruction import INSTRUCTION_KEY, Action
+from airflow_provider_workflows.operators.instruction import (
+    INSTRUCTION_KEY,
+    INSTRUCTION_VALID_SECONDS,
+    Action,
+    Instruction,
+)
 from airflow_provider_workflows.ui.buttons import UNKNOWN_STAYS, reasons_against, runs
 from airflow_provider_workflows.ui.reports import report_of
 from airflow_provider_workflows.ui.task_states import has_ended, has_failed
@@ -28,6 +33,13 @@ TRIGGERER_MISSED_SECONDS = 60.0
 _NO_TRIGGERER = (
     "The task waits in the triggerer, and needs one that runs: none is running. Nothing is polled until one is "
     "started (airflow triggerer); what runs in the service goes on."
+)
+#: Airflow clears a task within a second of a button; an instruction that is older was left behind.
+CLEARED_WITHIN_SECONDS = 10.0
+_LEFT_BEHIND = (
+    "{name} has asked for something ({action}), and Airflow has not cleared the task for it: the API server may "
+    "have ended in between. Whoever clears the task now has it done. A button that is pressed two minutes after "
+    "it, or later, takes its place."
 )
 _NO_SOUND_REPORT = (
     "What the task has reported cannot be shown: it is damaged, or another version has written it."
@@ -50,7 +62,8 @@ def task_data(
     if found is None:
         return None
     report = report_of(found.report)
-    instruction = _instruction(task, session)
+    stored = stored_task_state.read_task_state(task, INSTRUCTION_KEY, session)
+    instruction = _instruction(stored)
     is_stop = instruction is not None and instruction["action"] == Action.STOP.value
     return {
         "state": found.state,
@@ -60,7 +73,7 @@ def task_data(
         "ended_at": _epoch(found.ended_at),
         "report": report,
         "instruction": instruction,
-        "notice": _notice(found, report, session, now),
+        "notice": _notice(found, report, session, now) or _left_behind(found, stored, now),
         "has_failed": has_failed(found.state),
         "unknown_stays": UNKNOWN_STAYS,
         "buttons": reasons_against(
@@ -88,8 +101,22 @@ def _notice(
     return None if task_reports.is_triggerer_alive(now, session) else _NO_TRIGGERER
 
 
-def _instruction(task: TaskIdentity, session: Session) -> dict[str, Any] | None:
-    stored = stored_task_state.read_task_state(task, INSTRUCTION_KEY, session)
+def _left_behind(task: TaskWithReport, stored: Any, now: datetime) -> str | None:
+    """Return the words for an instruction that the next clear follows, though nobody may expect it any more."""
+    try:
+        instruction = Instruction.from_json(stored)
+    except (LookupError, TypeError, ValueError):
+        return None
+    age = now.timestamp() - instruction.asked_at
+    # A try that has begun since has found it.
+    has_begun = task.started_at is not None and task.started_at.timestamp() >= instruction.asked_at
+    is_left = CLEARED_WITHIN_SECONDS < age <= INSTRUCTION_VALID_SECONDS and not has_begun
+    if instruction.action is Action.STOP or not has_ended(task.state) or not is_left:
+        return None
+    return _LEFT_BEHIND.format(name=instruction.asked_by, action=instruction.action.value.replace("_", " "))
+
+
+def _instruction(stored: Any) -> dict[str, Any] | None:
     if not isinstance(stored, Mapping) or not isinstance(stored.get("action"), str):
         return None
     return {

@@ -78,6 +78,8 @@ def test_a_repair_runs_only_those_rows_again_that_have_failed(pages: Pages, page
 
     pages.wait(run_id, "success")
     expect(frame.get_by_text("Task success")).to_be_visible()
+    # What was said of the press is over.
+    expect(frame.get_by_text("begins in a few seconds")).to_have_count(0)
     again = pages.sandbox.counts.runs_per_case - before
     assert 0 < failed < ROWS
     assert sum(again.values()) == failed

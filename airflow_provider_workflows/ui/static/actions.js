@@ -18,6 +18,7 @@ export class Actions {
     this.clearSelection = clearSelection;
     this.resume = resume;
     this.data = null;
+    this.pressed = null;
     this.repair = element("p", {});
     this.unknown = element("p", { hidden: true });
     this.pending = element("div");
@@ -48,6 +49,10 @@ export class Actions {
 
   show(data) {
     this.data = data;
+    if (this.pressed !== null && isFollowed(this.pressed, data)) {
+      this.pressed = null;
+      fill(this.result);
+    }
     const { report, instruction } = data;
     const isBatch = report?.kind === "batch";
     say(this.repair, repairWords(report));
@@ -107,6 +112,7 @@ export class Actions {
         const done = await send("data/instruction", this.ids, { ...read.body(), include_downstream: downstream.checked });
         this.dialog.close();
         this.clearSelection();
+        this.pressed = { action, startedAt: this.data.started_at };
         fill(this.result, note("", element("p", {}, done.message)));
         this.resume();
       } catch (error) {
@@ -177,6 +183,12 @@ export function numberOfRows(text) {
     last = Math.max(last, end);
   }
   return sum;
+}
+
+/** Return whether the task does what a button was pressed for, so that the words about it are over. */
+function isFollowed({ action, startedAt }, data) {
+  if (action === "stop") return data.state !== "running";
+  return data.started_at !== null && data.started_at !== startedAt;
 }
 
 function repairWords(report) {

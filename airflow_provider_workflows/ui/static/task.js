@@ -3,7 +3,7 @@ import { Actions } from "./actions.js";
 import { BatchView } from "./batch.js";
 import { element, fill, note, say } from "./dom.js";
 import { time } from "./format.js";
-import { Refused, Rhythm, Source } from "./requests.js";
+import { now, Refused, Rhythm, Source } from "./requests.js";
 import { RunView } from "./run.js";
 import { followTheme } from "./theme.js";
 
@@ -53,12 +53,20 @@ const rhythm = new Rhythm(async () => {
     return !value.is_over;
   }
   if (isFirst && view !== null) await view.takeTurn();
-  return !value.is_over || (view?.isBehind() ?? false);
+  return !value.is_over || isAboutToBegin(value) || (view?.isBehind() ?? false);
 }, (error) => {
   const words = error instanceof Refused ? error.message : "The API server cannot be reached. The page tries again.";
   fill(node("problem"), note("error", element("p", {}, words)));
   if (error instanceof Refused && view === null) say(node("state"), "");
 });
+
+/** After this many seconds a button may be pressed again, if the task has not begun. */
+const PENDING = 120;
+
+/** Return whether somebody has just pressed a button, and Airflow is to clear the task. */
+function isAboutToBegin({ instruction }) {
+  return Boolean(instruction) && instruction.action !== "stop" && now() - instruction.asked_at < PENDING;
+}
 
 const STATES = {
   success: ["succeeded", "success"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -174,6 +174,51 @@ def test_a_task_that_waits_for_a_triggerer_says_so(
     notice = pages.data(tasks.add(run_report(), **task))["notice"]
 
     assert (notice is not None and "none is running" in notice) is says_so
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "says_so"),
+    [
+        ("failed", {}, True),
+        ("success", {"action": "start_over"}, True),
+        ("failed", {"seconds_ago": 1.0}, False),
+        ("failed", {"seconds_ago": 2 * 86_400.0}, False),
+        ("failed", {"seconds_ago": 3600.0}, False),
+        ("failed", {"action": "stop"}, False),
+        ("queued", {}, False),
+        (None, {}, False),
+        ("failed", {"format": 2}, False),
+        ("failed", {"asked_at": "text"}, False),
+    ],
+    ids=[
+        "left",
+        "start over",
+        "just now",
+        "too old",
+        "the task has begun since",
+        "a stop",
+        "queued",
+        "cleared",
+        "another version's",
+        "damaged",
+    ],
+)
+def test_an_instruction_without_a_clear_is_called_that(
+    pages: Pages, tasks: Tasks, state: str | None, changes: dict[str, Any], says_so: bool
+) -> None:
+    asked_at = datetime.now(timezone.utc).timestamp() - changes.pop("seconds_ago", 60.0)
+    instruction = {
+        "format": 1,
+        "id": "1",
+        "action": "repair",
+        "asked_at": asked_at,
+        "asked_by": "ada",
+        **changes,
+    }
+
+    notice = pages.data(tasks.add(batch_report(), state=state, instruction=instruction))["notice"]
+
+    assert (notice or "").startswith("ada has asked for something") is says_so
 
 
 def test_an_instruction_that_waits_is_shown(pages: Pages, tasks: Tasks) -> None:
