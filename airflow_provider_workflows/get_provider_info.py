@@ -44,6 +44,10 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": modules("triggers.workflow_status", "triggers.batch_status"),
         "notifications": [f"{_PACKAGE}.notifications.workflows.WorkflowsNotifier"],
         "cli": [f"{_PACKAGE}.command_line.definition.get_provider_cli_commands"],
+        "task-decorators": [
+            {"name": name, "class-name": f"{_PACKAGE}.decorators.{name}.{name}"}
+            for name in ("run_workflow", "workflows_batch")
+        ],
         "extra-links": [f"{_PACKAGE}.links.WorkflowLink"],
         "asset-uris": [
             {

@@ -254,6 +254,22 @@ def redacting_task(
     return task_decorator_factory(decorated_operator_class=RedactingTask, **defaults)
 
 
+def function_arguments_as_data(
+    op_args: Iterable[Any], op_kwargs: Mapping[str, Any], names: Iterable[str]
+) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a function so that nothing of other tasks, and nothing in a list, is rendered.
+
+    :param op_args: the positional ones
+    :param op_kwargs: those by name
+    :param names: the names of those that come from other tasks
+    """
+    of_others = set(names)
+    by_name = {
+        name: Data(value) if name in of_others else _rows_as_data(value) for name, value in op_kwargs.items()
+    }
+    return [_rows_as_data(value) for value in op_args], by_name
+
+
 def _rows_as_data(argument: Any) -> Any:
     """Return an argument so that nothing in a list is rendered, but that other tasks' values take their place."""
     return _values_as_data(argument) if isinstance(argument, (list, tuple)) else argument

@@ -112,10 +112,10 @@ class Batch(ReportedRows):
             self.manifest = manifest
         return manifest is not None
 
-    def require_hashes(self, items: Items) -> None:
+    def require_hashes(self, items: Callable[[], Items]) -> None:
         """Return once the manifest has the hashes of personal numbers that the output is to have.
 
-        :param items: the rows, as ``read_items`` takes them
+        :param items: returns the rows, as ``read_items`` takes them, which are seldom needed
         :raises InvalidInput: if they cannot be read any more, or have changed
         :raises OutcomeUnknown: if the batch's state is gone
         """

@@ -25,7 +25,7 @@ from airflow_provider_workflows.storage import remove_folder
 from airflow_provider_workflows.whole_files import require_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_provider_workflows.api import Settings
     from airflow_provider_workflows.batch.input.items import Items
@@ -103,7 +103,7 @@ def require_hashes(
     options: BatchOptions,
     state_folder: ObjectStoragePath,
     manifest: Manifest,
-    items: Items,
+    items: Callable[[], Items],
     hash_secret: str | None,
 ) -> None:
     """Return once the manifest has the hashes of personal numbers that the output is to have.
@@ -114,7 +114,7 @@ def require_hashes(
     :param options: what to do
     :param state_folder: where the batch keeps its state
     :param manifest: what was checked
-    :param items: the rows, as ``read_items`` takes them
+    :param items: returns the rows, as ``read_items`` takes them
     :param hash_secret: keys the hashes; None if they are not asked for
     :raises InvalidInput: if the input cannot be read any more, or has changed
     :raises OutcomeUnknown: if the batch's state is gone
@@ -122,14 +122,15 @@ def require_hashes(
     with require_state(state_folder):
         if hash_secret is None or has_hashes_of(state_folder, hash_secret):
             return
+        given = items()
         try:
-            is_same = recheck_input(options, state_folder, manifest, items) is not None
+            is_same = recheck_input(options, state_folder, manifest, given) is not None
         except InvalidInput as error:
             raise _hashes_are_missing(str(error)) from error
         if not is_same:
             raise _hashes_are_missing("its rows have changed")
         rewrite_manifest(
-            state_folder, options.rows(items), manifest, common=options.common, hash_secret=hash_secret
+            state_folder, options.rows(given), manifest, common=options.common, hash_secret=hash_secret
         )
 
 

@@ -14,7 +14,6 @@ from airflow_provider_workflows.airflow_internals.xcom import is_live
 from airflow_provider_workflows.api.errors import error_from_json
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.inbox import InboxSegment
-from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import set_link
@@ -111,7 +110,7 @@ class RunWorkflowBatchOperator(BatchTry):
                 self.log.info("An earlier try has finished the batch: %s.", record.summary["output"])
                 return self._succeed(context, record.summary)
             with self._output_at_failure(context, batch, record):
-                batch.require_hashes(self._items)
+                batch.require_hashes(lambda: self._items)
                 publish = publisher(context)
 
                 async def publish_and_note(report: BatchReport) -> None:
@@ -162,7 +161,12 @@ class RunWorkflowBatchOperator(BatchTry):
         trigger = BatchStatusTrigger.for_task(
             batch, self.workflows_conn_id, self._schedule, self.max_outage, deadline, webhooks=webhooks
         )
-        self.defer(trigger=trigger, method_name=self.execute_complete.__name__)
+        self.defer(trigger=trigger, method_name=self.execute_complete.__name__, kwargs=self.resume_arguments)
+
+    @property
+    def resume_arguments(self) -> dict[str, Any]:
+        """What the resumed task is told beside the event; Airflow stores it as plain text."""
+        return {}
 
     async def _wait(self, context: Context, batch: Batch, deadline: float | None) -> bool:
         return await batch.wait(
@@ -179,7 +183,7 @@ class RunWorkflowBatchOperator(BatchTry):
     ) -> dict[str, Any]:
         with self._output_at_failure(context, batch, record):
             # Again: the DAG may be another one than when the task was deferred.
-            batch.require_hashes(self._items)
+            batch.require_hashes(lambda: self._read_items(context))
             asyncio.run(batch.collect(publisher(context), self.log))
         failure = self._failure_policy.evaluate(batch.report, batch.withheld)
         summary = self._end_try(context, batch, record, failure)
@@ -200,7 +204,7 @@ class RunWorkflowBatchOperator(BatchTry):
         return dict(summary)
 
     def _lineage(self, summary: Mapping[str, Any] | None = None) -> TaskLineage:
-        source = source_of(self._items)
+        source = self._source
         return TaskLineage(
             self.hook.settings.host,
             workflow_definition_id=self.workflow_definition_id,

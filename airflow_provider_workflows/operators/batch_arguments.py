@@ -170,6 +170,15 @@ class BatchArguments(WorkflowsOperator):
             )
         return cast("Items", items)
 
+    def _read_items(self, context: Context) -> Items:  # noqa: ARG002  (what items depend on in other tasks)
+        """Return the items in a task that was resumed."""
+        return self._items
+
+    @property
+    def _source(self) -> str | None:
+        """The URI or path that the items are read from; None if they are the rows themselves."""
+        return source_of(self._items)
+
     def _output_folder(self, context: Context) -> ObjectStoragePath:
         """Return the folder of the output: a mapped task has one of its own in ``output_path``."""
         folder = storage_path("output_path", self.output_path)

@@ -16,7 +16,6 @@ from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput, wor
 from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.failure_policy import summarize
-from airflow_provider_workflows.batch.input.items import source_of
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
@@ -54,7 +53,7 @@ class BatchReporting(BatchArguments):
     def _begun_report(self, try_number: int, at: float) -> BatchReport:
         source = None
         with contextlib.suppress(InvalidInput):
-            source = source_of(self._items)
+            source = self._source
         timeout: timedelta | None = self.execution_timeout
         definition_id: object = self.workflow_definition_id
         return BatchReport.begun(

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import require_case_details, require_identifiers_as_text
 from airflow_provider_workflows.api.redaction import CASE_FIELDS, all_values
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.creation import CASE_KEY, create_once
+from airflow_provider_workflows.operators.creation import create_case_once
 from airflow_provider_workflows.operators.redaction import mask_in_logs, redact, unwrap
 
 if TYPE_CHECKING:
@@ -96,15 +95,7 @@ class CreateCaseOperator(WorkflowsOperator):
             case_id = client.read_case(self.case_id).case_id
             self.log.info("Case %s exists, so no case is created.", case_id)
             return case_id
-        endpoint = endpoints.create_case(self._details())
-        return create_once(
-            context,
-            CASE_KEY,
-            [client.settings.host, endpoint.body],
-            lambda: client.perform(endpoint).case_id,
-            noun="case",
-            log=self.log,
-        )
+        return create_case_once(context, client, self._details(), self.log)
 
     def _details(self) -> dict[str, Any]:
         one_by_one = {name: unwrap(getattr(self, argument)) for name, argument in _ARGUMENTS.items()}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.operators.records import (
     FlatRecord,
@@ -20,8 +21,12 @@ from airflow_provider_workflows.operators.records import (
 from airflow_provider_workflows.operators.state_store import has_state_store
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
     from typing_extensions import Self
+
+    from airflow_provider_workflows.api import WorkflowsClient
 
 #: The keys of the records in the task's state store.
 CASE_KEY = "workflow_case"
@@ -72,6 +77,53 @@ def creation_records(context: Context, key: str) -> Records[CreationRecord]:
     :param key: ``CASE_KEY`` or ``PARAMETERS_KEY``
     """
     return Records(TaskStateRecordStore(context, key), CreationRecord)
+
+
+def create_case_once(context: Context, client: WorkflowsClient, details: Mapping[str, Any], log: Any) -> str:
+    """Return the id of the case that an earlier try of the task has created, or of one that is created now.
+
+    :param context: the task's context
+    :param client: makes the call
+    :param details: the case's fields, as ``require_case_details`` has checked them
+    :param log: the task's log
+    :raises WorkflowsError: if the case cannot be created
+    """
+    endpoint = endpoints.create_case(details)
+    return create_once(
+        context,
+        CASE_KEY,
+        [client.settings.host, endpoint.body],
+        lambda: client.perform(endpoint).case_id,
+        noun="case",
+        log=log,
+    )
+
+
+def create_parameters_once(
+    context: Context,
+    client: WorkflowsClient,
+    workflow_definition_id: str,
+    parameters: Mapping[str, Any],
+    log: Any,
+) -> str:
+    """Return the id of the parameters that an earlier try has created, or of those that are created now.
+
+    :param context: the task's context
+    :param client: makes the call
+    :param workflow_definition_id: id of the workflow definition
+    :param parameters: JSON values by name
+    :param log: the task's log
+    :raises WorkflowsError: if they cannot be created
+    """
+    endpoint = endpoints.create_parameters(workflow_definition_id, parameters)
+    return create_once(
+        context,
+        PARAMETERS_KEY,
+        [client.settings.host, endpoint.body],
+        lambda: client.perform(endpoint).id,
+        noun="parameters",
+        log=log,
+    )
 
 
 def create_once(

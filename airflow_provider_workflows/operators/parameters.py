@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
-from airflow_provider_workflows.operators.creation import PARAMETERS_KEY, create_once
+from airflow_provider_workflows.operators.creation import create_parameters_once
 from airflow_provider_workflows.operators.redaction import redact_parameters, unwrap
 
 if TYPE_CHECKING:
@@ -57,14 +56,8 @@ class CreateParametersOperator(WorkflowsOperator):
 
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the parameters."""
-        endpoint = endpoints.create_parameters(self.workflow_definition_id, unwrap(self.parameters))
-        return create_once(
-            context,
-            PARAMETERS_KEY,
-            [client.settings.host, endpoint.body],
-            lambda: client.perform(endpoint).id,
-            noun="parameters",
-            log=self.log,
+        return create_parameters_once(
+            context, client, self.workflow_definition_id, unwrap(self.parameters), self.log
         )
 
     def redact_arguments(self, *, rendered: bool) -> None:

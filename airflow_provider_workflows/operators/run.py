@@ -217,6 +217,7 @@ class RunWorkflowOperator(RunTry):
             self.defer(
                 trigger=trigger,
                 method_name=self.execute_complete.__name__,
+                kwargs=self.resume_arguments,
             )
         polls = {"polls": wait.polls, "last_poll_at": wait.last_poll_at}
         return self._end(context, run.workflow_id, {**event, **polls})
@@ -233,6 +234,11 @@ class RunWorkflowOperator(RunTry):
         reporting = self._reporting = RunReporting(context, report, self.log)
         with self._failures_told(context, reporting):
             return self._end(context, event["workflow_id"], event)
+
+    @property
+    def resume_arguments(self) -> dict[str, Any]:
+        """What the resumed task is told beside the event; Airflow stores it as plain text."""
+        return {}
 
     def _require_ids(self) -> None:
         require_id("workflow_definition_id", self.workflow_definition_id)

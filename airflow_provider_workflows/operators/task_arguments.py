@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 Callback: TypeAlias = "Callable[[Context], Any]"
 
 
-class TaskArguments(TypedDict, total=False):
-    """The arguments of ``BaseOperator``, which its documentation describes."""
+class ArgumentsWithoutTaskId(TypedDict, total=False):
+    """The arguments of ``BaseOperator``, which its documentation describes, but ``task_id``."""
 
-    task_id: Required[str]
     task_display_name: str | None
     task_group: TaskGroup | None
     dag: DAG | None
@@ -83,6 +82,23 @@ class TaskArguments(TypedDict, total=False):
     doc_json: str | None
     doc_yaml: str | None
     doc_rst: str | None
+
+
+class TaskArguments(ArgumentsWithoutTaskId):
+    """The arguments of ``BaseOperator``."""
+
+    task_id: Required[str]
+
+
+class DecoratorArguments(ArgumentsWithoutTaskId, total=False):
+    """The arguments that each decorator of this package takes beside its own.
+
+    :param task_id: id of the task; by default the function's name
+    :param workflows_conn_id: id of the connection (templated)
+    """
+
+    task_id: str
+    workflows_conn_id: str
 
 
 class OperatorArguments(TaskArguments, total=False):

@@ -29,7 +29,7 @@ UNKNOWN_STAYS = (
     'it has no such run, set on_unknown_outcome="resubmit" in the DAG and repair the batch, or leave the row '
     "as it is."
 )
-_OPERATORS = ("RunWorkflowOperator", "RunWorkflowBatchOperator")
+_OPERATORS = ("RunWorkflowOperator", "RunWorkflowBatchOperator", "RunWorkflowTask", "WorkflowsBatchTask")
 _AT_WORK = "The task is at work: wait until it has ended."
 _NOT_SUBMITTING = "The task is not submitting: there is nothing to stop."
 

@@ -71,7 +71,8 @@ class BatchTask:
             self.deferred.append(deferred)
             self.events.append(event_of(deferred))
             again = self.operator(items, **arguments)
-            return again.resume_execution(deferred.method_name, {"event": self.events[-1]}, self.context)
+            stored = {**(deferred.kwargs or {}), "event": self.events[-1]}
+            return again.resume_execution(deferred.method_name, stored, self.context)
 
     def clear(self) -> None:
         """Do what a clear does: the task starts over, with as many retries as before."""

@@ -62,7 +62,8 @@ def drive(make: Callable[[], BaseOperator], context: dict[str, Any]) -> Any:
             rescheduled(context, again)
         except TaskDeferred as deferred:
             event = event_of(deferred)
-            return make().resume_execution(deferred.method_name, {"event": event}, context)  # type: ignore[arg-type]
+            stored = {**(deferred.kwargs or {}), "event": event}
+            return make().resume_execution(deferred.method_name, stored, context)  # type: ignore[arg-type]
 
 
 class Subject:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Asset, TriggerRule
 
+from airflow_provider_workflows.decorators import run_workflow, workflows_batch
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
@@ -69,6 +71,19 @@ with DAG("correct") as dag:
     ).expand(items=shards)
     merge(batches.output, "s3://bucket/x", shards)
     wait >> result
+
+    @run_workflow(workflow_definition_id=D, wait_for_completion=True, retries=3)
+    def check(name: str) -> dict[str, Any]:
+        """Return a case."""
+        return {"first_name": name}
+
+    @workflows_batch(workflow_definition_id=D, output_path="/x", on_bad_row="skip")
+    def check_many(names: list[str]) -> list[dict[str, Any]]:
+        """Return rows."""
+        return [{"first_name": name} for name in names]
+
+    check("Ada") >> check_many(["Ada"])
+    check.expand(name=["Ada"])
 
 
 def run_by_hand(case_id: str) -> str:

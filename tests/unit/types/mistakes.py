@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from airflow.sdk import DAG
 
+from airflow_provider_workflows.decorators import run_workflow
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.notifications.workflows import WorkflowsNotifier
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
@@ -15,7 +16,6 @@ from airflow_provider_workflows.operators.parameters import CreateParametersOper
 from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.shards import merge, shard
-from airflow_provider_workflows.results import read_result
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 
 D = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
@@ -45,6 +45,6 @@ with DAG("mistakes"):
     RunWorkflowBatchOperator(task_id="a", workflow_definition_id=D, items=[], output_path="/x", on_bad_row="drop")  # mistake 20
     WorkflowStatusSensor(task_id="a", workflow_id="w", deferrable="yes")  # mistake 21
     WorkflowsNotifier("chat", title="Failed")  # mistake 22
-    # What comes back
-    read_result("s3://bucket/x.json", selects=["decision"])["decision"]  # mistake 23
+    # Decorators, and what comes back
+    run_workflow(workflow_definition_id=D, wait=True)  # mistake 23
     WorkflowsHook("workflows_default").get_conn().run(D)  # mistake 24

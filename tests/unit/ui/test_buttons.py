@@ -63,6 +63,8 @@ def test_a_button_can_be_pressed_where_it_makes_sense(
     [
         ("RunWorkflowBatchOperator", "failed", {"repair"}),
         ("RunWorkflowOperator", "up_for_retry", {"repair"}),
+        ("RunWorkflowTask", "failed", {"repair"}),
+        ("WorkflowsBatchTask", "failed", {"repair"}),
         ("RunWorkflowBatchOperator", "running", set()),
         ("RunWorkflowBatchOperator", "upstream_failed", set()),
         ("BashOperator", "failed", set()),
