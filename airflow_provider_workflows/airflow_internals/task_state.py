@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from airflow_provider_workflows.airflow_internals.feature import (
     Feature,
+    FeatureChangedError,
     require_attributes,
     require_parameters,
 )
@@ -55,6 +58,38 @@ def task_state_store(context: Context) -> TaskStateStore | None:
     """
     store = cast("dict[str, Any]", context).get("task_state_store")
     return cast("TaskStateStore", store) if store is not None and TASK_STATE_STORE.is_available() else None
+
+
+def _find_clear_of_state() -> bool:
+    # Importing it would cost a worker the whole API server, so its source is read.
+    package = importlib.util.find_spec("airflow")
+    for folder in (package.submodule_search_locations or ()) if package is not None else ():
+        source = Path(folder, "api_fastapi", "core_api", "datamodels", "task_instances.py")
+        if source.is_file():
+            return CLEAR_OPTION in source.read_text(encoding="utf-8")
+    raise FeatureChangedError("airflow/api_fastapi/core_api/datamodels/task_instances.py is not there")
+
+
+#: What a request to clear a task says to keep its state; without it, Airflow 3.4 discards the state.
+CLEAR_OPTION = "keep_task_state"
+CLEAR_OF_STATE = Feature(
+    "airflow.api_fastapi.core_api.datamodels.task_instances.ClearTaskInstancesBody.keep_task_state, found in its "
+    "source",
+    purpose="tell whether a clear discards what a task remembers",
+    without="What a task remembers is in Airflow's task state store alone, which a clear may empty",
+    find=lambda: (_find_clear_of_state(),),
+)
+
+
+def a_clear_discards_task_state() -> bool:
+    """Return whether Airflow removes what a task remembers as it is cleared, unless it is asked not to."""
+    found = CLEAR_OF_STATE.get()
+    return found is not None and found[0]
+
+
+def options_of_clear() -> dict[str, bool]:
+    """Return what a request to Airflow's API says besides, so that a clear keeps what the task remembers."""
+    return {CLEAR_OPTION: True} if a_clear_discards_task_state() else {}
 
 
 def never_expire() -> Any:

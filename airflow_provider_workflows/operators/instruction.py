@@ -235,4 +235,4 @@ def instructions_of(context: Context, log: Any) -> Instructions:
     :param context: the task's context
     :param log: the task's log
     """
-    return Instructions(TaskStateRecordStore(context, INSTRUCTION_KEY), log=log)
+    return Instructions(TaskStateRecordStore(context, INSTRUCTION_KEY, outlasts_clear=False), log=log)

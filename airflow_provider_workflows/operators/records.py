@@ -72,11 +72,12 @@ class TaskStateRecordStore:
 
     :param context: the task's context
     :param key: the key in the store
+    :param outlasts_clear: as in ``state_store``
     :raises AirflowFailException: if the task has no state store
     """
 
-    def __init__(self, context: Context, key: str) -> None:
-        self._store = state_store(context)
+    def __init__(self, context: Context, key: str, *, outlasts_clear: bool = True) -> None:
+        self._store = state_store(context, outlasts_clear=outlasts_clear)
         self._clears = clears(context)
         self._key = key
         self._was_cleared = False

@@ -287,7 +287,8 @@ class RunSubmission:
                 "The task was cleared, and Airflow has no record of its earlier tries: either none of them came to "
                 "submit, or the record was discarded with the task's state. It cannot be known whether they have "
                 "started a run. This try submits 1, for case %s and definition %s; find out in the service's "
-                "dashboard whether there is another.",
+                "dashboard whether there is another. From Airflow 3.4 on a clear discards the state unless it is "
+                "to be kept: with [workflows] state_folder, a clear goes on all the same.",
                 self._record.case_id,
                 self._record.workflow_definition_id,
             )

@@ -1,12 +1,15 @@
-"""Where a task keeps what it must remember: in Airflow's task state store, or in files without one."""
+"""Where a task keeps what it must remember: in Airflow's task state store, in files, or in both."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows import configuration
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
-from airflow_provider_workflows.airflow_internals.task_state import task_state_store
+from airflow_provider_workflows.airflow_internals.task_state import (
+    a_clear_discards_task_state,
+    task_state_store,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,15 +19,43 @@ if TYPE_CHECKING:
 _STATE_FOLDER = "[workflows] state_folder"
 
 
-def state_store(context: Context) -> TaskStateStore:
+class FirstOfTwo:
+    """A store, and another that may have what was kept there before Airflow was upgraded.
+
+    :param first: is written to
+    :param second: is read where the first has nothing
+    """
+
+    def __init__(self, first: TaskStateStore, second: TaskStateStore) -> None:
+        self._first = first
+        self._second = second
+
+    def get(self, key: str) -> Any:
+        """Return a value, or None if both lack it."""
+        value = self._first.get(key)
+        return self._second.get(key) if value is None else value
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        """Write a value, which must be JSON; it is stored once this returns."""
+        self._first.set(key, value, retention=retention)
+
+    def delete(self, key: str) -> None:
+        """Remove a value from both."""
+        self._second.delete(key)
+        self._first.delete(key)
+
+
+def state_store(context: Context, *, outlasts_clear: bool = True) -> TaskStateStore:
     """Return the store of a task.
 
     :param context: the task's context
+    :param outlasts_clear: whether what is written must still be there after a clear; False for what the API server
+        reads or writes too, which is in Airflow's own store where there is one
     :raises AirflowFailException: if it has no store: without one a retry would submit, and bill, again
     :raises InvalidInput: if the folder for the files is not a place that can be reached from here
     """
-    store = _state_store(context)
-    if store is None:
+    store, files = task_state_store(context), _files(context)
+    if store is None and files is None:
         raise AirflowFailException(
             "There is nowhere to remember what this task submits, and a retry would submit it again: this Airflow "
             "has no task state store, which Airflow 3.3 and newer have. Nothing was submitted. Set "
@@ -32,7 +63,10 @@ def state_store(context: Context) -> TaskStateStore:
             "workers share, such as s3://conn_id@bucket/folder; or set durable=False for a single run, whose "
             "retries then submit another."
         )
-    return store
+    if store is not None and files is not None:
+        in_files = outlasts_clear and a_clear_discards_task_state()
+        return FirstOfTwo(files, store) if in_files else FirstOfTwo(store, files)
+    return store or files  # type: ignore[return-value]
 
 
 def has_state_store(context: Context) -> bool:
@@ -41,17 +75,14 @@ def has_state_store(context: Context) -> bool:
     :param context: the task's context
     :raises InvalidInput: if the folder for the files is not a place that can be reached from here
     """
-    return _state_store(context) is not None
+    return task_state_store(context) is not None or _files(context) is not None
 
 
-def _state_store(context: Context) -> TaskStateStore | None:
-    store = task_state_store(context)
-    if store is not None:
-        return store
+def _files(context: Context) -> TaskStateStore | None:
     folder = configuration.state_folder()
     if folder is None:
         return None
-    # Here: few Airflows need it, and each file of a DAG is imported over and over.
+    # Here: few set the option, and each file of a DAG is imported over and over.
     from airflow_provider_workflows.operators.file_store import FileStore  # noqa: PLC0415
     from airflow_provider_workflows.storage import storage_path  # noqa: PLC0415
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_workflows.airflow_internals import stored_task_state
 from airflow_provider_workflows.airflow_internals.orm import database_session
+from airflow_provider_workflows.airflow_internals.task_state import options_of_clear
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.operators.instruction import (
     INSTRUCTION_KEY,
@@ -144,6 +145,8 @@ async def leave(asked: Asked, instruction: Instruction, task: TaskIdentity, api:
         "include_downstream": asked.include_downstream,
         "reset_dag_runs": True,
         "prevent_running_task": True,
+        # What the task remembers says what is left to do, and the instruction is beside it.
+        **options_of_clear(),
     }
     is_stop = asked.action is Action.STOP
     if not is_stop:

@@ -103,6 +103,8 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Feature[Any]]
             lambda: stored_task_state.read_task_state(NOTHING, "key", NOTHING),
             None,
         ),
+        (task_state.CLEAR_OF_STATE, task_state.a_clear_discards_task_state, False),
+        (task_state.CLEAR_OF_STATE, task_state.options_of_clear, {}),
         (retries.RETRY_POLICY, lambda: retries.policy_argument(NOTHING), {}),
         (retries.RESCHEDULE, lambda: retries.rescheduled(None, timedelta(1), ""), None),
         (configuration.CONFIGURATION, lambda: configuration.boolean("a", "b", default=True), True),

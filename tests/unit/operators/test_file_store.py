@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,14 @@ from airflow.sdk import ObjectStoragePath
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
-from airflow_provider_workflows.airflow_internals.task_state import TASK_STATE_STORE
+from airflow_provider_workflows.airflow_internals.task_state import CLEAR_OF_STATE, TASK_STATE_STORE
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.file_store import MAX_NAME_CHARACTERS, FileStore, name_of
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.operators.state_store import FirstOfTwo, state_store
 from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
+from airflow_provider_workflows.sensors.outage import failing_since
 from tests.unit.batch_task import RUN_CALL, BatchTask, Service, cases
 from tests.unit.operators.test_run_modes import OFTEN, drive
 
@@ -116,6 +118,71 @@ class TestFiles:
         assert all(len(name) <= MAX_NAME_CHARACTERS for name in names)
 
 
+class TestUpgrades:
+    """What an Airflow with a task state store does where the option is set as well."""
+
+    @pytest.fixture
+    def newer_airflow(self, older_airflow: None, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(TASK_STATE_STORE, "find", object)
+        TASK_STATE_STORE.forget()
+
+    @pytest.fixture
+    def discards(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+        monkeypatch.setattr(CLEAR_OF_STATE, "find", lambda: (request.param,))
+        CLEAR_OF_STATE.forget()
+        yield request.param
+        CLEAR_OF_STATE.forget()
+
+    @pytest.mark.usefixtures("newer_airflow", "state_folder")
+    @pytest.mark.parametrize("discards", [True, False], indirect=True)
+    def test_a_record_is_where_no_clear_discards_it(self, context: dict[str, Any], discards: bool) -> None:
+        store = state_store(context)  # type: ignore[arg-type]
+
+        store.set("run", {"phase": "submitted"}, retention=None)
+        kept = FirstOfTwo(store, store).get("run")
+
+        # What Airflow 3.4 does at a clear.
+        was_in_airflow = "run" in context["task_state_store"].stored
+        assert was_in_airflow is not discards
+        assert kept == {"phase": "submitted"}
+
+    @pytest.mark.usefixtures("newer_airflow", "state_folder")
+    @pytest.mark.parametrize("discards", [True, False], indirect=True)
+    def test_what_the_api_server_writes_is_read_from_its_own_store(
+        self, context: dict[str, Any], discards: bool
+    ) -> None:
+        context["task_state_store"].set("instruction", {"action": "stop"})
+
+        store = state_store(context, outlasts_clear=False)  # type: ignore[arg-type]
+
+        assert store.get("instruction") == {"action": "stop"}
+        store.delete("instruction")
+        assert context["task_state_store"].stored == {}
+
+    @pytest.mark.usefixtures("newer_airflow")
+    @pytest.mark.parametrize("discards", [True, False], indirect=True)
+    def test_what_was_kept_before_an_upgrade_is_found(
+        self, context: dict[str, Any], state_folder: Path, discards: bool
+    ) -> None:
+        ti = context["ti"]
+        files = FileStore(ObjectStoragePath(str(state_folder)), (ti.dag_id, ti.run_id, ti.task_id, -1))
+        files.set("from_3.2", 1)
+        context["task_state_store"].set("from_3.3", 2)
+
+        store = state_store(context)  # type: ignore[arg-type]
+
+        assert [store.get(key) for key in ("from_3.2", "from_3.3", "never")] == [1, 2, None]
+
+    @pytest.mark.usefixtures("newer_airflow")
+    @pytest.mark.parametrize("discards", [True, False], indirect=True)
+    def test_without_the_option_all_is_in_airflows_store(
+        self, context: dict[str, Any], discards: bool
+    ) -> None:
+        state_store(context).set("run", 1, retention=None)  # type: ignore[arg-type]
+
+        assert context["task_state_store"].stored == {"run": "1"}
+
+
 class TestRun:
     @pytest.fixture
     def ids(self, connected: Sandbox, short_pauses: None) -> dict[str, str]:
@@ -205,19 +272,11 @@ class TestRun:
         assert connected.counts.requests[RUN_CALL] == 0
 
     def test_without_a_folder_a_rescheduled_sensor_counts_an_outage_from_each_poll(
-        self,
-        connected: Sandbox,
-        context: dict[str, Any],
-        ids: dict[str, str],
-        caplog: pytest.LogCaptureFixture,
+        self, context: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
-        sensor = WorkflowStatusSensor(
-            task_id="wait", workflow_id=ids["case_id"], mode="reschedule", timeout=60
-        )
-        wait = sensor._begin(context)
+        log = logging.getLogger(__name__)
 
-        assert sensor._failing_since(context, wait, 7.0) == 7.0
-        assert sensor._failing_since(context, wait, 9.0) == 9.0
+        assert [failing_since(context, now, 60.0, log) for now in (7.0, 9.0)] == [7.0, 9.0]  # type: ignore[arg-type]
         assert caplog.records == []
 
 
