@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_workflows.configuration import OPTIONS
 from airflow_provider_workflows.hooks.fields import FIELDS
 from development.documentation.arguments import Argument, arguments_of, introduction, results_of
 
-_REQUEST = re.compile(r"^<!-- (operator|task|connection) ?(\S*) -->$", re.MULTILINE)
+DOCS = Path(__file__).parents[2] / "docs"
+_REQUEST = re.compile(r"^<!-- (operator|task|connection|further pages) ?(\S*) -->$", re.MULTILINE)
 
 
 def fill(page: str) -> str:
@@ -48,6 +50,16 @@ def task(name: str) -> str:
     return "\n\n".join(
         [_import_line(name), introduction(target), _table(arguments_of(target)), _results(target)]
     )
+
+
+def further_pages(_: str) -> str:
+    """Return a list of contents with the pages that ``index.md`` names nowhere, so that none is left out."""
+    index = (DOCS / "index.md").read_text(encoding="utf-8").split()
+    pages = sorted(path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md"))
+    further = [page for page in pages if page not in index and page != "index"]
+    if not further:
+        return ""
+    return "\n".join(["```{toctree}", ":hidden:", ":caption: Further", "", *further, "```"])
 
 
 def connection(_: str) -> str:
@@ -107,4 +119,9 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-_MAKERS: dict[str, Callable[[str], str]] = {"operator": operator, "task": task, "connection": connection}
+_MAKERS: dict[str, Callable[[str], str]] = {
+    "connection": connection,
+    "further pages": further_pages,
+    "operator": operator,
+    "task": task,
+}

@@ -21,7 +21,7 @@ RETIRED_NAMES = frozenset(
 #: Names of others: Airflow's timetable for partitioned assets, its form's fields, an option of Sphinx's lists of
 #: contents, a figure of older benchmarks, and a file of tests.
 FOREIGN = re.compile(
-    r"(?m)PartitionedAssetTimetable|hidden-fields|^:hidden:$|look_ups|test_receiver_under_attack"
+    r"(?m)PartitionedAssetTimetable|hidden-fields|:hidden:|look_ups|test_receiver_under_attack"
 )
 
 
