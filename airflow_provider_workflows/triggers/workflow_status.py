@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 #: While a task waits, its log has a line once in this many seconds.
 LINE_SECONDS = 600.0
 #: All single runs that wait in a triggerer report this often in a second at most: each report is two requests to
-#: Airflow's API server, and tens of thousands of tasks may wait. What is left out is reported after a later poll.
+#: Airflow's API server, and tens of thousands of tasks may wait. A report waits for its turn for so many seconds at
+#: most, since runs that began together are polled together; what is left out is reported after a later poll.
 MAX_REPORTS_PER_SECOND = 5.0
+MAX_REPORT_DELAY_SECONDS = 10.0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -139,14 +141,16 @@ class WorkflowStatusTrigger(WaitTrigger):
         if wait is None or not is_report_due(wait, now, reported_at=self._reported_at, status=status):
             return
         loop = asyncio.get_running_loop()
-        if _reports.ready_at(loop.time()) > loop.time():
+        moment = loop.time()
+        if _reports.ready_at(moment) > moment + MAX_REPORT_DELAY_SECONDS:
             return
-        _reports.take_slot(loop.time())
         self._reported_at, self._reported_status = now, wait.status
-        # The poller decides on the next poll after this one.
-        loop.call_soon(self._begin_report, wait, context=self._context)
+        # Later also where it is its turn: the poller decides on the next poll after this one.
+        loop.call_at(_reports.take_slot(moment), self._begin_report, wait, context=self._context)
 
     def _begin_report(self, wait: CountedWait) -> None:
+        if self._is_over:
+            return
         due = Poller.of(self.workflows_conn_id).next_poll_of(self.workflow_id)
         reporting = asyncio.get_running_loop().create_task(self._report(wait, due))
         _reporting.add(reporting)

@@ -170,6 +170,23 @@ class TestSingleRun:
 
         assert len(xcoms.written) == 1
 
+    async def test_a_report_waits_for_its_turn(
+        self,
+        often: None,
+        trigger: WorkflowStatusTrigger,
+        xcoms: Xcoms,
+        wait_until: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        limiter = RateLimiter(10.0)
+        monkeypatch.setattr(workflow_status_module, "_reports", limiter)
+        begun = asyncio.get_running_loop().time()
+        limiter.take_slot(begun)
+
+        await wait_until(lambda: xcoms.written)
+
+        assert asyncio.get_running_loop().time() >= begun + 0.1
+
     async def test_counts_the_polls_of_a_triggerer_that_has_ended(
         self, often: None, trigger: WorkflowStatusTrigger, xcoms: Xcoms, wait_until: Any
     ) -> None:
