@@ -69,7 +69,7 @@ def test_nothing_runs_as_root_or_may_become_root() -> None:
 
 
 def test_no_secret_is_in_the_values() -> None:
-    # What names a secret of the cluster is none.
+    # These name secrets of the cluster.
     text = re.sub(r"(?m)^.*(SecretName|secretName|secretKey): .*$", "", (FOLDER / "values.yaml").read_text())
 
     assert not re.search(r"(?im)^[^#\n]*(password|token|secret|key): *\S", text)
