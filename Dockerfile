@@ -7,8 +7,8 @@ ARG AIRFLOW_IMAGE=apache/airflow:3.3.2-python3.12
 FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
 COPY constraints.txt ./
-# Without isolation below, the wheel is built by this version and no newer one.
-RUN pip install --no-cache-dir --constraint constraints.txt hatchling
+# What pyproject.toml needs to build. Without isolation below, these versions build the wheel, and no newer ones.
+RUN pip install --no-cache-dir --constraint constraints.txt hatch-fancy-pypi-readme hatchling
 COPY pyproject.toml README.md LICENSE ./
 COPY airflow_provider_workflows ./airflow_provider_workflows
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .

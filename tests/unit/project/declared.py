@@ -11,7 +11,7 @@ CHECKOUT = Path(__file__).parents[3]
 def section(name: str) -> str:
     """Return the lines of a table of ``pyproject.toml``."""
     text = (CHECKOUT / "pyproject.toml").read_text()
-    return text.split(f"\n[{name}]\n", 1)[1].split("\n[", 1)[0]
+    return f"\n{text}".split(f"\n[{name}]\n", 1)[1].split("\n[", 1)[0]
 
 
 def project_urls() -> dict[str, str]:

@@ -17,7 +17,7 @@ from airflow.configuration import conf
 from airflow_provider_workflows.sandbox.server import ORGANIZATION_TOKEN
 from development.image_digests import images
 from tests.harness.stack import settings
-from tests.unit.project.declared import CHECKOUT
+from tests.unit.project.declared import CHECKOUT, section
 
 COMPOSE: dict[str, Any] = yaml.safe_load((CHECKOUT / "docker-compose.yaml").read_text())
 DOCKERFILE = (CHECKOUT / "Dockerfile").read_text()
@@ -164,6 +164,15 @@ class TestImage:
         assert len(installations) == 2
         assert [one for one in installations if "--constraint" not in one] == []
         assert "--no-build-isolation" in DOCKERFILE
+
+    def test_what_builds_the_wheel_is_of_a_known_version_here_and_in_a_release(self) -> None:
+        needed = re.findall(r'"([\w-]+)>=', section("build-system"))
+        (installed,) = re.findall(r"--constraint constraints.txt (.+)", DOCKERFILE)
+        constraints = (CHECKOUT / "constraints.txt").read_text()
+
+        assert installed.split() == needed
+        assert [name for name in needed if f"\n{name}==" not in constraints] == []
+        assert [name for name in needed if f'"{name}>=' not in section("project.optional-dependencies")] == []
 
     def test_it_begins_with_the_airflow_of_the_constraints(self) -> None:
         (constrained,) = re.findall(

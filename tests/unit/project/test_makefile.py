@@ -8,7 +8,9 @@ from collections import Counter
 from tests.unit.project.declared import CHECKOUT
 
 MAKEFILE = (CHECKOUT / "Makefile").read_text()
-TARGETS = Counter(re.findall(r"(?m)^([a-z][a-z-]*):", MAKEFILE))
+#: Of two that exclude each other, the one that is listed.
+UNCONDITIONAL = re.sub(r"(?ms)^ifdef .*?^else$", "", MAKEFILE)
+TARGETS = Counter(re.findall(r"(?m)^([a-z][a-z-]*):", UNCONDITIONAL))
 #: What other targets need, and nobody asks for.
 INNER = {"environment", "tools"}
 

@@ -53,6 +53,7 @@ def test_each_tier_is_a_target_of_the_makefile() -> None:
         "test-fast",
         "test-thorough",
         "test-airflow",
+        "test-lowest",
         "test-all",
         "docs",
         "dist",
