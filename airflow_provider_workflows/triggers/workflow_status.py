@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 #: While a task waits, its log has a line once in this many seconds.
 LINE_SECONDS = 600.0
 #: All single runs that wait in a triggerer report this often in a second at most: each report is two requests to
-#: Airflow's API server, and tens of thousands of tasks may wait. A report waits for its turn for so many seconds at
-#: most, since runs that began together are polled together; what is left out is reported after a later poll.
+#: Airflow's API server, and tens of thousands of tasks may wait.
 MAX_REPORTS_PER_SECOND = 5.0
+#: Runs that began together are polled together, so a report waits for its turn for this many seconds at most. One that
+#: would wait longer is left out: a later poll is reported.
 MAX_REPORT_DELAY_SECONDS = 10.0
 
 
