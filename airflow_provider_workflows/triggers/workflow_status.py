@@ -27,8 +27,8 @@ LINE_SECONDS = 600.0
 #: All single runs that wait in a triggerer report this often in a second at most: each report is two requests to
 #: Airflow's API server, and tens of thousands of tasks may wait.
 MAX_REPORTS_PER_SECOND = 5.0
-#: Runs that began together are polled together, so a report waits for its turn for this many seconds at most. One that
-#: would wait longer is left out: a later poll is reported.
+#: Runs that began together are polled together, so a report waits for its turn for this many seconds at most. One
+#: that would wait longer is left out: a later poll is reported.
 MAX_REPORT_DELAY_SECONDS = 10.0
 
 

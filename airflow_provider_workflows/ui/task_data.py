@@ -38,7 +38,7 @@ _NO_TRIGGERER = (
 CLEARED_WITHIN_SECONDS = 10.0
 _LEFT_BEHIND = (
     "{name} has asked for something ({action}), and Airflow has not cleared the task for it: the API server may "
-    "have ended in between. Whoever clears the task now has it done. A button that is pressed two minutes after "
+    "have ended in between. Who clears the task now has it done. A button that is pressed two minutes after "
     "it, or later, takes its place."
 )
 _NO_SOUND_REPORT = (
