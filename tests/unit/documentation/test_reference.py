@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows import __version__
+from airflow_provider_workflows.get_provider_info import get_provider_info
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from development.documentation.arguments import arguments_of
@@ -37,6 +38,16 @@ def target(name: str) -> Any:
 
 def test_the_page_has_all_that_the_provider_offers() -> None:
     assert {name for _, name in REQUESTS} >= OFFERED
+
+
+def test_each_module_that_the_provider_names_is_on_the_page() -> None:
+    info = get_provider_info()
+    kinds = (info["operators"], info["sensors"])
+    modules = {module for kind in kinds for integration in kind for module in integration["python-modules"]}
+    decorators = {each["class-name"].rpartition(".")[0] for each in info.get("task-decorators", [])}
+
+    assert modules - {name.rpartition(".")[0] for _, name in REQUESTS} == set()
+    assert decorators - {name.rpartition(".")[0] for _, name in REQUESTS} == set()
 
 
 def test_nothing_that_a_page_asks_for_is_left_out() -> None:
