@@ -59,7 +59,7 @@ def arguments_of(target: type | Callable[..., Any]) -> list[Argument]:
     :param target: the class, or the function that a task decorator was given
     :raises LookupError: if the docstring describes no argument of this name, or one that does not exist
     """
-    described = dict(_PARAMETER.findall(docstring(target)))
+    described = dict(described_parameters(target))
     parameters = _parameters(target)
     templated = frozenset(getattr(target, "template_fields", ()))
     further = set(described) - set(parameters)
@@ -95,6 +95,11 @@ def _argument(
         is_templated,
         since[1] if since else FIRST_RELEASE,
     )
+
+
+def described_parameters(target: object) -> list[tuple[str, str]]:
+    """Return what a docstring says of each parameter, by name and in its order."""
+    return _PARAMETER.findall(docstring(target))
 
 
 def results_of(target: type | Callable[..., Any]) -> list[tuple[str, str]]:

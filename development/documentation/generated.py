@@ -14,10 +14,16 @@ from typing import Any
 
 from airflow_provider_workflows.configuration import OPTIONS
 from airflow_provider_workflows.hooks.fields import FIELDS
-from development.documentation.arguments import Argument, arguments_of, introduction, results_of
+from development.documentation.arguments import (
+    Argument,
+    arguments_of,
+    described_parameters,
+    introduction,
+    results_of,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
-_REQUEST = re.compile(r"^<!-- (operator|task|connection|further pages) ?(\S*) -->$", re.MULTILINE)
+_REQUEST = re.compile(r"^<!-- (operator|task|decorator|connection|further pages) ?(\S*) -->$", re.MULTILINE)
 
 
 def fill(page: str) -> str:
@@ -50,6 +56,17 @@ def task(name: str) -> str:
     return "\n\n".join(
         [_import_line(name), introduction(target), _table(arguments_of(target)), _results(target)]
     )
+
+
+def decorator(name: str) -> str:
+    """Return what there is to say of a decorator that takes the arguments of an operator.
+
+    :param name: the module and the function, joined by a dot
+    """
+    target = _named(name)
+    described = dict(described_parameters(target))
+    takes = f"It takes {' '.join(described['arguments'].split())}, by name."
+    return "\n\n".join([_import_line(name), introduction(target), takes, _results(target)])
 
 
 def further_pages(_: str) -> str:
@@ -121,6 +138,7 @@ def _cell(text: str) -> str:
 
 _MAKERS: dict[str, Callable[[str], str]] = {
     "connection": connection,
+    "decorator": decorator,
     "further pages": further_pages,
     "operator": operator,
     "task": task,

@@ -22,8 +22,9 @@ DAGS = [snippet for snippet in snippets("python") if snippet.mark == "dag"]
 
 
 def dag_id(snippet: Snippet) -> str:
-    (name,) = re.findall(r"with DAG\(\s*\"(\w+)\"", snippet.text)
-    return str(name)
+    found = re.search(r"with DAG\(\s*\"(\w+)\"|@dag\([^)]*\)\ndef (\w+)", snippet.text)
+    assert found is not None, f"{snippet.id} has no DAG"
+    return found[1] or found[2]
 
 
 @pytest.fixture(scope="module")
