@@ -27,6 +27,8 @@ suppress_warnings = ["myst.header"]
 
 html_theme = "furo"
 html_title = f"airflow-provider-workflows {release}"
+html_logo = html_favicon = "images/logo.svg"
+html_theme_options = {"sidebar_hide_name": False}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False

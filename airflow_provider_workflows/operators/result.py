@@ -47,9 +47,9 @@ RESULT_MAX_XCOM_BYTES = 48 * 1024
 class GetWorkflowResultOperator(WorkflowsOperator):
     """Fetch the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
-    The result holds the case's personal data. Without ``output_path`` all of it travels as an XCom: see the README
-    on who can read it. With ``output_path`` it is written there, and the XCom is a handle without any of it, which
-    ``read_result`` takes.
+    The result holds the case's personal data. Without ``output_path`` all of it travels as an XCom, for everyone to
+    read who may read XComs. With ``output_path`` it is written there, and the XCom is a handle without any of it,
+    which ``read_result`` takes.
 
     :param workflow_id: id of the workflow (templated)
     :param output_path: where to write the result as JSON (templated): the URI of a file that ends in ``.json``, or

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from airflow_provider_workflows import __version__
 from airflow_provider_workflows.get_provider_info import get_provider_info
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from development.documentation import generated
 from development.documentation.arguments import arguments_of
 from development.documentation.generated import fill, operator, requests
 from tests.harness.snippets import DOCS
@@ -105,3 +107,17 @@ def test_an_argument_that_the_docstring_lacks_is_an_error() -> None:
 
     with pytest.raises(LookupError, match="does not describe further"):
         arguments_of(Longer)
+
+
+def test_a_page_that_the_index_does_not_name_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generated, "DOCS", tmp_path)
+    (tmp_path / "index.md").write_text("first\n")
+    (tmp_path / "first.md").touch()
+    (tmp_path / "second.md").touch()
+
+    contents = fill("<!-- further pages -->\n")
+
+    assert contents.splitlines()[-2:] == ["second", "```"]
+    assert "first" not in contents
