@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
@@ -15,14 +14,14 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.inbox import InboxReader
-from airflow_provider_workflows.batch.journal import Entry, Journal, states
-from airflow_provider_workflows.batch.problem_rows import MAX_LISTED_ROWS, ProblemsOnTheWay, problem_of
+from airflow_provider_workflows.batch.journal import Entry, Journal
+from airflow_provider_workflows.batch.problem_rows import ProblemsOnTheWay
 from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
-from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
+from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.batch.run_poller import Event, RunPoller, WaiterT
-from airflow_provider_workflows.batch.submit import WHOLE_BATCH, error_fields
-from airflow_provider_workflows.batch.tally import Tally
+from airflow_provider_workflows.batch.submit import error_fields
+from airflow_provider_workflows.batch.watched_rows import WatchedRows
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.storage_retry import failure_reason
 
@@ -36,10 +35,6 @@ WRITE_SECONDS = 5.0
 INBOX_READ_SECONDS = 2.0
 #: This many waits begin before others on the event loop have their turn.
 _WAITS_BEGUN_AT_ONCE = 200
-#: What the wait needs of a row's state. The ids of cases alone would take 9 MB for a hundred thousand rows.
-_FIELDS = frozenset(
-    {"workflow_id", "compared_case_id", "submitted_at", "begun", "status", "ended_at", "error"}
-)
 
 
 @dataclass(slots=True)
@@ -81,16 +76,9 @@ class BatchWatch(Generic[WaiterT]):
     ) -> None:
         self._folder = folder
         self._poller = poller
-        self._others = Counter({RowOutcome(name): number for name, number in counts.items()})
-        #: What was reported last; None until the state was read.
-        self.report = report
-        self._tally = Tally(time.time())
-        self._problems = problems
-        #: Rows that are still to be listed, if something is wrong with them.
-        self._unlisted: list[tuple[int, RowState, RowOutcome]] = []
+        self._rows = WatchedRows(folder, counts, report, problems)
         #: Runs whose wait is still to begin.
         self._not_begun = 0
-        self._measured_at: object = None
         self._deadline = deadline
         self._schedule = schedule if inbox is None else _slowest(schedule)
         self._inbox = None if inbox is None else InboxReader(inbox)
@@ -119,9 +107,11 @@ class BatchWatch(Generic[WaiterT]):
             self._has_ended = True
 
     async def _run(self) -> Event:
-        running = await asyncio.to_thread(self._read_running)
+        running = await asyncio.to_thread(
+            self._rows.read_running, self._poller.statuses, lambda: self._has_ended
+        )
         self._not_begun = len(running)
-        report = self.report = self._begun_report(len(running))
+        report = self._rows.begun_report(len(running))
         writing = asyncio.create_task(self._write_now_and_then())
         reading = asyncio.create_task(self._read_inbox())
         try:
@@ -137,28 +127,7 @@ class BatchWatch(Generic[WaiterT]):
             for waiter in self._waiters.values():
                 self._poller.forget(waiter)
             await asyncio.to_thread(self._journal.close)
-        return {"ended": self._done, "running": len(self._waiters), "timed_out": timed_out}
-
-    def _read_running(self) -> dict[int, RowState]:
-        """Return the state of each row whose run goes on, and count those that ended before."""
-        self.report = self.report or BatchReport.read(self._folder)
-        if self.report is not None:
-            self._tally = Tally(self.report.begun_at)
-            first_row = self.report.first_row
-            # The state is beside the output.
-            folder = self._folder.parent.parent
-            skipped = self._others[RowOutcome.SKIPPED]
-            self._problems = self._problems or ProblemsOnTheWay(folder, self._folder, first_row, skipped)
-        rows = states(self._folder, fields=_FIELDS, is_stopped=lambda: self._has_ended)
-        for number, state in rows.items():
-            if state.ended_at is not None:
-                # Without a status the service did not know the run, or refused access to it.
-                self._tally.add_ended(number, state.status, state.error, state.submitted_at, state.ended_at)
-            if not state.is_running and number != WHOLE_BATCH:
-                self._list_if_problem(number, state)
-        for number in [number for number, state in rows.items() if not state.is_running]:
-            del rows[number]
-        return rows
+        return {"ended": self._rows.done, "running": len(self._waiters), "timed_out": timed_out}
 
     async def _begin(self, running: dict[int, RowState]) -> None:
         begun = 0
@@ -198,22 +167,12 @@ class BatchWatch(Generic[WaiterT]):
             goes_on = error.concerns_every_call or error.is_retryable(under_way=True)
             entry["error"] = error_fields(error)
         if goes_on:
-            self._tally.add_other(row_wait.row, RowOutcome.RUNNING, entry["error"])
+            self._rows.goes_on(row_wait.row, entry["error"])
         else:
             entry["ended_at"] = time.time()
-            self._tally.add_ended(
-                row_wait.row, entry["status"], entry["error"], row_wait.started, entry["ended_at"]
-            )
-            self._list_if_problem(row_wait.row, RowState(row_wait.case_id, **_of_state(entry)))
+            self._rows.ended(entry, row_wait, self._poller.statuses)
         self._unwritten.append(entry)
         self._see_whether_over()
-
-    def _list_if_problem(self, row: int, state: RowState) -> None:
-        """Have a row be listed if something is wrong with it, as long as the list has room."""
-        outcome = state.outcome(self._poller.statuses)
-        is_problem = problem_of(row, None, state, outcome, state.error) is not None
-        if is_problem and len(self._unlisted) < MAX_LISTED_ROWS:
-            self._unlisted.append((row, state, outcome))
 
     def _see_whether_over(self) -> None:
         if self._begun and not self._waiters:
@@ -268,41 +227,16 @@ class BatchWatch(Generic[WaiterT]):
                 self._journal.note(entry)
             await self._journal.record(unwritten[-1])
 
-    @property
-    def _done(self) -> int:
-        return sum(self._tally.statuses.values()) + sum(self._tally.others.values())
-
-    def _begun_report(self, running: int) -> BatchReport:
-        if self.report is not None:
-            return self.report
-        # The worker of another version has written none.
-        now = time.time()
-        rows = running + self._done + sum(self._others.values())
-        return BatchReport("", "", ReportPhase.WAITING, now, rows, str(self._folder), "", now, now)
-
     async def _measure(self) -> Measured:
-        poller, report = self._poller, cast("BatchReport", self.report)
-        statuses, tally = poller.statuses, self._tally
-        outcomes = self._others + tally.outcomes(statuses)
-        outcomes[RowOutcome.RUNNING] += self._not_begun + len(self._waiters)
-        measured_at = (self._done, statuses)
-        if self._measured_at != measured_at:
-            # In a thread: thousands of rows may have failed.
-            report = await asyncio.to_thread(report.counted, tally, outcomes, statuses)
-            if self._problems is not None:
-                unlisted, self._unlisted = self._unlisted, []
-                await asyncio.to_thread(self._problems.take, unlisted)
-                report = self._problems.reported(report)
-            self._measured_at = measured_at
-        now = time.time()
-        self.report = dataclasses.replace(
-            report.at_phase(ReportPhase.WAITING, now), outage=poller.outage, webhooks=self._inbox is not None
+        running = self._not_begun + len(self._waiters)
+        poller = self._poller
+        report = await self._rows.report_now(running, poller.statuses)
+        report = self._rows.report = dataclasses.replace(
+            report.at_phase(ReportPhase.WAITING, time.time()),
+            outage=poller.outage,
+            webhooks=self._inbox is not None,
         )
-        return Measured(self.report, poller.last_poll_at, poller.next_poll_at)
-
-
-def _of_state(entry: Entry) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if name != "row"}
+        return Measured(report, poller.last_poll_at, poller.next_poll_at)
 
 
 def _slowest(schedule: PollSchedule) -> PollSchedule:

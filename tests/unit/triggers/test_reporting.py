@@ -19,7 +19,7 @@ from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.api.retry import RateLimiter
 from airflow_provider_workflows.batch import progress as progress_module
 from airflow_provider_workflows.batch import report as report_module
-from airflow_provider_workflows.batch import watch as watch_module
+from airflow_provider_workflows.batch import watched_rows as watched_rows_module
 from airflow_provider_workflows.batch.problem_rows import Places, ProblemsOnTheWay
 from airflow_provider_workflows.batch.reasons import Reasons
 from airflow_provider_workflows.batch.report import BatchReport
@@ -279,7 +279,7 @@ class TestBatch:
             (Places, "read"),
             (ProblemsOnTheWay, "take"),
             (BatchReport, "read"),
-            (watch_module, "states"),
+            (watched_rows_module, "states"),
         ):
             _note_thread(monkeypatch, owner, name, threads.setdefault(name, set()))
 
