@@ -98,6 +98,17 @@ class RunningAirflow:
             self._token = str(self._send("POST", "/auth/token", credentials)["access_token"])
         return self._send(method, f"/api/v2{path}{'?' + urlencode(query) if query else ''}", body)
 
+    def page_data(self, path: str, **query: object) -> Any:
+        """Return what a page of this package shows, as JSON.
+
+        :param path: below ``/workflows/ui/data/``, such as ``task``
+        :param query: the query parameters
+        :raises urllib.error.HTTPError: when it is refused (4xx)
+        :raises NoResponse: when there is no response, or a 5xx
+        """
+        self.call("GET", "/version")
+        return self._send("GET", f"/workflows/ui/data/{path}?{urlencode(query)}")
+
     def responds(self) -> bool:
         """Return whether the API server responds."""
         try:

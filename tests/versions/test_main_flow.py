@@ -22,8 +22,9 @@ ROWS = 20
 NOTIFIED_RUN_SECONDS = 12.0
 #: By polls alone the wait for it would take five minutes.
 WEBHOOK_SECONDS = 90.0
+WITH_WEBHOOKS = ("flow_with_webhook", "flow_of_batch_with_webhooks")
 FLOWS = (
-    "flow_with_webhook",
+    *WITH_WEBHOOKS,
     "flow_with_kill",
     "flow_of_batch",
     "flow_in_triggerer",
@@ -86,7 +87,7 @@ def flows(
     for dag_id in FLOWS:
         with sandbox.client() as client:
             case_id = client.create_case().case_id
-        is_notified = dag_id == "flow_with_webhook"
+        is_notified = dag_id in WITH_WEBHOOKS
         output = tmp_path_factory.mktemp(dag_id)
         conf = {
             "definition": slow if is_notified else quick,
@@ -125,16 +126,38 @@ def test_a_sensor_sees_the_end_of_a_run_in_each_of_its_modes(flows: dict[str, Fl
     assert [flow.xcom(mode) for mode in ("poke", "reschedule", "defer")] == ["COMPLETED"] * 3
 
 
+def require_each_row_once(flow: Flow) -> None:
+    rows = [json.loads(line) for file in flow.output.rglob("results.jsonl") for line in file.open()]
+    assert [row["outcome"] for row in rows] == ["succeeded"] * ROWS
+    assert len({row["case_id"] for row in rows}) == ROWS
+    assert all(flow.sandbox.counts.runs_per_case[row["case_id"]] == 1 for row in rows)
+
+
 @pytest.mark.flow("batch")
 def test_a_batch_runs_each_of_its_rows_once(flows: dict[str, Flow]) -> None:
     flow = flows["flow_of_batch"]
 
     assert flow.ends() == "success", flow.logs()
+    require_each_row_once(flow)
 
-    rows = [json.loads(line) for file in flow.output.rglob("results.jsonl") for line in file.open()]
-    assert [row["outcome"] for row in rows] == ["succeeded"] * ROWS
-    assert len({row["case_id"] for row in rows}) == ROWS
-    assert all(flow.sandbox.counts.runs_per_case[row["case_id"]] == 1 for row in rows)
+
+@pytest.mark.flow("page of a batch")
+def test_the_page_of_a_batch_shows_its_rows(flows: dict[str, Flow]) -> None:
+    flow = flows["flow_of_batch"]
+    flow.ends()
+
+    task = {"dag_id": flow.dag_id, "run_id": flow.run_id, "task_id": "run", "map_index": -1}
+    data = flow.airflow.page_data("task", **task)
+
+    assert data["report"]["rows"] == ROWS
+
+
+@pytest.mark.flow("batch with webhooks")
+def test_webhooks_end_the_wait_of_a_batch_whose_next_poll_is_minutes_away(flows: dict[str, Flow]) -> None:
+    flow = flows["flow_of_batch_with_webhooks"]
+
+    assert flow.ends(WEBHOOK_SECONDS) == "success", flow.logs()
+    require_each_row_once(flow)
 
 
 @pytest.mark.flow("webhook")
