@@ -93,11 +93,12 @@ install() {
 install_airflow() {
     say "Installing Airflow ($AIRFLOW) and the provider into $VENV. This takes half a minute ..."
     rm -f "$VENV/installed-airflow"
-    if [ "$AIRFLOW" = lowest ]; then
-        choice='--resolution=lowest-direct'
-    else
-        choice="apache-airflow==$AIRFLOW"
-    fi
+    case "$AIRFLOW" in
+    lowest) choice='--resolution=lowest-direct' ;;
+    # Its API server does not start with newer ones, which its constraints file rules out, and its metadata does not.
+    3.2.*) choice="apache-airflow==$AIRFLOW fastapi<0.137" ;;
+    *) choice="apache-airflow==$AIRFLOW" ;;
+    esac
     # shellcheck disable=SC2086  # each word is an argument
     PIP_USER=0 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check uv &&
         "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" --compile-bytecode \
