@@ -168,7 +168,6 @@ class RunWorkflowOperator(RunTry):
         with held_back(lambda: end_at_timeout(guard), max_seconds=response_seconds):
             run = self._submission.run()
         self.lineage = self._lineage(run.workflow_id)
-        context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=run.workflow_id)
         webhooks = self.deferrable and client.settings.webhooks and can_resume()
         if self._reporting is not None:
             self._reporting.write(
@@ -177,6 +176,7 @@ class RunWorkflowOperator(RunTry):
                 webhooks=webhooks and self.wait_for_completion,
                 dashboard_url=self.hook.dashboard_url(run.workflow_id),
             )
+        context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=run.workflow_id)
         if not self.wait_for_completion:
             return run.workflow_id
         if run.status is not None:

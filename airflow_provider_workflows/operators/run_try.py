@@ -45,7 +45,7 @@ def end_at_timeout(guard: StopGuard) -> None:
 class RunTry(WorkflowsOperator):
     """What ``RunWorkflowOperator`` does around its run, which each try does anew."""
 
-    # Its arguments, which it sets.
+    # What the operator sets.
     workflow_definition_id: str
     case_id: str
     parameters_id: str | None

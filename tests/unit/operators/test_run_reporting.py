@@ -13,7 +13,7 @@ from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.run_report import RunOutcome, RunReport
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
-from airflow_provider_workflows.xcom_keys import REPORT_KEY
+from airflow_provider_workflows.xcom_keys import REPORT_KEY, WORKFLOW_ID_KEY
 
 SECRET = "Kowalska 90051412345"
 OFTEN = {"poll_interval": 0.02, "max_poll_interval": 0.02, "deferrable": False}
@@ -140,6 +140,24 @@ class TestAnotherPackagesException:
             run.execute(context)  # type: ignore[arg-type]
 
         assert RunReport.from_json(context["ti"].xcoms[REPORT_KEY]).outcome is RunOutcome.UNKNOWN
+
+    def test_one_after_the_submission_leaves_the_run_going_on(
+        self, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        push = context["ti"].xcom_push
+
+        def fail_with_the_id(key: str, value: Any) -> None:
+            if key == WORKFLOW_ID_KEY:
+                raise ConnectionError
+            push(key, value)
+
+        monkeypatch.setattr(context["ti"], "xcom_push", fail_with_the_id)
+
+        with pytest.raises(ConnectionError):
+            operator(sandbox).execute(context)  # type: ignore[arg-type]
+
+        report = RunReport.from_json(context["ti"].xcoms[REPORT_KEY])
+        assert (report.outcome, report.workflow_id is None) == (RunOutcome.RUNNING, False)
 
     def test_a_sensor_reports_it(
         self, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
