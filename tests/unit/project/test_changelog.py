@@ -24,7 +24,7 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize("name", FRAGMENTS)
 def test_a_fragment_says_what_it_is_about_and_what_kind_of_change_it_is(name: str) -> None:
     # towncrier leaves out what it cannot place, without a word.
-    assert re.fullmatch(rf"[a-z0-9]+(-[a-z0-9]+)*\.({'|'.join(KINDS)})\.md", name), "see CONTRIBUTING.md"
+    assert re.fullmatch(rf"[a-z0-9]+([.-][a-z0-9]+)*\.({'|'.join(KINDS)})\.md", name), "see CONTRIBUTING.md"
 
 
 @pytest.mark.sampled(1)
