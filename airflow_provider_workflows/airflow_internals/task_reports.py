@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 IDS = ("dag_id", "run_id", "task_id", "map_index")
+#: The columns of a task instance that a page shows.
+_SHOWN = ("state", "try_number", "start_date", "end_date", "operator", "last_heartbeat_at")
 #: Reports are read from the database in groups of this many.
 _REPORTS_AT_ONCE = 200
 #: A query names this many DAGs at most.
@@ -46,9 +48,7 @@ def _find_models() -> _Models:
     from airflow.models.trigger import Trigger  # noqa: PLC0415
     from airflow.models.xcom import XComModel  # noqa: PLC0415
 
-    require_attributes(
-        TaskInstance, "state", "try_number", "start_date", "end_date", "trigger_id", "operator", *IDS
-    )
+    require_attributes(TaskInstance, "trigger_id", *IDS, *_SHOWN)
     require_attributes(Trigger, "id", "created_date")
     require_attributes(XComModel, "key", "value", "timestamp", *IDS)
     require_attributes(Job, "job_type", "state", "latest_heartbeat")
@@ -78,6 +78,7 @@ class TaskWithReport:
     :param deferred_at: since when it waits in the triggerer; None if it does not
     :param report: the value of its XCom; None if it has none
     :param operator: name of its class
+    :param heartbeat_at: when its worker has last told Airflow that it is at work
     """
 
     id: TaskIdentity
@@ -88,6 +89,7 @@ class TaskWithReport:
     deferred_at: datetime | None
     report: Any
     operator: str | None = None
+    heartbeat_at: datetime | None = None
 
 
 @contextmanager
@@ -200,10 +202,7 @@ def _tasks_with_xcom(models: _Models, key: str, *, is_outer: bool) -> Any:
     from sqlalchemy import and_, select  # noqa: PLC0415
 
     instance, trigger, xcom = models.task_instance, models.trigger, models.xcom
-    columns = [
-        getattr(instance, name)
-        for name in (*IDS, "state", "try_number", "start_date", "end_date", "operator")
-    ]
+    columns = [getattr(instance, name) for name in (*IDS, *_SHOWN)]
     is_xcom = and_(xcom.key == key, *(getattr(xcom, name) == getattr(instance, name) for name in IDS))
     return (
         select(*columns, trigger.created_date, xcom.value)
@@ -228,4 +227,5 @@ def _task_with_report(row: Any) -> TaskWithReport:
         row.created_date,
         row.value,
         row.operator,
+        row.last_heartbeat_at,
     )

@@ -61,7 +61,7 @@ def reasons_against(
     is_batch = report["kind"] == BATCH
     against = {
         Action.REPAIR: _against_repair(report, state) if is_batch else _against_repair_of_run(report),
-        Action.START_OVER: None if runs(report) else "There is no row that can be submitted.",
+        Action.START_OVER: _against_start_over(report),
         Action.RESUBMIT: _against_resubmit(report),
     }
     if not may_be_cleared(state):
@@ -83,6 +83,17 @@ def runs(report: Mapping[str, Any]) -> int:
     :param report: what the task has reported
     """
     return max(number(report.get("rows")) - count(report, "skipped"), 0) if report["kind"] == BATCH else 1
+
+
+def _against_start_over(report: Mapping[str, Any]) -> str | None:
+    if runs(report):
+        return None
+    if not number(report.get("rows")) and mapping(report, "error"):
+        return (
+            "The task has failed before it has counted its rows, so that nobody could be told how many runs this "
+            'submits: mend what its error names, or set on_clear="start_over" in the DAG and clear the task.'
+        )
+    return "There is no row that can be submitted."
 
 
 def _against_resubmit(report: Mapping[str, Any]) -> str | None:

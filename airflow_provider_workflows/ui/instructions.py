@@ -102,6 +102,8 @@ def _against_numbers(rows: str, report: Mapping[str, Any]) -> str | None:
     last = first + number(report.get("rows")) - 1
     for part in rows.split(","):
         begin, _, end = part.partition("-")
+        if end and int(end) < int(begin):
+            return f"{part} ends before it begins: the smaller number comes first, as in 1-50."
         if not first <= int(begin) <= int(end or begin) <= last:
             return f"{part} is not within the rows of this batch, which are {first:,} to {last:,}."
     return None

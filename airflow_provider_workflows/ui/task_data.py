@@ -10,6 +10,7 @@ from airflow.sdk import TaskInstanceState
 
 from airflow_provider_workflows.airflow_internals import stored_task_state, task_reports
 from airflow_provider_workflows.api.polling import FRACTION_OF_AGE
+from airflow_provider_workflows.batch.report import ReportPhase
 from airflow_provider_workflows.operators.instruction import (
     INSTRUCTION_KEY,
     INSTRUCTION_VALID_SECONDS,
@@ -30,6 +31,20 @@ if TYPE_CHECKING:
 #: A task that waits in the triggerer for longer says so if none is running.
 TRIGGERER_MISSED_SECONDS = 60.0
 
+_ENDED = ReportPhase.ENDED.value
+#: A worker tells Airflow every few seconds that it is at work; one that is silent for longer may be lost.
+WORKER_MISSED_SECONDS = 45.0
+
+_NO_WORKER = (
+    "The worker has not been heard of for more than {seconds:,} seconds: it may be lost, or cut off from Airflow. "
+    "Airflow ends this try by itself ([scheduler] task_instance_heartbeat_timeout). Do nothing until then: a "
+    "retry, or a repair, goes on with the runs that there are."
+)
+_CUT_OFF = (
+    "The latest try was cut off before its last report: its worker was lost, or somebody has set its state. What "
+    "is shown is as of that report, and more may have been submitted since. A repair reads first what was "
+    "submitted, and keeps it."
+)
 _NO_TRIGGERER = (
     "The task waits in the triggerer, and needs one that runs: none is running. Nothing is polled until one is "
     "started (airflow triggerer); what runs in the service goes on."
@@ -94,11 +109,22 @@ def _notice(
 ) -> str | None:
     if task.report is not None and report is None:
         return _NO_SOUND_REPORT
+    if task.state == TaskInstanceState.RUNNING.value:
+        return _worker_is_missed(task, now)
+    if has_failed(task.state) and report is not None and report.get("phase", _ENDED) != _ENDED:
+        return _CUT_OFF
     if task.state != TaskInstanceState.DEFERRED.value or task.deferred_at is None:
         return None
     if (now - task.deferred_at).total_seconds() < TRIGGERER_MISSED_SECONDS:
         return None
     return None if task_reports.is_triggerer_alive(now, session) else _NO_TRIGGERER
+
+
+def _worker_is_missed(task: TaskWithReport, now: datetime) -> str | None:
+    # The heartbeat of an earlier try says nothing of this one.
+    heard = max((moment for moment in (task.heartbeat_at, task.started_at) if moment), default=now)
+    silent = (now - heard).total_seconds()
+    return _NO_WORKER.format(seconds=int(silent) // 10 * 10) if silent > WORKER_MISSED_SECONDS else None
 
 
 def _left_behind(task: TaskWithReport, stored: Any, now: datetime) -> str | None:

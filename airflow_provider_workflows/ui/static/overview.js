@@ -1,7 +1,7 @@
 // The page Workflows: the last days by definition, what is at work, which connections have trouble, and the search.
 import { element, fill, note, outerLink, say, table } from "./dom.js";
 import { count, counted, duration, OUTCOMES, time } from "./format.js";
-import { Refused, Rhythm, Source } from "./requests.js";
+import { Refused, Rhythm, Source, wordsOf } from "./requests.js";
 import { followTheme } from "./theme.js";
 
 const node = (id) => document.getElementById(id);
@@ -37,8 +37,7 @@ const rhythm = new Rhythm(async () => {
   return true;
 }, (error) => {
   turn = 0;
-  const words = error instanceof Refused ? error.message : "The API server cannot be reached. The page tries again.";
-  fill(node("problem"), note("error", element("p", {}, words)));
+  fill(node("problem"), note("error", element("p", {}, wordsOf(error))));
 });
 
 function show({ definitions, waiting, trouble, tasks, cut }) {

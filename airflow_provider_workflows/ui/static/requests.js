@@ -2,6 +2,10 @@
 
 /** At most one request of the page's own in this many milliseconds. */
 export const INTERVAL = 2000;
+/** After so many milliseconds without a response the page says so. */
+const SLOW = 10000;
+/** After so many a request is given up, and made again later: a connection may be lost without a word. */
+const LOST = 60000;
 
 export class Refused extends Error {
   constructor(status, message) {
@@ -46,7 +50,9 @@ export class Source {
   /** Return the present value, and whether it is another one than before. */
   async read() {
     const headers = this.etag === null ? {} : { "If-None-Match": this.etag };
-    const response = await fetch(this.address, { headers, cache: "no-store", credentials: "same-origin" });
+    const response = await fetch(this.address, {
+      headers, cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(LOST),
+    });
     const date = Date.parse(response.headers.get("Date") ?? "");
     if (!Number.isNaN(date)) ahead = Date.now() / 1000 - date / 1000;
     if (response.status === 304) return { value: this.value, isNew: false };
@@ -55,6 +61,16 @@ export class Source {
     this.value = await response.json();
     return { value: this.value, isNew: true };
   }
+}
+
+/** A request whose response is late. */
+export class Late extends Error {}
+
+/** Return what a page says of a failure. */
+export function wordsOf(error) {
+  if (error instanceof Refused) return error.message;
+  if (error instanceof Late) return "The API server takes long to respond. What is shown here is older.";
+  return "The API server cannot be reached. The page tries again.";
 }
 
 /** Send what a person has asked for by a button. */
@@ -108,6 +124,7 @@ export class Rhythm {
     if (document.hidden) return;
     this.isBusy = true;
     this.last = performance.now();
+    const late = setTimeout(() => this.failed(new Late()), SLOW);
     try {
       this.goesOn = await this.step();
       this.failures = 0;
@@ -116,6 +133,7 @@ export class Rhythm {
       this.goesOn = !(error instanceof Refused && [401, 403, 404].includes(error.status));
       this.failed(error);
     } finally {
+      clearTimeout(late);
       this.isBusy = false;
     }
     this.#plan();

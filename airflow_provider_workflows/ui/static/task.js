@@ -3,7 +3,7 @@ import { Actions } from "./actions.js";
 import { BatchView } from "./batch.js";
 import { element, fill, note, say } from "./dom.js";
 import { time } from "./format.js";
-import { now, Refused, Rhythm, Source } from "./requests.js";
+import { now, Refused, Rhythm, Source, wordsOf } from "./requests.js";
 import { RunView } from "./run.js";
 import { followTheme } from "./theme.js";
 
@@ -55,11 +55,12 @@ const rhythm = new Rhythm(async () => {
   if (isFirst && view !== null) await view.takeTurn();
   return !value.is_over || isAboutToBegin(value) || (view?.isBehind() ?? false);
 }, (error) => {
-  const words = error instanceof Refused ? error.message : "The API server cannot be reached. The page tries again.";
-  fill(node("problem"), note("error", element("p", {}, words)));
+  const isGone = error instanceof Refused && error.status === 404 && view !== null;
+  fill(node("problem"), note("error", element("p", {}, isGone ? GONE : wordsOf(error))));
   if (error instanceof Refused && view === null) say(node("state"), "");
 });
 
+const GONE = "Airflow has this task no more: its DAG run may have been deleted. What is shown here is what was there before.";
 /** After this many seconds a button may be pressed again, if the task has not begun. */
 const PENDING = 120;
 

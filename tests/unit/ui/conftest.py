@@ -131,7 +131,8 @@ class Tasks:
 
         :param report: the value of its XCom
         :param state: Airflow's state of it
-        :param given: ``dag_id``, ``task_id``, ``map_index``, ``xcom_at``, ``deferred_at`` and ``instruction``
+        :param given: ``dag_id``, ``task_id``, ``map_index``, ``xcom_at``, ``deferred_at``, ``heartbeat_at`` and
+            ``instruction``
         """
         ids: dict[str, Any] = {
             "dag_id": given.get("dag_id", DAG_ID),
@@ -162,6 +163,7 @@ class Tasks:
                 "state": state,
                 "try_number": 1,
                 "start_date": NOW - timedelta(minutes=10),
+                "last_heartbeat_at": given.get("heartbeat_at", NOW),
                 "trigger_id": None if trigger is None else trigger.id,
             }
             session.execute(insert(TaskInstance).values(**values))

@@ -87,6 +87,14 @@ def test_what_is_left_are_unknown_rows_and_the_page_says_how_to_settle_them() ->
     assert 'on_unknown_outcome="resubmit"' in (reason or "")
 
 
+def test_a_task_that_has_counted_no_rows_says_how_to_start_over() -> None:
+    report = batch_report(rows=0, outcomes={}, repair={}, error={"type": "OutcomeUnknown", "message": "gone"})
+
+    reason = reasons_against(report, "failed", may_clear=True)["start_over"]
+
+    assert 'on_clear="start_over"' in (reason or "")
+
+
 def test_a_stop_that_was_asked_for_is_not_asked_for_again() -> None:
     reasons = reasons_against(
         batch_report(phase="submitting"), "running", may_clear=True, stop_asked_by="ada"

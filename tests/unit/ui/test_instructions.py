@@ -114,6 +114,12 @@ def test_what_makes_no_sense_is_refused_with_a_reason_and_changes_nothing(
     assert tasks.audit_log() == []
 
 
+def test_rows_that_end_before_they_begin_are_called_that(pages: Pages, tasks: Tasks) -> None:
+    response = pages.press(tasks.add_dag(batch_report()), "resubmit", rows="1,9-5")
+
+    assert response.json()["detail"].startswith("9-5 ends before it begins")
+
+
 @pytest.mark.parametrize("role", ["viewer", None], ids=["a viewer", "nobody"])
 def test_a_button_is_refused_to_who_may_not_clear_the_task(pages: Pages, tasks: Tasks, role: Any) -> None:
     response = pages.press(tasks.add_dag(batch_report()), "repair", role=role)

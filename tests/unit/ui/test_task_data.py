@@ -177,6 +177,48 @@ def test_a_task_that_waits_for_a_triggerer_says_so(
 
 
 @pytest.mark.parametrize(
+    ("state", "seconds_ago", "says_so"),
+    [
+        ("running", 90.0, True),
+        ("running", 3600.0, True),
+        ("running", None, True),
+        ("running", 5.0, False),
+        ("deferred", 90.0, False),
+        ("failed", 90.0, False),
+    ],
+    ids=["a lost one", "one of an earlier try", "one that never was", "a living one", "deferred", "ended"],
+)
+def test_a_task_whose_worker_is_silent_says_so(
+    pages: Pages, tasks: Tasks, state: str, seconds_ago: float | None, says_so: bool
+) -> None:
+    heartbeat_at = None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago)
+    tasks.add_triggerer(0.0)
+
+    notice = pages.data(tasks.add(batch_report(), state=state, heartbeat_at=heartbeat_at))["notice"]
+
+    assert (notice or "").startswith("The worker has not been heard of") is says_so
+
+
+@pytest.mark.parametrize(
+    ("report", "state", "says_so"),
+    [
+        (batch_report(phase="submitting"), "failed", True),
+        (batch_report(phase="waiting"), "up_for_retry", True),
+        (batch_report(), "failed", False),
+        (batch_report(phase="submitting"), "queued", False),
+        (run_report(), "failed", False),
+    ],
+    ids=["submitting", "before a retry", "reported to its end", "about to begin", "a single run"],
+)
+def test_a_batch_whose_try_was_cut_off_says_that_more_may_have_been_submitted(
+    pages: Pages, tasks: Tasks, report: dict[str, Any], state: str, says_so: bool
+) -> None:
+    notice = pages.data(tasks.add(report, state=state))["notice"]
+
+    assert (notice or "").startswith("The latest try was cut off") is says_so
+
+
+@pytest.mark.parametrize(
     ("state", "changes", "says_so"),
     [
         ("failed", {}, True),

@@ -33,8 +33,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def shown(browser: Browser, pages: Pages, tasks: Tasks) -> Iterator[Callable[..., str]]:
-    """Open the page of a task with a report, and return its text."""
+def opened(browser: Browser, pages: Pages, tasks: Tasks) -> Iterator[Callable[..., Page]]:
+    """Open the page of a task with a report."""
     page: Page = browser.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -52,16 +52,50 @@ def shown(browser: Browser, pages: Pages, tasks: Tasks) -> Iterator[Callable[...
 
         page.route("**/*", respond)
 
-        def show(report: dict[str, Any], state: str) -> str:
+        def open_page(report: dict[str, Any], state: str) -> Page:
             task = thread.submit(lambda: tasks.add(report, state=state, deferred_at=NOW)).result()
             query = "&".join(f"{name}={value}" for name, value in task.items())
             page.goto(f"{ORIGIN}{PATH}task.html?{query}")
             page.get_by_role("heading", name="What can be done").wait_for()
-            return " ".join(page.locator("main").inner_text().split())
+            return page
 
-        yield show
+        yield open_page
         page.close()
     assert errors == []
+
+
+@pytest.fixture
+def shown(opened: Callable[..., Page]) -> Callable[..., str]:
+    """Open the page of a task with a report, and return its text."""
+
+    def show(report: dict[str, Any], state: str) -> str:
+        return " ".join(opened(report, state).locator("main").inner_text().split())
+
+    return show
+
+
+class TestServer:
+    @pytest.mark.parametrize(
+        ("respond", "words"),
+        [
+            (lambda _: None, "The API server takes long to respond"),
+            (lambda route: route.abort(), "The API server cannot be reached"),
+            (
+                lambda route: route.fulfill(status=404, json={"detail": "no such task"}),
+                "may have been deleted",
+            ),
+            (lambda route: route.fulfill(status=503, body="<html>"), "responded with status 503"),
+        ],
+        ids=["late", "gone", "the task is deleted", "a proxy's error"],
+    )
+    def test_a_page_that_is_open_says_why_nothing_new_comes(
+        self, opened: Callable[..., Page], respond: Callable[[Route], None], words: str
+    ) -> None:
+        page = opened(run_report(), "running")
+
+        page.route("**/data/task*", respond)
+
+        page.get_by_text(words).wait_for(timeout=30_000)
 
 
 class TestSingleRun:
