@@ -368,6 +368,31 @@ def test_airflow_has_the_commands_as_a_group(half: HalfFailed, tmp_path: Path) -
     assert json.loads(found.stdout)[0]["rows"] == 10
 
 
+@pytest.mark.thorough
+@pytest.mark.slow
+def test_a_connection_in_airflow_s_database_is_found(connected: Sandbox, tmp_path: Path) -> None:
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
+    connection = environment.pop("AIRFLOW_CONN_WORKFLOWS_DEFAULT")
+
+    def airflow(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "airflow", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert airflow("db", "migrate").returncode == 0
+    assert airflow("connections", "add", "of_database", "--conn-json", connection).returncode == 0
+    found, not_found = (
+        airflow("workflows", "check", name, "-o", "json") for name in ("of_database", "nosuch")
+    )
+
+    assert (found.returncode, not_found.returncode) == (0, 1)
+    assert json.loads(found.stdout)["message"].startswith("Connection 'of_database' is accepted at ")
+
+
 def test_statuses_are_asked_of_no_service(half: HalfFailed, connected: Sandbox, run: Run) -> None:
     connected.fault("server_error", status=503, path=STATUS_PATH)
 
