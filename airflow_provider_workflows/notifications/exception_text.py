@@ -14,6 +14,8 @@ MAX_TEXT_CHARACTERS = 400
 _QUOTED = re.compile(
     r"(?<!\w)(?P<quote>['\"`]).*?(?P=quote)(?!\w)|[\u201c\u201e].*?[\u201c\u201d]", re.DOTALL
 )
+_WORD_WITH_MASK = re.compile(r"\S*\*{3}\S*")
+_MASKS = re.compile(r"\*{3}(?:\s+\*{3})+")
 _ADDRESS = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+")
 _ID_OR_NUMBER = re.compile(
     r"(?P<id>\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)|\+?\d(?:[\s./-]?\d){3,}", re.IGNORECASE
@@ -29,11 +31,18 @@ def exception_text(exception: BaseException, task: Any) -> str:
     :param exception: what was raised
     :param task: the operator or sensor that ran
     """
-    text = masked(one_line(str(exception), 4 * MAX_TEXT_CHARACTERS))
+    original = one_line(str(exception), 4 * MAX_TEXT_CHARACTERS)
+    text = masked(original)
     if text is None:
         return ""
-    held = {value for value in _redacted_values(task) if value.strip() and value.strip() in text}
+    held = {value for value in _redacted_values(task) if value.strip() and value.strip() in original}
+    cut = [value for value in held if value.strip() not in text]
+    if cut:
+        # Airflow masks a first name that was an argument of its own, and would leave the last name behind it.
+        text = _WORD_WITH_MASK.sub(REDACTED, text)
+        held |= {word for value in cut for word in value.split()}
     text = redact_values(text, {"held": sorted(held)})
+    text = _MASKS.sub(REDACTED, text)
     text = _ADDRESS.sub(REDACTED, _QUOTED.sub(REDACTED, text))
     text = _ID_OR_NUMBER.sub(lambda found: found["id"] or REDACTED, text)
     return one_line(text, MAX_TEXT_CHARACTERS)

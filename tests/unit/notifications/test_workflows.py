@@ -306,6 +306,23 @@ class TestMessageOfATask:
         (error,) = [line for line in lines if line.startswith("Error: ")]
         assert error.startswith("Error: ConnectionNotFound: There is no connection 'no_such_connection'")
 
+    @pytest.mark.parametrize("part", ["Dobrawa", "Zynd"])
+    def test_of_a_person_whose_name_airflow_masks_in_part_nothing_is_left(self, part: str) -> None:
+        # Masked for good in this process: the name of nobody else in the tests.
+        person = "Dobrawa Zyndramowa"
+        mask(part)
+        operator = RunWorkflowBatchOperator(
+            task_id="run",
+            workflow_definition_id=DEFINITION,
+            items=[{"last_name": person}],
+            output_path="/tmp",
+        )
+        context = {"ti": instance(operator, max_tries=0, state="failed"), "task": operator}
+
+        text = failure_message({**context, "exception": RuntimeError(f"no {person} here")})
+
+        assert "Error: RuntimeError: no *** here" in text.splitlines()
+
     @pytest.mark.parametrize(
         ("exception", "words"),
         [
