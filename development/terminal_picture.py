@@ -37,7 +37,7 @@ def main() -> int:
     shown = sys.stdin.read().splitlines()[-arguments.last :]
     try:
         with headless() as browser:
-            page = browser.new_page(viewport={"width": 1200, "height": 400}, device_scale_factor=2)
+            page = browser.new_page(viewport={"width": 1200, "height": 400}, device_scale_factor=1.5)
             lines = _as_html("\n".join(shown), arguments.columns)
             page.set_content(PAGE.format(command=html.escape(arguments.command), lines=lines))
             page.locator("pre").screenshot(path=arguments.file)
