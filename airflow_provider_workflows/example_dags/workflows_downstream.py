@@ -2,8 +2,9 @@
 
 The event names the table: ``extra`` has its ``uri``, the definition's id and the counts, and no personal data.
 If batches end in quick succession, Airflow may give several events to one run of this DAG, or leave one out:
-``triggering_events`` returns them all, and some of them twice, which does not change these counts. A run that a
-person has triggered has no events, and counts nothing.
+``triggering_events`` returns them all, and some of them twice, which does not change these counts. From Airflow 3.4
+on each event has a run of its own, unless ``[scheduler] batch_asset_events`` is set. A run that a person has
+triggered has no events, and counts nothing.
 """
 
 from __future__ import annotations

@@ -36,8 +36,9 @@ def skip_without_result(context: Any) -> None:
 
 with DAG(
     "workflows_on_completion",
-    # The workflow's id is the event's partition key, so that each workflow has a run of its own. Airflow merges
-    # events without a key, and leaves out one that arrives while a run is queued for an earlier one.
+    # The workflow's id is the event's partition key, so that each workflow has a run of its own. Airflow below
+    # 3.4, and 3.4 with [scheduler] batch_asset_events, merges events without a key, and leaves out one that arrives
+    # while a run is queued for an earlier one. Airflow 3.1 has no partitions: this DAG needs 3.2.
     schedule=PartitionedAssetTimetable(assets=COMPLETED, default_partition_mapper=IdentityMapper()),
     catchup=False,
     is_paused_upon_creation=True,
