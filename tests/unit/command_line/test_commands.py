@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.api.errors import BatchFailed
 from airflow_provider_workflows.command_line.__main__ import main
@@ -151,6 +152,18 @@ class TestStatus:
         assert said.code == 4
         assert str(tmp_path / "copy" / "_state") in said.text
         assert str(half.batch.folder) not in said.text.replace(str(tmp_path / "copy"), "")
+
+    @pytest.mark.parametrize("place", ["", "/", "/results.jsonl", "/_state"])
+    def test_takes_a_place_in_an_object_store(
+        self, batch: BatchTask, remote: MemoryFileSystem, run: Run, place: str
+    ) -> None:
+        batch.run(cases(2), output_path="memory://bucket/nightly")
+
+        said = run("status", f"memory://bucket/nightly{place}")
+
+        assert said.code == 0, said.errors
+        assert "Rows: 2 succeeded" in said.text
+        assert run("status", "memory://bucket/weekly").code == 1
 
     def test_takes_a_relative_path(self, batch: BatchTask, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         batch.run(cases(1))
