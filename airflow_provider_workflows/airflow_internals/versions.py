@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 from airflow_provider_workflows.airflow_internals.assets import OUTLET_PARTITIONS, PARTITIONED_EVENTS
@@ -69,8 +70,11 @@ _said: list[str] = []
 
 
 def say_what_is_lacking() -> None:
-    """Log in one line what this version of Airflow lacks, once per process; nothing if it lacks nothing."""
-    if _said:
+    """Log in one line what this version of Airflow lacks, once per process; nothing if it lacks nothing.
+
+    The process of a task says nothing: the log of each task, of all DAGs, would begin with it.
+    """
+    if _said or _is_supervised():
         return
     _said.append(version := airflow_version())
     if missing := lacking():
@@ -80,3 +84,9 @@ def say_what_is_lacking() -> None:
             version,
             "; ".join(feature.purpose for feature in missing),
         )
+
+
+def _is_supervised() -> bool:
+    """Return whether this process has a supervisor, as those of tasks, triggers and DAG files have."""
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    return getattr(runner, "SUPERVISOR_COMMS", None) is not None

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from airflow.sdk.execution_time import task_runner
 
 from airflow_provider_workflows import airflow_internals
 from airflow_provider_workflows.airflow_internals import versions
@@ -85,6 +86,20 @@ def test_one_line_says_at_start_up_what_this_airflow_lacks(
     (line,) = [record.getMessage() for record in caplog.records]
     assert "which cannot: fly; swim." in line
     assert "docs/airflow_versions.md" in line
+
+
+@pytest.mark.usefixtures("nothing_said", "made_for_a_test")
+def test_the_process_of_a_task_says_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacks = Feature("a", purpose="fly", without="", find=absent, since="9.9")
+    monkeypatch.setattr(versions, "DIFFERENCES", (lacks,))
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", object(), raising=False)
+    caplog.set_level(logging.INFO)
+
+    WorkflowsPlugin.on_load()
+
+    assert caplog.records == []
 
 
 @pytest.mark.usefixtures("nothing_said")
