@@ -49,11 +49,11 @@ class Trial:
     @property
     def counts(self) -> list[dict[str, Any]]:
         """What the sandbox has counted, each time that the page asks."""
-        return [
-            json.loads(line)
-            for line in self.output.splitlines()
-            if line.startswith('{"') and "runs_per_case" in line
+        # curl ends what it prints without a line feed, so that more may follow on the line.
+        lines = [
+            line for line in self.output.splitlines() if line.startswith('{"') and "runs_per_case" in line
         ]
+        return [json.JSONDecoder().raw_decode(line)[0] for line in lines]
 
 
 def commands(snippets: Iterator[Snippet]) -> Iterator[str]:
