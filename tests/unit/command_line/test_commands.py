@@ -81,6 +81,7 @@ class TestStatus:
         assert f"Unknown rows: {half.batch.folder}/unknown.csv" in said.text.replace("file://", "")
         assert "5 runs billed; keeps 4, waits for 0, submits 5 anew, leaves 1 of which" in said.text
 
+    @pytest.mark.thorough
     def test_as_json_has_what_the_text_says(self, half: HalfFailed, run: Run) -> None:
         said = run("status", half.batch.folder, "--output", "json")
 
@@ -120,15 +121,18 @@ class TestStatus:
         assert said.code == 4
         assert said.content[0]["outcomes"] == {"result_missing": 3}
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("place", ["results.jsonl", "_state", "problem_rows.csv"])
     def test_takes_any_place_of_the_batch(self, half: HalfFailed, run: Run, place: str) -> None:
         assert run("status", half.batch.folder / place) == run("status", half.batch.folder)
 
+    @pytest.mark.thorough
     def test_takes_a_state_folder(self, half: HalfFailed, run: Run) -> None:
         (state_folder,) = (half.batch.folder / "_state").iterdir()
 
         assert run("status", state_folder) == run("status", half.batch.folder)
 
+    @pytest.mark.thorough
     def test_takes_the_folder_above_the_outputs_of_mapped_tasks(
         self, batch: BatchTask, tmp_path: Path, run: Run
     ) -> None:
@@ -143,6 +147,7 @@ class TestStatus:
         assert said.text.count("Rows: 2 succeeded") == 2
         assert said.text.index("map index 0") < said.text.index("map index 1")
 
+    @pytest.mark.thorough
     def test_of_a_copied_folder_names_the_copy(self, half: HalfFailed, tmp_path: Path, run: Run) -> None:
         shutil.copytree(half.batch.folder, tmp_path / "copy")
         shutil.rmtree(half.batch.folder)
@@ -171,6 +176,7 @@ class TestStatus:
 
         assert run("status", batch.folder.name).code == 0
 
+    @pytest.mark.thorough
     def test_reads_statuses_as_the_connection_says(
         self, half: HalfFailed, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -185,6 +191,7 @@ class TestStatus:
 
         assert found[0]["outcomes"]["succeeded"] == 7
 
+    @pytest.mark.thorough
     def test_without_the_connection_takes_statuses_as_they_are_by_default(
         self, half: HalfFailed, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -208,6 +215,7 @@ class TestUnknownRows:
         assert "K1" not in said.text
         assert "on_unknown_outcome" in said.text
 
+    @pytest.mark.thorough
     def test_are_listed_as_json(self, half: HalfFailed, run: Run) -> None:
         (row,) = run("unknown", half.batch.folder, "-o", "json").content
 
@@ -233,6 +241,7 @@ class TestRepairPlan:
         assert (plan["keeps"], plan["submits"], plan["leaves_unknown"]) == (4, 5, 1)
         assert len(connected.workflows) - before == plan["runs_billed"]
 
+    @pytest.mark.thorough
     def test_says_what_it_costs(self, half: HalfFailed, run: Run) -> None:
         said = run("repair-plan", half.batch.folder)
 
@@ -240,6 +249,7 @@ class TestRepairPlan:
         assert "keeps 4, waits for 0, submits 5 anew, leaves 1 of which it is not known" in said.text
         assert "A repair (clear the task): 5 runs billed, as long as the input is the same." in said.text
 
+    @pytest.mark.thorough
     def test_counts_unknown_rows_if_asked_to(self, half: HalfFailed, run: Run) -> None:
         plan = run("repair-plan", half.batch.folder, "--resubmit-unknown", "-o", "json").content
 
@@ -253,6 +263,7 @@ class TestRepairPlan:
         assert said.code == 0
         assert "no run billed" in said.text
 
+    @pytest.mark.thorough
     def test_sends_nothing(self, half: HalfFailed, connected: Sandbox, run: Run) -> None:
         before = connected.counts
 
@@ -287,6 +298,7 @@ class TestErrors:
         assert f"there is no batch in {tmp_path}" in said.errors.replace("file://", "")
         assert "output_path" in said.errors
 
+    @pytest.mark.thorough
     def test_of_a_damaged_state_name_the_file(self, half: HalfFailed, run: Run) -> None:
         (state_folder,) = (half.batch.folder / "_state").iterdir()
         (state_folder / "manifest.jsonl").unlink()
@@ -296,6 +308,7 @@ class TestErrors:
         assert said.code == 1
         assert "manifest.jsonl" in said.errors
 
+    @pytest.mark.thorough
     def test_of_a_state_of_another_version_say_so(self, half: HalfFailed, run: Run) -> None:
         (state_folder,) = (half.batch.folder / "_state").iterdir()
         file = state_folder / "batch.json"
@@ -307,6 +320,7 @@ class TestErrors:
         assert said.code == 1
         assert "another version of airflow-provider-workflows" in said.errors
 
+    @pytest.mark.thorough
     def test_of_a_connection_that_is_not_there(self, half: HalfFailed, run: Run) -> None:
         said = run("status", half.batch.folder, "--conn-id", "nosuch")
 
@@ -406,6 +420,7 @@ def test_a_connection_in_airflow_s_database_is_found(connected: Sandbox, tmp_pat
     assert json.loads(found.stdout)["message"].startswith("Connection 'of_database' is accepted at ")
 
 
+@pytest.mark.thorough
 def test_statuses_are_asked_of_no_service(half: HalfFailed, connected: Sandbox, run: Run) -> None:
     connected.fault("server_error", status=503, path=STATUS_PATH)
 

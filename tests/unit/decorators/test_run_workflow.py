@@ -141,6 +141,7 @@ def test_a_retry_goes_on_with_the_run_that_there_is(subject: FunctionRun) -> Non
     assert subject.calls == 2
 
 
+@pytest.mark.thorough
 def test_a_run_of_which_nobody_knows_is_not_submitted_again(subject: FunctionRun) -> None:
     subject.sandbox.fault("cut_after", path="/workflows/run")
     with pytest.raises(AirflowFailException):

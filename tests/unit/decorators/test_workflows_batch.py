@@ -85,6 +85,7 @@ def test_a_function_may_return_the_uri_of_a_file(batch: FunctionBatch, tmp_path:
     assert batch.ti.xcoms["workflow_report"]["input"] == str(file)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("outcome", "submitted"), [("failed", 3), ("not_submitted", 3), ("running", 0)])
 def test_a_clear_repairs_what_the_function_returned_before(
     batch: FunctionBatch,
@@ -102,6 +103,7 @@ def test_a_clear_repairs_what_the_function_returned_before(
     assert connected.counts.requests[RUN_CALL] == submitted
 
 
+@pytest.mark.thorough
 def test_a_retry_submits_no_row_twice(
     batch: FunctionBatch, tried: Callable[..., BatchFailed], connected: Sandbox
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_retry_submits_no_row_twice(
     assert batch.calls == 2
 
 
+@pytest.mark.thorough
 def test_rows_with_keys_may_change_between_tries(
     batch: FunctionBatch, tried: Callable[..., BatchFailed], connected: Sandbox
 ) -> None:
@@ -127,6 +130,7 @@ def test_rows_with_keys_may_change_between_tries(
     assert connected.counts.requests[RUN_CALL] == 1
 
 
+@pytest.mark.thorough
 def test_rows_without_keys_that_change_are_refused_before_anything_is_sent(
     batch: FunctionBatch, tried: Callable[..., BatchFailed], connected: Sandbox
 ) -> None:
