@@ -16,7 +16,7 @@ from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from tests.harness.local_airflow import LocalAirflow
 from tests.harness.snippets import CHECKOUT, Snippet, snippets
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 DAGS = [snippet for snippet in snippets("python") if snippet.mark == "dag"]
 

@@ -103,6 +103,7 @@ def test_tasks_that_are_killed_once_all_is_submitted_submit_nothing_again(
     assert runs_of(airflow_sandbox, killed) == {("Ada", "0"): 2, ("Bea", "0"): 1, ("Cleo", "0"): 1}
 
 
+@pytest.mark.slow
 def test_dags_test_runs_them_in_one_process(
     idle_airflow: LocalAirflow, sandbox_of_idle_airflow: Sandbox, tmp_path: Path
 ) -> None:

@@ -19,7 +19,8 @@ from tests.harness.stack import Stack
 from .conftest import StartStack
 from .test_many_runs import FAULTS
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+# The short chaos run of `make test` does most of this too.
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(900)]
 
 DAG_ID = "killed_batch"
 #: `make test-all` has 10,000 (STACK_ROWS): fewer show the same, in less time.
