@@ -144,7 +144,8 @@ class TestWriter:
             tracemalloc.stop()
             return highest
 
-        assert peak(12_000) < peak(2_000) + 500_000
+        # What a thread of another test takes meanwhile counts as well: the least of three is this one's.
+        assert min(peak(12_000) for _ in range(3)) < peak(2_000) + 500_000
 
 
 UNKNOWN = OutputRow(

@@ -37,6 +37,7 @@ from sqlalchemy import delete, event, insert, select
 
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 
+#: About now: tests run up to some minutes after this module is imported.
 NOW = datetime.now(timezone.utc)
 DAG_ID = "nightly"
 RUN_ID = "manual__2026-11-27T10:00:00+00:00"
@@ -154,7 +155,7 @@ class Tasks:
             trigger = None
             if state == "deferred":
                 trigger = Trigger(classpath="a.b", kwargs={})
-                trigger.created_date = given.get("deferred_at", NOW)
+                trigger.created_date = given.get("deferred_at", datetime.now(timezone.utc))
                 session.add(trigger)
             session.flush()
             values = {
@@ -163,7 +164,7 @@ class Tasks:
                 "state": state,
                 "try_number": 1,
                 "start_date": NOW - timedelta(minutes=10),
-                "last_heartbeat_at": given.get("heartbeat_at", NOW),
+                "last_heartbeat_at": given.get("heartbeat_at", datetime.now(timezone.utc)),
                 "trigger_id": None if trigger is None else trigger.id,
             }
             session.execute(insert(TaskInstance).values(**values))

@@ -191,7 +191,8 @@ def test_a_task_that_waits_for_a_triggerer_says_so(
 def test_a_task_whose_worker_is_silent_says_so(
     pages: Pages, tasks: Tasks, state: str, seconds_ago: float | None, says_so: bool
 ) -> None:
-    heartbeat_at = None if seconds_ago is None else NOW - timedelta(seconds=seconds_ago)
+    now = datetime.now(timezone.utc)
+    heartbeat_at = None if seconds_ago is None else now - timedelta(seconds=seconds_ago)
     tasks.add_triggerer(0.0)
 
     notice = pages.data(tasks.add(batch_report(), state=state, heartbeat_at=heartbeat_at))["notice"]

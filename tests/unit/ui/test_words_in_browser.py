@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from tests.harness.browser import BrowserUnavailable, headless
-from tests.unit.ui.conftest import NOW, Pages, Tasks, batch_report, run_report
+from tests.unit.ui.conftest import Pages, Tasks, batch_report, run_report
 
 pytestmark = pytest.mark.thorough
 
@@ -53,7 +55,9 @@ def opened(browser: Browser, pages: Pages, tasks: Tasks) -> Iterator[Callable[..
         page.route("**/*", respond)
 
         def open_page(report: dict[str, Any], state: str) -> Page:
-            task = thread.submit(lambda: tasks.add(report, state=state, deferred_at=NOW)).result()
+            task = thread.submit(
+                lambda: tasks.add(report, state=state, deferred_at=datetime.now(timezone.utc))
+            ).result()
             query = "&".join(f"{name}={value}" for name, value in task.items())
             page.goto(f"{ORIGIN}{PATH}task.html?{query}")
             page.get_by_role("heading", name="What can be done").wait_for()
@@ -102,7 +106,7 @@ class TestSingleRun:
     def test_says_how_often_it_was_polled_and_when_the_next_poll_is_due(
         self, shown: Callable[..., str]
     ) -> None:
-        now = NOW.timestamp()
+        now = time.time()
         report = run_report(polls=7, last_poll_at=now - 5, next_poll_at=now + 3600, max_poll_interval=7200.0)
 
         words = shown(report, "deferred")
@@ -112,7 +116,7 @@ class TestSingleRun:
         assert "(in " in words
 
     def test_says_what_is_an_estimate(self, shown: Callable[..., str]) -> None:
-        now = NOW.timestamp()
+        now = time.time()
         report = run_report(
             submitted_at=now - 1000,
             polls=7,
@@ -130,7 +134,7 @@ class TestSingleRun:
     def test_says_of_a_webhook_when_the_next_poll_is_due_at_the_latest(
         self, shown: Callable[..., str], next_poll_in: float
     ) -> None:
-        now = NOW.timestamp()
+        now = time.time()
         report = run_report(
             webhooks=True,
             submitted_at=now - 1000,
