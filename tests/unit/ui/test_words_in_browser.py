@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,9 +54,7 @@ def opened(browser: Browser, pages: Pages, tasks: Tasks) -> Iterator[Callable[..
         page.route("**/*", respond)
 
         def open_page(report: dict[str, Any], state: str) -> Page:
-            task = thread.submit(
-                lambda: tasks.add(report, state=state, deferred_at=datetime.now(timezone.utc))
-            ).result()
+            task = thread.submit(lambda: tasks.add(report, state=state)).result()
             query = "&".join(f"{name}={value}" for name, value in task.items())
             page.goto(f"{ORIGIN}{PATH}task.html?{query}")
             page.get_by_role("heading", name="What can be done").wait_for()
