@@ -195,6 +195,7 @@ class TestTheFlow:
         hosts = stack.sql("SELECT DISTINCT hostname FROM task_instance WHERE run_id = :run", run=run_id)
         assert {name for (name,) in hosts} <= {"worker-1", "worker-2"}
 
+    @pytest.mark.slow
     def test_triggers_of_a_killed_triggerer_move_to_the_other(
         self, stack: Stack, module_sandbox: Sandbox
     ) -> None:

@@ -98,6 +98,7 @@ def test_a_script_that_reads_results_runs(
 
 
 @pytest.mark.thorough
+@pytest.mark.slow
 def test_every_block_of_python_passes_mypy(tmp_path: Path) -> None:
     for number, snippet in enumerate(PYTHON):
         before = (
