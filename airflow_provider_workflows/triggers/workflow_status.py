@@ -152,8 +152,7 @@ class WorkflowStatusTrigger(WaitTrigger):
     def _begin_report(self, wait: CountedWait) -> None:
         if self._is_over:
             return
-        due = Poller.of(self.workflows_conn_id).next_poll_of(self.workflow_id)
-        reporting = asyncio.get_running_loop().create_task(self._report(wait, due))
+        reporting = asyncio.get_running_loop().create_task(self._report(wait))
         _reporting.add(reporting)
         reporting.add_done_callback(_reporting.discard)
 
@@ -173,7 +172,7 @@ class WorkflowStatusTrigger(WaitTrigger):
             "under way" if due is None else utc_time(due),
         )
 
-    async def _report(self, wait: CountedWait, due: float | None) -> None:
+    async def _report(self, wait: CountedWait) -> None:
         try:
             written = await xcom.read_in_trigger(REPORT_KEY, self.task_instance)
             if written is None or self._is_over:
@@ -186,14 +185,17 @@ class WorkflowStatusTrigger(WaitTrigger):
                 # Another triggerer may have polled before this one.
                 wait.polls += max(0, begun.polls - self.polls)
                 self._has_reported = True
+            now = time.time()
+            # Asked for together with the last poll: several may have passed while the report was read.
+            due = Poller.of(self.workflows_conn_id).next_poll_of(self.workflow_id)
             report = dataclasses.replace(
                 begun,
                 status=wait.status,
                 polls=wait.polls,
                 last_poll_at=wait.last_poll_at,
-                next_poll_at=due,
+                next_poll_at=now if due is None else due,
                 webhooks=self.webhooks,
-                at=time.time(),
+                at=now,
             )
             await xcom.write_in_trigger(REPORT_KEY, report.to_json(), self.task_instance)
         except Exception as error:  # noqa: BLE001  (a page that lags must not end a wait)
