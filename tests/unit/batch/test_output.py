@@ -144,8 +144,8 @@ class TestWriter:
             tracemalloc.stop()
             return highest
 
-        # One run among all thorough tests had 27 MB, for a reason not found; alone it never did. A writer that keeps
-        # its rows does so each time.
+        # One run among all thorough tests had 27 MB, for a reason not found; alone it never did. A writer that
+        # keeps its rows does so each time.
         assert min(peak(12_000) for _ in range(3)) < peak(2_000) + 500_000
 
 
