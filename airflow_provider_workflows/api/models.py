@@ -42,6 +42,9 @@ ResponseId = Annotated[str, BeforeValidator(_text_from_number), Field(min_length
 IDENTIFIERS = ("personal_number", "company_number")
 """Fields with numbers that identify a person or a company: leading zeros belong to them."""
 
+#: Spelled out once, because each row of a batch is looked at.
+_SPELLED_IDENTIFIERS = tuple(spelling for name in IDENTIFIERS for spelling in (name, to_camel(name)))
+
 
 class RequestBody(BaseModel):
     """The body of a request."""
@@ -278,8 +281,7 @@ def require_identifiers_as_text(fields: Mapping[str, Any], *, argument: str = ""
     :param argument: the argument that the fields come from, put before each name in an error
     :raises InvalidInput: naming the fields, never a value
     """
-    spellings = [spelling for name in IDENTIFIERS for spelling in (name, to_camel(name))]
-    wrong = [name for name in spellings if isinstance(fields.get(name), (int, float, Decimal))]
+    wrong = [name for name in _SPELLED_IDENTIFIERS if isinstance(fields.get(name), (int, float, Decimal))]
     if wrong:
         names = ", ".join(".".join([argument] * bool(argument) + [name]) for name in wrong)
         raise InvalidInput(f"{names}: is a number, so its leading zeros may be lost; give it as text")

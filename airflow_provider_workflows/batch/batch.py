@@ -23,6 +23,7 @@ from airflow_provider_workflows.batch.checked_input import (
 from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.current_client import CurrentClient
 from airflow_provider_workflows.batch.flow_control import FlowControl
+from airflow_provider_workflows.batch.garbage_collection import long_lived_objects_frozen
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.manifest import (
     Manifest,
@@ -173,7 +174,7 @@ class Batch(ReportedRows):
         with require_state(self.state_folder):
             checked = read_checked_rows(self.state_folder, self.manifest, common=self._options.common)
         journal = Journal(self.state_folder, is_stopped=self.is_stopped, log=log)
-        with contextlib.closing(journal):
+        with contextlib.closing(journal), long_lived_objects_frozen():
             async with self._client() as client:
                 submission = Submission(
                     client,
@@ -268,7 +269,8 @@ class Batch(ReportedRows):
             reported = await asyncio.to_thread(self.report_at, ReportPhase.FETCHING)
             measure = partial(self.measure_collection, collection, reported)
             async with BatchProgress(reported, measure, publish, log):
-                await self._write_output(collection)
+                with long_lived_objects_frozen():
+                    await self._write_output(collection)
         self.report = await asyncio.to_thread(self.ended_report, collection)
         return collection
 
