@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.local_files import OWNER_ONLY
 
 if TYPE_CHECKING:
@@ -21,14 +22,13 @@ class BatchOptions:
 
     workflow_definition_id: str
     parameters: Mapping[str, Any] | None
-    columns: Mapping[str, str | None] | None
     skip_bad_rows: bool
     output_format: str
     max_concurrency: int
     requests_per_second: float | None
     max_outage: float
     hash_personal_numbers: bool = False
-    zero_pad: Mapping[str, int] | None = None
+    input: InputOptions = AS_IT_IS
     output_mode: int = OWNER_ONLY
 
     def rows(self, items: Items) -> Iterator[Row | BadRow]:
@@ -36,7 +36,7 @@ class BatchOptions:
 
         :raises InvalidInput: as ``read_items``
         """
-        return read_items(items, self.columns, zero_pad=self.zero_pad)
+        return read_items(items, self.input)
 
     def hash_secret(self, settings: Settings) -> str | None:
         """Return the secret that personal numbers are hashed with, or None if hashes are not asked for.

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
@@ -19,6 +19,7 @@ from airflow_provider_workflows.batch.input.items import (
     Items,
     read_items,
 )
+from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
@@ -28,8 +29,6 @@ from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import ObjectStoragePath, forget_listing, shown, storage_path
 from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
 
-Columns: TypeAlias = "Mapping[str, str | None]"
-
 _ITEMS_NAME, _INDEX_NAME, _INDEX_VERSION = "items.jsonl", "index.json", 1
 _SUMMARY_TYPES = {"output": str, "first_row": int, "rows": int, "outcomes": Mapping, "statuses": Mapping}
 
@@ -38,9 +37,8 @@ def references(
     items: Items,
     size: int,
     *,
-    columns: Columns | None = None,
+    options: InputOptions = AS_IT_IS,
     on_bad_row: str = "fail",
-    zero_pad: Mapping[str, int] | None = None,
     folder: str | None = None,
     max_shards: int = 1024,
     again: bool = False,
@@ -49,10 +47,9 @@ def references(
 
     :param items: the rows, as ``read_items`` takes them, but not a shard's reference
     :param size: rows in a shard
-    :param columns: the field of each column that is named otherwise; None leaves a column out
+    :param options: how the items are read
     :param on_bad_row: ``"fail"``, or ``"skip"`` to leave bad rows to the batch tasks; a key that two rows have is
         refused in any case
-    :param zero_pad: number of digits to which numbers in ``personal_number`` and ``company_number`` are padded
     :param folder: where to write items that come as a list, for the shards to read
     :param max_shards: the largest number of mapped tasks that Airflow takes
     :param again: whether this may have been done before for the same batch tasks
@@ -61,7 +58,7 @@ def references(
     whole_number("size", size, at_least=1)
     choice("on_bad_row", on_bad_row, ("fail", "skip"))
     uri = str(_place(items, folder))
-    rows, digests = _check(items, size, columns, zero_pad, fail=on_bad_row == "fail")
+    rows, digests = _check(items, size, options, fail=on_bad_row == "fail")
     shards = len(digests)
     if shards > max_shards:
         raise InvalidInput(
@@ -69,11 +66,11 @@ def references(
             f"([core] max_map_length): a size of {math.ceil(rows / max_shards)} fits"
         )
     if not isinstance(items, (str, ObjectStoragePath)):
-        fields = fields_of(columns)
+        fields = fields_of(options.columns)
         with replacing(ObjectStoragePath(uri)) as file:
-            file.writelines(_line(row, fields, zero_pad or {}) for row in items)
+            file.writelines(_line(row, fields, options.zero_pad or {}) for row in items)
         # What is not JSON in a bad row is written otherwise, and the batch tasks see what is written.
-        rows, digests = _check(uri, size, columns, zero_pad, fail=on_bad_row == "fail")
+        rows, digests = _check(uri, size, options, fail=on_bad_row == "fail")
     return [
         ShardReference(uri, first, min(size, rows - first + 1), rows, digest, again).to_json()
         for first, digest in zip(range(1, rows + 1, size), digests, strict=True)
@@ -96,15 +93,13 @@ def _place(items: Items, folder: str | None) -> ObjectStoragePath:
     return path / _ITEMS_NAME
 
 
-def _check(
-    items: Items, size: int, columns: Columns | None, zero_pad: Mapping[str, int] | None, *, fail: bool
-) -> tuple[int, list[str]]:
+def _check(items: Items, size: int, options: InputOptions, *, fail: bool) -> tuple[int, list[str]]:
     """Return the number of rows, and the digest of each shard."""
     rows = 0
     bad = BadRows()
     digests: list[ShardDigest] = []
     salt = new_salt()
-    for rows, row in enumerate(read_items(items, columns, zero_pad=zero_pad), 1):
+    for rows, row in enumerate(read_items(items, options), 1):
         if len(digests) * size < rows:
             digests.append(ShardDigest(salt))
         digests[-1].take(row)

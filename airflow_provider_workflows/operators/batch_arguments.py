@@ -22,6 +22,7 @@ from airflow_provider_workflows.arguments import (
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import require_items_or_template, short_name_of, source_of
+from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
@@ -150,14 +151,13 @@ class BatchArguments(WorkflowsOperator):
         return BatchOptions(
             workflow_definition_id=require_id("workflow_definition_id", self.workflow_definition_id),
             parameters=None if parameters is None else require_json_object("parameters", parameters),
-            columns=self.columns,
             skip_bad_rows=self.on_bad_row == "skip",
             output_format=self.output_format,
             max_concurrency=self.max_concurrency,
             requests_per_second=self.requests_per_second,
             max_outage=self.max_outage,
             hash_personal_numbers=self.hash_personal_numbers,
-            zero_pad=self.zero_pad,
+            input=InputOptions(columns=self.columns, zero_pad=self.zero_pad),
             output_mode=self.output_mode,
         )
 

@@ -13,8 +13,9 @@ from airflow_provider_workflows.airflow_internals.retries import policy_argument
 from airflow_provider_workflows.arguments import choice, file_mode, is_resolved_later, whole_number
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import Items
+from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
-from airflow_provider_workflows.batch.sharding import Columns, references, write_index
+from airflow_provider_workflows.batch.sharding import references, write_index
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.redaction import Redacted, unwrap
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
@@ -63,7 +64,7 @@ def shard(
     items: Items | XComArg,
     size: int | XComArg = 5000,
     *,
-    columns: Columns | XComArg | None = None,
+    columns: Mapping[str, str | None] | XComArg | None = None,
     on_bad_row: Literal["fail", "skip"] | XComArg = "fail",
     zero_pad: Mapping[str, int] | XComArg | None = None,
     folder: str | XComArg | None = None,
@@ -82,9 +83,8 @@ def shard(
     return references(
         unwrap(items),
         unwrap(size),
-        columns=unwrap(columns),
+        options=InputOptions(columns=unwrap(columns), zero_pad=unwrap(zero_pad)),
         on_bad_row=unwrap(on_bad_row),
-        zero_pad=unwrap(zero_pad),
         folder=unwrap(folder),
         max_shards=integer("core", "max_map_length", default=1024),
         again=_has_run_before(),

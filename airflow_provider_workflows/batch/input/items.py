@@ -11,6 +11,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
 from airflow_provider_workflows.batch.input.columns import Fields, check_header, fields_of
 from airflow_provider_workflows.batch.input.files import file_path, file_version, read_file, suffix
+from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
@@ -26,28 +27,25 @@ DUPLICATE_NUMBER = "its number is the key of an earlier row"
 
 def read_items(
     items: Items,
-    columns: Mapping[str, str | None] | None = None,
-    *,
-    zero_pad: Mapping[str, int] | None = None,
+    options: InputOptions = AS_IT_IS,
 ) -> Iterator[Row | BadRow]:
     """Return an iterator over all rows in order, each checked, that reads the input as a stream.
 
     The keys of rows that can be run are unique.
 
     :param items: list of rows; URI or path of a .jsonl, .ndjson, .csv or .parquet file; or a shard's reference
-    :param columns: the field of each column that is named otherwise, None to leave a column out
-    :param zero_pad: number of digits to which numbers in ``personal_number`` and ``company_number`` are padded
+    :param options: how they are read
     :raises InvalidInput: if the arguments cannot be right, and while reading, if the input as a whole cannot be
         read or has no rows
     """
-    fields = fields_of(columns)
-    zero_pad = require_zero_pad(zero_pad)
+    fields = fields_of(options.columns)
+    zero_pad = require_zero_pad(options.zero_pad)
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
         return _read(((None, cells) for cells in items), fields, flat=False, zero_pad=zero_pad)
     path = file_path(items if shard is None else shard.items)
     first_row, rows = (1, None) if shard is None else (shard.first_row, shard.rows)
-    cells = read_file(path, first_row - 1, lambda header: check_header(header, fields, columns))
+    cells = read_file(path, first_row - 1, lambda header: check_header(header, fields, options.columns))
     flat = suffix(path) in (".csv", ".parquet")
     all_rows = _read(cells, fields, flat=flat, first_row=first_row, rows=rows, zero_pad=zero_pad)
     return all_rows if shard is None else shard.compared(all_rows)

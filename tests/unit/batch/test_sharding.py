@@ -16,6 +16,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.output import OutputRow, output_path, writer
 from airflow_provider_workflows.batch.sharding import read_index, references, write_index
@@ -131,7 +132,7 @@ class TestBadRows:
         path = tmp_path / "cases.csv"
         path.write_text("Imię,note\nJo,hello\n")
 
-        assert len(references(str(path), 1, columns={"Imię": "first_name", "note": None})) == 1
+        assert len(references(str(path), 1, options=InputOptions({"Imię": "first_name", "note": None}))) == 1
 
 
 class TestLists:
@@ -162,9 +163,11 @@ class TestLists:
     def test_a_column_that_is_left_out_need_not_be_json(self, tmp_path: Path) -> None:
         rows = [{"first_name": "Jo", "born": dt.date(2000, 1, 1)}]
 
-        (reference,) = references(rows, 3, columns={"born": None}, folder=str(tmp_path))
+        (reference,) = references(rows, 3, options=InputOptions({"born": None}), folder=str(tmp_path))
 
-        assert list(read_items(reference, {"born": None})) == list(read_items(rows, {"born": None}))
+        assert list(read_items(reference, InputOptions({"born": None}))) == list(
+            read_items(rows, InputOptions({"born": None}))
+        )
 
     def test_a_mapping_that_is_not_a_dict_is_written(self, tmp_path: Path) -> None:
         (reference,) = references([MappingProxyType(ROWS[0])], 3, folder=str(tmp_path))
@@ -293,9 +296,9 @@ class TestSharding:
     def test_other_zero_padding_than_the_shard_was_made_with_is_seen(self, tmp_path: Path) -> None:
         path = tmp_path / "rows.jsonl"
         path.write_text('{"personal_number": 7}')
-        (reference,) = references(str(path), 1, zero_pad={"personal_number": 11})
+        (reference,) = references(str(path), 1, options=InputOptions(zero_pad={"personal_number": 11}))
 
-        assert len(list(read_items(reference, zero_pad={"personal_number": 11}))) == 1
+        assert len(list(read_items(reference, InputOptions(zero_pad={"personal_number": 11})))) == 1
         with pytest.raises(InvalidInput, match="or columns and zero_pad differ between the two"):
             list(read_items(reference))
 
@@ -316,12 +319,11 @@ class TestSharding:
         (reference,) = references(
             [{"PESEL": Decimal(7)}],
             1,
-            columns={"PESEL": "personal_number"},
-            zero_pad=zero_pad,
+            options=InputOptions({"PESEL": "personal_number"}, zero_pad),
             folder=str(tmp_path),
         )
 
-        (row,) = read_items(reference, {"PESEL": "personal_number"}, zero_pad=zero_pad)
+        (row,) = read_items(reference, InputOptions({"PESEL": "personal_number"}, zero_pad))
         assert isinstance(row, Row)
         assert row.case == {"personalNumber": "00000000007"}
 

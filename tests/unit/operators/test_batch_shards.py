@@ -11,6 +11,7 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.sharding import read_index, references, write_index
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import CASE_CALL, RUN_CALL, BatchTask
@@ -260,7 +261,7 @@ class TestZeroPad:
         zero_pad = {"personal_number": 11}
         items: Any = [{"personal_number": number} for number in self.NUMBERS]
         if in_shards:
-            (items,) = references(items, 3, zero_pad=zero_pad, folder=str(tmp_path))
+            (items,) = references(items, 3, options=InputOptions(zero_pad=zero_pad), folder=str(tmp_path))
 
         batch.run(items, zero_pad=zero_pad)
 

@@ -15,6 +15,7 @@ from pyarrow import parquet
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.bad_rows import BadRows
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 
@@ -51,7 +52,7 @@ def source(form: str, row: dict[str, Any], folder: Path) -> Any:
 
 
 def read(items: Any, **arguments: Any) -> Row | BadRow:
-    (row,) = read_items(items, **arguments)
+    (row,) = read_items(items, InputOptions(**arguments))
     return row
 
 
@@ -406,7 +407,7 @@ class TestTablesAsPeopleHaveThem:
         assert [type(row) for row in read_items(str(path))] == [BadRow, BadRow, BadRow, Row, Row]
         assert [
             row.case["personalNumber"]
-            for row in read_items(str(path), zero_pad=PADDED)
+            for row in read_items(str(path), InputOptions(zero_pad=PADDED))
             if isinstance(row, Row)
         ] == [
             "44051401359",
@@ -422,7 +423,7 @@ class TestTablesAsPeopleHaveThem:
         )
 
         bad = list(read_items(str(path)))
-        padded = list(read_items(str(path), zero_pad=PADDED))
+        padded = list(read_items(str(path), InputOptions(zero_pad=PADDED)))
 
         assert [list(dict(row.problems)) for row in bad if isinstance(row, BadRow)] == [
             ["personal_number"]

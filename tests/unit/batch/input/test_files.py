@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import read_items, version_of
+from airflow_provider_workflows.batch.input.options import InputOptions
 from tests.unit.failing_storage import FailingStore, attached_store
 
 from .test_rows import GOOD, LOST_ZEROS, SECRET, bad_rows, refusal
@@ -146,7 +147,7 @@ def test_a_shard_of_a_file_that_has_become_shorter_is_refused(tmp_path: Path) ->
 )
 def test_a_mapping_to_no_field_is_refused_before_anything_is_read(columns: Any, reason: str) -> None:
     with pytest.raises(InvalidInput) as raised:
-        read_items("/nowhere/rows.csv", columns)
+        read_items("/nowhere/rows.csv", InputOptions(columns))
 
     assert reason in str(raised.value)
 

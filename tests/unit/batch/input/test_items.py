@@ -16,6 +16,7 @@ from pyarrow import parquet
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.bad_rows import BadRows
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
 CASE_ID = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
@@ -35,7 +36,7 @@ def write(folder: Path, name: str, rows: list[dict[str, Any]]) -> str:
 
 
 def rows_of(items: Any, columns: Mapping[str, str | None] | None = None) -> list[Row]:
-    rows = list(read_items(items, columns))
+    rows = list(read_items(items, InputOptions(columns)))
     assert not [row for row in rows if isinstance(row, BadRow)]
     return rows  # type: ignore[return-value]
 

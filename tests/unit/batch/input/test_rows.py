@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.bad_rows import BadRows
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow
 
 #: Stands in every cell, and never in a message.
@@ -31,7 +32,7 @@ ROUND["a"] = ROUND
 
 def bad_rows(items: Any, columns: Any = None) -> list[tuple[int, str, str]]:
     """Return row, column and reason of each problem, having seen that no message holds a cell."""
-    rows = list(read_items(items, columns))
+    rows = list(read_items(items, InputOptions(columns)))
     bad = [row for row in rows if isinstance(row, BadRow)]
     if bad:
         collected = BadRows()
@@ -46,7 +47,7 @@ def bad_rows(items: Any, columns: Any = None) -> list[tuple[int, str, str]]:
 def refusal(items: Any, columns: Any = None) -> str:
     """Return the error about the input as a whole, having seen that it holds no cell."""
     with pytest.raises(InvalidInput) as raised:
-        list(read_items(items, columns))
+        list(read_items(items, InputOptions(columns)))
     assert SECRET not in str(raised.value)
     return str(raised.value)
 

@@ -1,0 +1,22 @@
+"""How the items of a batch are read, as the operator's arguments say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How the items of a batch are read.
+
+    :param columns: the field of each column that is named otherwise, None to leave a column out
+    :param zero_pad: number of digits to which numbers in ``personal_number`` and ``company_number`` are padded
+    """
+
+    columns: Mapping[str, str | None] | None = None
+    zero_pad: Mapping[str, int] | None = None
+
+
+AS_IT_IS = InputOptions()
+"""Items are read without a change."""
