@@ -13,7 +13,7 @@ from airflow_provider_workflows.batch.input.items import require_items_or_templa
 from airflow_provider_workflows.decorators.function_task import FunctionTask
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.redaction import Redacted
-from airflow_provider_workflows.operators.task_arguments import DecoratorArguments
+from airflow_provider_workflows.operators.task_arguments import DecoratorArguments, InputTypes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,15 +84,12 @@ class WorkflowsBatchTask(FunctionTask, RunWorkflowBatchOperator):
         self.items = items if source_of(items) is not None else Redacted(items)
 
 
-class BatchTaskArguments(DecoratorArguments, total=False):
+class BatchTaskArguments(DecoratorArguments, InputTypes, total=False):
     """The arguments of ``RunWorkflowBatchOperator``, which documents them, but ``items``."""
 
     workflow_definition_id: Required[Text]
     output_path: Required[Text | ObjectStoragePath]
     parameters: Mapping[str, Any] | XComArg | None
-    columns: Mapping[str, str | None] | None
-    zero_pad: Mapping[str, int] | None
-    on_bad_row: Literal["fail", "skip"]
     max_failed_share: float
     resubmit_failed: bool
     on_clear: Literal["repair", "start_over"]

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
-from airflow_provider_workflows.airflow_internals.exceptions import AirflowTaskTimeout
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.airflow_internals.xcom import is_live
-from airflow_provider_workflows.api.errors import error_from_json
-from airflow_provider_workflows.batch.batch import Batch
-from airflow_provider_workflows.batch.inbox import InboxSegment
-from airflow_provider_workflows.lineage.events import emit
-from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import set_link
-from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
+from airflow_provider_workflows.operators.batch_record import BatchPhase
 from airflow_provider_workflows.operators.batch_reporting import publisher
-from airflow_provider_workflows.operators.batch_try import BatchTry
-from airflow_provider_workflows.storage import shown
-from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
-from airflow_provider_workflows.triggers.poller import Poller
-from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY
+from airflow_provider_workflows.operators.batch_waiting import BatchWaiting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.sdk import Context
 
     from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.batch.report import BatchReport
 
 
-class RunWorkflowBatchOperator(BatchTry):
+class RunWorkflowBatchOperator(BatchWaiting):
     """Run a workflow for each row of a table of cases, wait for all, and write a table of results.
 
     Each row becomes a case (``POST /cases``, unless it names the case of a returning user) and a run
@@ -134,81 +121,3 @@ class RunWorkflowBatchOperator(BatchTry):
                     # Made anew, because what has ended was written to the batch's journal.
                     batch = self._batch(record)
             return self._collect_and_judge(context, batch, record, timed_out=timed_out)
-
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Collect and judge after the wait in the triggerer, or raise the error that ended it."""
-        with self._failure_reported(context):
-            return self._complete(context, event)
-
-    def _complete(self, context: Context, event: Mapping[str, Any]) -> dict[str, Any]:
-        self.lineage = self._lineage()
-        with self._owned(context):
-            record = self._tries(context).record()
-            self._note_stop(record)
-            batch = self._batch(record)
-            if "error" in event:
-                with self._output_at_failure(context, batch, record):
-                    raise error_from_json(event["error"])
-            timed_out = bool(event.get("timed_out"))
-            return self._collect_and_judge(context, batch, record, timed_out=timed_out)
-
-    def _defer(self, context: Context, batch: Batch, deadline: float | None, *, webhooks: bool) -> NoReturn:
-        if webhooks:
-            xcom.write_to_database(AWAITED_RUNS_KEY, batch.awaited.to_json(), context["ti"])
-            # Airflow logs an error whenever an XCom is read that is not there.
-            xcom.write_to_database(INBOX_KEY, InboxSegment().to_json(), context["ti"])
-        self._report_wait(context, batch, webhooks=webhooks)
-        trigger = BatchStatusTrigger.for_task(
-            batch, self.workflows_conn_id, self._schedule, self.max_outage, deadline, webhooks=webhooks
-        )
-        self.defer(trigger=trigger, method_name=self.execute_complete.__name__, kwargs=self.resume_arguments)
-
-    @property
-    def resume_arguments(self) -> dict[str, Any]:
-        """What the resumed task is told beside the event; Airflow stores it as plain text."""
-        return {}
-
-    async def _wait(self, context: Context, batch: Batch, deadline: float | None) -> bool:
-        return await batch.wait(
-            Poller.of(self.workflows_conn_id),
-            schedule=self._schedule,
-            max_outage=self.max_outage,
-            deadline=deadline,
-            publish=publisher(context),
-            log=self.log,
-        )
-
-    def _collect_and_judge(
-        self, context: Context, batch: Batch, record: BatchRecord, *, timed_out: bool
-    ) -> dict[str, Any]:
-        with self._output_at_failure(context, batch, record):
-            # Again: the DAG may be another one than when the task was deferred.
-            batch.require_hashes(lambda: self._read_items(context))
-            asyncio.run(batch.collect(publisher(context), self.log))
-        failure = self._failure_policy.evaluate(batch.report, batch.withheld)
-        summary = self._end_try(context, batch, record, failure)
-        tries = self._tries(context)
-        if failure is None:
-            tries.store(record.done(summary))
-            tries.remove_earlier(record)
-            return self._succeed(context, summary)
-        self.lineage = self._lineage(summary)
-        tries.store(record.at(BatchPhase.FAILED, cases=batch.cases))
-        if timed_out:
-            raise AirflowTaskTimeout(str(failure)) from failure
-        raise failure
-
-    def _succeed(self, context: Context, summary: Mapping[str, Any]) -> dict[str, Any]:
-        self.lineage = self._lineage(summary)
-        emit(self, context, self.lineage, self._rendered_partition_key())
-        return dict(summary)
-
-    def _lineage(self, summary: Mapping[str, Any] | None = None) -> TaskLineage:
-        source = self._source
-        return TaskLineage(
-            self.hook.settings.host,
-            workflow_definition_id=self.workflow_definition_id,
-            counts=None if summary is None else summary["outcomes"],
-            inputs=() if source is None else (shown(source),),
-            output=None if summary is None else shown(summary["output"]),
-        )

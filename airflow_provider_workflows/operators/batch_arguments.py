@@ -20,15 +20,13 @@ from airflow_provider_workflows.arguments import (
     whole_number,
 )
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
-from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import require_items_or_template, short_name_of, source_of
-from airflow_provider_workflows.batch.input.options import InputOptions
-from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
 from airflow_provider_workflows.lineage.events import partition_key_of
 from airflow_provider_workflows.local_files import OWNER_ONLY
-from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
+from airflow_provider_workflows.operators.base import Text
+from airflow_provider_workflows.operators.input_arguments import InputArguments
 from airflow_provider_workflows.operators.redaction import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.storage import ObjectStoragePath, storage_path, templated_path
 
@@ -40,10 +38,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from airflow_provider_workflows.batch.input.items import Items
-    from airflow_provider_workflows.operators.task_arguments import OperatorArguments
+    from airflow_provider_workflows.operators.task_arguments import BatchOperatorArguments
 
 
-class BatchArguments(WorkflowsOperator):
+class BatchArguments(InputArguments):
     """The arguments of ``RunWorkflowBatchOperator``, which documents them, and what becomes of them."""
 
     template_fields: Sequence[str] = (
@@ -63,9 +61,6 @@ class BatchArguments(WorkflowsOperator):
         items: Items | XComArg,
         output_path: Text | ObjectStoragePath,
         parameters: Mapping[str, Any] | XComArg | None = None,
-        columns: Mapping[str, str | None] | None = None,
-        zero_pad: Mapping[str, int] | None = None,
-        on_bad_row: Literal["fail", "skip"] = "fail",
         max_failed_share: float = 0.0,
         resubmit_failed: bool = False,
         on_clear: Literal["repair", "start_over"] = "repair",
@@ -80,7 +75,7 @@ class BatchArguments(WorkflowsOperator):
         max_outage: float | timedelta | None = None,
         hash_personal_numbers: bool = False,
         partition_key: Text | None = None,
-        **kwargs: Unpack[OperatorArguments],
+        **kwargs: Unpack[BatchOperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
@@ -91,10 +86,6 @@ class BatchArguments(WorkflowsOperator):
         self.parameters: Any = (
             None if parameters is None else templated_dict("parameters", parameters, "JSON values")
         )
-        fields_of(columns)
-        self.columns = columns
-        self.zero_pad = require_zero_pad(zero_pad)
-        self.on_bad_row = choice("on_bad_row", on_bad_row, ("fail", "skip"))
         self.max_failed_share = max_failed_share
         self.resubmit_failed = true_or_false("resubmit_failed", resubmit_failed)
         self.on_clear = choice("on_clear", on_clear, ("repair", "start_over"))
@@ -157,7 +148,7 @@ class BatchArguments(WorkflowsOperator):
             requests_per_second=self.requests_per_second,
             max_outage=self.max_outage,
             hash_personal_numbers=self.hash_personal_numbers,
-            input=InputOptions(columns=self.columns, zero_pad=self.zero_pad),
+            input=self._input_options,
             output_mode=self.output_mode,
         )
 

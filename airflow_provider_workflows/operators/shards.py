@@ -11,10 +11,8 @@ from airflow_provider_workflows.airflow_internals.configuration import integer
 from airflow_provider_workflows.airflow_internals.rendering import redacting_task
 from airflow_provider_workflows.airflow_internals.retries import policy_argument
 from airflow_provider_workflows.arguments import choice, file_mode, is_resolved_later, whole_number
-from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.items import Items
-from airflow_provider_workflows.batch.input.options import InputOptions
-from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
+from airflow_provider_workflows.batch.input.options import OPTION_CHECKS, InputOptions
 from airflow_provider_workflows.batch.sharding import references, write_index
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.redaction import Redacted, unwrap
@@ -36,22 +34,14 @@ def _task(check: Callable[..., None] | None = None) -> TaskDecorator:
     return redacting_task(_redacted, check, multiple_outputs=False, **policy_argument(WorkflowsRetryPolicy()))
 
 
-def _check_shard(
-    *,
-    size: object = 1,
-    columns: Any = None,
-    on_bad_row: object = "fail",
-    zero_pad: object = None,
-    **_: object,
-) -> None:
+def _check_shard(*, size: object = 1, on_bad_row: object = "fail", **given: object) -> None:
     if not _is_resolved_later(size):
         whole_number("size", size, at_least=1)
-    if not _is_resolved_later(columns):
-        fields_of(columns)
     if not _is_resolved_later(on_bad_row):
         choice("on_bad_row", on_bad_row, ("fail", "skip"))
-    if not _is_resolved_later(zero_pad):
-        require_zero_pad(zero_pad)
+    for name, check in OPTION_CHECKS.items():
+        if not _is_resolved_later(given.get(name)):
+            check(given.get(name))
 
 
 def _is_resolved_later(value: object) -> bool:

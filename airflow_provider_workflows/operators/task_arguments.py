@@ -5,9 +5,9 @@ As far as types go, ``BaseOperator`` takes any argument; it refuses unknown ones
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from typing_extensions import Required, TypedDict
 
@@ -108,6 +108,18 @@ class OperatorArguments(TaskArguments, total=False):
     """
 
     workflows_conn_id: str
+
+
+class InputTypes(TypedDict, total=False):
+    """The arguments that say how a batch reads its items, which ``RunWorkflowBatchOperator`` documents."""
+
+    columns: Mapping[str, str | None] | None
+    zero_pad: Mapping[str, int] | None
+    on_bad_row: Literal["fail", "skip"]
+
+
+class BatchOperatorArguments(OperatorArguments, InputTypes):
+    """The arguments of a batch beside its own: those of each operator, and how its items are read."""
 
 
 class SensorArguments(TaskArguments, total=False):

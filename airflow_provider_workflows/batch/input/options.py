@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_workflows.batch.input.columns import fields_of
+from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 
 
 @dataclass(frozen=True)
@@ -20,3 +24,6 @@ class InputOptions:
 
 AS_IT_IS = InputOptions()
 """Items are read without a change."""
+
+OPTION_CHECKS: Mapping[str, Callable[[Any], object]] = {"columns": fields_of, "zero_pad": require_zero_pad}
+"""By the name of each option, what raises ``InvalidInput`` for a value that cannot be right."""

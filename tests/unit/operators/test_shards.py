@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from airflow.sdk import DAG
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.options import OPTION_CHECKS, InputOptions
+from airflow_provider_workflows.operators.input_arguments import InputArguments
 from airflow_provider_workflows.operators.shards import merge, shard
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy
 from tests.unit.batch.test_sharding import ROWS, csv, written
@@ -73,6 +77,17 @@ class TestTasks:
     ) -> None:
         with DAG("nightly"), pytest.raises(InvalidInput, match=message):
             shard("/cases.csv", **{argument: value})
+
+    def test_a_shard_is_read_as_its_batch_is(self) -> None:
+        options = {each.name for each in dataclasses.fields(InputOptions)}
+
+        batch, parts = (
+            inspect.signature(each).parameters.keys() for each in (InputArguments.__init__, shard.function)
+        )
+
+        assert options <= batch
+        assert options <= parts
+        assert options == OPTION_CHECKS.keys()
 
     def test_an_argument_of_a_template_is_checked_when_the_task_runs(self, tmp_path: Path) -> None:
         with DAG("nightly"):

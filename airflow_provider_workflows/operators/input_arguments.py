@@ -1,0 +1,44 @@
+"""The arguments that say how a batch reads its items: checked when the DAG is parsed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from airflow_provider_workflows.arguments import choice
+from airflow_provider_workflows.batch.input.columns import fields_of
+from airflow_provider_workflows.batch.input.options import InputOptions
+from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
+from airflow_provider_workflows.operators.base import WorkflowsOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Unpack
+
+    from airflow_provider_workflows.operators.task_arguments import OperatorArguments
+
+
+class InputArguments(WorkflowsOperator):
+    """The arguments of ``RunWorkflowBatchOperator``, which documents them, that say how its items are read.
+
+    ``shard`` takes the same ones, so that a shard reads as its batch does. Whoever adds one adds it here, to
+    ``InputOptions``, to ``InputTypes``, to ``shard`` and to the documentation of the operator.
+    """
+
+    def __init__(
+        self,
+        *,
+        columns: Mapping[str, str | None] | None = None,
+        zero_pad: Mapping[str, int] | None = None,
+        on_bad_row: Literal["fail", "skip"] = "fail",
+        **kwargs: Unpack[OperatorArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        fields_of(columns)
+        self.columns = columns
+        self.zero_pad = require_zero_pad(zero_pad)
+        self.on_bad_row = choice("on_bad_row", on_bad_row, ("fail", "skip"))
+
+    @property
+    def _input_options(self) -> InputOptions:
+        return InputOptions(columns=self.columns, zero_pad=self.zero_pad)
