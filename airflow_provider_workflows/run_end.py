@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_workflows.clear_choices import ClearChoices
 from airflow_provider_workflows.run_report import RunOutcome
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class RunEnd:
     :param is_retryable: whether the error that has ended the try is worth a retry
     :param durable: whether the run is recorded; without it each try submits another
     :param resubmits_unknown: whether a retry or a clear submits again what may have been submitted
+    :param choices: how a person has the task repaired or started over
     """
 
     report: RunReport
@@ -39,6 +41,7 @@ class RunEnd:
     is_retryable: bool
     durable: bool = True
     resubmits_unknown: bool = False
+    choices: ClearChoices = field(default_factory=ClearChoices)
 
     @property
     def lines(self) -> list[str]:
@@ -51,12 +54,11 @@ class RunEnd:
         lines.append(f"Page: {self.page}")
         if report.dashboard_url:
             lines.append(f"Dashboard: {report.dashboard_url}")
-        over = 'Starting over (press Start over, or set on_clear="start_over" and clear the task)'
         return [
             *lines,
             self._retry,
-            f"A repair (press Repair, or clear the task): {self._work}.",
-            f"{over}: {_ONE}; submits a new run, whatever there is.",
+            f"A repair ({self.choices.repair}): {self._work}.",
+            f"Starting over ({self.choices.start_over}): {_ONE}; submits a new run, whatever there is.",
         ]
 
     def __str__(self) -> str:

@@ -60,6 +60,11 @@ def task_state_store(context: Context) -> TaskStateStore | None:
     return cast("TaskStateStore", store) if store is not None and TASK_STATE_STORE.is_available() else None
 
 
+def has_task_state_store() -> bool:
+    """Return whether this Airflow has a task state store, in which a button leaves what it is pressed for."""
+    return TASK_STATE_STORE.is_available()
+
+
 def _find_clear_of_state() -> bool:
     # Importing it would cost a worker the whole API server, so its source is read.
     package = importlib.util.find_spec("airflow")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.row_state import RowOutcome
+from airflow_provider_workflows.clear_choices import ClearChoices
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.failure_policy import FailurePolicy
@@ -59,6 +60,7 @@ class TryEnd:
     :param page: address of the batch's page; None if it has no page
     :param retries_left: how often Airflow may try the task again; None if that is not known
     :param is_retryable: whether the error that ended the try is worth a retry; None if it has succeeded
+    :param choices: how a person has the task repaired or started over
     """
 
     report: BatchReport
@@ -67,6 +69,7 @@ class TryEnd:
     page: str | None = None
     retries_left: int | None = None
     is_retryable: bool | None = None
+    choices: ClearChoices = field(default_factory=ClearChoices)
 
     @property
     def failed(self) -> int:
@@ -140,11 +143,10 @@ class TryEnd:
         missing = report.outcomes.get(RowOutcome.RESULT_MISSING.value, 0)
         fetches = f", fetches {missing:,} missing {'result' if missing == 1 else 'results'}" * bool(missing)
         good = report.rows - report.outcomes.get(RowOutcome.SKIPPED.value, 0)
-        over = 'Starting over (press Start over, or set on_clear="start_over" and clear the task)'
         return [
             *lines,
-            f"A repair (press Repair, or clear the task): {cost}; {repair}{fetches}.",
-            f"{over} submits all {good:,} rows: {runs_billed(good)}.",
+            f"A repair ({self.choices.repair}): {cost}; {repair}{fetches}.",
+            f"Starting over ({self.choices.start_over}) submits all {good:,} rows: {runs_billed(good)}.",
         ]
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store
 from airflow_provider_workflows.api import Statuses
 from airflow_provider_workflows.api.errors import WorkflowsError
 from airflow_provider_workflows.batch.output import UNKNOWN_ROW_ADVICE
@@ -17,6 +18,7 @@ from airflow_provider_workflows.batch.repair import Repair
 from airflow_provider_workflows.batch.report import DUE
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.try_end import TryEnd, runs_billed
+from airflow_provider_workflows.clear_choices import ClearChoices
 from airflow_provider_workflows.command_line.arguments import JSON
 from airflow_provider_workflows.command_line.stored_batches import StoredBatch, stored_batches
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
@@ -159,12 +161,13 @@ def _exit_code(report: BatchReport) -> int:
 def _lines(batch: StoredBatch, report: BatchReport) -> list[str]:
     counts = f"{counts_in_words(report.outcomes)}; {report.rows:,} rows in all"
     text = str(batch.task)
+    choices = ClearChoices(has_task_state_store())
     return [
         f"{text[0].upper()}{text[1:]}, begun {utc_time(report.begun_at)}",
         f"  Phase: {batch.record.phase.value}",
         f"  Rows: {counts}",
         # Without the first line, which is of a try.
-        *(f"  {line}" for line in TryEnd(report).lines[1:]),
+        *(f"  {line}" for line in TryEnd(report, choices=choices).lines[1:]),
         f"  State: {report.state_folder}",
     ]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.exceptions import TaskDeferred
 from airflow_provider_workflows.airflow_internals.supervisor import in_turn
-from airflow_provider_workflows.airflow_internals.task_state import retries_left
+from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store, retries_left
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput, workflows_error_in
 from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.batch.batch import Batch
@@ -20,6 +20,7 @@ from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.try_end import TryEnd
+from airflow_provider_workflows.clear_choices import ClearChoices
 from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.batch_record import BatchRecord
@@ -163,6 +164,7 @@ class BatchReporting(BatchArguments):
             page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
             retries_left(context),
             None if failure is None else error is None or error.is_retryable(),
+            ClearChoices(has_task_state_store(), starts_over=self.on_clear == "start_over"),
         )
         self.log.log(logging.WARNING if end.failed or failure is not None else logging.INFO, "%s", end)
         self._push(context, REPORT_KEY, batch.report.to_json())

@@ -11,15 +11,17 @@ from airflow_provider_workflows.airflow_internals.exceptions import (
     AirflowFailException,
     TaskDeferred,
 )
-from airflow_provider_workflows.airflow_internals.task_state import retries_left
+from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store, retries_left
 from airflow_provider_workflows.api.errors import OutcomeUnknown, WorkflowsError
 from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.batch.ownership import Ownership
+from airflow_provider_workflows.clear_choices import ClearChoices
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, run_records
+from airflow_provider_workflows.operators.state_store import a_clear_forgets
 from airflow_provider_workflows.operators.stop_guard import StopGuard
 from airflow_provider_workflows.run_report import RunReport
 
@@ -50,6 +52,7 @@ class RunTry(WorkflowsOperator):
     case_id: str
     parameters_id: str | None
     durable: bool
+    on_clear: str
     on_unknown_outcome: str
     poll_interval: float
     max_poll_interval: float
@@ -179,6 +182,11 @@ class RunTry(WorkflowsOperator):
             is_retryable,
             durable=self.durable,
             resubmits_unknown=self.on_unknown_outcome == "resubmit",
+            choices=ClearChoices(
+                has_task_state_store(),
+                starts_over=self.on_clear == "start_over",
+                needs_kept_state=self.durable and a_clear_forgets(),
+            ),
         )
         self.log.warning("%s", self.try_end)
 

@@ -10,6 +10,7 @@ from airflow_provider_workflows.airflow_internals.task_state import (
     a_clear_discards_task_state,
     task_state_store,
 )
+from airflow_provider_workflows.api.errors import InvalidInput
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -76,6 +77,17 @@ def has_state_store(context: Context) -> bool:
     :raises InvalidInput: if the folder for the files is not a place that can be reached from here
     """
     return task_state_store(context) is not None or _files(context) is not None
+
+
+def a_clear_forgets() -> bool:
+    """Return whether a clear discards what a task remembers, unless Airflow is asked to keep it."""
+    if not a_clear_discards_task_state():
+        return False
+    try:
+        return configuration.state_folder() is None
+    except InvalidInput:
+        # The task has failed of it before it could remember anything.
+        return False
 
 
 def _files(context: Context) -> TaskStateStore | None:

@@ -14,11 +14,11 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
 from airflow_provider_workflows.airflow_internals.task_state import CLEAR_OF_STATE, TASK_STATE_STORE
-from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
+from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowFailed
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.file_store import MAX_NAME_CHARACTERS, FileStore, name_of
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
-from airflow_provider_workflows.operators.state_store import FirstOfTwo, state_store
+from airflow_provider_workflows.operators.state_store import FirstOfTwo, a_clear_forgets, state_store
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sensors.outage import failing_since
 from tests.unit.batch_task import RUN_CALL, BatchTask, Service, cases
@@ -173,6 +173,15 @@ class TestUpgrades:
 
         assert [store.get(key) for key in ("from_3.2", "from_3.3", "never")] == [1, 2, None]
 
+    @pytest.mark.parametrize("discards", [True, False], indirect=True)
+    @pytest.mark.parametrize(("option", "forgets"), [("", True), ("/states", False), ("no place", False)])
+    def test_a_clear_forgets_where_airflow_discards_what_it_keeps_and_there_is_no_folder(
+        self, monkeypatch: pytest.MonkeyPatch, discards: bool, option: str, forgets: bool
+    ) -> None:
+        monkeypatch.setenv(OPTION, option)
+
+        assert a_clear_forgets() is (discards and forgets)
+
     @pytest.mark.usefixtures("newer_airflow")
     @pytest.mark.parametrize("discards", [True, False], indirect=True)
     def test_without_the_option_all_is_in_airflows_store(
@@ -221,6 +230,28 @@ class TestRun:
         assert first == retried == cleared
         assert connected.counts.requests[RUN_CALL] == 1
         assert [path.name for path in state_folder.rglob("*.json")] == ["workflow_run.json"]
+
+    @pytest.mark.usefixtures("state_folder")
+    def test_that_fails_says_what_can_be_done_where_no_button_can_be_pressed(
+        self,
+        connected: Sandbox,
+        context: dict[str, Any],
+        ids: dict[str, str],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        ids["workflow_definition_id"] = connected.define(seconds=0.0, status="FAILED")
+
+        with pytest.raises(WorkflowFailed):
+            RunWorkflowOperator(
+                task_id="run", wait_for_completion=True, deferrable=False, **OFTEN, **ids
+            ).execute(
+                context  # type: ignore[arg-type]
+            )
+
+        said = capsys.readouterr().out
+        assert "A repair (clear the task): 1 run billed" in said
+        assert 'Starting over (set on_clear="start_over" and clear the task): 1 run billed' in said
+        assert "press" not in said
 
     @pytest.mark.usefixtures("state_folder")
     def test_a_run_that_nobody_knows_of_is_not_submitted_again(
@@ -298,6 +329,17 @@ class TestBatch:
 
         assert connected.counts.requests[RUN_CALL] == 3
         assert batch.outcomes == ["succeeded"] * 3
+
+    @pytest.mark.usefixtures("context", "state_folder")
+    def test_says_in_the_end_what_can_be_done_where_no_button_can_be_pressed(
+        self, batch: BatchTask, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        batch.run(cases(3), on_clear="start_over")
+
+        said = capsys.readouterr().out
+        assert 'A repair (set on_clear="repair" and clear the task): no run billed' in said
+        assert "Starting over (clear the task) submits all 3 rows: 3 runs billed" in said
+        assert "press" not in said
 
     @pytest.mark.usefixtures("context")
     def test_without_a_folder_a_batch_sends_nothing(self, batch: BatchTask, connected: Sandbox) -> None:
