@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from airflow_provider_workflows.api.polling import PollSchedule
-from airflow_provider_workflows.triggers.poller import DUE_TIME_STEP_SECONDS
+from airflow_provider_workflows.triggers.poll_queue import DUE_TIME_STEP_SECONDS
 
 #: Seconds between two polls by default: ``DbtCloudRunJobOperator``'s and ``DatabricksRunNowOperator``'s.
 DBT_SECONDS = 60.0

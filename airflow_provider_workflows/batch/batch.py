@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,25 +18,16 @@ from airflow_provider_workflows.batch.checked_input import (
     require_state,
     require_version,
 )
-from airflow_provider_workflows.batch.collect import Collection
-from airflow_provider_workflows.batch.current_client import CurrentClient
-from airflow_provider_workflows.batch.flow_control import FlowControl
+from airflow_provider_workflows.batch.collected_rows import CollectedRows
 from airflow_provider_workflows.batch.garbage_collection import long_lived_objects_frozen
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.manifest import (
-    Manifest,
-    has_hashes_of,
     read_checked_rows,
-    read_manifest,
     read_salt,
 )
-from airflow_provider_workflows.batch.output import output_path, writer
-from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.place import BatchPlace, remove_state
 from airflow_provider_workflows.batch.progress import BatchProgress, Publish
-from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
-from airflow_provider_workflows.batch.reported_rows import ReportedRows
-from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
+from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.run_poller import RunPoller
 from airflow_provider_workflows.batch.submit import Submission
 from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
@@ -47,59 +36,17 @@ from airflow_provider_workflows.batch.withheld import SUBMISSION_STOPPED
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from airflow_provider_workflows.api import Settings
     from airflow_provider_workflows.api.polling import PollSchedule
-    from airflow_provider_workflows.api.tokens import TokenStore
     from airflow_provider_workflows.batch.input.items import Items
-    from airflow_provider_workflows.batch.options import BatchOptions
 
 log = logging.getLogger(__name__)
 
-#: The outcomes of rows that a wait counts itself.
-_WAITED_FOR = (RowOutcome.RUNNING, RowOutcome.SUCCEEDED, RowOutcome.FAILED)
-_NOTHING = RowState()
 
-
-class Batch(ReportedRows):
+class Batch(CollectedRows):
     """One batch whose input was checked: submitted, and collected once its runs have ended.
 
-    :param settings: how to reach the service
-    :param options: what to do
-    :param place: where the output and the batch's state are
-    :param manifest: the checked input
-    :param tokens: tokens to share with other clients of the same key
-    :param ownership: says whether this try may still begin something
-    :param read_settings: reads the connection again after a rejected key; None if it stays as it is
-    :param report: what there is to say of the batch, its rows and its place left out; None if nobody reads it
+    The arguments are those of ``CollectedRows``.
     """
-
-    def __init__(
-        self,
-        settings: Settings,
-        options: BatchOptions,
-        place: BatchPlace,
-        manifest: Manifest,
-        *,
-        tokens: TokenStore | None = None,
-        ownership: Ownership | None = None,
-        read_settings: Callable[[], Settings] | None = None,
-        report: BatchReport | None = None,
-    ) -> None:
-        self._settings = settings
-        self._tokens = tokens
-        self._read_settings = read_settings
-        self._options = options
-        self._ownership = Ownership() if ownership is None else ownership
-        self.output = output_path(place.folder, options.output_format)
-        super().__init__(
-            place,
-            manifest,
-            settings.statuses,
-            lambda: not self._ownership.may_act,
-            report=report or BatchReport.begun(options.workflow_definition_id, time.time()),
-            output=self.output,
-            output_mode=options.output_mode,
-        )
 
     def has_same_input(self, items: Items) -> bool:
         """Return whether the input has the rows that were checked; it is read again, and may be another file.
@@ -145,17 +92,7 @@ class Batch(ReportedRows):
             except errors.InvalidInput:
                 remove_state(place.state_folder)
                 raise
-        batch = Batch(
-            self._settings,
-            self._options,
-            place,
-            manifest,
-            tokens=self._tokens,
-            ownership=self._ownership,
-            read_settings=self._read_settings,
-            report=self.report,
-        )
-        return batch, changes
+        return self._with(place, manifest), changes
 
     async def submit(self, items: Items, publish: Publish, log: Any) -> None:
         """Submit each row that is due.
@@ -255,85 +192,3 @@ class Batch(ReportedRows):
         except Exception as error:
             raise unreadable_state(str(self.state_folder), error) from error
         return bool(event["timed_out"])
-
-    async def collect(self, publish: Publish, log: Any) -> Collection:
-        """Fetch the results, write the output, and return the counts.
-
-        :param publish: takes a report that says something new
-        :param log: the task's log
-        :raises Stopped: if this try has to stop; the output is as it was
-        :raises Exception: if the output cannot be written
-        """
-        async with self._client() as client, self._ownership.watched():
-            collection = self._collection(client)
-            reported = await asyncio.to_thread(self.report_at, ReportPhase.FETCHING)
-            measure = partial(self.measure_collection, collection, reported)
-            async with BatchProgress(reported, measure, publish, log):
-                with long_lived_objects_frozen():
-                    await self._write_output(collection)
-        self.report = await asyncio.to_thread(self.ended_report, collection)
-        return collection
-
-    async def write_output_so_far(self) -> None:
-        """Write the output as far as the journal says, without fetching a result.
-
-        :raises Exception: if the output cannot be written
-        """
-        async with self._client() as client:
-            # Made anew, because what has ended was written to the journal by another process.
-            latest = Batch(
-                self._settings,
-                self._options,
-                self.place,
-                self.manifest,
-                tokens=self._tokens,
-                ownership=self._ownership,
-                report=self.report,
-            )
-            collection = latest._collection(client, fetch=False)
-            await latest._write_output(collection)
-            self.report = await asyncio.to_thread(latest.ended_report, collection)
-
-    def _collection(self, client: CurrentClient, *, fetch: bool = True) -> Collection:
-        return Collection(
-            client,
-            self._flow_control(client),
-            self.states,
-            concurrency=self._options.max_concurrency,
-            hash_secret=self._hash_secret,
-            fetch=fetch,
-            ownership=self._ownership,
-        )
-
-    async def _write_output(self, collection: Collection) -> None:
-        rows = read_manifest(self.state_folder, self.manifest, is_stopped=self.is_stopped)
-        if not has_hashes_of(self.state_folder, self._hash_secret):
-            # They are not asked for any more, or would not match those of the results.
-            rows = (dataclasses.replace(row, personal_number_hash=None) for row in rows)
-        await collection.run(
-            rows,
-            partial(writer, self.place.folder, self._options.output_format, mode=self._options.output_mode),
-        )
-
-    @property
-    def _hash_secret(self) -> str | None:
-        return self._options.hash_secret(self._settings)
-
-    def _client(self) -> CurrentClient:
-        return CurrentClient(
-            self._settings,
-            read_settings=self._read_settings,
-            tokens=self._tokens,
-            pool_size=self._options.max_concurrency,
-        )
-
-    def _flow_control(
-        self, client: CurrentClient, *, sleep: Callable[[float], Awaitable[object]] | None = None
-    ) -> FlowControl:
-        return FlowControl(
-            self._options.requests_per_second or self._settings.requests_per_second,
-            max_attempts=self._settings.max_attempts,
-            max_outage=self._options.max_outage,
-            credentials=client,
-            sleep=self._ownership.sleep if sleep is None else sleep,
-        )

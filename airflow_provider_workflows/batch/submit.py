@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
 import logging
 import time
 from array import array
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.ids import is_same_id
+from airflow_provider_workflows.batch.due_rows import DueRows
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
@@ -35,7 +33,6 @@ WHOLE_BATCH = 0
 FIRST_ROWS = 3
 #: An outage is waited out for this many seconds while nothing is submitted; later for ``max_outage``.
 FIRST_MAX_OUTAGE_SECONDS = 60.0
-_ROWS_READ_AT_ONCE = 256
 
 
 class Submission:
@@ -93,17 +90,17 @@ class Submission:
         :raises Stopped: when this try has to stop; calls that were under way have ended and are written down
         :raises Exception: when the journal cannot be written
         """
-        feed = _Feed(rows, self._is_due, self._checked)
+        due = DueRows(rows, self._is_due, self._checked)
         async with self._ownership.watched():
             with self._stop.submitting(), contextlib.suppress(errors.SubmissionStopped):
-                await self._ownership.finish([self._begin(feed)])
+                await self._ownership.finish([self._begin(due)])
                 if self._failure is None:
-                    await self._ownership.finish(self._work(feed) for _ in range(self._concurrency))
+                    await self._ownership.finish(self._work(due) for _ in range(self._concurrency))
         if self._failure is not None:
             raise self._failure
         self._ownership.require()
         if self._stop.asked_by is None:
-            feed.require_all()
+            due.require_all()
 
     def dealt_with(self) -> Iterator[tuple[int, RowState]]:
         """Yield number and state of rows that are submitted or given up; another thread may submit meanwhile."""
@@ -116,11 +113,11 @@ class Submission:
             if is_dealt_with and number not in self._under_way:
                 yield number, state
 
-    async def _begin(self, feed: _Feed) -> None:
+    async def _begin(self, due: DueRows) -> None:
         if all(state.workflow_id is None for state in self._states.values()):
             with self._flow_control.first_calls(FIRST_MAX_OUTAGE_SECONDS):
                 await self._create_parameters()
-                await self._first_rows(feed)
+                await self._first_rows(due)
         else:
             await self._create_parameters()
 
@@ -135,9 +132,9 @@ class Submission:
         response = await self._call(WHOLE_BATCH, "parameters", endpoint)
         await self._record(WHOLE_BATCH, begun=None, parameters_id=response.id)
 
-    async def _first_rows(self, feed: _Feed) -> None:
+    async def _first_rows(self, due: DueRows) -> None:
         for _ in range(FIRST_ROWS):
-            row = await feed.next()
+            row = await due.next()
             if row is None or self._stop.asked_by is not None:
                 return
             try:
@@ -155,10 +152,10 @@ class Submission:
                     )
                     raise
 
-    async def _work(self, feed: _Feed) -> None:
+    async def _work(self, due: DueRows) -> None:
         try:
             # After a failure that stops all (a full disk), the others finish the rows that they are at.
-            while self._may_go_on and (row := await feed.next()) is not None:
+            while self._may_go_on and (row := await due.next()) is not None:
                 if self._flow_control.gave_up is not None:
                     await self._record(row.number, error=error_fields(self._flow_control.gave_up))
                     self._given_up.append(row.number)
@@ -261,48 +258,3 @@ class Submission:
 def error_fields(error: errors.WorkflowsError) -> dict[str, Any]:
     """Return the fields of an error that the journal keeps for each row that met it."""
     return {name: value for name, value in error.to_json().items() if value is not None and name != "detail"}
-
-
-class _Feed:
-    """Hands out the rows that are due, read ahead in a thread: storage may be slow."""
-
-    def __init__(
-        self, rows: Iterator[Row | BadRow], is_due: Callable[[Row], bool], checked: CheckedRows | None
-    ) -> None:
-        self._due = self._those_due(rows, is_due)
-        self._checked = checked
-        self._last_row = 0
-        self._read: deque[Row] = deque()
-        self._reading = asyncio.Lock()
-
-    async def next(self) -> Row | None:
-        """Return the next row that is due; None after the last.
-
-        :raises InvalidInput: if the row has changed since the input was checked
-        """
-        async with self._reading:
-            if not self._read:
-                self._read.extend(
-                    await asyncio.to_thread(lambda: list(itertools.islice(self._due, _ROWS_READ_AT_ONCE)))
-                )
-            row = self._read.popleft() if self._read else None
-        if row is not None and self._checked is not None:
-            self._checked.require(row)
-        return row
-
-    def require_all(self) -> None:
-        """Return if all rows that were checked have been read.
-
-        :raises InvalidInput: if the input has ended before
-        """
-        if self._checked is not None:
-            self._checked.require_last(self._last_row)
-
-    def _those_due(self, rows: Iterator[Row | BadRow], is_due: Callable[[Row], bool]) -> Iterator[Row]:
-        for row in rows:
-            self._last_row = row.number
-            if isinstance(row, BadRow):
-                if self._checked is not None:
-                    self._checked.require_skipped(row)
-            elif is_due(row):
-                yield row

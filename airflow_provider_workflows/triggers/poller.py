@@ -5,23 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import heapq
-import itertools
 import logging
 import math
 import time
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_workflows.api import Statuses, endpoints, errors
-from airflow_provider_workflows.api.endpoints import Endpoint
-from airflow_provider_workflows.api.models import Workflow
 from airflow_provider_workflows.api.polling import MAX_POLL_INTERVAL_SECONDS, Wait, waiting_out
 from airflow_provider_workflows.api.retry import RateLimiter, Retry
 from airflow_provider_workflows.api.settings import POOL_SIZE
 from airflow_provider_workflows.log_throttle import ThrottledWarning
+from airflow_provider_workflows.triggers.poll_queue import Event, OnEnd, PollQueue, Waiter, Watch
 from airflow_provider_workflows.triggers.polled_connection import PolledConnection
 
 if TYPE_CHECKING:
@@ -29,8 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Polls that are due within this many seconds of each other go out together: waking up costs as much as a poll.
-DUE_TIME_STEP_SECONDS = 0.25
 #: Failing polls are logged this often at most, for all waits together.
 WARNING_INTERVAL_SECONDS = 60.0
 #: How long the poll that is due at a deadline may take before the wait ends without it.
@@ -40,35 +34,11 @@ OVERDUE_POLL_SECONDS = 15.0
 #: After a poll the next is made after this many seconds at least, whatever the schedule says.
 MIN_POLL_INTERVAL_SECONDS = 0.01
 
-Event = dict[str, object]
-OnEnd: TypeAlias = "Callable[[Wait, Event], None]"
-
-
-@dataclass(eq=False, slots=True)
-class Waiter:
-    """One who waits for a workflow, until ``on_end`` was called or ``forget`` was."""
-
-    wait: Wait
-    on_end: OnEnd
-    watch: _Watch
-    deadline: asyncio.TimerHandle | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _Watch:
-    """One workflow and all who wait for it. A batch has a hundred thousand of these, so they are small."""
-
-    workflow_id: str
-    endpoint: Endpoint[Workflow] | None = None
-    waiters: tuple[Waiter, ...] = ()
-    due: float = math.inf
-    polling: bool = False
-
 
 class Poller:
     """Polls the workflows that triggers wait for: one connection pool, one token, one rate limiter.
 
-    A heap holds the next poll of each workflow, and a bounded number of tasks send those that are due. The poller
+    A queue holds the next poll of each workflow, and a bounded number of tasks send those that are due. The poller
     begins with the first wait, and closes its connections after the last one.
 
     The event loop's time is its clock.
@@ -85,14 +55,12 @@ class Poller:
         self._conn_id = workflows_conn_id
         self._loop = asyncio.get_running_loop()
         self._now = now
-        self._watches: dict[str, _Watch] = {}
-        self._heap: list[tuple[float, int, _Watch]] = []
-        self._order = itertools.count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._watches: dict[str, Watch] = {}
         self._working = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._connection = PolledConnection(workflows_conn_id, self._connected, clock=self._loop.time)
         self.limiter = RateLimiter(clock=self._loop.time)
+        self._queue = PollQueue(self.limiter, self._release, self._loop)
         self._keepers = 0
         # An id may hold a percent sign.
         connection = workflows_conn_id.replace("%", "%%")
@@ -134,7 +102,8 @@ class Poller:
     @property
     def next_poll_at(self) -> float | None:
         """When the next poll is due, in seconds since the epoch; None if none is."""
-        return self._now() + max(0.0, self._heap[0][0] - self._loop.time()) if self._heap else None
+        seconds = self._queue.seconds_left
+        return None if seconds is None else self._now() + seconds
 
     def next_poll_of(self, workflow_id: str) -> float | None:
         """Return when a workflow's next poll is due, in seconds since the epoch; None if none is.
@@ -166,7 +135,7 @@ class Poller:
         """
         watch = self._watches.get(wait.workflow_id)
         if watch is None:
-            watch = self._watches[wait.workflow_id] = _Watch(wait.workflow_id)
+            watch = self._watches[wait.workflow_id] = Watch(wait.workflow_id)
         if wait.case_id is not None:
             # From now on the case is compared as well.
             watch.endpoint = endpoints.read_workflow(wait.workflow_id, wait.case_id)
@@ -179,7 +148,7 @@ class Poller:
             seconds += LAST_POLL_SECONDS if seconds > 0 else OVERDUE_POLL_SECONDS
             waiter.deadline = self._loop.call_later(seconds, lambda: self._end(waiter, wait.timed_out()))
         first_poll = now if wait.first_poll is None else wait.first_poll
-        self._schedule(watch, max(0.0, min(first_poll - now, wait.seconds_left(now))))
+        self._queue.schedule(watch, max(0.0, min(first_poll - now, wait.seconds_left(now))))
         return waiter
 
     def forget(self, waiter: Waiter) -> None:
@@ -204,9 +173,7 @@ class Poller:
         if self._watches or self._keepers:
             return
         del self._of_loop[self._loop][self._conn_id]
-        if self._timer is not None:
-            self._timer.cancel()
-        self._heap.clear()
+        self._queue.clear()
         self._connection.is_closed = True
         if self._connection.client is not None:
             self._in_background(self._retire(self._connection.client, list(self._tasks)))
@@ -225,61 +192,26 @@ class Poller:
         task.add_done_callback(_background.discard)
         return task
 
-    def _schedule(self, watch: _Watch, seconds: float) -> None:
-        """Have ``watch`` polled in this many seconds, unless a poll is due earlier."""
-        moment = self._loop.time() + seconds
-        due = math.ceil(moment / DUE_TIME_STEP_SECONDS) * DUE_TIME_STEP_SECONDS if seconds else moment
-        if watch.polling or due >= watch.due:
-            return
-        watch.due = due
-        heapq.heappush(self._heap, (due, next(self._order), watch))
-        self._set_timer(self._heap[0][0])
-
-    def _set_timer(self, moment: float) -> None:
-        if self._timer is not None:
-            if self._timer.when() <= moment and not self._timer.cancelled():
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(moment, self._release)
-
     def _release(self) -> None:
         """Start as many tasks as may poll at once, each with a poll that is due."""
-        self._timer = None
         # The first poll reads the connection, and with it the rate that it allows.
         most = POOL_SIZE if self._connection.client is not None else 1
-        while self._working < most and (watch := self._next()) is not None:
+        while self._working < most and (watch := self._queue.take()) is not None:
             self._working += 1
             task = self._in_background(self._work(watch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    def _next(self) -> _Watch | None:
-        """Return the next workflow that is due; otherwise set the timer for the next one."""
-        now = self._loop.time()
-        while self._heap and self._heap[0][0] <= now:
-            # Asked right before each poll, so that a pause holds for all that were due before it.
-            if (ready_at := self.limiter.ready_at(now, early=DUE_TIME_STEP_SECONDS)) > now:
-                self._set_timer(ready_at)
-                return None
-            due, _, watch = heapq.heappop(self._heap)
-            if watch.due == due and watch.waiters and not watch.polling:
-                watch.due, watch.polling = math.inf, True
-                self.limiter.take_slot(now)
-                return watch
-        if self._heap:
-            self._set_timer(self._heap[0][0])
-        return None
-
-    async def _work(self, first: _Watch) -> None:
-        watch: _Watch | None = first
+    async def _work(self, first: Watch) -> None:
+        watch: Watch | None = first
         try:
             while watch is not None:
                 await self._poll_once(watch)
-                watch = self._next()
+                watch = self._queue.take()
         finally:
             self._working -= 1
 
-    async def _poll_once(self, watch: _Watch) -> None:
+    async def _poll_once(self, watch: Watch) -> None:
         try:
             # Without a coroutine of its own for each poll.
             client = self._connection.client
@@ -300,16 +232,16 @@ class Poller:
             now = self.last_poll_at = self._now()
             pauses = [waiter.wait.pause(now) for waiter in watch.waiters]
             if pauses:
-                self._schedule(watch, max(min(pauses), MIN_POLL_INTERVAL_SECONDS))
+                self._queue.schedule(watch, max(min(pauses), MIN_POLL_INTERVAL_SECONDS))
 
-    def _record_status(self, watch: _Watch, status: str, client: AsyncWorkflowsClient) -> None:
+    def _record_status(self, watch: Watch, status: str, client: AsyncWorkflowsClient) -> None:
         self.limiter.accepted()
         self.outage = None
         now = self._now()
         for waiter in watch.waiters:
             self._end(waiter, waiter.wait.record_status(status, client.settings.statuses, now))
 
-    def _failed(self, watch: _Watch, error: errors.WorkflowsError) -> None:
+    def _failed(self, watch: Watch, error: errors.WorkflowsError) -> None:
         if isinstance(error, errors.RateLimited):
             # Each wait has a max_outage of its own, so polls go out now and then, however long the service asks.
             self.limiter.refused(error.retry_after, longest=MAX_POLL_INTERVAL_SECONDS)

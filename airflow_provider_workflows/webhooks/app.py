@@ -14,7 +14,8 @@ from fastapi import FastAPI
 from airflow_provider_workflows.api.webhook_signature import Signature, SignatureInvalid
 from airflow_provider_workflows.log_throttle import ThrottledWarning
 from airflow_provider_workflows.webhooks.counts_page import add_counts_page
-from airflow_provider_workflows.webhooks.handler import TryAgainLater, WebhookHandler
+from airflow_provider_workflows.webhooks.delivery_outcome import TryAgainLater
+from airflow_provider_workflows.webhooks.handler import WebhookHandler
 from airflow_provider_workflows.webhooks.registry import HandlerRegistry
 from airflow_provider_workflows.webhooks.uploads import MAX_BODY_BYTES, BodyGivenUp, BodyTooLong, ClientGone
 

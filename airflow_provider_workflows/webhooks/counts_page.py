@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from airflow_provider_workflows.airflow_internals.api_server import require_reader_of_connections
 from airflow_provider_workflows.log_throttle import utc_time
-from airflow_provider_workflows.webhooks.handler import DeliveryOutcome
+from airflow_provider_workflows.webhooks.delivery_outcome import DeliveryOutcome
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import enum
 import logging
 import time
 from collections import Counter, OrderedDict
@@ -21,6 +20,7 @@ from airflow_provider_workflows.api.webhook_signature import (
     verify,
 )
 from airflow_provider_workflows.log_throttle import ThrottledWarning
+from airflow_provider_workflows.webhooks.delivery_outcome import DeliveryOutcome, TryAgainLater
 from airflow_provider_workflows.webhooks.payload import Completion, Delivery, read_payload
 from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
 from airflow_provider_workflows.webhooks.run_polls import EARLY_WEBHOOK_REPOLL_SECONDS, RunPolls
@@ -42,21 +42,6 @@ MAX_CONCURRENT_REPOLLS = 50
 MAX_BYTES_VERIFIED_AT_ONCE = 32 * 1024
 #: Of the deliveries in one body, this many are dealt with at once.
 MAX_CONCURRENT_DELIVERIES_OF_BODY = 16
-
-
-class TryAgainLater(Exception):
-    """A delivery could not be confirmed or written: the service is to repeat it."""
-
-
-class DeliveryOutcome(enum.Enum):
-    """What became of a delivery, as it is counted."""
-
-    REFUSED = "refused"
-    NAMES_NO_WORKFLOW = "without a workflow"
-    UNKNOWN_WORKFLOW = "unknown workflow"
-    NOT_ENDED = "not ended"
-    REPEATED = "repeated"
-    TAKEN = "taken"
 
 
 class WebhookHandler:

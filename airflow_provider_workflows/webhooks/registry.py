@@ -19,7 +19,8 @@ from airflow_provider_workflows.api.async_transport import HttpSession
 from airflow_provider_workflows.hooks.connection_cache import ConnectionCache
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.log_throttle import ThrottledWarning
-from airflow_provider_workflows.webhooks.handler import DeliveryOutcome, TryAgainLater, WebhookHandler
+from airflow_provider_workflows.webhooks.delivery_outcome import DeliveryOutcome, TryAgainLater
+from airflow_provider_workflows.webhooks.handler import WebhookHandler
 from airflow_provider_workflows.webhooks.public_keys import PublicKeyCache
 
 log = logging.getLogger(__name__)

@@ -123,9 +123,9 @@ def ours(ends: list[int], interval: float, _port: int) -> Waits:
 
 def separate(ends: list[int], interval: float, port: int) -> Waits:
     """Our trigger; each poll goes out when it is due."""
-    from airflow_provider_workflows.triggers import poller  # noqa: PLC0415
+    from airflow_provider_workflows.triggers import poll_queue  # noqa: PLC0415
 
-    poller.DUE_TIME_STEP_SECONDS = 0.001
+    poll_queue.DUE_TIME_STEP_SECONDS = 0.001
     return ours(ends, interval, port)
 
 

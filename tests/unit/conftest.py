@@ -19,7 +19,7 @@ from airflow_provider_workflows.api import retry
 from airflow_provider_workflows.api.errors import BatchFailed
 from airflow_provider_workflows.hooks import workflows
 from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.triggers import poller
+from airflow_provider_workflows.triggers import poll_queue
 from tests.unit.batch_task import BatchTask, Service, cases
 from tests.unit.tasks import TaskInstance, TaskStateStore
 
@@ -80,7 +80,7 @@ def connected(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the pauses between attempts and between polls short; their lengths are tests of their own."""
     monkeypatch.setattr(retry, "BACKOFF", retry.Backoff(0.002))
-    monkeypatch.setattr(poller, "DUE_TIME_STEP_SECONDS", 0.02)
+    monkeypatch.setattr(poll_queue, "DUE_TIME_STEP_SECONDS", 0.02)
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.triggers import polled_connection
 from airflow_provider_workflows.triggers import poller as poller_module
-from airflow_provider_workflows.triggers.poller import Event, Poller
+from airflow_provider_workflows.triggers.poll_queue import Event
+from airflow_provider_workflows.triggers.poller import Poller
 from tests.unit.clocks import FastLoop, until
 
 CONNECTION = "workflows_default"
@@ -124,15 +125,15 @@ class TestSharing:
     async def test_polls_that_are_due_together_go_out_together(self, sandbox: Sandbox) -> None:
         ids = workflows(sandbox, 20, seconds=600)
         releases = 0
-        release = Poller._release
+        queue = shared_poller()._queue
+        release = queue._release
 
-        def counting(poller: Poller) -> None:
+        def counting() -> None:
             nonlocal releases
             releases += 1
-            release(poller)
+            release()
 
-        poller = shared_poller()
-        poller._release = counting.__get__(poller)  # type: ignore[method-assign]
+        queue._release = counting
         schedule = PollSchedule(0.5, 0.5)
 
         tasks = []
