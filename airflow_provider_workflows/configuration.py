@@ -183,6 +183,22 @@ def state_folder() -> str | None:
     return folder
 
 
+#: What stands for an argument that a DAG doesn't give, by the argument's name.
+ARGUMENT_DEFAULTS: Mapping[str, Callable[[], float]] = {
+    "poll_interval": poll_interval,
+    "max_poll_interval": max_poll_interval,
+    "max_outage": max_outage,
+    "max_concurrency": max_concurrency,
+}
+
+
+def mistakes() -> list[str]:
+    """Return what is wrong with the section, in a text for each option that cannot be right."""
+    texts = map(_mistake, (*ARGUMENT_DEFAULTS.values(), requests_per_second, state_folder))
+    # max_poll_interval is compared with poll_interval, and says what is wrong with that.
+    return list(dict.fromkeys(filter(None, texts)))
+
+
 def provider_info() -> dict[str, Any]:
     """Return the section as ``provider_info.schema.json`` of Airflow has it."""
     return {
@@ -203,6 +219,14 @@ def provider_info() -> dict[str, Any]:
             },
         }
     }
+
+
+def _mistake(read: Callable[[], object]) -> str | None:
+    try:
+        read()
+    except InvalidInput as error:
+        return str(error)
+    return None
 
 
 def _value(name: str) -> Any:

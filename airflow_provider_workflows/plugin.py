@@ -79,7 +79,7 @@ class WorkflowsPlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *_: object, **__: object) -> None:
-        """Log once what this version of Airflow lacks of what this package can use."""
-        from airflow_provider_workflows.airflow_internals.versions import say_what_is_lacking  # noqa: PLC0415
+        """Log once what this version of Airflow lacks, and which options of ``[workflows]`` cannot be right."""
+        from airflow_provider_workflows.start_up import say_at_start_up  # noqa: PLC0415
 
-        say_what_is_lacking()
+        say_at_start_up()

@@ -74,7 +74,7 @@ def say_what_is_lacking() -> None:
 
     The process of a task says nothing: the log of each task, of all DAGs, would begin with it.
     """
-    if _said or _is_supervised():
+    if _said or is_supervised():
         return
     _said.append(version := airflow_version())
     if missing := lacking():
@@ -86,7 +86,7 @@ def say_what_is_lacking() -> None:
         )
 
 
-def _is_supervised() -> bool:
+def is_supervised() -> bool:
     """Return whether this process has a supervisor, as those of tasks, triggers and DAG files have."""
     runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
     return getattr(runner, "SUPERVISOR_COMMS", None) is not None

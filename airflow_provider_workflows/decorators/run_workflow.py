@@ -17,6 +17,7 @@ from airflow_provider_workflows.api.redaction import all_values
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.decorators.function_task import FunctionTask
 from airflow_provider_workflows.operators.creation import create_case_once, create_parameters_once
+from airflow_provider_workflows.operators.mapped_options import require_options
 from airflow_provider_workflows.operators.redaction import mask_in_logs
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.task_arguments import DecoratorArguments
@@ -175,10 +176,12 @@ def run_workflow(
 
     :param python_callable: nothing: it is there for ``@task.run_workflow`` without arguments, which is refused
     :param arguments: the arguments of ``RunWorkflowOperator`` but ``case_id`` and ``parameters_id``
-    :raises InvalidInput: without arguments; when the function is called in a DAG, if one cannot be right
+    :raises InvalidInput: without arguments; if an option of ``[workflows]`` cannot be right that stands for one;
+        when the function is called in a DAG, if one cannot be right
     """
     if python_callable is not None:
         raise InvalidInput("@task.run_workflow needs workflow_definition_id")
+    require_options(RunWorkflowTask, arguments)
     # What a function's return type says of several outputs is about what it returns, not about what the task does.
     given: dict[str, Any] = {**arguments, "multiple_outputs": False}
     decorator: Any = task_decorator_factory(decorated_operator_class=RunWorkflowTask, **given)

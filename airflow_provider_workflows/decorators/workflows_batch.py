@@ -12,6 +12,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
 from airflow_provider_workflows.decorators.function_task import FunctionTask
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
+from airflow_provider_workflows.operators.mapped_options import require_options
 from airflow_provider_workflows.operators.redaction import Redacted
 from airflow_provider_workflows.operators.task_arguments import DecoratorArguments, InputTypes
 
@@ -116,10 +117,12 @@ def workflows_batch(
 
     :param python_callable: nothing: it is there for ``@task.workflows_batch`` without arguments, which is refused
     :param arguments: the arguments of ``RunWorkflowBatchOperator`` but ``items``
-    :raises InvalidInput: without arguments; when the function is called in a DAG, if one cannot be right
+    :raises InvalidInput: without arguments; if an option of ``[workflows]`` cannot be right that stands for one;
+        when the function is called in a DAG, if one cannot be right
     """
     if python_callable is not None:
         raise InvalidInput("@task.workflows_batch needs workflow_definition_id and output_path")
+    require_options(WorkflowsBatchTask, arguments)
     # What a function's return type says of several outputs is about what it returns, not about what the task does.
     given: dict[str, Any] = {**arguments, "multiple_outputs": False}
     decorator: Any = task_decorator_factory(decorated_operator_class=WorkflowsBatchTask, **given)

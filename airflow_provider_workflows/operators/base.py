@@ -16,6 +16,7 @@ from airflow_provider_workflows.api.redaction import ALL_FIELDS, PersonalFields
 from airflow_provider_workflows.arguments import templated_text, true_or_false
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink
+from airflow_provider_workflows.operators.mapped_options import ChecksMappedOptions
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy, is_lasting
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def is_deferrable(deferrable: object) -> bool:
     return true_or_false("deferrable", deferrable)
 
 
-class WorkflowsOperator(RendersArguments, BaseOperator):
+class WorkflowsOperator(RendersArguments, ChecksMappedOptions, BaseOperator):
     """An operator that makes calls of the Workflows API.
 
     What comes from other tasks is data, and is not rendered. A template that is a single expression keeps its

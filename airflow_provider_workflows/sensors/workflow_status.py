@@ -39,6 +39,7 @@ from airflow_provider_workflows.arguments import seconds, templated_text
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
 from airflow_provider_workflows.operators.base import is_deferrable
+from airflow_provider_workflows.operators.mapped_options import ChecksMappedOptions
 from airflow_provider_workflows.operators.run_reporting import RunReporting
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy, is_lasting
 from airflow_provider_workflows.run_report import RunReport
@@ -62,7 +63,7 @@ RESCHEDULE_INTERVAL_SECONDS = 60.0
 _SHORTEST_INTERVAL_SECONDS = 0.05
 
 
-class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, BaseSensorOperator):
+class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, ChecksMappedOptions, BaseSensorOperator):
     """Wait until a workflow has succeeded (``GET /workflows/{workflowId}``), and return its final status.
 
     A failure status fails the task at once and without a retry, since another poll would not change it (with

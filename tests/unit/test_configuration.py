@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import DAG
+from airflow.sdk.execution_time import task_runner
 
-from airflow_provider_workflows import configuration
+from airflow_provider_workflows import configuration, start_up
 from airflow_provider_workflows.airflow_internals.configuration import CONFIGURATION
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.decorators import run_workflow, workflows_batch
 from airflow_provider_workflows.get_provider_info import get_provider_info
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
+from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.plugin import WorkflowsPlugin
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
@@ -155,6 +160,130 @@ def test_a_value_that_cannot_be_right_is_named_when_the_dag_is_parsed(
 
     with pytest.raises(InvalidInput, match=rf"^\[workflows\] {option} in Airflow's .* must be {permitted}"):
         make()
+
+
+def mapped_run(**arguments: Any) -> Any:
+    return RunWorkflowOperator.partial(task_id="run", workflow_definition_id="d", **arguments).expand(
+        case_id=["c"]
+    )
+
+
+def mapped_batch(**arguments: Any) -> Any:
+    return RunWorkflowBatchOperator.partial(
+        task_id="batch", workflow_definition_id="d", output_path="/out", **arguments
+    ).expand(items=[[]])
+
+
+def mapped_sensor(**arguments: Any) -> Any:
+    return WorkflowStatusSensor.partial(task_id="wait", **arguments).expand(workflow_id=["w"])
+
+
+def mapped_run_task(**arguments: Any) -> Any:
+    @run_workflow(workflow_definition_id="d", **arguments)
+    def case(number: int) -> str:
+        return f"c{number}"
+
+    return case.expand(number=[1])
+
+
+def mapped_batch_task(**arguments: Any) -> Any:
+    @workflows_batch(workflow_definition_id="d", output_path="/out", **arguments)
+    def rows(number: int) -> list[dict[str, Any]]:
+        return [{"first_name": str(number)}]
+
+    return rows.expand(number=[1])
+
+
+MAPPED = [mapped_run, mapped_batch, mapped_sensor, mapped_run_task, mapped_batch_task]
+
+
+@pytest.mark.parametrize("make", MAPPED)
+@pytest.mark.parametrize("option", BOUNDS)
+def test_a_value_that_cannot_be_right_is_named_when_the_dag_of_a_mapped_task_is_parsed(
+    configure: Configure, make: Any, option: str
+) -> None:
+    configure(**{option: "soon"})
+
+    with DAG("mapped"), pytest.raises(InvalidInput, match=rf"^\[workflows\] {option} .* not 'soon'"):
+        make()
+
+
+@pytest.mark.parametrize("make", [mapped_batch, mapped_batch_task])
+def test_a_concurrency_that_cannot_be_right_is_named_when_the_dag_of_a_mapped_batch_is_parsed(
+    configure: Configure, make: Any
+) -> None:
+    configure(max_concurrency="0")
+
+    with DAG("mapped"), pytest.raises(InvalidInput, match=r"^\[workflows\] max_concurrency "):
+        make()
+
+
+@pytest.mark.parametrize("make", MAPPED)
+@pytest.mark.parametrize("given", [BOUNDS, {"default_args": BOUNDS}])
+def test_a_mapped_task_that_has_the_arguments_needs_no_option(
+    configure: Configure, make: Any, given: dict[str, Any]
+) -> None:
+    configure(**dict.fromkeys(BOUNDS, "soon"))
+
+    with DAG("mapped") as dag:
+        make(**given)
+
+    assert [task.is_mapped for task in dag.tasks] == [True]
+
+
+def test_a_mapped_task_that_has_no_such_argument_needs_no_option(configure: Configure) -> None:
+    configure(**dict.fromkeys(BOUNDS, "soon"))
+
+    with DAG("mapped") as dag:
+        CreateCaseOperator.partial(task_id="case").expand(first_name=["Ada"])
+
+    assert [task.task_id for task in dag.tasks] == ["case"]
+
+
+@pytest.fixture
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start_up, "_said", [])
+
+
+@pytest.mark.usefixtures("nothing_said")
+def test_each_option_that_cannot_be_right_is_an_error_in_the_log_of_a_component_that_starts(
+    configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(poll_interval="soon", requests_per_second="-1", state_folder="key:swordfish@bucket")
+
+    WorkflowsPlugin.on_load()
+    WorkflowsPlugin.on_load()
+
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert [error.partition(" in Airflow")[0] for error in errors] == [
+        "[workflows] poll_interval",
+        "[workflows] requests_per_second",
+        "[workflows] state_folder",
+    ]
+    assert "swordfish" not in caplog.text
+
+
+@pytest.mark.usefixtures("nothing_said")
+def test_a_component_starts_also_where_the_options_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(start_up.configuration, "mistakes", lambda: 1 / 0)
+
+    WorkflowsPlugin.on_load()
+
+    assert "cannot be read (ZeroDivisionError)" in caplog.text
+
+
+@pytest.mark.usefixtures("nothing_said")
+def test_the_process_of_a_task_says_nothing_of_options(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(poll_interval="soon")
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", object(), raising=False)
+
+    WorkflowsPlugin.on_load()
+
+    assert caplog.records == []
 
 
 def test_a_rate_that_cannot_be_right_is_named_when_a_connection_is_tested(
