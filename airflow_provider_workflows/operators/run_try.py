@@ -15,7 +15,6 @@ from airflow_provider_workflows.airflow_internals.task_state import has_task_sta
 from airflow_provider_workflows.api.errors import OutcomeUnknown, WorkflowsError
 from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.batch.ownership import Ownership
-from airflow_provider_workflows.clear_choices import ClearChoices
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.base import WorkflowsOperator
@@ -169,6 +168,7 @@ class RunTry(WorkflowsOperator):
 
     def _tell_failure(self, context: Context, reporting: RunReporting, failure: BaseException) -> None:
         # Here: few tries need it, and each file of a DAG is imported over and over.
+        from airflow_provider_workflows.clear_choices import ClearChoices  # noqa: PLC0415
         from airflow_provider_workflows.run_end import RunEnd  # noqa: PLC0415
 
         ti = context["ti"]
