@@ -6,6 +6,7 @@ repeated only where the argument takes one of a few words, or a number.
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -166,7 +167,19 @@ def require_pyarrow(argument: str) -> Any:
         import pyarrow.parquet  # noqa: PLC0415  (an extra)
     except ImportError:
         raise InvalidInput(
-            f"{argument} asks for Parquet, which needs pyarrow: "
-            "pip install 'airflow-provider-workflows[parquet]'"
+            f"{argument}: Parquet and Arrow need pyarrow: pip install 'airflow-provider-workflows[parquet]'"
         ) from None
     return pyarrow
+
+
+def require_module(name: str, purpose: str) -> Any:
+    """Return a module that this package does without, because a user asks for what only it can give.
+
+    :param name: of the module, which is also what pip installs
+    :param purpose: what needs it, for the error
+    :raises InvalidInput: saying what to install, if it is missing
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InvalidInput(f"{purpose} needs {name}: pip install {name}") from None

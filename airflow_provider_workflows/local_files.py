@@ -115,10 +115,10 @@ def _begin_file(final: Path, run: Run, mode: int) -> LocalFile:
 
     Each try has its own name: of two that write at once, neither may put the other's half file in place.
     """
-    _make_folder(final.parent, mode)
+    make_folder(final.parent, mode)
     for left in final.parent.iterdir():
-        if is_temporary(left.name, final.name):
-            _remove_if_dead(left)
+        if final_name(left.name) == final.name:
+            remove_if_dead(left)
     while True:
         file = LocalFile(str(final.with_name(temporary_name(final.name))), "x+b", run)
         # A lock ends with its process, so that others see that this one is alive.
@@ -135,7 +135,7 @@ def _begin_file(final: Path, run: Run, mode: int) -> LocalFile:
         file.close()
 
 
-def _make_folder(folder: Path, mode: int) -> None:
+def make_folder(folder: Path, mode: int) -> None:
     """Make a folder and those above it that are missing; who may read files of ``mode`` may enter them.
 
     :param mode: of the files in it
@@ -143,7 +143,7 @@ def _make_folder(folder: Path, mode: int) -> None:
     try:
         folder.mkdir(0o700)
     except FileNotFoundError:
-        _make_folder(folder.parent, mode)
+        make_folder(folder.parent, mode)
         folder.mkdir(0o700, exist_ok=True)
     except OSError:
         # Some file systems refuse to make a folder that is there for another reason.
@@ -155,7 +155,11 @@ def _make_folder(folder: Path, mode: int) -> None:
             folder.chmod(mode | (mode & 0o444) >> 2)
 
 
-def _remove_if_dead(left: Path) -> None:
+def remove_if_dead(left: Path) -> None:
+    """Remove a temporary file unless the process that writes it is alive.
+
+    :param left: the file
+    """
     with contextlib.suppress(OSError), left.open("r+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -182,9 +186,10 @@ def temporary_name(name: str) -> str:
     return f"_{name}.{secrets.token_hex(4)}.part"
 
 
-def is_temporary(name: str, final_name: str) -> bool:
-    """Return whether ``temporary_name`` may have made this name for a file."""
-    return name.startswith(f"_{final_name}.") and name.endswith(".part")
+def final_name(name: str) -> str | None:
+    """Return the name that ``temporary_name`` may have made this name of; None if it is no such name."""
+    parts = name.rsplit(".", 2)
+    return parts[0][1:] if name.startswith("_") and len(parts) == 3 and parts[2] == "part" else None
 
 
 def _sync_folder(folder: Path) -> None:

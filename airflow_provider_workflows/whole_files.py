@@ -22,8 +22,10 @@ from airflow_provider_workflows.local_files import (
     OWNER_ONLY,
     LocalFile,
     Run,
-    is_temporary,
+    final_name,
+    make_folder,
     once,
+    remove_if_dead,
     replacing_local,
     temporary_name,
 )
@@ -76,13 +78,89 @@ def replacing(
 
 @contextlib.contextmanager
 def _to_storage(path: ObjectStoragePath, run: Run) -> Iterator[BinaryIO]:
-    # The file has no name, so that a killed worker leaves nobody's data on its disk.
-    with run(tempfile.TemporaryFile) as nameless:
-        with LocalFile(os.dup(nameless.fileno()), "r+b", run) as file:
-            buffered = io.BufferedWriter(file, BUFFER_BYTES)
-            yield cast("BinaryIO", buffered)
-            buffered.flush()
-        run(lambda: _put(path, f"/dev/fd/{nameless.fileno()}"))
+    with _nameless(None, run) as waiting:
+        yield waiting.file
+        waiting.file.flush()
+        run(lambda: _put(path, f"/dev/fd/{waiting.descriptor}"))
+
+
+class NamelessFile:
+    """A file without a name, so that a killed worker leaves nobody's data on a disk.
+
+    :param descriptor: of the file
+    :param file: what is written to it, from its start to its end
+    """
+
+    def __init__(self, descriptor: int, file: BinaryIO) -> None:
+        self.descriptor = descriptor
+        self.file = file
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a part of what was written and flushed.
+
+        :param offset: where it begins, in bytes
+        :param length: how long it is, in bytes
+        :raises EOFError: if so much is not there
+        """
+        content = b""
+        while len(content) < length:
+            more = os.pread(self.descriptor, length - len(content), offset + len(content))
+            if not more:
+                raise EOFError
+            content += more
+        return content
+
+
+@contextlib.contextmanager
+def nameless_file(
+    folder: ObjectStoragePath, retry: StorageRetry, mode: int = OWNER_ONLY
+) -> Iterator[NamelessFile]:
+    """Yield a file for what waits to be written to a folder, which is gone after the block.
+
+    It is on the folder's disk where that is local, and on the worker's (``TMPDIR``) otherwise.
+
+    :param folder: the folder, which is made if it is local
+    :param retry: tries again what fails
+    :param mode: of files in the folder, if that is made
+    :raises Exception: if it cannot be written
+    """
+    local = Path(folder.path) if is_local(folder) else None
+    if local is not None:
+        retry.run(lambda: make_folder(local, mode))
+    with _nameless(local, retry.run) as waiting:
+        yield waiting
+
+
+@contextlib.contextmanager
+def _nameless(folder: Path | None, run: Run) -> Iterator[NamelessFile]:
+    with (
+        run(lambda: tempfile.TemporaryFile(dir=folder)) as nameless,
+        LocalFile(os.dup(nameless.fileno()), "r+b", run) as file,
+    ):
+        yield NamelessFile(nameless.fileno(), cast("BinaryIO", io.BufferedWriter(file, BUFFER_BYTES)))
+
+
+def remove_abandoned(folder: ObjectStoragePath, is_left: Callable[[str], object]) -> None:
+    """Remove what dead processes have left of files that they wrote.
+
+    :param folder: the folder of the files
+    :param is_left: whether a file of this name may have been left
+    """
+    fs = folder.fs
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        if is_local(folder):
+            for left in Path(folder.path).iterdir():
+                if (name := final_name(left.name)) is not None and is_left(name):
+                    remove_if_dead(left)
+        elif folder.protocol not in OBJECT_STORES:
+            fs.invalidate_cache(folder.path)
+            for path in fs.ls(folder.path, detail=False):
+                name = final_name(path.rpartition("/")[2])
+                if name is not None and is_left(name):
+                    # A file system that does not tell a file's age, or forbids to remove it, keeps it.
+                    with contextlib.suppress(Exception):
+                        if _seconds_since(fs.modified(path)) > ABANDONED_SECONDS:
+                            fs.rm_file(path)
 
 
 def _put(path: ObjectStoragePath, local: str) -> None:
@@ -98,7 +176,7 @@ def _put_beside_and_move(path: ObjectStoragePath, put: Callable[[Any, str], obje
     fs = path.fs
     folder = path.parent.path.rstrip("/")
     fs.makedirs(path.parent.path, exist_ok=True)
-    _remove_abandoned(fs, path)
+    remove_abandoned(path.parent, lambda name: name == path.name)
     temporary = f"{folder}/{temporary_name(path.name)}"
     try:
         put(fs, temporary)
@@ -107,17 +185,6 @@ def _put_beside_and_move(path: ObjectStoragePath, put: Callable[[Any, str], obje
         with contextlib.suppress(Exception):
             fs.rm_file(temporary)
         raise
-
-
-def _remove_abandoned(fs: Any, path: ObjectStoragePath) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        fs.invalidate_cache(path.parent.path)
-        for left in fs.ls(path.parent.path, detail=False):
-            if is_temporary(left.rpartition("/")[2], path.name):
-                # A file system that does not tell a file's age, or forbids to remove it, keeps it.
-                with contextlib.suppress(Exception):
-                    if _seconds_since(fs.modified(left)) > ABANDONED_SECONDS:
-                        fs.rm_file(left)
 
 
 def _seconds_since(moment: dt.datetime) -> float:

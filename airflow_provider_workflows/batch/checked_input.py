@@ -17,7 +17,6 @@ from airflow_provider_workflows.batch.manifest import (
     rewrite_manifest,
     write_manifest,
 )
-from airflow_provider_workflows.batch.output import output_path
 from airflow_provider_workflows.batch.repair import begin_journal
 from airflow_provider_workflows.batch.row_digests import RowDigests
 from airflow_provider_workflows.batch.state_files import state_is_gone
@@ -55,8 +54,8 @@ def check_input(
     :param is_new: whether to begin the journal
     :raises InvalidInput: naming what is wrong with which rows, or that the output cannot be written
     """
-    output_path(place.folder, options.output_format)
-    require_writable("output_path", place.folder, options.output_mode)
+    options.output.path_in(place.folder)
+    require_writable("output_path", place.folder, options.output.mode)
     # A try that was killed before it was recorded may have left half a state here.
     remove_folder(place.state_folder)
     version = version_of(items)

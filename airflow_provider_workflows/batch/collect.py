@@ -16,11 +16,7 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
-from airflow_provider_workflows.batch.output import (
-    OutputRow,
-    RowWriter,
-    iso,
-)
+from airflow_provider_workflows.batch.output_row import OutputRow, iso
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.problem_rows import (
     BAD_ROW,
@@ -37,9 +33,10 @@ from airflow_provider_workflows.batch.submit import error_fields
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
     from airflow_provider_workflows.batch.current_client import CurrentClient
+    from airflow_provider_workflows.batch.output_formats import TableRows
 
 #: Makes a writer of the output, which gives up soon once the function that it is given returns True.
-Writing: TypeAlias = "Callable[[Callable[[], bool]], AbstractContextManager[RowWriter]]"
+Writing: TypeAlias = "Callable[[Callable[[], bool]], AbstractContextManager[TableRows]]"
 
 
 class Collection:

@@ -13,7 +13,6 @@ from airflow_provider_workflows.batch.current_client import CurrentClient
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.garbage_collection import long_lived_objects_frozen
 from airflow_provider_workflows.batch.manifest import Manifest, has_hashes_of, read_manifest
-from airflow_provider_workflows.batch.output import output_path, writer
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.place import BatchPlace
 from airflow_provider_workflows.batch.progress import BatchProgress, Publish
@@ -60,7 +59,7 @@ class CollectedRows(ReportedRows):
         self._read_settings = read_settings
         self._options = options
         self._ownership = Ownership() if ownership is None else ownership
-        self.output = output_path(place.folder, options.output_format)
+        self.output = options.output.path_in(place.folder)
         super().__init__(
             place,
             manifest,
@@ -68,7 +67,7 @@ class CollectedRows(ReportedRows):
             lambda: not self._ownership.may_act,
             report=report or BatchReport.begun(options.workflow_definition_id, time.time()),
             output=self.output,
-            output_mode=options.output_mode,
+            output_mode=options.output.mode,
         )
 
     async def collect(self, publish: Publish, log: Any) -> Collection:
@@ -136,13 +135,15 @@ class CollectedRows(ReportedRows):
         )
 
     async def _write_output(self, collection: Collection) -> None:
+        from airflow_provider_workflows.batch.output_writer import writer  # noqa: PLC0415  (not while parsing)
+
         rows = read_manifest(self.state_folder, self.manifest, is_stopped=self.is_stopped)
         if not has_hashes_of(self.state_folder, self._hash_secret):
             # They are not asked for any more, or would not match those of the results.
             rows = (dataclasses.replace(row, personal_number_hash=None) for row in rows)
         await collection.run(
             rows,
-            partial(writer, self.place.folder, self._options.output_format, mode=self._options.output_mode),
+            partial(writer, self.place.folder, self._options.output),
         )
 
     @property

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.shard_reference import salt_of
-from airflow_provider_workflows.batch.output import read_keys
+from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.storage import shown
 
 #: Python takes 48 bytes for a digest of 15; of a billion keys no two have the same.
@@ -124,7 +124,7 @@ def _row(index: int, number: int) -> str:
 
 def _key_digests(index: int, shard: Mapping[str, Any]) -> Iterator[bytes]:
     try:
-        for key in read_keys(shard["output"]):
+        for key in read_output(shard["output"]).row_keys():
             yield hashlib.blake2b(key.encode(), digest_size=_KEY_DIGEST_BYTES).digest()
     except FileNotFoundError:
         raise InvalidInput(

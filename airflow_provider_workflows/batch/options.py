@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
-from airflow_provider_workflows.local_files import OWNER_ONLY
+from airflow_provider_workflows.batch.output_options import OutputOptions
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import Settings
@@ -23,13 +23,12 @@ class BatchOptions:
     workflow_definition_id: str
     parameters: Mapping[str, Any] | None
     skip_bad_rows: bool
-    output_format: str
     max_concurrency: int
     requests_per_second: float | None
     max_outage: float
     hash_personal_numbers: bool = False
     input: InputOptions = AS_IT_IS
-    output_mode: int = OWNER_ONLY
+    output: OutputOptions = field(default_factory=OutputOptions)
 
     def rows(self, items: Items) -> Iterator[Row | BadRow]:
         """Return an iterator over the checked rows of items.

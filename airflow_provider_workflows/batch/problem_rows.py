@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.batch.manifest import manifest_lines
-from airflow_provider_workflows.batch.output import UNKNOWN_ROW_ADVICE, UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
-from airflow_provider_workflows.batch.unknown_rows import cell
+from airflow_provider_workflows.batch.spreadsheet_cells import cell
+from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROW_ADVICE, UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import remove_file, shown
 from airflow_provider_workflows.whole_files import replacing

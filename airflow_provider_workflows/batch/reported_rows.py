@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.batch.batch_rows import BatchRows
-from airflow_provider_workflows.batch.output import UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME, ProblemsOnTheWay
 from airflow_provider_workflows.batch.progress import Measured
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.tally import Tally
+from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.storage import read_connection_again, shown
 from airflow_provider_workflows.storage_retry import StorageRetry, failure_reason
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -24,7 +24,7 @@ from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 from airflow_provider_workflows.batch.merge_check import require_whole_table
-from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.output import OutputRows
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import ObjectStoragePath, forget_listing, shown, storage_path
 from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
@@ -196,8 +196,8 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def read_index(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of all shards' outputs, in order.
+def read_index(uri: ObjectStoragePath | str) -> OutputRows:
+    """Return the rows of all shards' outputs, in order, as ``read_output`` returns those of one.
 
     :param uri: the index that ``merge`` wrote
     :raises InvalidInput: if it is not an index
@@ -214,5 +214,4 @@ def read_index(uri: ObjectStoragePath | str) -> Iterator[dict[str, Any]]:
         is_index = False
     if not is_index:
         raise InvalidInput(f"{shown(path)} is not the index of a batch")
-    for output in outputs:
-        yield from read_output(output)
+    return OutputRows([storage_path("uri", output) for output in outputs])

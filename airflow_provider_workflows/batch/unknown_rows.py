@@ -8,20 +8,26 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_workflows.batch.output import UNKNOWN_ROW_ADVICE, UNKNOWN_ROWS_NAME
+from airflow_provider_workflows.batch.spreadsheet_cells import cell
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import remove_file, shown
 from airflow_provider_workflows.whole_files import write_whole
 
 if TYPE_CHECKING:
-    from airflow_provider_workflows.batch.output import OutputRow
+    from airflow_provider_workflows.batch.output_row import OutputRow
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 log = logging.getLogger(__name__)
 
+#: The list of rows that may have a run, beside the output.
+UNKNOWN_ROWS_NAME = "unknown.csv"
+#: What a person does about such rows.
+UNKNOWN_ROW_ADVICE = (
+    "Search the service's dashboard for a run of the row's case that was started at about its time. If not one row "
+    'has such a run, set on_unknown_outcome="resubmit" and clear the task, which submits them again. Otherwise '
+    "run those without one as a batch of their own."
+)
 _COLUMNS = ("key", "row", "time", "case_id")
-#: A spreadsheet runs a cell that begins so.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], mode: int = OWNER_ONLY) -> None:
@@ -65,8 +71,3 @@ def _as_csv(rows: Sequence[OutputRow]) -> bytes:
     for row in rows:
         writer.writerow([cell(row.key), row.row, row.submitted_at, row.case_id])
     return text.getvalue().encode()
-
-
-def cell(text: str) -> str:
-    """Return text as a cell of CSV that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store
 from airflow_provider_workflows.api import Statuses
 from airflow_provider_workflows.api.errors import WorkflowsError
-from airflow_provider_workflows.batch.output import UNKNOWN_ROW_ADVICE
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.repair import Repair
 from airflow_provider_workflows.batch.report import DUE
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.try_end import TryEnd, runs_billed
+from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROW_ADVICE
 from airflow_provider_workflows.clear_choices import ClearChoices
 from airflow_provider_workflows.command_line.arguments import JSON
 from airflow_provider_workflows.command_line.stored_batches import StoredBatch, stored_batches

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.output import OUTPUT_FORMATS, UNKNOWN_ROWS_NAME, output_path
+from airflow_provider_workflows.batch.output import existing_output
+from airflow_provider_workflows.batch.output_options import OUTPUT_NAME, OutputOptions
 from airflow_provider_workflows.batch.place import STATE_FOLDER, BatchFile, BatchPlace
 from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME, Places, place_of
 from airflow_provider_workflows.batch.report import DUE, BatchReport, ReportPhase, repair_after_clear
@@ -19,6 +20,7 @@ from airflow_provider_workflows.batch.reported_rows import ReportedRows
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.state_files import read_lines
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
+from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
 from airflow_provider_workflows.storage import ObjectStoragePath, shown, storage_path
@@ -93,7 +95,7 @@ class StoredBatch:
             report=dataclasses.replace(
                 begun, begun_at=self.record.begun_at, stopped_by=self.record.stopped_by
             ),
-            output=_existing_output(folder),
+            output=existing_output(folder) or OutputOptions().path_in(folder),
             output_mode=OWNER_ONLY,
         )
         report = rows.report_at(_PHASES.get(self.record.phase, ReportPhase.ENDED))
@@ -158,13 +160,15 @@ def stored_batches(uri: str) -> list[StoredBatch]:
         raise InvalidInput(f"URI: there is no folder {shown(path)}")
     if (file := BatchFile.read(path)) is not None:
         return [StoredBatch(path, file)]
-    outputs = [path.parent] if path.name == STATE_FOLDER else [path]
+    # Parts of an output are in a folder beside the state.
+    is_within = path.name == STATE_FOLDER or (path.name == OUTPUT_NAME and STATE_FOLDER not in names)
+    outputs = [path.parent, path] if is_within else [path]
     outputs += [path / name for name in names if name.isdigit() and len(name) >= _MAP_INDEX_DIGITS]
     found = [batch for output in outputs for batch in _batches_of(output)]
     if not found:
         raise InvalidInput(
             f"URI: there is no batch in {shown(path)}, which has no folder {STATE_FOLDER}. Give the output_path of "
-            "the batch's task as it was rendered: the folder of results.jsonl or results.parquet"
+            "the batch's task as it was rendered: the folder that its results are in"
         )
     return found
 
@@ -201,11 +205,6 @@ def _is_itself(entry: dict[str, Any], folder: ObjectStoragePath) -> bool:
     """Return whether an entry is the file that a listing was asked of."""
     name, path = str(entry["name"]).strip("/"), str(folder.path).strip("/")
     return entry["type"] == "file" and name == path
-
-
-def _existing_output(folder: ObjectStoragePath) -> ObjectStoragePath:
-    paths = [output_path(folder, name) for name in OUTPUT_FORMATS]
-    return next((path for path in paths if path.exists()), paths[0])
 
 
 def _results_missing(folder: ObjectStoragePath) -> int:

@@ -14,7 +14,7 @@ from airflow_provider_workflows.decorators.function_task import FunctionTask
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.mapped_options import require_options
 from airflow_provider_workflows.operators.redaction import Redacted
-from airflow_provider_workflows.operators.task_arguments import DecoratorArguments, InputTypes
+from airflow_provider_workflows.operators.task_arguments import DecoratorArguments, InputTypes, OutputTypes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ class WorkflowsBatchTask(FunctionTask, RunWorkflowBatchOperator):
         self.items = items if source_of(items) is not None else Redacted(items)
 
 
-class BatchTaskArguments(DecoratorArguments, InputTypes, total=False):
+class BatchTaskArguments(DecoratorArguments, InputTypes, OutputTypes, total=False):
     """The arguments of ``RunWorkflowBatchOperator``, which documents them, but ``items``."""
 
     workflow_definition_id: Required[Text]
@@ -95,8 +95,6 @@ class BatchTaskArguments(DecoratorArguments, InputTypes, total=False):
     resubmit_failed: bool
     on_clear: Literal["repair", "start_over"]
     on_unknown_outcome: Literal["fail", "resubmit"]
-    output_format: Literal["jsonl", "parquet"]
-    output_mode: int
     max_concurrency: int | None
     requests_per_second: float | None
     deferrable: bool

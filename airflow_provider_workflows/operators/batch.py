@@ -33,8 +33,9 @@ class RunWorkflowBatchOperator(BatchWaiting):
     :param items: the rows: a list of dicts, the URI of a ``.jsonl``, ``.csv`` or ``.parquet`` file, or what
         ``shard`` returns (templated, but not what is in a list). A row has fields of a case or a ``case_id``, and
         may have ``parameters`` and a ``key``, the row's own identifier (by default its number)
-    :param output_path: URI of the folder for ``results.jsonl`` or ``results.parquet`` (templated), in storage that
-        workers and triggerers share. A mapped task writes into a folder of its own in it, named by its map index
+    :param output_path: URI of the folder for ``results.jsonl``, ``results.parquet`` or ``results.csv`` (templated),
+        in storage that workers and triggerers share; a folder for each day is ``.../date={{ ds }}``. A mapped task
+        writes into a folder of its own in it, named by its map index
     :param parameters: JSON values by name for all rows that have none of their own (templated)
     :param columns: the field of each column that is named otherwise: ``{"PESEL": "personal_number", "note":
         None}``; None leaves a column out
@@ -54,7 +55,12 @@ class RunWorkflowBatchOperator(BatchWaiting):
         changed since: rows with the same key and content keep what they have, and only the others are submitted
     :param on_unknown_outcome: what a retry does about rows that may have been submitted: ``"fail"`` leaves them
         alone, ``"resubmit"`` submits them at the risk of a second run
-    :param output_format: ``"jsonl"`` or ``"parquet"`` (which needs the extra ``[parquet]``)
+    :param output_format: ``"jsonl"``, ``"parquet"`` (which needs the extra ``[parquet]``) or ``"csv"``, which Excel
+        opens: in UTF-8 with its mark, and with no cell that it would run as a formula
+    :param output_delimiter: what stands between two cells of CSV: ``";"`` by default, as Excel has it in most of
+        Europe, ``","``, a tab or ``"|"``
+    :param output_rows_per_file: write parts of this many rows into the folder ``results``, the last with fewer, in
+        place of one file
     :param output_mode: mode of the output's files and, with the right to enter, of folders that are made for it,
         where storage is local: ``0o640`` lets the group read them. By default they are for the user alone that
         Airflow runs as, and the batch's state always is

@@ -11,7 +11,6 @@ from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import (
     choice,
-    file_mode,
     number_above_zero,
     seconds,
     templated_dict,
@@ -22,11 +21,9 @@ from airflow_provider_workflows.arguments import (
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
 from airflow_provider_workflows.batch.input.items import require_items_or_template, short_name_of, source_of
 from airflow_provider_workflows.batch.options import BatchOptions
-from airflow_provider_workflows.batch.output import OUTPUT_FORMATS
 from airflow_provider_workflows.lineage.events import partition_key_of
-from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.base import Text
-from airflow_provider_workflows.operators.input_arguments import InputArguments
+from airflow_provider_workflows.operators.output_arguments import OutputArguments
 from airflow_provider_workflows.operators.redaction import Redacted, redact_parameters, unwrap
 from airflow_provider_workflows.storage import ObjectStoragePath, storage_path, templated_path
 
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.operators.task_arguments import BatchOperatorArguments
 
 
-class BatchArguments(InputArguments):
+class BatchArguments(OutputArguments):
     """The arguments of ``RunWorkflowBatchOperator``, which documents them, and what becomes of them."""
 
     template_fields: Sequence[str] = (
@@ -65,8 +62,6 @@ class BatchArguments(InputArguments):
         resubmit_failed: bool = False,
         on_clear: Literal["repair", "start_over"] = "repair",
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
-        output_format: Literal["jsonl", "parquet"] = "jsonl",
-        output_mode: int = OWNER_ONLY,
         max_concurrency: int | None = None,
         requests_per_second: float | None = None,
         deferrable: bool = True,
@@ -90,8 +85,6 @@ class BatchArguments(InputArguments):
         self.resubmit_failed = true_or_false("resubmit_failed", resubmit_failed)
         self.on_clear = choice("on_clear", on_clear, ("repair", "start_over"))
         self.on_unknown_outcome = choice("on_unknown_outcome", on_unknown_outcome, ("fail", "resubmit"))
-        self.output_format = choice("output_format", output_format, OUTPUT_FORMATS)
-        self.output_mode = file_mode("output_mode", output_mode)
         self.max_concurrency = (
             configuration.max_concurrency()
             if max_concurrency is None
@@ -143,13 +136,12 @@ class BatchArguments(InputArguments):
             workflow_definition_id=require_id("workflow_definition_id", self.workflow_definition_id),
             parameters=None if parameters is None else require_json_object("parameters", parameters),
             skip_bad_rows=self.on_bad_row == "skip",
-            output_format=self.output_format,
             max_concurrency=self.max_concurrency,
             requests_per_second=self.requests_per_second,
             max_outage=self.max_outage,
             hash_personal_numbers=self.hash_personal_numbers,
             input=self._input_options,
-            output_mode=self.output_mode,
+            output=self._output_options,
         )
 
     @property

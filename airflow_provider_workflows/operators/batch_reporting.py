@@ -127,8 +127,7 @@ class BatchReporting(BatchArguments):
                     begun,
                     statuses=self.hook.settings.statuses,
                     is_stopped=lambda: self._ownership is not None and not self._ownership.may_act,
-                    output_format=self.output_format,
-                    output_mode=self.output_mode,
+                    output=self._output_options,
                 )
         if rows is not None:
             self._say_end(context, rows, failure)

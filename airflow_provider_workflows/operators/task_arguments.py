@@ -118,8 +118,21 @@ class InputTypes(TypedDict, total=False):
     on_bad_row: Literal["fail", "skip"]
 
 
-class BatchOperatorArguments(OperatorArguments, InputTypes):
-    """The arguments of a batch beside its own: those of each operator, and how its items are read."""
+class OutputTypes(TypedDict, total=False):
+    """The arguments that say how a batch writes its output, which ``RunWorkflowBatchOperator`` documents."""
+
+    output_format: Literal["jsonl", "parquet", "csv"]
+    output_delimiter: Literal[";", ",", "\t", "|"] | None
+    output_rows_per_file: int | None
+    output_mode: int
+
+
+class InputOperatorArguments(OperatorArguments, InputTypes):
+    """The arguments of each operator, and those that say how a batch reads its items."""
+
+
+class BatchOperatorArguments(InputOperatorArguments, OutputTypes):
+    """The arguments of a batch beside its own: of each operator, and how items are read and the output written."""
 
 
 class SensorArguments(TaskArguments, total=False):

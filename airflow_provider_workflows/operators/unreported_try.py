@@ -7,11 +7,11 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.batch.output import UNKNOWN_ROWS_NAME, output_path
 from airflow_provider_workflows.batch.place import StateFolders
 from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.reported_rows import ReportedRows
+from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.operators.batch_record import BatchRecord, batch_records
 from airflow_provider_workflows.operators.earlier_states import EarlierStates
 from airflow_provider_workflows.storage import shown
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_workflows.api.status import Statuses
+    from airflow_provider_workflows.batch.output_options import OutputOptions
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 
@@ -50,8 +51,7 @@ def stored_rows(
     *,
     statuses: Statuses,
     is_stopped: Callable[[], bool],
-    output_format: str,
-    output_mode: int,
+    output: OutputOptions,
 ) -> ReportedRows:
     """Return the rows of a batch as its journal has them, with their report, which has ended.
 
@@ -59,8 +59,7 @@ def stored_rows(
     :param begun: what there is to say of the try, its rows and its place left out
     :param statuses: which status means what, as the connection says
     :param is_stopped: returns whether the task was told to stop
-    :param output_format: of the output
-    :param output_mode: of files beside the output
+    :param output: how the output is written
     :raises Exception: if the batch's state cannot be read
     """
     place = record.place
@@ -70,8 +69,8 @@ def stored_rows(
         statuses,
         is_stopped,
         report=dataclasses.replace(begun, begun_at=record.begun_at, stopped_by=record.stopped_by),
-        output=output_path(place.folder, output_format),
-        output_mode=output_mode,
+        output=output.path_in(place.folder),
+        output_mode=output.mode,
     )
     report = rows.report_at(ReportPhase.ENDED)
     rows.report = dataclasses.replace(

@@ -37,7 +37,7 @@ async def _publish(_: BatchReport) -> None:
 
 
 def _options(arguments: dict[str, Any]) -> BatchOptions:
-    return BatchOptions(arguments["definition"], None, False, "jsonl", _CONCURRENCY, None, 600.0)
+    return BatchOptions(arguments["definition"], None, False, _CONCURRENCY, None, 600.0)
 
 
 def _submit(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ _UNITS = {
     "_per_second": "calls in a second",
     "_concurrency": "calls",
     "_mode": "file mode",
+    "_rows_per_file": "rows",
     "size": "rows",
     "zero_pad": "digits by field",
     "poke_interval": "seconds",

@@ -26,7 +26,8 @@ from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.manifest import ManifestRow
-from airflow_provider_workflows.batch.output import writer
+from airflow_provider_workflows.batch.output_options import OutputOptions
+from airflow_provider_workflows.batch.output_writer import writer
 from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.batch.submit import FIRST_MAX_OUTAGE_SECONDS, Submission
 from airflow_provider_workflows.notifications.delivery import is_repeated
@@ -230,7 +231,9 @@ async def collect(error: errors.WorkflowsError | None, folder: Path) -> str:
     clock, client = Clock(), FailingClient(error)
     states = {1: RowState("c", None, "w", 0.0, status="COMPLETED", ended_at=1.0)}
     collection = Collection(client, flow_control(clock), states, concurrency=1)  # type: ignore[arg-type]
-    await collection.run([ManifestRow(1, "1")], partial(writer, ObjectStoragePath(str(folder)), "jsonl"))
+    await collection.run(
+        [ManifestRow(1, "1")], partial(writer, ObjectStoragePath(str(folder)), OutputOptions())
+    )
     return "tried again" if client.calls > 1 else "row without result"
 
 

@@ -13,7 +13,10 @@ import pytest
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, async_client, response_json
 from airflow_provider_workflows.api.http_rules import decoded
 from airflow_provider_workflows.api.response_json import NotJson, parse_response
-from airflow_provider_workflows.batch.output import OutputRow, read_output, writer
+from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OutputOptions
+from airflow_provider_workflows.batch.output_row import OutputRow
+from airflow_provider_workflows.batch.output_writer import writer
 from airflow_provider_workflows.results import as_json
 from airflow_provider_workflows.storage import storage_path
 from tests.harness.hostile_server import HostileServer, gzipped, json_response
@@ -115,7 +118,7 @@ def test_what_can_be_expressed_is_kept_without_a_word(
 
 
 @pytest.mark.parametrize("name", [*ODD, *KEPT])
-@pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
 def test_what_was_kept_can_be_written_and_read_again(
     tmp_path_factory: pytest.TempPathFactory, name: str, output_format: str
 ) -> None:
@@ -123,7 +126,7 @@ def test_what_was_kept_can_be_written_and_read_again(
     folder = str(tmp_path_factory.mktemp("output"))
     row = OutputRow("1", 1, "succeeded", "COMPLETED", CASE, WORKFLOW, None, None, result, None, None)
 
-    with writer(storage_path("output", folder), output_format) as rows:
+    with writer(storage_path("output", folder), OutputOptions(output_format)) as rows:
         rows.write(row)
     [written] = read_output(f"{folder}/results.{output_format}")
 

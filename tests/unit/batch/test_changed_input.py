@@ -34,7 +34,7 @@ class Checked:
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         definition = sandbox.define(seconds=0.0)
-        self.options = BatchOptions(definition, None, True, "jsonl", 4, None, 1.0)
+        self.options = BatchOptions(definition, None, True, 4, None, 1.0)
         self.place = BatchPlace.named(ObjectStoragePath(str(folder)), "state")
         self.settings = WorkflowsHook().settings
         self.batch: Batch | None = None

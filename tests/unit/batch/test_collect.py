@@ -18,11 +18,13 @@ from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.api import AsyncWorkflowsClient
 from airflow_provider_workflows.api.errors import Stopped
 from airflow_provider_workflows.api.retry import Backoff
-from airflow_provider_workflows.batch import output as output_module
+from airflow_provider_workflows.batch import output_formats
 from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
-from airflow_provider_workflows.batch.output import OutputRow, writer
+from airflow_provider_workflows.batch.output_options import OutputOptions
+from airflow_provider_workflows.batch.output_row import OutputRow
+from airflow_provider_workflows.batch.output_writer import writer
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.sandbox import Sandbox
@@ -72,7 +74,7 @@ class Output:
         collection = Collection(
             self.client, flow_control, self.states, concurrency=2, ownership=ownership, fetch=fetch
         )
-        await collection.run(rows, partial(writer, ObjectStoragePath(str(self.folder)), "jsonl"))
+        await collection.run(rows, partial(writer, ObjectStoragePath(str(self.folder)), OutputOptions()))
         return collection
 
     @property
@@ -287,13 +289,13 @@ async def test_calls_go_on_while_the_output_cannot_be_written(
     completed: Output, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_write = threading.Event()
-    write = output_module._JsonLines.write
+    write = output_formats.JsonLines.write
 
     def write_later(rows: Any, row: OutputRow) -> None:
         may_write.wait(30)
         write(rows, row)
 
-    monkeypatch.setattr(output_module._JsonLines, "write", write_later)
+    monkeypatch.setattr(output_formats.JsonLines, "write", write_later)
 
     collecting = asyncio.create_task(completed.collect(manifest(20)))
     await until(lambda: sandbox.counts.requests[RESULT_CALL] >= 2 * 4)

@@ -17,16 +17,11 @@ from pyarrow.parquet import ParquetFile
 from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.retry import Backoff
-from airflow_provider_workflows.batch import output
-from airflow_provider_workflows.batch.output import (
-    OUTPUT_FORMATS,
-    OutputRow,
-    iso,
-    output_path,
-    read_output,
-    require_format,
-    writer,
-)
+from airflow_provider_workflows.batch import output_formats
+from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OutputOptions
+from airflow_provider_workflows.batch.output_row import OutputRow, iso
+from airflow_provider_workflows.batch.output_writer import writer
 from airflow_provider_workflows.storage_retry import failure_reason
 from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store, folder_in_store
 
@@ -52,53 +47,58 @@ def folder(tmp_path: Path) -> ObjectStoragePath:
     return ObjectStoragePath(str(tmp_path / "out"))
 
 
+JSONL = OutputOptions()
+PARQUET = OutputOptions("parquet")
+
+
 @pytest.fixture(params=OUTPUT_FORMATS)
-def output_format(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+def options(request: pytest.FixtureRequest) -> OutputOptions:
+    return OutputOptions(request.param)
 
 
-def write(folder: ObjectStoragePath, output_format: str, *rows: OutputRow) -> bytes:
-    with writer(folder, output_format) as writing:
+def write(folder: ObjectStoragePath, options: OutputOptions, *rows: OutputRow) -> bytes:
+    with writer(folder, options) as writing:
         for row in rows:
             writing.write(row)
-    return Path(output_path(folder, output_format).path).read_bytes()
+    return Path(options.path_in(folder).path).read_bytes()
 
 
 class TestWriter:
-    def test_what_is_written_is_what_is_read(self, folder: ObjectStoragePath, output_format: str) -> None:
-        write(folder, output_format, SUCCEEDED, FAILED, WITHOUT_RESULT)
+    def test_what_is_written_is_what_is_read(self, folder: ObjectStoragePath, options: OutputOptions) -> None:
+        write(folder, options, SUCCEEDED, FAILED, WITHOUT_RESULT)
 
-        rows = list(read_output(output_path(folder, output_format)))
+        rows = list(read_output(options.path_in(folder)))
 
         assert rows == [dataclasses.asdict(row) for row in (SUCCEEDED, FAILED, WITHOUT_RESULT)]
 
     def test_the_columns_are_in_the_order_of_the_fields(
-        self, folder: ObjectStoragePath, output_format: str
+        self, folder: ObjectStoragePath, options: OutputOptions
     ) -> None:
-        write(folder, output_format, SUCCEEDED)
+        write(folder, options, SUCCEEDED)
 
-        (row,) = read_output(output_path(folder, output_format))
+        (row,) = read_output(options.path_in(folder))
 
         assert list(row) == [field.name for field in dataclasses.fields(OutputRow)]
 
-    def test_no_rows_are_read_as_none(self, folder: ObjectStoragePath, output_format: str) -> None:
-        write(folder, output_format)
+    def test_no_rows_are_read_as_none(self, folder: ObjectStoragePath, options: OutputOptions) -> None:
+        write(folder, options)
 
-        assert list(read_output(output_path(folder, output_format))) == []
+        assert list(read_output(options.path_in(folder))) == []
 
-    def test_the_same_rows_are_the_same_bytes(self, folder: ObjectStoragePath, output_format: str) -> None:
+    def test_the_same_rows_are_the_same_bytes(
+        self, folder: ObjectStoragePath, options: OutputOptions
+    ) -> None:
         rows = [dataclasses.replace(SUCCEEDED, row=number) for number in range(1, 2500)]
 
-        assert write(folder, output_format, *rows) == write(folder, output_format, *rows)
+        assert write(folder, options, *rows) == write(folder, options, *rows)
 
     def test_an_exception_leaves_the_earlier_output(
-        self, folder: ObjectStoragePath, output_format: str
+        self, folder: ObjectStoragePath, options: OutputOptions
     ) -> None:
-        before = write(folder, output_format, FAILED)
+        before = write(folder, options, FAILED)
 
         def fail() -> None:
-            with writer(folder, output_format) as writing:
+            with writer(folder, options) as writing:
                 for number in range(1, 2500):
                     writing.write(dataclasses.replace(SUCCEEDED, row=number))
                 raise RuntimeError
@@ -106,14 +106,14 @@ class TestWriter:
         with pytest.raises(RuntimeError):
             fail()
 
-        path = Path(output_path(folder, output_format).path)
+        path = Path(options.path_in(folder).path)
         assert path.read_bytes() == before
         assert list(path.parent.iterdir()) == [path]
 
     def test_parquet_has_groups_of_a_thousand_rows(self, folder: ObjectStoragePath) -> None:
-        write(folder, "parquet", *[SUCCEEDED] * 2500)
+        write(folder, PARQUET, *[SUCCEEDED] * 2500)
 
-        metadata = ParquetFile(output_path(folder, "parquet").path).metadata
+        metadata = ParquetFile(PARQUET.path_in(folder).path).metadata
 
         assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [
             1000,
@@ -124,20 +124,22 @@ class TestWriter:
     def test_parquet_does_not_keep_large_results_in_memory(
         self, folder: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(output, "_CHARACTERS_IN_GROUP", 1000)
+        monkeypatch.setattr(output_formats, "CHARACTERS_IN_GROUP", 1000)
         large = dataclasses.replace(SUCCEEDED, result={"text": "x" * 600})
 
-        write(folder, "parquet", *[large] * 4)
+        write(folder, PARQUET, *[large] * 4)
 
-        assert ParquetFile(output_path(folder, "parquet").path).metadata.num_row_groups == 2
+        assert ParquetFile(PARQUET.path_in(folder).path).metadata.num_row_groups == 2
 
     @pytest.mark.thorough
-    def test_memory_does_not_grow_with_the_rows(self, folder: ObjectStoragePath, output_format: str) -> None:
+    def test_memory_does_not_grow_with_the_rows(
+        self, folder: ObjectStoragePath, options: OutputOptions
+    ) -> None:
         row = dataclasses.replace(SUCCEEDED, result={"text": "x" * 1000})
 
         def peak(rows: int) -> int:
             tracemalloc.start()
-            with writer(folder, output_format) as writing:
+            with writer(folder, options) as writing:
                 for number in range(rows):
                     writing.write(dataclasses.replace(row, row=number))
             _, highest = tracemalloc.get_traced_memory()
@@ -173,26 +175,26 @@ class TestFailingStorage:
 
     @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
     def test_is_tried_again_and_the_same_bytes_are_there_in_the_end(
-        self, folder: ObjectStoragePath, store: FailingStore, output_format: str, error: Exception
+        self, folder: ObjectStoragePath, store: FailingStore, options: OutputOptions, error: Exception
     ) -> None:
         rows = [dataclasses.replace(SUCCEEDED, row=number) for number in range(1, 2500)] + [UNKNOWN]
-        expected = write(folder, output_format, *rows)
+        expected = write(folder, options, *rows)
         store.fail(error, times=5)
 
-        with writer(folder_in_store(), output_format) as writing:
+        with writer(folder_in_store(), options) as writing:
             for row in rows:
                 writing.write(row)
 
-        assert store.cat_file(f"/bucket/state/results.{output_format}") == expected
+        assert store.cat_file(f"/bucket/state/results.{options.format}") == expected
         # The output, five failures, and the list of unknown rows.
         assert (store.puts, store.failed) == (7, 5)
 
-    def test_after_a_stop_is_tried_once(self, store: FailingStore, output_format: str) -> None:
+    def test_after_a_stop_is_tried_once(self, store: FailingStore, options: OutputOptions) -> None:
         store.fail(OSError(5, "Input/output error"))
 
         with (
             pytest.raises(OSError, match="Input/output"),
-            writer(folder_in_store(), output_format, lambda: True) as writing,
+            writer(folder_in_store(), options, lambda: True) as writing,
         ):
             writing.write(SUCCEEDED)
 
@@ -200,18 +202,18 @@ class TestFailingStorage:
 
 
 class TestUnknownRows:
-    def test_are_listed_beside_the_output(self, folder: ObjectStoragePath, output_format: str) -> None:
-        write(folder, output_format, SUCCEEDED, dataclasses.replace(UNKNOWN, key="A-7"), FAILED)
+    def test_are_listed_beside_the_output(self, folder: ObjectStoragePath, options: OutputOptions) -> None:
+        write(folder, options, SUCCEEDED, dataclasses.replace(UNKNOWN, key="A-7"), FAILED)
 
         listed = Path(folder.path, "unknown.csv").read_text(encoding="utf-8").splitlines()
         assert listed == ["key,row,time,case_id", "A-7,7,2026-01-31T23:59:59.000Z,case-7"]
 
-    def test_without_them_there_is_no_list(self, folder: ObjectStoragePath, output_format: str) -> None:
-        write(folder, output_format, UNKNOWN)
+    def test_without_them_there_is_no_list(self, folder: ObjectStoragePath, options: OutputOptions) -> None:
+        write(folder, options, UNKNOWN)
 
-        write(folder, output_format, SUCCEEDED, FAILED)
+        write(folder, options, SUCCEEDED, FAILED)
 
-        assert [path.name for path in Path(folder.path).iterdir()] == [f"results.{output_format}"]
+        assert [path.name for path in Path(folder.path).iterdir()] == [f"results.{options.format}"]
 
     @pytest.mark.parametrize(
         ("key", "cell"),
@@ -230,7 +232,7 @@ class TestUnknownRows:
     def test_a_key_that_a_spreadsheet_would_run_is_text_there(
         self, folder: ObjectStoragePath, key: str, cell: str
     ) -> None:
-        write(folder, "jsonl", dataclasses.replace(UNKNOWN, key=key))
+        write(folder, JSONL, dataclasses.replace(UNKNOWN, key=key))
 
         with Path(folder.path, "unknown.csv").open(encoding="utf-8", newline="") as file:
             (row,) = csv.DictReader(file)
@@ -240,7 +242,7 @@ class TestUnknownRows:
     def test_the_log_says_what_to_search_for_and_shows_no_key(
         self, folder: ObjectStoragePath, caplog: pytest.LogCaptureFixture
     ) -> None:
-        write(folder, "jsonl", UNKNOWN, SUCCEEDED, UNKNOWN)
+        write(folder, JSONL, UNKNOWN, SUCCEEDED, UNKNOWN)
 
         (record,) = caplog.records
         assert record.levelname == "WARNING"
@@ -276,7 +278,7 @@ class CachingStore(FailingStore):
 def test_an_output_is_found_by_a_process_that_has_listed_its_folder_before() -> None:
     with attached_store(kind=CachingStore) as store:
         assert store.ls("/bucket/state") == []
-        with writer(folder_in_store(), "jsonl") as writing:
+        with writer(folder_in_store(), JSONL) as writing:
             writing.write(SUCCEEDED)
 
         rows = list(read_output(folder_in_store() / "results.jsonl"))
@@ -285,23 +287,23 @@ def test_an_output_is_found_by_a_process_that_has_listed_its_folder_before() -> 
 
 
 class TestFormats:
-    def test_the_file_is_named_after_the_format(self, folder: ObjectStoragePath, output_format: str) -> None:
-        assert output_path(folder, output_format) == folder / f"results.{output_format}"
+    def test_the_file_is_named_after_the_format(
+        self, folder: ObjectStoragePath, options: OutputOptions
+    ) -> None:
+        assert options.path_in(folder) == folder / f"results.{options.format}"
 
-    @pytest.mark.parametrize("unknown", ["csv", "", "JSONL"])
-    def test_an_unknown_one_is_refused(self, folder: ObjectStoragePath, unknown: str) -> None:
-        with pytest.raises(InvalidInput, match="output_format must be one of jsonl, parquet"):
-            output_path(folder, unknown)
-
-    def test_parquet_without_pyarrow_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_parquet_without_pyarrow_says_what_to_install(
+        self, folder: ObjectStoragePath, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
 
         with pytest.raises(InvalidInput, match=r"pip install 'airflow-provider-workflows\[parquet\]'"):
-            require_format("parquet")
+            PARQUET.path_in(folder)
 
-    def test_another_file_is_not_an_output(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["results.xlsx", "results.txt"])
+    def test_another_file_is_not_an_output(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(InvalidInput, match="is not an output of a batch"):
-            list(read_output(str(tmp_path / "results.csv")))
+            list(read_output(str(tmp_path / name)))
 
 
 @pytest.mark.parametrize(

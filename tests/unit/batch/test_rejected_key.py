@@ -21,7 +21,8 @@ from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.manifest import ManifestRow
-from airflow_provider_workflows.batch.output import writer
+from airflow_provider_workflows.batch.output_options import OutputOptions
+from airflow_provider_workflows.batch.output_writer import writer
 from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.batch.submit import Submission
 from airflow_provider_workflows.sandbox import Sandbox
@@ -86,7 +87,7 @@ class Rotated:
             collection = Collection(client, flow_control, self.states, concurrency=CONCURRENCY)
             await collection.run(
                 (ManifestRow(row, str(row)) for row in range(1, rows + 1)),
-                partial(writer, self.folder, "jsonl"),
+                partial(writer, self.folder, OutputOptions()),
             )
         return collection
 

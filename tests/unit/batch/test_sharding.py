@@ -18,7 +18,9 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
-from airflow_provider_workflows.batch.output import OutputRow, output_path, writer
+from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OutputOptions
+from airflow_provider_workflows.batch.output_row import OutputRow
+from airflow_provider_workflows.batch.output_writer import writer
 from airflow_provider_workflows.batch.sharding import read_index, references, write_index
 
 CASE_ID = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
@@ -211,7 +213,7 @@ def summary(output: Path | str, rows: int = 2, first_row: int = 1, **statuses: i
 
 def written(folder: Path, name: str, rows: int = 2, first_row: int = 1, **statuses: int) -> dict[str, Any]:
     """Write the output of a shard, and return its summary."""
-    with writer(ObjectStoragePath(f"{folder}/{name}"), "jsonl") as writing:
+    with writer(ObjectStoragePath(f"{folder}/{name}"), OutputOptions()) as writing:
         for row in range(first_row, first_row + rows):
             writing.write(_output_row(row))
     return summary(folder / name / "results.jsonl", rows, first_row, **statuses)
@@ -410,7 +412,7 @@ class TestIndex:
         assert "'2'" not in str(raised.value)
         assert not (tmp_path / "out" / "index.json").exists()
 
-    @pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
+    @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
     def test_each_key_that_is_there_twice_is_named_by_its_rows_and_shards(
         self, tmp_path: Path, output_format: str
     ) -> None:
@@ -418,10 +420,10 @@ class TestIndex:
         shards = []
         for index, of_shard in enumerate(keys):
             folder = ObjectStoragePath(f"{tmp_path}/{index}")
-            with writer(folder, output_format) as writing:
+            with writer(folder, OutputOptions(output_format)) as writing:
                 for row, key in enumerate(of_shard, 3 * index + 1):
                     writing.write(dataclasses.replace(_output_row(row), key=key))
-            shards.append(summary(str(output_path(folder, output_format)), 3, 3 * index + 1))
+            shards.append(summary(str(OutputOptions(output_format).path_in(folder)), 3, 3 * index + 1))
 
         with pytest.raises(InvalidInput) as raised:
             write_index(shards, str(tmp_path / "out"))
@@ -487,17 +489,17 @@ class TestIndex:
 class TestReadIndex:
     def test_it_yields_the_rows_of_all_shards_in_order(self, tmp_path: Path) -> None:
         summaries = []
-        for index, output_format in enumerate(["jsonl", "parquet"]):
+        for index, output_format in enumerate(OUTPUT_FORMATS):
             folder = ObjectStoragePath(f"{tmp_path}/{index}")
-            with writer(folder, output_format) as writing:
+            with writer(folder, OutputOptions(output_format)) as writing:
                 for row in (1, 2):
                     writing.write(_output_row(2 * index + row))
-            summaries.append(summary(str(output_path(folder, output_format)), 2, 2 * index + 1))
+            summaries.append(summary(str(OutputOptions(output_format).path_in(folder)), 2, 2 * index + 1))
         returned = write_index(summaries, str(tmp_path))
 
         rows = [row["row"] for row in read_index(returned["index"])]
 
-        assert rows == [1, 2, 3, 4]
+        assert rows == [1, 2, 3, 4, 5, 6]
 
     @pytest.mark.parametrize(
         "content", ["", "[]", "{", '{"version": 2, "shards": []}', '{"version": 1}', "\udcff"], ids=repr

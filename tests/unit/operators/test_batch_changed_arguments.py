@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.api.pseudonyms import personal_number_hash
 from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import (
     CASE_CALL,
@@ -144,19 +146,39 @@ class TestHashPersonalNumbers:
         assert sandbox.counts.requests[RUN_CALL] == 3
 
 
-class TestOutputFormat:
-    @pytest.mark.parametrize(("before", "after"), [("jsonl", "parquet"), ("parquet", "jsonl")])
+ONE_FILE = [{"output_format": name} for name in OUTPUT_FORMATS]
+PARTS = [each | {"output_rows_per_file": 2} for each in ONE_FILE]
+
+
+class TestOutputForm:
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [(before, after) for before, after in permutations(ONE_FILE + PARTS, 2)],
+        ids=lambda form: "-".join(map(str, form.values())),
+    )
     def test_leaves_one_output_and_starts_no_run(
-        self, batch: BatchTask, sandbox: Sandbox, before: str, after: str
+        self, batch: BatchTask, sandbox: Sandbox, before: dict[str, Any], after: dict[str, Any]
     ) -> None:
-        batch.run(cases(3), output_format=before)
+        batch.run(cases(3), **before)
         batch.clear()
 
-        summary = batch.run(cases(3), output_format=after)
+        summary = batch.run(cases(3), **after)
 
-        assert [file.name for file in batch.folder.glob("results.*")] == [f"results.{after}"]
+        forms = [path.name for path in batch.folder.iterdir() if path.name.startswith("results")]
+        assert [str(batch.folder / name) for name in forms] == [summary["output"]]
+        assert len(list(batch.folder.glob("results/part-*"))) == (2 if "output_rows_per_file" in after else 0)
         assert [row["outcome"] for row in read_output(summary["output"])] == ["succeeded"] * 3
         assert sandbox.counts.requests[RUN_CALL] == 3
+
+    def test_of_another_number_of_rows_leaves_no_part_behind(self, batch: BatchTask) -> None:
+        batch.run(cases(5), output_rows_per_file=1)
+        batch.clear()
+
+        summary = batch.run(cases(5), output_rows_per_file=3)
+
+        parts = sorted(path.name[:10] for path in (batch.folder / "results").iterdir())
+        assert parts == ["_SUCCESS", "part-00000", "part-00001"]
+        assert [row["row"] for row in read_output(summary["output"])] == [1, 2, 3, 4, 5]
 
 
 class TestParameters:

@@ -1,0 +1,251 @@
+"""The formats of an output, row by row: JSON Lines, CSV and Parquet, written and read as a stream."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, BinaryIO, Protocol
+
+from airflow_provider_workflows.arguments import require_pyarrow
+from airflow_provider_workflows.batch.output_options import OUTPUT_DELIMITERS, OutputOptions
+from airflow_provider_workflows.batch.output_row import (
+    COLUMNS,
+    REQUIRED_COLUMNS,
+    TIME_COLUMNS,
+    OutputRow,
+    iso_of_microseconds,
+)
+from airflow_provider_workflows.batch.spreadsheet_cells import escaped_cell, value_of
+
+#: Rows wait in memory until they are a group of Parquet: a thousand, or fewer if they have this many characters.
+ROWS_IN_GROUP = 1000
+CHARACTERS_IN_GROUP = 64 * 1024 * 1024
+#: Excel takes a file with it for UTF-8, and one without for whatever the machine's language is.
+_BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
+#: Results are longer than the csv module's limit of 128 KB.
+_CSV_FIELD_CHARACTERS = 2**31 - 1
+
+
+class OtherColumns(Exception):
+    """A file of CSV is not one that a batch has written."""
+
+
+class TableRows(Protocol):
+    """Takes the rows of a table, one by one."""
+
+    def write(self, row: OutputRow) -> None:
+        """Write the next row."""
+
+
+class TableWriter(TableRows, Protocol):
+    """Writes the rows of a table to a file."""
+
+    def flush(self) -> None:
+        """Write what waits to be written."""
+
+    def close(self) -> None:
+        """Write what belongs at the end."""
+
+
+def table_writer(file: BinaryIO, options: OutputOptions) -> TableWriter:
+    """Return what writes rows to a file in the format that the options say.
+
+    :param file: written from its start to its end
+    :param options: how the output is written
+    """
+    if options.format == "jsonl":
+        return JsonLines(file)
+    return Csv(file, options.delimiter) if options.format == "csv" else Parquet(file)
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON text."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+class JsonLines:
+    """Writes rows as JSON objects, one a line.
+
+    :param file: written from its start to its end
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, row: OutputRow) -> None:
+        """Write the next row."""
+        self._file.write(f"{as_json(row.values())}\n".encode())
+
+    def flush(self) -> None:
+        """Do nothing: nothing waits."""
+
+    def close(self) -> None:
+        """Do nothing: nothing belongs at the end."""
+
+
+class Csv:
+    """Writes rows as CSV that Excel opens: in UTF-8 with its mark, lines that end as Excel's, and no formulas.
+
+    :param file: written from its start to its end
+    :param delimiter: what stands between two cells
+    """
+
+    def __init__(self, file: BinaryIO, delimiter: str) -> None:
+        self._file = file
+        self._text = io.StringIO(newline="")
+        self._writer = csv.writer(self._text, delimiter=delimiter, lineterminator="\r\n")
+        self._text.write(_BOM)
+        self._write(COLUMNS)
+
+    def write(self, row: OutputRow) -> None:
+        """Write the next row."""
+        values = row.values()
+        if row.result is not None:
+            values["result"] = as_json(row.result)
+        self._write(map(escaped_cell, values.values()))
+
+    def _write(self, cells: Iterable[object]) -> None:
+        self._writer.writerow(cells)
+        self._file.write(self._text.getvalue().encode())
+        self._text.seek(0)
+        self._text.truncate()
+
+    def flush(self) -> None:
+        """Do nothing: nothing waits."""
+
+    def close(self) -> None:
+        """Do nothing: nothing belongs at the end."""
+
+
+class Parquet:
+    """Writes rows as Parquet, in groups.
+
+    :param file: written from its start to its end
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._schema = arrow_schema("output_format")
+        pyarrow = require_pyarrow("output_format")
+        self._writer = pyarrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+        self._characters = 0
+
+    def write(self, row: OutputRow) -> None:
+        """Write the next row."""
+        values = row.values()
+        if row.result is not None:
+            values["result"] = as_json(row.result)
+            self._characters += len(values["result"])
+        self._rows.append(values)
+        if len(self._rows) == ROWS_IN_GROUP or self._characters > CHARACTERS_IN_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that are not a whole group."""
+        if self._rows:
+            self._writer.write_batch(arrow_batch(self._rows, self._schema))
+            self._rows, self._characters = [], 0
+
+    def close(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+
+def arrow_schema(argument: str) -> Any:
+    """Return the schema of an output, which is the same whatever its rows are.
+
+    :param argument: the argument that asks for it, for the error
+    :raises InvalidInput: if pyarrow is missing
+    """
+    pyarrow = require_pyarrow(argument)
+    types = {"row": pyarrow.int64(), **dict.fromkeys(TIME_COLUMNS, pyarrow.timestamp("us", "UTC"))}
+    return pyarrow.schema(
+        pyarrow.field(name, types.get(name, pyarrow.string()), nullable=name not in REQUIRED_COLUMNS)
+        for name in COLUMNS
+    )
+
+
+def arrow_batch(rows: Sequence[dict[str, Any]], schema: Any) -> Any:
+    """Return rows as a record batch.
+
+    :param rows: the value of each column, with results as JSON text
+    :param schema: what ``arrow_schema`` returned
+    """
+    pyarrow = require_pyarrow("output_format")
+    arrays = []
+    for column in schema:
+        values = [row[column.name] for row in rows]
+        is_time = column.name in TIME_COLUMNS
+        array = pyarrow.array(values, pyarrow.string() if is_time else column.type)
+        arrays.append(array.cast(column.type) if is_time else array)
+    return pyarrow.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def read_json_lines(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file of JSON Lines."""
+    return map(json.loads, file)
+
+
+def read_csv(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file of CSV, as they were before they became cells.
+
+    :raises OtherColumns: if it is not one that a batch has written
+    """
+    text = io.TextIOWrapper(file, "utf-8-sig", newline="")
+    first = text.readline()
+    delimiter = first[len(COLUMNS[0]) : len(COLUMNS[0]) + 1]
+    if delimiter not in OUTPUT_DELIMITERS or tuple(first.rstrip("\r\n").split(delimiter)) != COLUMNS:
+        raise OtherColumns
+    # The limit holds for the whole process, so it is only ever raised.
+    csv.field_size_limit(max(csv.field_size_limit(), _CSV_FIELD_CHARACTERS))
+    for cells in csv.reader(text, delimiter=delimiter):
+        row: dict[str, Any] = dict(zip(COLUMNS, map(value_of, cells), strict=True))
+        yield row | {"row": int(row["row"]), "result": _result(row["result"])}
+
+
+def read_parquet(file: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file of Parquet, with times as text and results as JSON.
+
+    :raises InvalidInput: if pyarrow is missing
+    """
+    for batch in parquet_batches(file):
+        names, columns = batch.schema.names, map(_plain, batch.schema.names, batch.columns)
+        for cells in zip(*columns, strict=True):
+            row = dict(zip(names, cells, strict=True))
+            yield row | {"result": _result(row["result"])}
+
+
+def parquet_batches(file: BinaryIO, columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """Yield the rows of a file of Parquet as record batches.
+
+    :param file: the file
+    :param columns: names of the columns to read; None for all
+    :raises InvalidInput: if pyarrow is missing
+    """
+    parquet = require_pyarrow("uri").parquet.ParquetFile(file)
+    yield from parquet.iter_batches(batch_size=ROWS_IN_GROUP, columns=columns)
+
+
+def batches_of(rows: Iterator[dict[str, Any]]) -> Iterator[Any]:
+    """Yield rows, as one of the functions above yields them, as record batches."""
+    schema = arrow_schema("uri")
+    while some := list(islice(rows, ROWS_IN_GROUP)):
+        texts = (None if row["result"] is None else as_json(row["result"]) for row in some)
+        yield arrow_batch([row | {"result": text} for row, text in zip(some, texts, strict=True)], schema)
+
+
+def _plain(name: str, column: Any) -> list[Any]:
+    pyarrow = require_pyarrow("uri")
+    # Before there were times, they were text.
+    if name not in TIME_COLUMNS or not pyarrow.types.is_timestamp(column.type):
+        return list(column.to_pylist())
+    microseconds = column.cast(pyarrow.timestamp("us", "UTC")).cast(pyarrow.int64())
+    return [iso_of_microseconds(each) for each in microseconds.to_pylist()]
+
+
+def _result(text: str | None) -> dict[str, Any] | None:
+    result: dict[str, Any] | None = None if text is None else json.loads(text)
+    return result
