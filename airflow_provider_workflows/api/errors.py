@@ -204,6 +204,12 @@ class BatchFailed(WorkflowsError):
     """Too many rows of a batch did not succeed; ``retry`` says whether another try of the task has work to do."""
 
 
+class DatabaseFailed(WorkflowsError):
+    """A database of the user's, from which rows come or into which results go, could not be used."""
+
+    retry = Retry.LATER
+
+
 #: What Python raises for a mistake in code. Anything else that nobody foresaw is taken for an outage: a full
 #: disk, a secrets backend that is away.
 _MISTAKES = (

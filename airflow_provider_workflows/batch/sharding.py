@@ -22,6 +22,7 @@ from airflow_provider_workflows.batch.input.items import (
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
+from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 from airflow_provider_workflows.batch.merge_check import require_whole_table
 from airflow_provider_workflows.batch.output import OutputRows
@@ -65,7 +66,7 @@ def references(
             f"{rows} rows in shards of {size} make {shards} shards, and Airflow maps over {max_shards} at most "
             f"([core] max_map_length): a size of {math.ceil(rows / max_shards)} fits"
         )
-    if not isinstance(items, (str, ObjectStoragePath)):
+    if not isinstance(items, (str, ObjectStoragePath, SqlQuery)):
         fields = fields_of(options.columns)
         with replacing(ObjectStoragePath(uri)) as file:
             file.writelines(_line(row, fields, options.zero_pad or {}) for row in items)
@@ -81,6 +82,11 @@ def _place(items: Items, folder: str | None) -> ObjectStoragePath:
     """Return where the shards read: the items' own file, or one in ``folder``."""
     if isinstance(items, (str, ObjectStoragePath)):
         return storage_path("items", items)
+    if isinstance(items, SqlQuery):
+        raise InvalidInput(
+            "items is a query, whose rows cannot be sharded: give the query to a single batch task, which "
+            "reads them as a stream"
+        )
     if isinstance(items, Mapping) or not isinstance(items, Sequence):
         refuse("items", "a URI or a list", items)
     if folder is None:

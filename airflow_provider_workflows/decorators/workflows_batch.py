@@ -10,6 +10,7 @@ from typing_extensions import Required
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
+from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.decorators.function_task import FunctionTask
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.mapped_options import require_options
@@ -82,6 +83,8 @@ class WorkflowsBatchTask(FunctionTask, RunWorkflowBatchOperator):
 
     def _take(self, items: Any) -> None:
         require_items_or_template(items)
+        if isinstance(items, SqlQuery):
+            items = items.copy()
         self.items = items if source_of(items) is not None else Redacted(items)
 
 

@@ -30,9 +30,9 @@ class RunWorkflowBatchOperator(BatchWaiting):
     killed try stopped, and submits nothing twice. A task that is cleared is repaired, as ``on_clear`` says.
 
     :param workflow_definition_id: id of the workflow definition (templated)
-    :param items: the rows: a list of dicts, the URI of a ``.jsonl``, ``.csv`` or ``.parquet`` file, or what
-        ``shard`` returns (templated, but not what is in a list). A row has fields of a case or a ``case_id``, and
-        may have ``parameters`` and a ``key``, the row's own identifier (by default its number)
+    :param items: the rows: a list of dicts, the URI of a ``.jsonl``, ``.csv`` or ``.parquet`` file, a
+        ``SqlQuery``, or what ``shard`` returns (templated, but not what is in a list). A row has fields of a case
+        or a ``case_id``, and may have ``parameters`` and a ``key``, its own identifier (by default its number)
     :param output_path: URI of the folder for ``results.jsonl``, ``results.parquet`` or ``results.csv`` (templated),
         in storage that workers and triggerers share; a folder for each day is ``.../date={{ ds }}``. A mapped task
         writes into a folder of its own in it, named by its map index

@@ -20,6 +20,7 @@ from airflow_provider_workflows.arguments import (
 )
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
 from airflow_provider_workflows.batch.input.items import require_items_or_template, short_name_of, source_of
+from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.lineage.events import partition_key_of
 from airflow_provider_workflows.operators.base import Text
@@ -124,6 +125,9 @@ class BatchArguments(OutputArguments):
 
     def redact_arguments(self, *, rendered: bool) -> None:
         """Redact rows, which are personal, and the personal fields of the parameters."""
+        if not rendered and isinstance(self.items, SqlQuery):
+            # Airflow renders it in its place, where another run of the DAG in this process would find the text.
+            self.items = self.items.copy()
         is_shown = self.items is not None and not isinstance(self.items, Redacted)
         if rendered and is_shown and source_of(self.items) is None:
             self.items = Redacted(self.items)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowException, TaskDeferred
 from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.checked_input import check_input
+from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.report import ReportPhase
 from airflow_provider_workflows.batch.run_index import write_run_index
@@ -43,6 +44,9 @@ class BatchTry(BatchReporting):
 
     def execute(self, context: Context) -> Any:
         """Run the batch; a try that fails leaves a report in each case."""
+        if isinstance(self.items, SqlQuery):
+            # With the rows that an earlier run of the task in this process has read.
+            self.items = self.items.copy()
         with self._failure_reported(context):
             return super().execute(context)
 

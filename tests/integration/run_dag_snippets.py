@@ -8,6 +8,7 @@ of each DAG, the files that are in the store then, and what could not be importe
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import sys
 from pathlib import Path
@@ -66,6 +67,7 @@ def _provide_inputs(files: Bucket) -> None:
     names = ("key", "first_name", "personal_number")
     with files.open("/bucket/people.parquet", "wb") as file:
         write_table(pa.table(dict(zip(names, zip(*_PEOPLE, strict=True), strict=True))), file)
+    os.environ["AIRFLOW_CONN_WAREHOUSE"] = f"sqlite://{Path('warehouse.db').resolve()}"
     with sqlite3.connect("warehouse.db") as database:
         database.execute("CREATE TABLE due_for_check (customer_no, first_name, last_name, personal_number)")
         database.executemany("INSERT INTO due_for_check VALUES (?, ?, 'Nowak', ?)", _PEOPLE)

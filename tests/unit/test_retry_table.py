@@ -88,12 +88,19 @@ ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
     ("the workflow ended in a failure status", errors.WorkflowFailed(""), []),
     ("the wait reached its deadline", errors.DeadlineReached(""), []),
     ("too many rows failed, and a retry has work to do", errors.BatchFailed("", retry=Retry.LATER), []),
+    ("a database of rows or results could not be used", errors.DatabaseFailed(""), []),
     ("the task was stopped, or another try has taken over", errors.Stopped(""), []),
     ("a person has stopped the submission", errors.SubmissionStopped(""), []),
     ("too many rows failed, and a retry has none", errors.BatchFailed("", retry=Retry.NEVER), []),
 ]
 #: Errors that no single call meets.
-OF_A_TASK = (errors.WorkflowNotCompleted, errors.BatchFailed, errors.Stopped, errors.SubmissionStopped)
+OF_A_TASK = (
+    errors.WorkflowNotCompleted,
+    errors.BatchFailed,
+    errors.DatabaseFailed,
+    errors.Stopped,
+    errors.SubmissionStopped,
+)
 #: Errors that only a wait meets: anywhere else they end the task.
 OF_THE_POLLER = (errors.InternalError, errors.ConnectionNotFound)
 
@@ -223,6 +230,7 @@ async def collect(error: errors.WorkflowsError | None, folder: Path) -> str:
             OF_THE_POLLER,
             errors.DeadlineReached,
             errors.BatchFailed,
+            errors.DatabaseFailed,
             errors.Stopped,
             errors.SubmissionStopped,
         ),

@@ -14,11 +14,12 @@ from airflow_provider_workflows.batch.input.files import file_path, file_version
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
+from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
 
-Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any]"
-"""A list of rows, a file of them, or the JSON of a ``ShardReference``."""
+Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any] | SqlQuery"
+"""A list of rows, a file of them, the JSON of a ``ShardReference``, or a query."""
 
 #: The reasons why a row whose key an earlier one has is a bad row.
 DUPLICATE_KEY = "is used by an earlier row"
@@ -33,11 +34,18 @@ def read_items(
 
     The keys of rows that can be run are unique.
 
-    :param items: list of rows; URI or path of a .jsonl, .ndjson, .csv or .parquet file; or a shard's reference
+    :param items: list of rows; URI or path of a .jsonl, .ndjson, .csv or .parquet file; a shard's reference; or a
+        query
     :param options: how they are read
     :raises InvalidInput: if the arguments cannot be right, and while reading, if the input as a whole cannot be
         read or has no rows
+    :raises DatabaseFailed: if the database of a query cannot be used
     """
+    if isinstance(items, SqlQuery):
+        columns = items.columns(options.columns)
+        fields = fields_of(columns)
+        check_header(items.header, fields, columns)
+        return _read(items.rows(), fields, flat=True, zero_pad=require_zero_pad(options.zero_pad))
     fields = fields_of(options.columns)
     zero_pad = require_zero_pad(options.zero_pad)
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
@@ -52,12 +60,12 @@ def read_items(
 
 
 def version_of(items: Items) -> str | None:
-    """Return what tells one version of the items' file from another; None if they are a list.
+    """Return what tells one version of the items' file from another; None if they are from no file.
 
     :param items: as ``read_items`` takes them
     :raises InvalidInput: if there is no such file
     """
-    if isinstance(items, Sequence) and not isinstance(items, str | bytes):
+    if isinstance(items, SqlQuery) or (isinstance(items, Sequence) and not isinstance(items, str | bytes)):
         return None
     return file_version(
         file_path(ShardReference.from_json(items).items if isinstance(items, Mapping) else items)
@@ -79,13 +87,20 @@ def require_items_or_template(items: object) -> None:
     :param items: as ``read_items`` takes them, or what is resolved later
     :raises InvalidInput: if it is neither
     """
-    is_items = isinstance(items, (str, ObjectStoragePath, Sequence, Mapping)) and not isinstance(items, bytes)
+    is_items = isinstance(items, (str, ObjectStoragePath, Sequence, Mapping, SqlQuery)) and not isinstance(
+        items, bytes
+    )
     if not is_items and not is_resolved_later(items):
-        refuse("items", "a list of rows, the URI of a file, or a shard's reference", items)
+        refuse("items", "a list of rows, the URI of a file, a shard's reference, or a SqlQuery", items)
 
 
 def source_of(items: object) -> str | None:
-    """Return the URI or path that items are read from; None if they are the rows themselves, or not items."""
+    """Return the URI or path that items are read from; None if they are the rows themselves, or not items.
+
+    Of a query it is what a page calls it.
+    """
+    if isinstance(items, SqlQuery):
+        return items.source
     if isinstance(items, Mapping):
         items = items["items"] if is_shard_reference(items) else None
     text = str(items).strip() if isinstance(items, (str, ObjectStoragePath)) else ""

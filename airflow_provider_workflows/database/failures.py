@@ -1,0 +1,66 @@
+"""What a database says has gone wrong, without the values of rows that its own words repeat.
+
+A driver's message quotes what it was given: ``Key (personal_number)=(90010112345) already exists``. Only messages
+that can name nothing but tables, columns and types are repeated.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_workflows.api.errors import DatabaseFailed, InvalidInput, WorkflowsError
+from airflow_provider_workflows.api.redaction import one_line
+
+#: SQLSTATEs whose message names a table, a column, a schema or the types of an operator: 42P01 and 42S02 no such
+#: table, 42703 and 42S22 no such column, 42501 no permission, 42702 ambiguous column, 42883 no such operator.
+_NAMING = frozenset({"42P01", "42S02", "42703", "42S22", "42501", "42702", "42883", "3F000"})
+#: The same for drivers without SQLSTATE: the beginnings of such messages.
+_NAMING_BEGINNINGS = ("no such table", "no such column", "ambiguous column name", "Catalog Error")
+#: The classes of SQLSTATE in which another try would meet the same: feature, data, catalogue, schema, syntax.
+_LASTING_CLASSES = frozenset({"0A", "22", "3D", "3F", "42"})
+#: The classes of DB-API's errors of which that is so where there is no SQLSTATE.
+_LASTING_NAMES = frozenset({"ProgrammingError", "DataError", "NotSupportedError"})
+_SHOWN_CHARACTERS = 200
+
+
+def database_failure(argument: str, conn_id: str, error: Exception) -> WorkflowsError:
+    """Return the error for one of a database or its driver.
+
+    :param argument: name of the argument that the database is of
+    :param conn_id: id of the connection
+    :param error: what the driver raised
+    :return: ``InvalidInput`` where another try would meet the same, else ``DatabaseFailed``
+    """
+    state = _sqlstate(error)
+    kind = f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
+    if naming := _naming_message(error, state):
+        return InvalidInput(f"{argument}: the database of connection {conn_id!r} says: {naming} ({kind})")
+    hidden = "its own words are left out, because they may repeat values of rows"
+    if _is_lasting(error, state):
+        return InvalidInput(
+            f"{argument}: the database of connection {conn_id!r} refused the statement: {kind}; {hidden}. Run the "
+            "statement in the database's own client to see them"
+        )
+    return DatabaseFailed(
+        f"{argument}: the database of connection {conn_id!r} could not be used: {kind}; {hidden}. Another try "
+        "goes on from here: nothing is lost, and no row runs twice"
+    )
+
+
+def _sqlstate(error: Exception) -> str:
+    for name in ("sqlstate", "pgcode"):
+        state = getattr(error, name, None)
+        if isinstance(state, str) and len(state) == 5 and state.isalnum():
+            return state
+    return ""
+
+
+def _naming_message(error: Exception, state: str) -> str:
+    # psycopg has the message without what it quotes of the statement and of rows.
+    text = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+    text = one_line(text.partition("\n")[0], _SHOWN_CHARACTERS)
+    return text if state in _NAMING or (not state and text.startswith(_NAMING_BEGINNINGS)) else ""
+
+
+def _is_lasting(error: Exception, state: str) -> bool:
+    if state:
+        return state[:2] in _LASTING_CLASSES
+    return any(kind.__name__ in _LASTING_NAMES for kind in type(error).__mro__)
