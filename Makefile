@@ -17,7 +17,7 @@ side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-lowest versions test-all \
-	test-fast test-thorough chaos bench bench-imports bench-batch bench-webhooks docs lint types changelog dist hooks \
+	test-fast test-thorough chaos bench bench-imports bench-batch bench-webhooks bench-page docs lint types changelog dist hooks \
 	secrets image-digests constraints clean environment tools
 
 help: ## show this list
@@ -91,6 +91,9 @@ bench-batch: tools ## measure a batch beside mapped tasks, and how it grows, in 
 
 bench-webhooks: tools ## measure how soon webhooks resume tasks, and what forged ones cost, in 10 minutes (ARGUMENTS=--help)
 	@$(run) benchmarks.webhooks $(ARGUMENTS)
+
+bench-page: tools ## measure what a large batch's page costs in Chromium, in a quarter of an hour (ARGUMENTS=--help)
+	@$(run) benchmarks.page $(ARGUMENTS)
 
 lint: tools ## check style, formatting, which module imports which, and the declared dependencies
 	$(run) ruff check .

@@ -26,7 +26,7 @@ from benchmarks.harness.report import AtMost, progress
 from tests.harness.local_airflow import LocalAirflow
 from tests.harness.process import Process
 
-_PLUGINS_FOLDER = Path(__file__).parent / "plugins"
+_PLUGINS_FOLDER = Path(__file__).parent / "plugins" / "bare"
 _CONN_ID = "workflows_default"
 _CONCURRENCY = 16
 _LONG_BODY_BYTES = 200_000

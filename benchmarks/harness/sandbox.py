@@ -37,9 +37,13 @@ class SandboxProcess:
     ca_file: str | None
     environment: dict[str, str]
 
-    def define(self, seconds: float) -> str:
-        """Return the id of a new workflow definition whose runs take ``seconds``."""
-        definition_id: str = self._call("POST", "definitions", {"seconds": seconds})["id"]
+    def define(self, seconds: float | tuple[float, float], **fields: Any) -> str:
+        """Return the id of a new workflow definition.
+
+        :param seconds: what a run takes, or bounds between which that is drawn
+        :param fields: further fields of the sandbox's ``Definition``
+        """
+        definition_id: str = self._call("POST", "definitions", {"seconds": seconds, **fields})["id"]
         return definition_id
 
     def delay(self, path: str, seconds: float) -> None:
