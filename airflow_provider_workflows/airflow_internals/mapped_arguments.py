@@ -17,6 +17,7 @@ from airflow_provider_workflows.airflow_internals.feature import (
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial as OperatorPartial  # noqa: PLC0414
 
 #: Of an operator: whether Airflow has made it of a mapped one, with the arguments of one map index.
 _FROM_MAPPED = "_BaseOperator__from_mapped"

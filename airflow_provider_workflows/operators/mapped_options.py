@@ -10,7 +10,8 @@ from airflow_provider_workflows import configuration
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
-    from airflow.sdk.definitions.mappedoperator import OperatorPartial
+
+    from airflow_provider_workflows.airflow_internals.mapped_arguments import OperatorPartial
 
     _Operator = BaseOperator
 else:
@@ -21,7 +22,7 @@ def require_options(operator_class: type, given: Mapping[str, Any]) -> None:
     """Read the options that stand for arguments which a DAG doesn't give.
 
     Airflow makes the operators of a mapped task when they run. Without this a bad option would fail each of them
-    there, and the DAG would look well.
+    there, and nothing would show before.
 
     :param operator_class: the class of the operator
     :param given: the arguments that the DAG gives, ``default_args`` among them
