@@ -37,7 +37,7 @@ def test_the_examples_are_in_the_package_with_what_they_read() -> None:
 
     examples = {entry.name for entry in folder.iterdir() if entry.name.startswith("workflows_")}
     assert "workflows_single_case.py" in examples
-    assert len(examples) >= 7
+    assert len(examples) >= 8
     assert {entry.name for entry in (folder / "data").iterdir()} == {"nightly_cases.csv", "person.json"}
 
 
