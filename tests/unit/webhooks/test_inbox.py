@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from airflow.models.xcom import XComModel
 
 from airflow_provider_workflows.batch import inbox
 from airflow_provider_workflows.batch.awaited_runs import AwaitedRuns
@@ -20,6 +21,10 @@ from airflow_provider_workflows.webhooks.payload import Completion
 from airflow_provider_workflows.webhooks.writer import CompletionWriter
 from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY
 from tests.unit.webhooks.conftest import CONN_ID, Api, Database, Statements, Task
+
+#: Airflow 3.4 writes an XCom by one statement that inserts or updates it, which names the value for each: the same
+#: completions, 2,384 bytes at most where older ones send 1,255. It is stored once.
+COPIES_OF_A_VALUE = 2 if hasattr(XComModel, "set_for_attempt") else 1
 
 
 def batch(database: Database, conn_id: str = CONN_ID, webhooks: bool = True, **changes: Any) -> Task:
@@ -185,7 +190,9 @@ async def test_a_completion_costs_a_small_write_however_many_came_before(
         await writer.write(Completion(workflow_id, None, "COMPLETED", None))
     writer.close()
 
-    sizes = [len(each) for each in statements.writes("xcom")]
+    writes = statements.writes("xcom")
+    assert {each.count('"ended"') for each in writes} == {COPIES_OF_A_VALUE}
+    sizes = [len(each) // COPIES_OF_A_VALUE for each in writes]
     assert len(sizes) == 100
     assert max(sizes) <= 1536
     assert sum(sizes) <= 1024 * 100
