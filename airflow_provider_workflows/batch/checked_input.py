@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.batch.options import BatchOptions
     from airflow_provider_workflows.batch.place import BatchPlace
     from airflow_provider_workflows.storage import ObjectStoragePath
+
+log = logging.getLogger(__name__)
 
 
 def check_input(
@@ -61,7 +64,7 @@ def check_input(
     version = version_of(items)
     manifest = write_manifest(
         place.state_folder,
-        options.rows(items),
+        options.rows(items, note=log.info),
         common=options.common,
         skip_bad_rows=options.skip_bad_rows,
         hash_secret=options.hash_secret(settings),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
+from airflow_provider_workflows.batch.input.reading import Note, no_note
 from airflow_provider_workflows.batch.output_options import OutputOptions
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ class BatchOptions:
     input: InputOptions = AS_IT_IS
     output: OutputOptions = field(default_factory=OutputOptions)
 
-    def rows(self, items: Items) -> Iterator[Row | BadRow]:
+    def rows(self, items: Items, *, note: Note = no_note) -> Iterator[Row | BadRow]:
         """Return an iterator over the checked rows of items.
 
+        :param items: as ``read_items`` takes them
+        :param note: is told what is left out, without a value of a row
         :raises InvalidInput: as ``read_items``
         """
-        return read_items(items, self.input)
+        return read_items(items, self.input, note=note)
 
     def hash_secret(self, settings: Settings) -> str | None:
         """Return the secret that personal numbers are hashed with, or None if hashes are not asked for.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ from airflow_provider_workflows.storage import ObjectStoragePath, forget_listing
 from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
 
 _ITEMS_NAME, _INDEX_NAME, _INDEX_VERSION = "items.jsonl", "index.json", 1
+log = logging.getLogger(__name__)
+
 _SUMMARY_TYPES = {"output": str, "first_row": int, "rows": int, "outcomes": Mapping, "statuses": Mapping}
 
 
@@ -105,7 +108,7 @@ def _check(items: Items, size: int, options: InputOptions, *, fail: bool) -> tup
     bad = BadRows()
     digests: list[ShardDigest] = []
     salt = new_salt()
-    for rows, row in enumerate(read_items(items, options), 1):
+    for rows, row in enumerate(read_items(items, options, note=log.info), 1):
         if len(digests) * size < rows:
             digests.append(ShardDigest(salt))
         digests[-1].take(row)
@@ -125,9 +128,9 @@ def _line(row: object, fields: Fields, zero_pad: Mapping[str, int]) -> bytes:
     plain: object = None
     if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
         plain = {
-            name: _json_value(value, zero_pad.get(fields.get(name) or ""), fields.get(name) or "")
+            name: _json_value(value, zero_pad.get(fields.of(name) or ""), fields.of(name) or "")
             for name, value in row.items()
-            if fields.get(name, "") is not None
+            if fields.of(name) is not None
         }
     # Another row than a dict is a bad row, which must stay bad: null is not a row.
     return f"{json.dumps(plain, ensure_ascii=False)}\n".encode()

@@ -30,9 +30,10 @@ class RunWorkflowBatchOperator(BatchWaiting):
     killed try stopped, and submits nothing twice. A task that is cleared is repaired, as ``on_clear`` says.
 
     :param workflow_definition_id: id of the workflow definition (templated)
-    :param items: the rows: a list of dicts, the URI of a ``.jsonl``, ``.csv`` or ``.parquet`` file, a
-        ``SqlQuery``, or what ``shard`` returns (templated, but not what is in a list). A row has fields of a case
-        or a ``case_id``, and may have ``parameters`` and a ``key``, its own identifier (by default its number)
+    :param items: the rows: a list of dicts, the URI of a file, of a folder of files or a pattern such as
+        ``s3://bucket/part-*.csv`` (CSV, JSON, Parquet, Arrow; compressed or not), a ``SqlQuery``, or what ``shard``
+        returns (templated, but not what is in a list). A row has fields of a case or a ``case_id``, and may have
+        ``parameters`` and a ``key``, its own identifier (by default its number)
     :param output_path: URI of the folder for ``results.jsonl``, ``results.parquet`` or ``results.csv`` (templated),
         in storage that workers and triggerers share; a folder for each day is ``.../date={{ ds }}``. A mapped task
         writes into a folder of its own in it, named by its map index
@@ -42,6 +43,10 @@ class RunWorkflowBatchOperator(BatchWaiting):
     :param zero_pad: number of digits to which numbers are padded with zeros that a spreadsheet or a data frame has
         taken from ``personal_number`` or ``company_number``: ``{"personal_number": 11}``. Without it, a number
         in one of these makes a bad row
+    :param encoding: the encoding of a CSV or JSON file, such as ``"cp1250"``, where its first bytes do not say it
+        and it is not UTF-8
+    :param delimiter: the character between the cells of a CSV; by default what makes the names of known columns of
+        its first line
     :param on_bad_row: ``"fail"`` before anything is sent, or ``"skip"``: bad rows are left out, and listed in the
         output
     :param max_failed_share: the share of rows that may fail before the task fails, from 0.0 (any row that does not

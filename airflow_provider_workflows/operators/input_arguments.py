@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_workflows.arguments import choice
 from airflow_provider_workflows.batch.input.columns import fields_of
+from airflow_provider_workflows.batch.input.delimiters import require_delimiter
+from airflow_provider_workflows.batch.input.encodings import require_encoding
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.operators.base import WorkflowsOperator
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 class InputArguments(WorkflowsOperator):
     """The arguments of ``RunWorkflowBatchOperator``, which documents them, that say how its items are read.
 
-    ``shard`` takes the same ones, so that a shard reads as its batch does. Whoever adds one adds it here, to
+    ``shard`` takes the same ones, so that a shard reads as its batch does. A new one is added here, to
     ``InputOptions``, to ``InputTypes``, to ``shard`` and to the documentation of the operator.
     """
 
@@ -30,6 +32,8 @@ class InputArguments(WorkflowsOperator):
         *,
         columns: Mapping[str, str | None] | None = None,
         zero_pad: Mapping[str, int] | None = None,
+        encoding: str | None = None,
+        delimiter: str | None = None,
         on_bad_row: Literal["fail", "skip"] = "fail",
         **kwargs: Unpack[OperatorArguments],
     ) -> None:
@@ -37,8 +41,15 @@ class InputArguments(WorkflowsOperator):
         fields_of(columns)
         self.columns = columns
         self.zero_pad = require_zero_pad(zero_pad)
+        self.encoding = require_encoding(encoding)
+        self.delimiter = require_delimiter(delimiter)
         self.on_bad_row = choice("on_bad_row", on_bad_row, ("fail", "skip"))
 
     @property
     def _input_options(self) -> InputOptions:
-        return InputOptions(columns=self.columns, zero_pad=self.zero_pad)
+        return InputOptions(
+            columns=self.columns,
+            zero_pad=self.zero_pad,
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+        )

@@ -57,6 +57,8 @@ def shard(
     columns: Mapping[str, str | None] | XComArg | None = None,
     on_bad_row: Literal["fail", "skip"] | XComArg = "fail",
     zero_pad: Mapping[str, int] | XComArg | None = None,
+    encoding: str | XComArg | None = None,
+    delimiter: str | XComArg | None = None,
     folder: str | XComArg | None = None,
 ) -> list[dict[str, Any]]:
     """Check all items, and return references to ``size`` of them each, for ``.expand(items=shard(...))``.
@@ -67,13 +69,20 @@ def shard(
     :param on_bad_row: ``"fail"``, or ``"skip"`` to leave the bad rows to the batch tasks' own ``on_bad_row``. A key
         that two rows have is refused in any case
     :param zero_pad: as in ``RunWorkflowBatchOperator``, which needs it too
+    :param encoding: as in ``RunWorkflowBatchOperator``, which needs it too
+    :param delimiter: as in ``RunWorkflowBatchOperator``, which needs it too
     :param folder: where to write items that come as a list, for the shards to read (templated)
     :raises InvalidInput: if the items cannot be right, or there are more shards than Airflow maps over
     """
     return references(
         unwrap(items),
         unwrap(size),
-        options=InputOptions(columns=unwrap(columns), zero_pad=unwrap(zero_pad)),
+        options=InputOptions(
+            columns=unwrap(columns),
+            zero_pad=unwrap(zero_pad),
+            encoding=unwrap(encoding),
+            delimiter=unwrap(delimiter),
+        ),
         on_bad_row=unwrap(on_bad_row),
         folder=unwrap(folder),
         max_shards=integer("core", "max_map_length", default=1024),

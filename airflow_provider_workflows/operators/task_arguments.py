@@ -115,6 +115,8 @@ class InputTypes(TypedDict, total=False):
 
     columns: Mapping[str, str | None] | None
     zero_pad: Mapping[str, int] | None
+    encoding: str | None
+    delimiter: str | None
     on_bad_row: Literal["fail", "skip"]
 
 

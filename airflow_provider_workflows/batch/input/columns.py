@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+import unicodedata
+from collections.abc import Mapping, Sequence
 
 from pydantic.alias_generators import to_camel
 
@@ -13,21 +13,80 @@ from airflow_provider_workflows.api.redaction import CASE_FIELDS, one_line
 PHONE_PARTS = {"phone_country_code": "country_code", "phone_number": "number"}
 """Flat columns that together are a phone, and the part of it that each one is."""
 
-_FIELDS = (*CASE_FIELDS, *PHONE_PARTS, "case_id", "parameters", "key")
+FIELD_NAMES = (*CASE_FIELDS, *PHONE_PARTS, "case_id", "parameters", "key")
 
 #: Each field under both spellings, the parts of a phone with a dot too.
 _SPELLINGS = (
-    {field: field for field in _FIELDS}
-    | {to_camel(field): field for field in _FIELDS}
+    {field: field for field in FIELD_NAMES}
+    | {to_camel(field): field for field in FIELD_NAMES}
     | {f"phone.{part}": field for field, part in PHONE_PARTS.items()}
     | {f"phone.{to_camel(part)}": field for field, part in PHONE_PARTS.items()}
 )
+#: Spellings that a file may add: what has a thousand of them is no table.
+_MAX_SPELLINGS = 1000
+_JOINTS = dict.fromkeys(map(ord, "_-\u2010\u2011"))
+#: Letters that Unicode does not take apart into a letter and an accent.
+_LETTERS = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe"})
 
-CheckHeader: TypeAlias = Callable[[Sequence[str]], None]
-"""A function that takes the columns of a table, and raises if they cannot be right."""
 
-Fields: TypeAlias = Mapping[str, str | None]
-"""The field of each column that may occur; None for a column to leave out."""
+class Fields(dict[str, str | None]):
+    """The field of each column that may occur; None for a column to leave out.
+
+    As a dict it has the spellings that were met so far. ``of`` finds a column in another spelling too.
+
+    :param columns: the field of each column that is named otherwise, None to leave it out
+    :raises InvalidInput: if a target is not a field
+    """
+
+    def __init__(self, columns: Mapping[str, str | None] | None = None) -> None:
+        if not isinstance(columns, Mapping | None):
+            raise InvalidInput(f"columns must be a dict of column and field, not {type(columns).__name__}")
+        super().__init__(_SPELLINGS)
+        #: The columns that the user has mapped.
+        self.mapped = tuple(columns or ())
+        self._by_plain_name: dict[str, str | None] = {plain_name(name): self[name] for name in _SPELLINGS}
+        given: dict[str, set[str | None]] = {}
+        for column, field in (columns or {}).items():
+            if field is not None and not (isinstance(field, str) and field in _SPELLINGS):
+                raise InvalidInput(
+                    f"columns maps {named(column)} to what is not a field; the fields are "
+                    f"{', '.join(FIELD_NAMES)}, and None leaves a column out"
+                )
+            self[column] = field if field is None else _SPELLINGS[field]
+            given.setdefault(plain_name(column), set()).add(self[column])
+        for name, fields in given.items():
+            # Of two columns that differ in spelling alone, each is found in its own spelling only.
+            self._by_plain_name.pop(name, None)
+            if len(fields) == 1:
+                self._by_plain_name[name] = next(iter(fields))
+        self._by_plain_name.pop("", None)
+
+    def of(self, column: object) -> str | None:
+        """Return the field of a column, without regard to case, white space, ``_``, ``-`` and accents.
+
+        :param column: the column's name
+        :return: None for a column to leave out, and ``""`` for one that has no field
+        """
+        if not isinstance(column, str):
+            return ""
+        field = self.get(column, "")
+        if field == "":
+            field = self._by_plain_name.get(plain_name(column), "")
+            if field != "" and len(self) < _MAX_SPELLINGS:
+                self[column] = field
+        return field
+
+    def is_mapped_in(self, column: str, header: Sequence[str]) -> bool:
+        """Return whether one of a table's columns is the one that the user has mapped.
+
+        :param column: the column as the user has written it
+        :param header: the names of the table's columns
+        """
+        return column in header or any(
+            plain_name(name) == plain_name(column) and self.of(name) == self[column]
+            for name in header
+            if name not in _SPELLINGS and name not in self.mapped
+        )
 
 
 def fields_of(columns: Mapping[str, str | None] | None) -> Fields:
@@ -36,48 +95,36 @@ def fields_of(columns: Mapping[str, str | None] | None) -> Fields:
     :param columns: the field of each column that is named otherwise, None to leave it out
     :raises InvalidInput: if a target is not a field
     """
-    if not isinstance(columns, Mapping | None):
-        raise InvalidInput(f"columns must be a dict of column and field, not {type(columns).__name__}")
-    fields: dict[str, str | None] = dict(_SPELLINGS)
-    for column, field in (columns or {}).items():
-        if field is not None and not (isinstance(field, str) and field in _SPELLINGS):
-            raise InvalidInput(
-                f"columns maps {named(column)} to what is not a field; the fields are {', '.join(_FIELDS)}, "
-                "and None leaves a column out"
-            )
-        fields[column] = field if field is None else _SPELLINGS[field]
-    return fields
+    return Fields(columns)
 
 
-def check_header(header: Sequence[str], fields: Fields, columns: Mapping[str, str | None] | None) -> None:
-    """Check the columns of a flat file, each of which must have a field or be left out.
+def plain_name(name: object) -> str:
+    """Return a column's name without what people write now so, now so: case, white space, ``_``, ``-``, accents.
 
-    :param header: the names of the columns
-    :param fields: what ``fields_of`` returned
-    :param columns: the user's mapping, each column of which must be there
-    :raises InvalidInput: naming the columns that are wrong. If no column has a field, the header is missing, and
-        what stands in its place is a person: then none is named
+    :param name: the name
     """
-    if not any(fields.get(name) for name in header):
-        if len(header) == 1 and (separator := next((mark for mark in ";\t" if mark in header[0]), None)):
-            mark = "a tab" if separator == "\t" else f"'{separator}'"
-            raise InvalidInput(f"items is separated by {mark}, not by a comma: save it with commas")
-        raise InvalidInput(
-            "items has no known column: is its first line a header? The columns are "
-            f"{', '.join(_FIELDS)}; columns={{...}} maps others to them"
-        )
-    if unnamed := [str(position) for position, name in enumerate(header, 1) if not name]:
-        raise InvalidInput(f"items has a column without a name, at position {', '.join(unnamed)}: name it")
-    if repeated := _repeated(header):
+    text = unicodedata.normalize("NFKD", str(name)).casefold().translate(_LETTERS).translate(_JOINTS)
+    return "".join(each for each in text if not each.isspace() and not unicodedata.combining(each))
+
+
+def check_header(header: Sequence[str], fields: Fields) -> None:
+    """Check the columns of a table, each of which must have a field or be left out.
+
+    :param header: the names of the columns; empty for one that was seen to hold nothing of use
+    :param fields: what ``fields_of`` returned
+    :raises InvalidInput: naming the columns that are wrong
+    """
+    names = [name for name in header if name]
+    if repeated := _repeated(names):
         raise InvalidInput(f"items has more than one column {repeated}: rename all but one")
-    if unknown := [name for name in header if name not in fields]:
+    if unknown := [name for name in names if fields.of(name) == ""]:
         raise InvalidInput(
             f"items has columns that are not fields of a case: {', '.join(map(named, unknown))}; rename them, or "
             'map or drop them, as in columns={"PESEL": "personal_number", "note": None}'
         )
-    if missing := [name for name in columns or () if name not in header]:
+    if missing := [name for name in fields.mapped if not fields.is_mapped_in(name, names)]:
         raise InvalidInput(f"columns names what items does not have: {', '.join(map(named, missing))}")
-    if repeated := _repeated([field for name in header if (field := fields[name])]):
+    if repeated := _repeated([field for name in names if (field := fields.of(name))]):
         raise InvalidInput(
             f"items has more than one column for {repeated}: leave all but one out with columns"
         )

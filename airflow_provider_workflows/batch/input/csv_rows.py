@@ -5,55 +5,111 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.columns import CheckHeader
+from airflow_provider_workflows.batch.input.csv_lines import NUL, UNDECODED, CsvLines, RowTooLong
+from airflow_provider_workflows.batch.input.delimiters import (
+    USUAL_DELIMITERS,
+    find_delimiter,
+    named_in_first_line,
+    shown_delimiter,
+)
+from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
+from airflow_provider_workflows.batch.input.encodings import as_text
+from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable
 
-NOT_UTF_8 = "is not UTF-8: save the file as UTF-8"
-_ENDS = ("\n", "\r")
-#: What stands for a NUL, which the csv module of Python 3.10 refuses.
-_NUL = "\ud800"
-UNDECODED = re.compile(f"[{_NUL}\udc80-\udcff]")
-"""Bytes that are not UTF-8, as "surrogateescape" decodes them, and what stands for a NUL."""
+#: Rows by which a header is told from a person where no column has a field.
+_SAMPLE_ROWS = 20
+
+Record = tuple[int, "list[Any] | Unreadable"]
+"""The line at which a row begins, and its cells."""
 
 
 def csv_rows(
-    stream: io.BufferedReader, skip: int, check_header: CheckHeader
+    stream: io.BufferedReader[Any], skip: int, reading: Reading
 ) -> Iterator[tuple[int | None, Cells]]:
     """Yield the line at which each row begins that is not blank, and its cells.
 
     :param stream: the file
     :param skip: data rows at the beginning to pass over
-    :param check_header: called with the columns
+    :param reading: how it is read
     :raises InvalidInput: if the file as a whole cannot be read
     """
-    records = _records(io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=""))
-    names = []
+    file = as_text(stream, reading.options.encoding, newline="")
+    lines = CsvLines(file.text)
+    delimiter = _delimiter(lines, reading, file.undecoded)
+    records = _records(lines, delimiter, file.undecoded)
     for _, header in islice(records, 1):
+        names: list[str] = []
         for name in header if isinstance(header, list) else [header]:
             if isinstance(name, Unreadable):
                 raise InvalidInput(f"items: the header {name.reason}")
             names.append(name.strip())
-        check_header(names)
-    for line, cells in islice(records, skip, None):
+        without_name = reading.take_header(names, lambda: _sample(records))
+        if len(names) == 1 and reading.options.delimiter is None:
+            # What is one column by its header may have several cells in a row, which would be one value.
+            others = "".join(mark for mark in USUAL_DELIMITERS if mark != delimiter)
+            lines.refused = re.compile(f'^[^"]*[{re.escape(others)}]')
+        rows = _rows(records, names, without_name)
+        yield from islice(without_empty_end(rows, reading), skip, None)
+
+
+def _delimiter(lines: CsvLines, reading: Reading, undecoded: Callable[[], str]) -> str:
+    """Return what separates the cells, having taken a first line that names it."""
+    given = reading.options.delimiter
+    first = lines.first_row()
+    if named := named_in_first_line(first):
+        if given not in (None, named):
+            raise InvalidInput(
+                f"items: the first line of the file says that {shown_delimiter(named)} is between the cells, and "
+                f"delimiter says {shown_delimiter(given or '')}: leave the argument out"
+            )
+        lines.take_first_row()
+        return named
+    if given is not None:
+        return given
+    if UNDECODED.search(first):
+        raise InvalidInput(f"items: the header {undecoded()}")
+    return find_delimiter(first, reading.fields)
+
+
+def _rows(
+    records: Iterator[Record], names: list[str], without_name: list[int]
+) -> Iterator[tuple[int | None, Cells]]:
+    for line, cells in records:
         if isinstance(cells, Unreadable):
             yield line, cells
+        elif len(cells) != len(names) and all(map(_is_empty, cells)):
+            yield line, {}
         elif len(cells) != len(names):
             yield line, Unreadable(f"has {len(cells)} cells where the header has {len(names)}")
+        elif without_name and (places := [place for place in without_name if not _is_empty(cells[place])]):
+            yield line, Unreadable(f"has a value in a column without a name, at position {places[0] + 1}")
         else:
             yield line, dict(zip(names, cells, strict=True))
 
 
-def _records(text: io.TextIOWrapper) -> Iterator[tuple[int, list[str | Unreadable] | Unreadable]]:
+def _is_empty(cell: Any) -> bool:
+    return isinstance(cell, str) and (not cell or cell.isspace())
+
+
+def _sample(records: Iterator[Record]) -> list[list[str]]:
+    return [
+        [cell for cell in cells if isinstance(cell, str)]
+        for _, cells in islice(records, _SAMPLE_ROWS)
+        if isinstance(cells, list)
+    ]
+
+
+def _records(lines: CsvLines, delimiter: str, undecoded: Callable[[], str]) -> Iterator[Record]:
     """Yield the first line and the cells of the header, then those of each row that is not blank."""
-    # The limit holds for the whole process, so it is only ever raised. _Lines bounds the rows.
+    # The limit holds for the whole process, so it is only ever raised. CsvLines bounds the rows.
     csv.field_size_limit(max(csv.field_size_limit(), ROW_CHARACTERS))
-    lines = _Lines(text)
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     rows = 0
     while True:
         lines.begin_row()
@@ -61,7 +117,7 @@ def _records(text: io.TextIOWrapper) -> Iterator[tuple[int, list[str | Unreadabl
             cells: Any = next(reader)
         except StopIteration:
             return
-        except _RowTooLong:
+        except RowTooLong:
             cells = Unreadable(ROW_TOO_LONG)
         except csv.Error:
             row = f"row {rows} (line {lines.first} of the file)" if rows else "the header"
@@ -73,61 +129,16 @@ def _records(text: io.TextIOWrapper) -> Iterator[tuple[int, list[str | Unreadabl
             continue
         rows += 1
         if lines.undecoded and isinstance(cells, list):
-            cells = [_decoded(cell) for cell in cells]
+            cells = [_decoded(cell, undecoded) for cell in cells]
+        if lines.is_refused:
+            cells = Unreadable(
+                "has a character that may separate cells, where the header has one column: put the cell in "
+                'quotes, or say what separates cells, as in delimiter=","'
+            )
         yield lines.first, cells
 
 
-def _decoded(cell: str) -> str | Unreadable:
+def _decoded(cell: str, undecoded: Callable[[], str]) -> str | Unreadable:
     if not (found := UNDECODED.search(cell)):
         return cell
-    return Unreadable("holds a NUL byte" if found[0] == _NUL else NOT_UTF_8)
-
-
-class _RowTooLong(Exception):
-    pass
-
-
-class _Lines:
-    """The lines of a CSV, read no further than a row may be long."""
-
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self._text = text
-        #: Number of lines that were read to their end.
-        self._ended = 0
-        self.begin_row()
-
-    def begin_row(self) -> None:
-        #: The line at which the row begins.
-        self.first = self._ended + 1
-        self._characters = self._quotes = 0
-        self.undecoded = False
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(ROW_CHARACTERS + 1)
-        if not line:
-            raise StopIteration
-        self._ended += line.endswith(_ENDS)
-        self._characters += len(line)
-        self._quotes += line.count('"')
-        if self._characters > ROW_CHARACTERS:
-            self._pass_over(line)
-            raise _RowTooLong
-        if "\0" in line:
-            line = line.replace("\0", _NUL)
-        if not line.isascii() and UNDECODED.search(line):
-            self.undecoded = True
-        return line
-
-    def _pass_over(self, line: str) -> None:
-        """Read on to the end of the row, which is the first line's end outside of quotes."""
-        while self._quotes % 2 or not line.endswith(_ENDS):
-            line = self._text.readline(ROW_CHARACTERS)
-            self._ended += line.endswith(_ENDS)
-            if not line and self._quotes % 2:
-                raise csv.Error
-            if not line:
-                return
-            self._quotes += line.count('"')
+    return Unreadable("holds a NUL byte" if found[0] == NUL else undecoded())

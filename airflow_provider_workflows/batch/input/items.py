@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -9,9 +10,9 @@ from typing import Any, TypeAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
-from airflow_provider_workflows.batch.input.columns import Fields, check_header, fields_of
-from airflow_provider_workflows.batch.input.files import file_path, file_version, read_file, suffix
+from airflow_provider_workflows.batch.input.files import file_version, items_path, read_files
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
+from airflow_provider_workflows.batch.input.reading import Note, Reading, no_note
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
@@ -27,35 +28,32 @@ DUPLICATE_NUMBER = "its number is the key of an earlier row"
 
 
 def read_items(
-    items: Items,
-    options: InputOptions = AS_IT_IS,
+    items: Items, options: InputOptions = AS_IT_IS, *, note: Note = no_note
 ) -> Iterator[Row | BadRow]:
     """Return an iterator over all rows in order, each checked, that reads the input as a stream.
 
     The keys of rows that can be run are unique.
 
-    :param items: list of rows; URI or path of a .jsonl, .ndjson, .csv or .parquet file; a shard's reference; or a
-        query
+    :param items: list of rows; URI or path of a file, of a folder of files, or a pattern of their names; a shard's
+        reference; or a query
     :param options: how they are read
+    :param note: is told what is left out, without a value of a row
     :raises InvalidInput: if the arguments cannot be right, and while reading, if the input as a whole cannot be
         read or has no rows
     :raises DatabaseFailed: if the database of a query cannot be used
     """
     if isinstance(items, SqlQuery):
-        columns = items.columns(options.columns)
-        fields = fields_of(columns)
-        check_header(items.header, fields, columns)
-        return _read(items.rows(), fields, flat=True, zero_pad=require_zero_pad(options.zero_pad))
-    fields = fields_of(options.columns)
-    zero_pad = require_zero_pad(options.zero_pad)
+        reading = Reading(dataclasses.replace(options, columns=items.columns(options.columns)), note)
+        reading.take_header(items.header)
+        return _read(items.rows(), reading)
+    reading = Reading(options, note)
+    require_zero_pad(options.zero_pad)
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
-        return _read(((None, cells) for cells in items), fields, flat=False, zero_pad=zero_pad)
-    path = file_path(items if shard is None else shard.items)
+        return _read(((None, cells) for cells in items), reading)
+    path = items_path(items if shard is None else shard.items)
     first_row, rows = (1, None) if shard is None else (shard.first_row, shard.rows)
-    cells = read_file(path, first_row - 1, lambda header: check_header(header, fields, options.columns))
-    flat = suffix(path) in (".csv", ".parquet")
-    all_rows = _read(cells, fields, flat=flat, first_row=first_row, rows=rows, zero_pad=zero_pad)
+    all_rows = _read(read_files(path, first_row - 1, reading), reading, first_row=first_row, rows=rows)
     return all_rows if shard is None else shard.compared(all_rows)
 
 
@@ -68,7 +66,7 @@ def version_of(items: Items) -> str | None:
     if isinstance(items, SqlQuery) or (isinstance(items, Sequence) and not isinstance(items, str | bytes)):
         return None
     return file_version(
-        file_path(ShardReference.from_json(items).items if isinstance(items, Mapping) else items)
+        items_path(ShardReference.from_json(items).items if isinstance(items, Mapping) else items)
     )
 
 
@@ -128,20 +126,21 @@ def short_name_of(items: object) -> str | None:
 
 def _read(
     source: Iterator[tuple[int | None, object]],
-    fields: Fields,
+    reading: Reading,
     *,
-    flat: bool,
-    zero_pad: Mapping[str, int] | None,
     first_row: int = 1,
     rows: int | None = None,
 ) -> Iterator[Row | BadRow]:
     keys = _Keys(first_row)
+    fields, zero_pad = reading.fields, reading.options.zero_pad
     count = 0
     for count, (line, cells) in enumerate(islice(source, rows), 1):
-        row = checked(first_row + count - 1, cells, fields, flat=flat, zero_pad=zero_pad, line=line)
+        row = checked(
+            first_row + count - 1, cells, fields, flat=reading.is_table, zero_pad=zero_pad, line=line
+        )
         if reason := keys.clash(row):
             columns = cells if isinstance(cells, Mapping) else ()
-            column = next((str(name) for name in columns if fields.get(name) == "key"), "")
+            column = next((str(name) for name in columns if fields.of(name) == "key"), "")
             problems = row.problems if isinstance(row, BadRow) else ()
             row = BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key, line)
         yield row

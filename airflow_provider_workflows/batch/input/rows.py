@@ -156,6 +156,8 @@ def _columns(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], 
     for column in cells:
         name = fields.get(column, "")
         if name == "":
+            name = fields.of(column)
+        if name == "":
             unknown.append(column)
         elif name in columns:
             wrong.append((column, f"is the same field as {named(columns[name])}"))

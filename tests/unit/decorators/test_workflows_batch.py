@@ -18,6 +18,7 @@ from airflow_provider_workflows.decorators.workflows_batch import BatchTaskArgum
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.input_arguments import InputArguments
+from airflow_provider_workflows.operators.output_arguments import OutputArguments
 from airflow_provider_workflows.operators.task_arguments import DecoratorArguments
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import RUN_CALL, BatchTask, cases
@@ -268,7 +269,7 @@ def test_a_function_that_says_that_it_returns_a_dict_does_not_make_several_outpu
 def test_type_checkers_know_all_arguments_of_the_operator() -> None:
     own = [
         inspect.signature(each.__init__).parameters  # type: ignore[misc]
-        for each in (BatchArguments, InputArguments)
+        for each in (BatchArguments, InputArguments, OutputArguments)
     ]
     names = set().union(*own) - {"self", "kwargs", "items"}
 

@@ -35,7 +35,7 @@ ID = "must be an id as text"
 BOOL = "must be True or False"
 FAIL_OR_RESUBMIT = "must be 'fail' or 'resubmit'"
 PATH = "must be a URI, an absolute path or an ObjectStoragePath"
-ITEMS = "must be a list of rows, the URI of a file, or a shard's reference"
+ITEMS = "must be a list of rows, the URI of a file, a shard's reference"
 MODE = "must be the mode of a file as a whole number, such as 0o640"
 CONCURRENCY = "must be a whole number from 1 to 1,000"
 
@@ -85,6 +85,8 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("max_failed_share", ["0.5", None, True], "must be a number from 0 to 1"),
         ("resubmit_failed", ["yes", 1, None], BOOL),
         ("zero_pad", [11, ["personal_number"]], "must be a dict of a number of digits"),
+        ("encoding", [7, b"utf-8"], "must be the name of an encoding"),
+        ("delimiter", [7, b";"], "must be one character"),
         ("on_clear", [7, None, ["repair"]], "must be 'repair' or 'start_over'"),
         ("on_unknown_outcome", [7, None], FAIL_OR_RESUBMIT),
         ("output_format", [7, None], "must be 'jsonl' or 'parquet' or 'csv'"),

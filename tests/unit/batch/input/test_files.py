@@ -83,8 +83,8 @@ class TestParquet:
         ("", "is empty"),
         ("Kowalska.csv", "absolute path or a URI"),
         ("/nowhere/rows.csv", "there is no file /nowhere/rows.csv"),
-        ("/nowhere/rows.csv.gz", "must be a file in .jsonl (or .ndjson), .csv or .parquet"),
-        ("/nowhere/rows", "must be a file in .jsonl (or .ndjson), .csv or .parquet"),
+        ("/nowhere/rows.csv.gz", "there is no file /nowhere/rows.csv.gz"),
+        ("/nowhere/rows", "there is no file /nowhere/rows"),
         ("nosuch://bucket/rows.csv", "nosuch://"),
         ({"first_name": SECRET}, "is a dict but not a shard's reference"),
         ({"items": "/rows.csv", "first_row": 0, "rows": 1}, "is a dict but not a shard's reference"),
@@ -100,16 +100,17 @@ def test_a_protocol_without_its_provider_is_refused() -> None:
     assert "s3://" in refusal("s3://bucket/rows.csv")
 
 
-def test_a_directory_is_refused(tmp_path: Path) -> None:
+def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").mkdir()
 
-    assert "is a directory" in refusal(str(tmp_path / "rows.csv"))
+    assert "is a directory without a file of rows" in refusal(str(tmp_path / "rows.csv"))
 
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "rows.csv").touch()
     # Root, as whom tests may run, is permitted everything.
     monkeypatch.setattr(ObjectStoragePath, "open", refused)
 

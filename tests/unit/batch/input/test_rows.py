@@ -22,6 +22,10 @@ LOST_ZEROS = (
     "is a number, so its leading zeros may be lost; read the column as text, or set "
     "zero_pad={'personal_number': 11}"
 )
+NOT_UTF_8 = (
+    "is not UTF-8: save the file as UTF-8, or say its encoding: "
+    'encoding="cp1250" or "cp1252" or "cp1254" is likely'
+)
 CASE_ID = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
 DEEP: dict[str, Any] = {}
 for _ in range(sys.getrecursionlimit()):
@@ -173,7 +177,10 @@ def test_all_problems_of_a_row_are_reported() -> None:
             "holds NaN or Infinity, which JSON cannot express",
         ),
         (b'{"personal_number": ' + b"1" * 5000 + b"}", "is not valid JSON, or ends in the middle of it"),
-        (b'{"email": "Kowalska\xf3"}', "is not UTF-8: save the file as UTF-8"),
+        (
+            b'{"email": "Kowalska\xf3"}',
+            NOT_UTF_8,
+        ),
         (b'{"email": "Kowalska\0"}', "is not valid JSON, or ends in the middle of it"),
         (b"[" * 200_000, "is JSON nested too deeply"),
         (b'{"email": "%s"}' % (b"x" * 1_000_000), "has more than 1,000,000 characters"),

@@ -1,0 +1,100 @@
+"""One reading of items: how they are read, and what is found out about them on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.columns import (
+    FIELD_NAMES,
+    Fields,
+    check_header,
+    fields_of,
+    named,
+    plain_name,
+)
+from airflow_provider_workflows.batch.input.header_names import are_names
+from airflow_provider_workflows.batch.input.options import InputOptions
+
+Note: TypeAlias = Callable[[str], None]
+"""What is told what a reading leaves out, without a value of a row: ``log.info`` of a logger."""
+
+#: The index of a data frame that was written without a name, or was written and read again.
+_INDEX_NAME = re.compile(r"Unnamed: \d+(?:\.\d+)*|__index_level_\d+__")
+_SHOWN_COLUMNS = 50
+
+
+def no_note(_: str) -> None:
+    """Keep a note to oneself: the items are read again, and it was said at the first time."""
+
+
+@dataclass
+class Reading:
+    """How items are read, and what is found out about them on the way.
+
+    :param options: as the operator's arguments say
+    :param note: is told what is left out
+    :param fields: the field of each column
+    :param is_table: whether the rows are of a table, where a phone, documents and parameters may be JSON text
+    """
+
+    options: InputOptions
+    note: Note = no_note
+    fields: Fields = field(init=False)
+    is_table: bool = field(init=False, default=False)
+    _columns: frozenset[str] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.fields = fields_of(self.options.columns)
+
+    def take_header(
+        self, names: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]] | None = None
+    ) -> list[int]:
+        """Check the names of a table's columns, and return the places of those in which no row may have a value.
+
+        :param names: the names of the columns, empty for one without a name
+        :param rows: returns the first few rows of a file that may have no header, by which its first line is
+            told from a person; None where the names surely are names
+        :return: the places, from 0, of columns without a name, but for an index in the first column
+        :raises InvalidInput: naming the columns that are wrong, unless they may be a person's values
+        """
+        self.is_table = True
+        indices = [name for name in names if _INDEX_NAME.fullmatch(name) and self.fields.of(name) == ""]
+        self.fields.update(dict.fromkeys([*indices, ""]))
+        if not any(map(self.fields.of, names)):
+            raise _no_known_column(names, rows)
+        check_header(names, self.fields)
+        columns = frozenset(map(plain_name, names))
+        if self._columns is not None:
+            if columns != self._columns:
+                raise InvalidInput("items: a file has other columns than the files before it")
+            return _places_without_name(names)
+        self._columns = columns
+        if not names[0]:
+            self.note("items: the first column has no name, so it is taken for an index, and is not read")
+        if indices:
+            self.note(f"items: the index of a data frame is not read: {', '.join(map(named, indices))}")
+        return _places_without_name(names)
+
+
+def _places_without_name(names: Sequence[str]) -> list[int]:
+    return [place for place, name in enumerate(names) if place and not name]
+
+
+def _no_known_column(
+    names: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]] | None
+) -> InvalidInput:
+    fields = f"The fields are {', '.join(FIELD_NAMES)}"
+    if rows is not None and not are_names(names, rows()):
+        return InvalidInput(
+            f"items has no known column: is its first line a header? {fields}; columns={{...}} maps others to "
+            "them"
+        )
+    shown = ", ".join(map(named, names[:_SHOWN_COLUMNS]))
+    return InvalidInput(
+        f"items has no known column. Its columns are {shown}. {fields}. Say which is which, as in "
+        'columns={"PESEL": "personal_number", "note": None}'
+    )
