@@ -7,12 +7,12 @@ import gzip
 import io
 import json
 import lzma
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from backports import zstd
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.options import OPTION_CHECKS
@@ -35,6 +35,11 @@ ONE_COLUMN = (
     'separates cells, as in delimiter=","'
 )
 READ = [row[:4] for row in PEOPLE]
+
+
+def zstd() -> Any:
+    """Return the module of Zstandard, which is Python's own from 3.14 on, and else that of the extra."""
+    return pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
 def zipped(content: bytes, *names: str) -> bytes:
@@ -198,7 +203,7 @@ COMPRESSED = {
     "gz": gzip.compress,
     "bz2": bz2.compress,
     "xz": lzma.compress,
-    "zst": zstd.compress,
+    "zst": lambda content: zstd().compress(content),
     "zip": lambda content: zipped(content, "people.csv"),
 }
 
