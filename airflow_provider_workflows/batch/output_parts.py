@@ -12,14 +12,20 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.output_formats import TableWriter, table_writer
 from airflow_provider_workflows.storage import OBJECT_STORES, forget_listing, remove_file, shown
-from airflow_provider_workflows.whole_files import nameless_file, remove_abandoned, replacing, write_whole
+from airflow_provider_workflows.whole_files import (
+    NamelessFile,
+    nameless_file,
+    remove_abandoned,
+    replacing,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.output_options import OutputOptions
@@ -140,18 +146,28 @@ def writing_parts(
         offset = 0
         for part, length in parts.ended:
             with replacing(folder / part.name, retry, mode=options.mode) as file:
-                for start in range(offset, offset + length, _COPIED_BYTES):
-                    file.write(waiting.read(start, min(_COPIED_BYTES, offset + length - start)))
+                _copy(waiting, offset, length, file)
             offset += length
+    listed = [part for part, _ in parts.ended]
+    retry.run(lambda: _write_list(folder, listed, options))
+    retry.run(lambda: _remove_others(folder, {part.name for part in listed}))
+
+
+def _copy(waiting: NamelessFile, offset: int, length: int, file: BinaryIO) -> None:
+    end = offset + length
+    file.writelines(
+        waiting.read(start, min(_COPIED_BYTES, end - start)) for start in range(offset, end, _COPIED_BYTES)
+    )
+
+
+def _write_list(folder: ObjectStoragePath, parts: Sequence[Part], options: OutputOptions) -> None:
     content = {
         "version": _LIST_VERSION,
         "format": options.format,
-        "rows": sum(part.rows for part, _ in parts.ended),
-        "parts": [{"name": part.name, "rows": part.rows} for part, _ in parts.ended],
+        "rows": sum(part.rows for part in parts),
+        "parts": [{"name": part.name, "rows": part.rows} for part in parts],
     }
-    path = folder / LIST_NAME
-    retry.run(lambda: write_whole(path, f"{json.dumps(content, indent=2)}\n".encode(), options.mode))
-    retry.run(lambda: _remove_others(folder, {part.name for part, _ in parts.ended}))
+    write_whole(folder / LIST_NAME, f"{json.dumps(content, indent=2)}\n".encode(), options.mode)
 
 
 def parts_of(folder: ObjectStoragePath) -> list[ObjectStoragePath]:

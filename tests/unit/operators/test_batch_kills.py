@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow.parquet
@@ -17,6 +18,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.module_loading import import_string
 from asgiref.sync import SyncToAsync
 
+from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import BatchTask
 from tests.unit.operators.test_batch_stop import FileStore
@@ -41,12 +44,22 @@ POINTS = [
     *(("operators.records:TaskStateRecordStore.write", number) for number in (1, 2, 3, 4, 5)),
     *(("batch.journal:Journal._append", number) for number in (1, 2, 3, 10, 30)),
     ("batch.watch:BatchWatch._write", 1),
-    ("batch.output:_JsonLines.write", 1),
-    ("batch.output:_JsonLines.write", 20),
+    ("batch.output_formats:JsonLines.write", 1),
+    ("batch.output_formats:JsonLines.write", 20),
     ("batch.unknown_rows:write", 1),
     ("batch.failure_policy:FailurePolicy.evaluate", 1),
     ("operators.batch_submission:BatchSubmission.remove_earlier", 1),
     ("lineage.events:emit", 1),
+]
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: Where the parts of an output are replaced.
+PARTS = [
+    ("batch.output_parts:PartsWriter._end", 2),
+    ("batch.output_parts:_copy", 2),
+    ("batch.output_parts:_write_list", 1),
+    ("batch.output_parts:_remove_others", 1),
+    ("batch.unknown_rows:write", 1),
 ]
 
 
@@ -77,11 +90,19 @@ def kill_at(point: tuple[str, int], *, is_over: bool) -> None:
             setattr(loaded, attribute, killing)
 
 
-def run_try(task: BatchTask, rows: Any, point: tuple[str, int], *, is_over: bool) -> None:
+def run_try(
+    task: BatchTask,
+    rows: Any,
+    point: tuple[str, int],
+    arguments: Mapping[str, Any] = NOTHING,
+    *,
+    is_over: bool,
+) -> None:
     """Run a try that kills itself at a point."""
     SyncToAsync.single_thread_executor = ThreadPoolExecutor(1)
     kill_at(point, is_over=is_over)
-    task.operator(rows, deferrable=False, max_concurrency=CONCURRENCY).execute(task.context)
+    given = {"deferrable": False, "max_concurrency": CONCURRENCY, **arguments}
+    task.operator(rows, **given).execute(task.context)
     os._exit(0)
 
 
@@ -145,6 +166,32 @@ def test_the_next_try_goes_on_and_no_row_runs_twice(
     assert ROWS - unknown <= sum(connected.counts.runs_per_case.values()) <= ROWS
     assert not list(task.folder.glob("*.part"))
     assert len(task.state_folders) == 1
+
+
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+@pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("point", PARTS, ids=lambda point: point[0].partition(":")[2])
+def test_parts_are_those_of_one_try_whenever_another_is_killed(
+    task: BatchTask,
+    table: Callable[[str], Any],
+    output_format: str,
+    point: tuple[str, int],
+    is_over: bool,
+) -> None:
+    rows = table("list")
+    form = {"output_format": output_format, "output_rows_per_file": 15}
+    task.run(rows[:20], deferrable=False, **form)
+    task.clear()
+
+    killed(run_try, task, rows, point, form, is_over=is_over)
+    between = [row["key"] for row in read_output(str(task.folder / "results"))]
+    task.ti.try_number += 1
+    summary = task.run(rows, deferrable=False, **form)
+
+    assert between in ([row["key"] for row in rows[:20]], [row["key"] for row in rows])
+    assert [row["key"] for row in read_output(summary["output"])] == [row["key"] for row in rows]
+    names = sorted(path.name[:10] for path in (task.folder / "results").iterdir())
+    assert names == ["_SUCCESS", "part-00000", "part-00001", "part-00002"]
 
 
 @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
