@@ -55,7 +55,7 @@ class Batch(CollectedRows):
         :raises InvalidInput: if they cannot be run
         :raises OutcomeUnknown: if the batch's state is gone
         """
-        manifest = recheck_input(self._options, self.state_folder, self.manifest, items)
+        manifest = recheck_input(self._options, self.place, self.manifest, items)
         if manifest is not None:
             self.manifest = manifest
         return manifest is not None
@@ -67,7 +67,7 @@ class Batch(CollectedRows):
         :raises InvalidInput: if they cannot be read any more, or have changed
         :raises OutcomeUnknown: if the batch's state is gone
         """
-        require_hashes(self._options, self.state_folder, self.manifest, items, self._hash_secret)
+        require_hashes(self._options, self.place, self.manifest, items, self._hash_secret)
 
     def with_input(self, items: Items, place: BatchPlace) -> tuple[Batch, Changes]:
         """Return the batch with another input, which keeps what it has of those rows that are as before.
@@ -109,7 +109,12 @@ class Batch(CollectedRows):
         stop = self._ownership.submission_stop
         require_version(items, self.manifest.version)
         with require_state(self.state_folder):
-            checked = read_checked_rows(self.state_folder, self.manifest, common=self._options.common)
+            checked = read_checked_rows(
+                self.state_folder,
+                self.manifest,
+                common=self._options.common,
+                functions=self._options.input.functions.names,
+            )
         journal = Journal(self.state_folder, is_stopped=self.is_stopped, log=log)
         with contextlib.closing(journal), long_lived_objects_frozen():
             async with self._client() as client:

@@ -8,16 +8,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.bad_row_list import BadRowList
 from airflow_provider_workflows.batch.input.items import sharding_of, version_of
-from airflow_provider_workflows.batch.manifest import (
-    Manifest,
-    has_hashes_of,
-    read_common,
-    read_salt,
-    recheck,
-    rewrite_manifest,
-    write_manifest,
-)
+from airflow_provider_workflows.batch.input_check import recheck, rewrite_manifest, write_manifest
+from airflow_provider_workflows.batch.manifest import Manifest, has_hashes_of, read_common, read_salt
 from airflow_provider_workflows.batch.repair import begin_journal
 from airflow_provider_workflows.batch.row_digests import RowDigests
 from airflow_provider_workflows.batch.state_files import state_is_gone
@@ -62,39 +56,50 @@ def check_input(
     # A try that was killed before it was recorded may have left half a state here.
     remove_folder(place.state_folder)
     version = version_of(items)
-    manifest = write_manifest(
-        place.state_folder,
-        options.rows(items, note=log.info),
-        common=options.common,
-        skip_bad_rows=options.skip_bad_rows,
-        hash_secret=options.hash_secret(settings),
-        salt=salt,
-    )
+    bad_rows = _bad_rows(options, place.folder)
+    with bad_rows.written():
+        manifest = write_manifest(
+            place.state_folder,
+            bad_rows.taken(options.rows(items, note=log.info)),
+            common=options.common,
+            skip_bad_rows=options.skip_bad_rows,
+            hash_secret=options.hash_secret(settings),
+            salt=salt,
+        )
     if is_new:
         begin_journal(place.state_folder)
     require_version(items, version)
     return dataclasses.replace(manifest, version=version, sharding=sharding_of(items))
 
 
+def _bad_rows(options: BatchOptions, folder: ObjectStoragePath) -> BadRowList:
+    return BadRowList(folder, options.output.mode, values=options.input.bad_row_values)
+
+
 def recheck_input(
-    options: BatchOptions, state_folder: ObjectStoragePath, manifest: Manifest, items: Items
+    options: BatchOptions, place: BatchPlace, manifest: Manifest, items: Items
 ) -> Manifest | None:
     """Return the manifest of the input as it is now, or None if its rows are not those that were checked.
 
     It is read again, and may be another file with the same rows.
 
     :param options: what to do
-    :param state_folder: where the batch keeps its state
+    :param place: where the output and the batch's state are
     :param manifest: what was checked
     :param items: the rows, as ``read_items`` takes them
     :raises InvalidInput: if they cannot be run
     :raises OutcomeUnknown: if the batch's state is gone
     """
-    with require_state(state_folder):
+    with require_state(place.state_folder):
         version = version_of(items)
-        found = recheck(
-            state_folder, options.rows(items), common=options.common, skip_bad_rows=options.skip_bad_rows
-        )
+        bad_rows = _bad_rows(options, place.folder)
+        with bad_rows.written():
+            found = recheck(
+                place.state_folder,
+                bad_rows.taken(options.rows(items)),
+                common=options.common,
+                skip_bad_rows=options.skip_bad_rows,
+            )
         require_version(items, version)
     if found != dataclasses.replace(manifest, version=None, sharding=None):
         return None
@@ -103,7 +108,7 @@ def recheck_input(
 
 def require_hashes(
     options: BatchOptions,
-    state_folder: ObjectStoragePath,
+    place: BatchPlace,
     manifest: Manifest,
     items: Callable[[], Items],
     hash_secret: str | None,
@@ -114,19 +119,20 @@ def require_hashes(
     ``hash_secret`` has changed since the input was checked: then it is read again.
 
     :param options: what to do
-    :param state_folder: where the batch keeps its state
+    :param place: where the output and the batch's state are
     :param manifest: what was checked
     :param items: returns the rows, as ``read_items`` takes them
     :param hash_secret: keys the hashes; None if they are not asked for
     :raises InvalidInput: if the input cannot be read any more, or has changed
     :raises OutcomeUnknown: if the batch's state is gone
     """
+    state_folder = place.state_folder
     with require_state(state_folder):
         if hash_secret is None or has_hashes_of(state_folder, hash_secret):
             return
         given = items()
         try:
-            is_same = recheck_input(options, state_folder, manifest, given) is not None
+            is_same = recheck_input(options, place, manifest, given) is not None
         except InvalidInput as error:
             raise _hashes_are_missing(str(error)) from error
         if not is_same:

@@ -9,28 +9,28 @@ with those of another batch.
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
+from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.api.pseudonyms import (
-    find_personal_number,
-    personal_number_hash,
     secret_fingerprint,
 )
-from airflow_provider_workflows.batch.input.bad_rows import BadRows
-from airflow_provider_workflows.batch.input.rows import BadRow, Row
-from airflow_provider_workflows.batch.row_digests import NO_DIGEST, AllRowsDigest, CheckedRows, RowDigests
+from airflow_provider_workflows.batch.row_digests import (
+    DIGEST_BYTES,
+    NO_DIGEST,
+    AllRowsDigest,
+    CheckedRows,
+    RowDigests,
+)
 from airflow_provider_workflows.batch.state_files import read_lines
 from airflow_provider_workflows.storage import shown
-from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
 
-_NAME = "manifest.jsonl"
+MANIFEST_NAME = "manifest.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,8 @@ class Manifest:
     :param has_keys: whether each row that is sent has a key of its own, by which it is found in another file
     :param version: tells one version of the file from another (``version_of``); None if the items are a list
     :param sharding: what ``merge`` compares over all shards (``sharding_of``); None if the items are not a shard
+    :param last_row: number of the last row, where ``where`` has passed over rows in between; None if the numbers
+        have no gaps
     """
 
     rows: int
@@ -53,6 +55,12 @@ class Manifest:
     has_keys: bool = False
     version: str | None = None
     sharding: dict[str, Any] | None = None
+    last_row: int | None = None
+
+    @property
+    def last(self) -> int:
+        """The number of the last row."""
+        return self.first_row + self.rows - 1 if self.last_row is None else self.last_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,109 +81,6 @@ class ManifestRow:
     personal_number_hash: str | None = None
     digest: str = ""
     line: int | None = None
-
-
-def write_manifest(
-    folder: ObjectStoragePath,
-    items: Iterable[Row | BadRow],
-    *,
-    common: tuple[str, Mapping[str, Any] | None],
-    skip_bad_rows: bool,
-    hash_secret: str | None = None,
-    salt: str | None = None,
-) -> Manifest:
-    """Read and check the whole input, and write each row's key and what is wrong with it, but no other value.
-
-    :param folder: where the batch keeps its state
-    :param items: the rows, as ``read_items`` yields them
-    :param common: what is sent for all rows, as ``RowDigests`` takes it
-    :param skip_bad_rows: leave bad rows out
-    :param hash_secret: write the hashes of personal numbers as well, keyed with this
-    :param salt: of the digests, to compare them with those of an earlier manifest; a new one if None
-    :raises InvalidInput: listing the bad rows, unless they are left out
-    """
-    salt = salt or secrets.token_hex(16)
-    check = _Check(RowDigests(salt, common))
-    with replacing(folder / _NAME) as file:
-        _write(file, items, check, salt, hash_secret)
-        return check.manifest(skip_bad_rows=skip_bad_rows)
-
-
-def rewrite_manifest(
-    folder: ObjectStoragePath,
-    items: Iterable[Row | BadRow],
-    manifest: Manifest,
-    *,
-    common: tuple[str, Mapping[str, Any] | None],
-    hash_secret: str,
-) -> None:
-    """Write a manifest again, with the hashes of personal numbers.
-
-    :param folder: where the batch keeps its state
-    :param items: the rows, as ``read_items`` yields them
-    :param manifest: what ``write_manifest`` returned
-    :param common: what is sent for all rows, as ``RowDigests`` takes it
-    :param hash_secret: keys the hashes
-    :raises InvalidInput: if the rows are not those of the manifest, which then stays as it is
-    :raises FileNotFoundError: if the manifest is gone
-    """
-    salt = read_salt(folder)
-    check = _Check(RowDigests(salt, common))
-    with replacing(folder / _NAME) as file:
-        _write(file, items, check, salt, hash_secret)
-        if check.manifest(skip_bad_rows=True).digest != manifest.digest:
-            raise InvalidInput(
-                "items has changed while it was read: let the export end before the task begins"
-            )
-
-
-def _write(
-    file: BinaryIO, items: Iterable[Row | BadRow], check: _Check, salt: str, hash_secret: str | None
-) -> None:
-    first: dict[str, object] = {"salt": salt, "common": check.digests.of_common()}
-    if hash_secret is not None:
-        first["hashed_with"] = secret_fingerprint(hash_secret, salt)
-    file.write(_line(first))
-    expected: int | None = None
-    for row in items:
-        fields: dict[str, object] = {}
-        if row.line is not None:
-            # Most rows begin a line after the one before.
-            if row.line != expected:
-                fields["line"] = row.line
-            expected = row.line + 1
-        digest = check.take(row)
-        if row.has_key:
-            fields["key"] = row.key
-        if isinstance(row, BadRow):
-            fields["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
-        else:
-            fields["digest"] = digest.hex()
-            if hash_secret is not None and (hashed := _hash(row, hash_secret)):
-                fields["hash"] = hashed
-        file.write(_line(fields))
-
-
-def recheck(
-    folder: ObjectStoragePath,
-    items: Iterable[Row | BadRow],
-    *,
-    common: tuple[str, Mapping[str, Any] | None],
-    skip_bad_rows: bool,
-) -> Manifest:
-    """Check the whole input anew, for a later try; the manifest is equal if the first try was given the same.
-
-    :param folder: where the batch keeps its state
-    :param items: the rows, as ``read_items`` yields them
-    :param common: what is sent for all rows, as ``RowDigests`` takes it
-    :param skip_bad_rows: leave bad rows out
-    :raises InvalidInput: as ``write_manifest``
-    :raises FileNotFoundError: if the manifest is gone
-    """
-    check = _Check(RowDigests(read_salt(folder), common))
-    for row in items:
-        check.take(row)
-    return check.manifest(skip_bad_rows=skip_bad_rows)
 
 
 def read_salt(folder: ObjectStoragePath) -> str:
@@ -220,16 +125,19 @@ def read_manifest(
     :raises OutcomeUnknown: after the last row, or at one that cannot be read, if it is not the manifest that was
         written
     """
-    lines = read_lines(folder / _NAME, is_stopped=is_stopped)
+    lines = read_lines(folder / MANIFEST_NAME, is_stopped=is_stopped)
     next(lines, None)
     all_rows = AllRowsDigest()
     place: int | None = None
-    for number, line in enumerate(lines, manifest.first_row):
+    number = manifest.first_row - 1
+    for line in lines:
         try:
             fields = json.loads(line)
+            has_gap = "row" in fields
+            number = fields["row"] if has_gap else number + 1
             place = fields.get("line", None if place is None else place + 1)
             row = _manifest_row(number, fields, place)
-            all_rows.take(row.key, bytes.fromhex(row.digest) or NO_DIGEST)
+            all_rows.take(row.key, bytes.fromhex(row.digest) or NO_DIGEST, number if has_gap else None)
         except (AttributeError, TypeError, ValueError):
             raise _manifest_has_changed(folder) from None
         yield row
@@ -243,7 +151,7 @@ def manifest_lines(folder: ObjectStoragePath) -> Iterator[bytes]:
     :param folder: where the batch keeps its state
     :raises FileNotFoundError: if the manifest is gone
     """
-    lines = read_lines(folder / _NAME)
+    lines = read_lines(folder / MANIFEST_NAME)
     next(lines, None)
     return lines
 
@@ -261,64 +169,35 @@ def _manifest_row(number: int, fields: Mapping[str, Any], line: int | None) -> M
 
 def _manifest_has_changed(folder: ObjectStoragePath) -> OutcomeUnknown:
     return OutcomeUnknown(
-        f"{shown(folder / _NAME)} is not the manifest that this task has written, so it is not known which run is "
-        "whose, and nothing was sent or written. Put the file back as it was, or set "
+        f"{shown(folder / MANIFEST_NAME)} is not the manifest that this task has written, so it is not known which "
+        "run is whose, and nothing was sent or written. Put the file back as it was, or set "
         'on_clear="start_over" and clear the task, which submits all rows anew.'
     )
 
 
 def read_checked_rows(
-    folder: ObjectStoragePath, manifest: Manifest, *, common: tuple[str, Mapping[str, Any] | None]
+    folder: ObjectStoragePath,
+    manifest: Manifest,
+    *,
+    common: tuple[str, Mapping[str, Any] | None],
+    functions: Sequence[str] = (),
 ) -> CheckedRows:
     """Return the digests of all rows that were checked.
 
     :param folder: where the batch keeps its state
     :param manifest: what ``write_manifest`` returned
     :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param functions: the names of the user's functions that choose and change rows
     :raises FileNotFoundError: if the manifest is gone
     """
     digests = bytearray()
     for row in read_manifest(folder, manifest):
+        # No row may come where one was passed over, as none may match where there was a bad one.
+        digests += NO_DIGEST * (row.number - manifest.first_row - len(digests) // DIGEST_BYTES)
         digests += bytes.fromhex(row.digest) or NO_DIGEST
-    return CheckedRows(RowDigests(read_salt(folder), common), manifest.first_row, bytes(digests))
+    return CheckedRows(RowDigests(read_salt(folder), common), manifest.first_row, bytes(digests), functions)
 
 
 def _first_line(folder: ObjectStoragePath) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(next(read_lines(folder / _NAME), b""))
+    fields: dict[str, Any] = json.loads(next(read_lines(folder / MANIFEST_NAME), b""))
     return fields
-
-
-def _hash(row: Row, secret: str) -> str | None:
-    return personal_number_hash(find_personal_number(row.case), secret)
-
-
-class _Check:
-    def __init__(self, digests: RowDigests) -> None:
-        self.digests = digests
-        self._all = AllRowsDigest()
-        self._bad = BadRows()
-        self._rows = self._first_row = 0
-        self._has_keys = True
-
-    def take(self, row: Row | BadRow) -> bytes:
-        """Take note of a row, and return its digest."""
-        self._first_row = self._first_row or row.number
-        self._rows += 1
-        # A bad row has nothing that a later try would have to find.
-        self._has_keys = self._has_keys and (row.has_key or isinstance(row, BadRow))
-        if isinstance(row, BadRow):
-            digest = NO_DIGEST
-            self._bad.add(row)
-        else:
-            digest = self.digests.of(row)
-        self._all.take(row.key, digest)
-        return digest
-
-    def manifest(self, *, skip_bad_rows: bool) -> Manifest:
-        if not skip_bad_rows:
-            self._bad.require_none(self._rows)
-        return Manifest(self._rows, self._first_row or 1, self._bad.number, str(self._all), self._has_keys)
-
-
-def _line(fields: Mapping[str, object]) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"

@@ -167,10 +167,13 @@ class Places:
         self._rows, self._lines = array("L"), array("L")
         #: Those rows that were left out, as far as they are listed.
         self.skipped: list[ProblemRow] = []
-        for number, text in enumerate(lines, first_row):
-            if b'"line"' not in text and b'"skipped"' not in text:
+        number = first_row - 1
+        for text in lines:
+            number += 1
+            if b'"line"' not in text and b'"skipped"' not in text and b'"row"' not in text:
                 continue
             fields = json.loads(text)
+            number = fields.get("row", number)
             if "line" in fields:
                 self._rows.append(number)
                 self._lines.append(fields["line"])

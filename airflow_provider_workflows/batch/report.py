@@ -83,6 +83,7 @@ class BatchReport:
     :param try_number: number of the try
     :param resubmits_unknown: whether a clear submits rows again that may have been submitted
     :param first_row: number of the first row, which is not 1 in a shard
+    :param last_row: number of the last row, where ``where`` has passed over rows in between
     :param error: ``{"type", "message", "code", "fingerprint"}`` of what has ended the try, beside its rows
     :param written: number of rows of the output that are written, while results are fetched
     """
@@ -116,6 +117,7 @@ class BatchReport:
     try_number: int = 1
     resubmits_unknown: bool = False
     first_row: int = 1
+    last_row: int | None = None
     error: Mapping[str, Any] | None = None
     written: int = 0
 

@@ -67,6 +67,7 @@ class ReportedRows(BatchRows):
             report,
             rows=manifest.rows,
             first_row=manifest.first_row,
+            last_row=manifest.last_row,
             state_folder=shown(place.state_folder),
             output=shown(output),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -59,13 +59,17 @@ class CheckedRows:
 
     :param digests: makes the digest of a row
     :param first_row: number of the first row
-    :param checked: the digests of all rows, in order
+    :param checked: the digests of all rows, in order, and ``NO_DIGEST`` for a row that was passed over
+    :param functions: the names of the user's functions that choose and change rows, for the messages
     """
 
-    def __init__(self, digests: RowDigests, first_row: int, checked: bytes) -> None:
+    def __init__(
+        self, digests: RowDigests, first_row: int, checked: bytes, functions: Sequence[str] = ()
+    ) -> None:
         self._digests = digests
         self._first_row = first_row
         self._checked = checked
+        self._functions = functions
 
     def require_last(self, number: int) -> None:
         """Return if a row is the last that was checked.
@@ -80,13 +84,24 @@ class CheckedRows:
                 "keep their runs: clear the task to go on with the input as it is now."
             )
 
+    def require_passed_over(self, first: int, last: int) -> None:
+        """Return if no row that was to be sent is among those that are passed over now.
+
+        :param first: number of the first row that is not there any more
+        :param last: number of the last one
+        :raises InvalidInput: with the number of such a row
+        """
+        for number in range(first, last + 1):
+            if self._digest(number) not in (NO_DIGEST, b""):
+                raise self._changed(number, None)
+
     def require_skipped(self, row: BadRow) -> None:
         """Return if a bad row was one when the input was checked.
 
         :raises InvalidInput: with the row's number, if it has changed since
         """
         if self._digest(row.number) != NO_DIGEST:
-            raise _changed(row)
+            raise self._changed(row.number, row.line)
 
     def require(self, row: Row) -> None:
         """Return if a row is what it was when the input was checked.
@@ -94,20 +109,26 @@ class CheckedRows:
         :raises InvalidInput: with the row's number, if it has changed since
         """
         if self._digest(row.number) != self._digests.of(row):
-            raise _changed(row)
+            raise self._changed(row.number, row.line)
 
     def _digest(self, number: int) -> bytes:
         start = (number - self._first_row) * DIGEST_BYTES
         return self._checked[start : start + DIGEST_BYTES]
 
-
-def _changed(row: Row | BadRow) -> InvalidInput:
-    name = named_rows([row.number], [] if row.line is None else [row.line])
-    return InvalidInput(
-        f"{name} of items has changed since the input was checked, so it was not sent, nor were those after "
-        "it. Let the export end before the task begins. Rows that were sent before keep their runs: clear the task "
-        "to go on with the input as it is now."
-    )
+    def _changed(self, number: int, line: int | None) -> InvalidInput:
+        name = named_rows([number], [] if line is None else [line])
+        cause = "Let the export end before the task begins."
+        if self._functions:
+            functions = " and ".join(self._functions)
+            cause = (
+                f"Let the export end before the task begins, and have {functions} give the same each time for the "
+                "same row, without clock, chance, counter or query."
+            )
+        return InvalidInput(
+            f"{name} of items has changed since the input was checked, so it was not sent, nor were those after "
+            f"it. {cause} Rows that were sent before keep their runs: clear the task to go on with the input as it "
+            "is now."
+        )
 
 
 class AllRowsDigest:
@@ -116,8 +137,15 @@ class AllRowsDigest:
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def take(self, key: str, digest: bytes) -> None:
-        """Take note of the next row."""
+    def take(self, key: str, digest: bytes, after_gap: int | None = None) -> None:
+        """Take note of the next row.
+
+        :param key: its key
+        :param digest: its digest
+        :param after_gap: its number, if it does not follow on that of the row before
+        """
+        if after_gap is not None:
+            self._digest.update(b"row %d;" % after_gap)
         content = key.encode(errors="surrogatepass")
         self._digest.update(b"%d:%b%b" % (len(content), content, digest))
 

@@ -24,7 +24,7 @@ def read_row_ranges(text: str, manifest: Manifest) -> frozenset[int]:
     :param manifest: the checked input, whose rows there are
     :raises InvalidInput: if it is no such text, or names a row that the input does not have
     """
-    first, last = manifest.first_row, manifest.first_row + manifest.rows - 1
+    first, last = manifest.first_row, manifest.last
     numbers: set[int] = set()
     for part in text.split(","):
         if (match := _RANGE.fullmatch(part)) is None:

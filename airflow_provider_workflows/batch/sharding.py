@@ -7,7 +7,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
@@ -62,8 +62,8 @@ def references(
     whole_number("size", size, at_least=1)
     choice("on_bad_row", on_bad_row, ("fail", "skip"))
     uri = str(_place(items, folder))
-    rows, digests = _check(items, size, options, fail=on_bad_row == "fail")
-    shards = len(digests)
+    rows, checked = _check(items, size, options, fail=on_bad_row == "fail")
+    shards = len(checked)
     if shards > max_shards:
         raise InvalidInput(
             f"{rows} rows in shards of {size} make {shards} shards, and Airflow maps over {max_shards} at most "
@@ -72,13 +72,31 @@ def references(
     if not isinstance(items, (str, ObjectStoragePath, SqlQuery)):
         fields = fields_of(options.columns)
         with replacing(ObjectStoragePath(uri)) as file:
-            file.writelines(_line(row, fields, options.zero_pad or {}) for row in items)
+            # The user's functions may need a column that is left out.
+            dropped = not options.functions.names
+            file.writelines(_line(row, fields, options.zero_pad or {}, drops=dropped) for row in items)
         # What is not JSON in a bad row is written otherwise, and the batch tasks see what is written.
-        rows, digests = _check(uri, size, options, fail=on_bad_row == "fail")
+        rows, checked = _check(uri, size, options, fail=on_bad_row == "fail")
+    befores = range(0, rows, size)
     return [
-        ShardReference(uri, first, min(size, rows - first + 1), rows, digest, again).to_json()
-        for first, digest in zip(range(1, rows + 1, size), digests, strict=True)
+        ShardReference(
+            uri,
+            shard.first_row,
+            min(size, rows - before),
+            rows,
+            str(shard.digest),
+            again,
+            None if options.where is None else before,
+        ).to_json()
+        for shard, before in zip(checked, befores, strict=True)
     ]
+
+
+class _CheckedShard(NamedTuple):
+    """The number of a shard's first row, and the digest of its rows."""
+
+    first_row: int
+    digest: ShardDigest
 
 
 def _place(items: Items, folder: str | None) -> ObjectStoragePath:
@@ -102,35 +120,35 @@ def _place(items: Items, folder: str | None) -> ObjectStoragePath:
     return path / _ITEMS_NAME
 
 
-def _check(items: Items, size: int, options: InputOptions, *, fail: bool) -> tuple[int, list[str]]:
-    """Return the number of rows, and the digest of each shard."""
+def _check(items: Items, size: int, options: InputOptions, *, fail: bool) -> tuple[int, list[_CheckedShard]]:
+    """Return the number of rows that are not passed over, and the first row and the digest of each shard."""
     rows = 0
     bad = BadRows()
-    digests: list[ShardDigest] = []
+    shards: list[_CheckedShard] = []
     salt = new_salt()
     for rows, row in enumerate(read_items(items, options, note=log.info), 1):
-        if len(digests) * size < rows:
-            digests.append(ShardDigest(salt))
-        digests[-1].take(row)
+        if len(shards) * size < rows:
+            shards.append(_CheckedShard(row.number, ShardDigest(salt)))
+        shards[-1].digest.take(row)
         # A batch task knows the keys of its own shard only: it cannot skip a row whose key another shard has.
         if isinstance(row, BadRow) and (fail or _has_duplicate_key(row)):
             bad.add(row)
     bad.require_none(rows)
-    return rows, [str(digest) for digest in digests]
+    return rows, shards
 
 
 def _has_duplicate_key(row: BadRow) -> bool:
     return any(reason in (DUPLICATE_KEY, DUPLICATE_NUMBER) for _, reason in row.problems)
 
 
-def _line(row: object, fields: Fields, zero_pad: Mapping[str, int]) -> bytes:
-    """Return a row of a list as a line of JSON, without the columns that are left out."""
+def _line(row: object, fields: Fields, zero_pad: Mapping[str, int], *, drops: bool) -> bytes:
+    """Return a row of a list as a line of JSON, where it ``drops`` without the columns that are left out."""
     plain: object = None
     if isinstance(row, Mapping) and all(isinstance(name, str) for name in row):
         plain = {
             name: _json_value(value, zero_pad.get(fields.of(name) or ""), fields.of(name) or "")
             for name, value in row.items()
-            if fields.of(name) is not None
+            if not drops or fields.of(name) is not None
         }
     # Another row than a dict is a bad row, which must stay bad: null is not a row.
     return f"{json.dumps(plain, ensure_ascii=False)}\n".encode()

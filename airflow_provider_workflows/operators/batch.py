@@ -47,6 +47,17 @@ class RunWorkflowBatchOperator(BatchWaiting):
         and it is not UTF-8
     :param delimiter: the character between the cells of a CSV; by default what makes the names of known columns of
         its first line
+    :param default_country_code: the calling code of phones that have none, such as ``"48"``. A ``phone`` may be
+        text as people write it, such as ``+48 600 700 800``
+    :param checks: by ``personal_number``, ``company_number`` and ``email``, the format that a value must have, or a
+        list of formats: ``{"personal_number": "PL-PESEL", "company_number": ["PL-NIP", "PL-REGON"], "email":
+        "EMAIL"}``. Numbers are checked by python-stdnum, which needs the extra ``[checks]``
+    :param where: a function that takes a row as a dict by the names of its columns, and returns whether it is of
+        the batch: others are passed over, as if they were not there
+    :param transform: a function that takes the same, and returns the row to check and to send
+    :param defaults: values by field for rows that lack them, such as ``{"company_name": "Acme"}``
+    :param bad_row_values: have ``bad_rows.csv`` beside the output, which lists the bad rows, repeat their values,
+        which are personal
     :param on_bad_row: ``"fail"`` before anything is sent, or ``"skip"``: bad rows are left out, and listed in the
         output
     :param max_failed_share: the share of rows that may fail before the task fails, from 0.0 (any row that does not

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from airflow.sdk import XComArg
     from airflow.sdk.bases.decorator import TaskDecorator
 
+    from airflow_provider_workflows.batch.input.row_functions import Transform, Where
+
 
 def _redacted(value: Any) -> Any:
     return Redacted(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
@@ -40,8 +42,8 @@ def _check_shard(*, size: object = 1, on_bad_row: object = "fail", **given: obje
     if not _is_resolved_later(on_bad_row):
         choice("on_bad_row", on_bad_row, ("fail", "skip"))
     for name, check in OPTION_CHECKS.items():
-        if not _is_resolved_later(given.get(name)):
-            check(given.get(name))
+        if name in given and not _is_resolved_later(given[name]):
+            check(given[name])
 
 
 def _is_resolved_later(value: object) -> bool:
@@ -59,6 +61,11 @@ def shard(
     zero_pad: Mapping[str, int] | XComArg | None = None,
     encoding: str | XComArg | None = None,
     delimiter: str | XComArg | None = None,
+    default_country_code: str | XComArg | None = None,
+    checks: Mapping[str, str | Sequence[str]] | None = None,
+    where: Where | None = None,
+    transform: Transform | None = None,
+    defaults: Mapping[str, Any] | XComArg | None = None,
     folder: str | XComArg | None = None,
 ) -> list[dict[str, Any]]:
     """Check all items, and return references to ``size`` of them each, for ``.expand(items=shard(...))``.
@@ -71,6 +78,11 @@ def shard(
     :param zero_pad: as in ``RunWorkflowBatchOperator``, which needs it too
     :param encoding: as in ``RunWorkflowBatchOperator``, which needs it too
     :param delimiter: as in ``RunWorkflowBatchOperator``, which needs it too
+    :param default_country_code: as in ``RunWorkflowBatchOperator``, which needs it too
+    :param checks: as in ``RunWorkflowBatchOperator``, which needs them too
+    :param where: as in ``RunWorkflowBatchOperator``, which needs it too: rows that it passes over are in no shard
+    :param transform: as in ``RunWorkflowBatchOperator``, which needs it too
+    :param defaults: as in ``RunWorkflowBatchOperator``, which needs them too
     :param folder: where to write items that come as a list, for the shards to read (templated)
     :raises InvalidInput: if the items cannot be right, or there are more shards than Airflow maps over
     """
@@ -82,6 +94,11 @@ def shard(
             zero_pad=unwrap(zero_pad),
             encoding=unwrap(encoding),
             delimiter=unwrap(delimiter),
+            default_country_code=unwrap(default_country_code),
+            checks=unwrap(checks),
+            where=where,
+            transform=transform,
+            defaults=unwrap(defaults),
         ),
         on_bad_row=unwrap(on_bad_row),
         folder=unwrap(folder),

@@ -117,6 +117,12 @@ class InputTypes(TypedDict, total=False):
     zero_pad: Mapping[str, int] | None
     encoding: str | None
     delimiter: str | None
+    default_country_code: str | None
+    checks: Mapping[str, str | Sequence[str]] | None
+    where: Callable[[dict[str, Any]], bool] | None
+    transform: Callable[[dict[str, Any]], Mapping[str, Any]] | None
+    defaults: Mapping[str, Any] | None
+    bad_row_values: bool
     on_bad_row: Literal["fail", "skip"]
 
 

@@ -99,7 +99,7 @@ def _against_numbers(rows: str, report: Mapping[str, Any]) -> str | None:
     if not _ROWS.fullmatch(rows):
         return "Name rows by their numbers, such as 1-50,61."
     first = max(number(report.get("first_row")), 1)
-    last = first + number(report.get("rows")) - 1
+    last = number(report.get("last_row")) or first + number(report.get("rows")) - 1
     for part in rows.split(","):
         begin, _, end = part.partition("-")
         if end and int(end) < int(begin):

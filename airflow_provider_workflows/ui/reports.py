@@ -90,6 +90,7 @@ _TIMES = (
 _NUMBERS = (
     "rows",
     "first_row",
+    "last_row",
     "polls",
     "written",
     "rows_per_second",

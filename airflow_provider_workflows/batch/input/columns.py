@@ -107,16 +107,19 @@ def plain_name(name: object) -> str:
     return "".join(each for each in text if not each.isspace() and not unicodedata.combining(each))
 
 
-def check_header(header: Sequence[str], fields: Fields) -> None:
+def check_header(header: Sequence[str], fields: Fields, *, is_transformed: bool = False) -> None:
     """Check the columns of a table, each of which must have a field or be left out.
 
     :param header: the names of the columns; empty for one that was seen to hold nothing of use
     :param fields: what ``fields_of`` returned
+    :param is_transformed: whether a function makes the rows of the columns: then each row's own are checked later
     :raises InvalidInput: naming the columns that are wrong
     """
     names = [name for name in header if name]
     if repeated := _repeated(names):
         raise InvalidInput(f"items has more than one column {repeated}: rename all but one")
+    if is_transformed:
+        return
     if unknown := [name for name in names if fields.of(name) == ""]:
         raise InvalidInput(
             f"items has columns that are not fields of a case: {', '.join(map(named, unknown))}; rename them, or "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, TypeAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -13,10 +12,10 @@ from airflow_provider_workflows.arguments import is_resolved_later, refuse
 from airflow_provider_workflows.batch.input.files import file_version, items_path, read_files
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.reading import Note, Reading, no_note
+from airflow_provider_workflows.batch.input.row_functions import PASSED_OVER, ROWS_READ_TWICE
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
-from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any] | SqlQuery"
@@ -47,7 +46,6 @@ def read_items(
         reading.take_header(items.header)
         return _read(items.rows(), reading)
     reading = Reading(options, note)
-    require_zero_pad(options.zero_pad)
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
         return _read(((None, cells) for cells in items), reading)
@@ -121,6 +119,8 @@ def short_name_of(items: object) -> str | None:
     first, number = items["first_row"], items["rows"]
     if not (isinstance(first, int) and isinstance(number, int)):
         return name
+    if "rows_before" in items:
+        return f"{number:,} rows from row {first:,} of {name}"
     return f"rows {first:,} to {first + number - 1:,} of {name}"
 
 
@@ -131,25 +131,46 @@ def _read(
     first_row: int = 1,
     rows: int | None = None,
 ) -> Iterator[Row | BadRow]:
+    """Yield the rows that are not passed over, ``rows`` of them at most; each has its number in the whole input."""
     keys = _Keys(first_row)
-    fields, zero_pad = reading.fields, reading.options.zero_pad
-    count = 0
-    for count, (line, cells) in enumerate(islice(source, rows), 1):
-        row = checked(
-            first_row + count - 1, cells, fields, flat=reading.is_table, zero_pad=zero_pad, line=line
-        )
+    functions = reading.functions
+    count = number = 0
+    for number, (line, cells) in enumerate(source, first_row):
+        row = _row(number, line, cells, reading)
+        if functions.names and number < first_row + ROWS_READ_TWICE:
+            functions.require_same(number, line, row, _row(number, line, cells, reading))
+        if row is None:
+            continue
+        count += 1
         if reason := keys.clash(row):
             columns = cells if isinstance(cells, Mapping) else ()
-            column = next((str(name) for name in columns if fields.of(name) == "key"), "")
+            column = next((str(name) for name in columns if reading.fields.of(name) == "key"), "")
             problems = row.problems if isinstance(row, BadRow) else ()
-            row = BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key, line)
+            kept = columns if reading.rules.keeps_cells and columns else None
+            row = BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key, line, kept)
         yield row
+        if count == rows:
+            break
+    if passed_over := max(number - first_row + 1 - count, 0):
+        reading.note(f"items: where has passed over {passed_over:,} rows, which are not of the batch")
+    if count == 0 and passed_over and rows is None:
+        raise InvalidInput(
+            f"where has passed over all {passed_over:,} rows of items: there is nothing to run"
+        )
     if count < (rows or 1):
         raise InvalidInput(
             "items has fewer rows than when it was sharded"
             if rows
             else "items has no rows: there is nothing to run"
         )
+
+
+def _row(number: int, line: int | None, cells: object, reading: Reading) -> Row | BadRow | None:
+    """Return a row as it can be run, or what is wrong with it; None if it is passed over."""
+    applied = reading.functions.applied(number, line, cells) if reading.functions.names else cells
+    if applied is PASSED_OVER:
+        return None
+    return checked(number, applied, reading.fields, flat=reading.is_table, rules=reading.rules, line=line)
 
 
 class _Keys:

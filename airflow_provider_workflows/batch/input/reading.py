@@ -18,6 +18,8 @@ from airflow_provider_workflows.batch.input.columns import (
 )
 from airflow_provider_workflows.batch.input.header_names import are_names
 from airflow_provider_workflows.batch.input.options import InputOptions
+from airflow_provider_workflows.batch.input.row_functions import RowFunctions
+from airflow_provider_workflows.batch.input.value_rules import ValueRules
 
 Note: TypeAlias = Callable[[str], None]
 """What is told what a reading leaves out, without a value of a row: ``log.info`` of a logger."""
@@ -38,17 +40,23 @@ class Reading:
     :param options: as the operator's arguments say
     :param note: is told what is left out
     :param fields: the field of each column
+    :param rules: what values become, and what they must be
+    :param functions: the user's own, which choose and change rows
     :param is_table: whether the rows are of a table, where a phone, documents and parameters may be JSON text
     """
 
     options: InputOptions
     note: Note = no_note
     fields: Fields = field(init=False)
+    rules: ValueRules = field(init=False)
+    functions: RowFunctions = field(init=False)
     is_table: bool = field(init=False, default=False)
     _columns: frozenset[str] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.fields = fields_of(self.options.columns)
+        self.rules = ValueRules.of(self.options)
+        self.functions = self.options.functions
 
     def take_header(
         self, names: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]] | None = None
@@ -64,9 +72,11 @@ class Reading:
         self.is_table = True
         indices = [name for name in names if _INDEX_NAME.fullmatch(name) and self.fields.of(name) == ""]
         self.fields.update(dict.fromkeys([*indices, ""]))
-        if not any(map(self.fields.of, names)):
+        is_transformed = self.functions.transform is not None
+        # Any column may be one that the user's function makes fields of.
+        if not is_transformed and not any(map(self.fields.of, names)):
             raise _no_known_column(names, rows)
-        check_header(names, self.fields)
+        check_header(names, self.fields, is_transformed=is_transformed)
         columns = frozenset(map(plain_name, names))
         if self._columns is not None:
             if columns != self._columns:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Number
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -22,6 +22,9 @@ from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
 from airflow_provider_workflows.batch.input.cells import is_ordinary, require_value
 from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, named
+from airflow_provider_workflows.batch.input.phones import finished_phone, split_phone
+from airflow_provider_workflows.batch.input.scalars import plain
+from airflow_provider_workflows.batch.input.value_rules import NO_RULES, ValueRules
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 
 CELL_CHARACTERS = 100_000
@@ -65,6 +68,7 @@ class BadRow:
     :param problems: column as the user wrote it (empty for the row as a whole) and reason
     :param has_key: whether it has an identifier of its own
     :param line: the line of its file at which it begins; None if it is from no file that has lines
+    :param cells: the value of each column, where the list of bad rows is to have the values
     """
 
     number: int
@@ -72,6 +76,7 @@ class BadRow:
     problems: tuple[tuple[str, str], ...]
     has_key: bool = False
     line: int | None = field(default=None, compare=False)
+    cells: Mapping[Any, Any] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def checked(
     fields: Fields,
     *,
     flat: bool = False,
-    zero_pad: Mapping[str, int] | None = None,
+    rules: ValueRules = NO_RULES,
     line: int | None = None,
 ) -> Row | BadRow:
     """Return a row as it can be run, or what is wrong with it.
@@ -100,7 +105,7 @@ def checked(
     :param cells: the value of each column, or ``Unreadable``
     :param fields: the field of each column
     :param flat: whether the cells come from a table, where a phone, documents and parameters may be JSON text
-    :param zero_pad: number of digits to which a number in a field is padded with zeros
+    :param rules: what values become, and what they must be
     :param line: the line of its file at which it begins, if it is from one that has lines
     """
     if not isinstance(cells, Mapping):
@@ -109,18 +114,53 @@ def checked(
         )
         return BadRow(number, str(number), (("", reason),), line=line)
     columns, wrong = _columns(cells, fields)
+    values, given = _values(cells, columns, flat, rules, wrong)
+    case_id, parameters, key = (values.pop(name, None) for name in ("case_id", "parameters", "key"))
+    if "case_id" in given and given - {"case_id", "parameters", "key"}:
+        wrong.append(
+            (columns["case_id"], "case_id and case fields together: a case that exists is not changed")
+        )
+    has_field = bool(given - {"case_id", "parameters", "key"})
+    if has_field and "case_id" not in given:
+        # A row without a field of its own is about nobody, and defaults would make it be about somebody.
+        values = {**rules.defaults, **values}
+    case, wrong_in_case = _case(values, columns, rules)
+    reported = {column for column, _ in wrong}
+    wrong += [problem for problem in wrong_in_case if problem[0] not in reported]
+    if not wrong:
+        # Documents without a word in them are nothing either.
+        if case_id is None and not (
+            has_field and (case.keys() - {"documents"} or any(case.get("documents", ())))
+        ):
+            wrong.append(("", "has neither a case field nor a case_id"))
+        wrong += _too_long({**case, "parameters": parameters}, columns)
+    has_key = bool(key)
+    key = key or str(number)
+    if wrong:
+        return BadRow(number, key, tuple(wrong), has_key, line, cells if rules.keeps_cells else None)
+    return Row(number, key, case_id, case, parameters, has_key, line)
+
+
+def _values(
+    cells: Mapping[str, Any],
+    columns: Mapping[str, str],
+    flat: bool,
+    rules: ValueRules,
+    wrong: list[tuple[str, str]],
+) -> tuple[dict[str, Any], set[str]]:
+    """Return the value of each field, and which fields have one; add what is wrong with others to ``wrong``."""
     values: dict[str, Any] = {}
-    given = set()
+    given: set[str] = set()
     for name, column in columns.items():
         value = cells[column]
-        digits = None if zero_pad is None else zero_pad.get(name)
-        if digits is None and is_ordinary(name, value):
+        is_ruled = name in rules.zero_pad or name in rules.checks
+        if not is_ruled and is_ordinary(name, value):
             values[name] = value
-        elif _is_empty(name, value):
+        elif _is_empty(name, value := plain(value)):
             continue
         else:
             try:
-                read = _read(name, value if digits is None else zero_padded(name, value, digits), flat)
+                read = _read(name, value, flat, rules)
             except InvalidInput as problem:
                 wrong.append((column, str(problem).removeprefix(f"{name} ")))
             else:
@@ -128,24 +168,7 @@ def checked(
                     continue
                 values[name] = read
         given.add(name)
-    case_id, parameters, key = (values.pop(name, None) for name in ("case_id", "parameters", "key"))
-    if "case_id" in given and given - {"case_id", "parameters", "key"}:
-        wrong.append(
-            (columns["case_id"], "case_id and case fields together: a case that exists is not changed")
-        )
-    case, wrong_in_case = _case(values, columns)
-    reported = {column for column, _ in wrong}
-    wrong += [problem for problem in wrong_in_case if problem[0] not in reported]
-    if not wrong:
-        # Documents without a word in them are nothing either.
-        if case_id is None and not (case.keys() - {"documents"} or any(case.get("documents", ()))):
-            wrong.append(("", "has neither a case field nor a case_id"))
-        wrong += _too_long({**case, "parameters": parameters}, columns)
-    has_key = bool(key)
-    key = key or str(number)
-    if wrong:
-        return BadRow(number, key, tuple(wrong), has_key, line)
-    return Row(number, key, case_id, case, parameters, has_key, line)
+    return values, given
 
 
 def _columns(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], list[tuple[str, str]]]:
@@ -183,22 +206,33 @@ def _is_empty(name: str, value: Any) -> bool:
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
 
-def _read(name: str, value: Any, flat: bool) -> Any:
+def _read(name: str, value: Any, flat: bool, rules: ValueRules) -> Any:
     if isinstance(value, Unreadable):
         raise InvalidInput(value.reason)
-    if isinstance(value, float) and math.isnan(value):
-        raise InvalidInput("is NaN, which is not a value: leave it out")
+    if name in rules.zero_pad:
+        value = zero_padded(name, value, rules.zero_pad[name])
     if isinstance(value, str):
         if len(value) > CELL_CHARACTERS:
             raise InvalidInput(_TOO_LONG)
+        if name == "phone" and not _is_json(value, flat):
+            require_value("phone_number", value)
+            return split_phone(value, rules.default_country_code)
         if flat and name in _JSON_FIELDS:
             value = parse_json(value)
+    elif name == "phone" and isinstance(value, Number):
+        raise InvalidInput("is a number, so a + or zeros in front may be lost; read the column as text")
     require_value(name, value)
+    if isinstance(value, str) and name in rules.checks:
+        rules.checks[name](value.strip())
     if name == "case_id":
         return require_id(name, value)
     if name == "parameters":
         return require_json_object(name, value)
     return _key(value) if name == "key" else value
+
+
+def _is_json(phone: str, flat: bool) -> bool:
+    return flat and phone.lstrip()[:1] in ("{", "[", "n")
 
 
 def _key(value: Any) -> str:
@@ -214,13 +248,20 @@ def _key(value: Any) -> str:
     return key
 
 
-def _case(values: dict[str, Any], columns: Mapping[str, str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def _case(
+    values: dict[str, Any], columns: Mapping[str, str], rules: ValueRules
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """Return the body of ``POST /cases``, and what is wrong with it."""
     parts = {part: values.pop(name) for name, part in PHONE_PARTS.items() if name in values}
     if parts and "phone" in values:
         return {}, [(columns["phone"], "is given both whole and in parts")]
     if parts:
         values["phone"] = parts
+    if isinstance(phone := values.get("phone"), Mapping):
+        try:
+            values["phone"] = finished_phone(phone, rules.default_country_code)
+        except InvalidInput as problem:
+            return {}, [_shown(("phone", "number"), str(problem), columns)]
     try:
         return CaseDetails.model_validate(values).body(), []
     except ValidationError as error:

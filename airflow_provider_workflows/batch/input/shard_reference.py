@@ -15,6 +15,7 @@ from airflow_provider_workflows.batch.input.rows import BadRow, Row
 _DIGEST_BYTES = 16
 _ROWS = {"items", "first_row", "rows"}
 _SHARDING = {"all_rows", "digest"}
+_OPTIONAL = {"again", "rows_before"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class ShardReference:
     :param all_rows: number of the rows of all shards; None in a reference that was not made by ``shard``
     :param digest: of its rows, as ``ShardDigest`` gives it; None in a reference that was not made by ``shard``, so
         that nothing is compared
+    :param rows_before: number of the rows in the shards before it, where ``where`` has passed over some, so that
+        the numbers of rows do not say so
     :param again: whether ``shard`` may have run before, so that a row may have a run in another shard
     """
 
@@ -36,6 +39,7 @@ class ShardReference:
     all_rows: int | None = None
     digest: str | None = None
     again: bool = False
+    rows_before: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the reference as JSON, as a batch task takes it for its items."""
@@ -61,8 +65,11 @@ class ShardReference:
 
     @property
     def sharding(self) -> dict[str, Any] | None:
-        """What ``merge`` compares over all shards: ``all_rows`` and ``digest``."""
-        return None if self.digest is None else {"all_rows": self.all_rows, "digest": self.digest}
+        """What ``merge`` compares over all shards: ``all_rows``, ``digest`` and, where there, ``rows_before``."""
+        if self.digest is None:
+            return None
+        before = {} if self.rows_before is None else {"rows_before": self.rows_before}
+        return {"all_rows": self.all_rows, "digest": self.digest, **before}
 
     def compared(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
         """Yield the shard's rows, and raise at their end if they are not those that ``shard`` has read.
@@ -80,7 +87,8 @@ class ShardReference:
         if str(found) != self.digest:
             raise InvalidInput(
                 "items: the rows of this shard are not those that `shard` has read. The file has changed since, or "
-                "columns and zero_pad differ between the two. Clear `shard` together with the batch tasks"
+                "columns, zero_pad or another argument that says how items are read differs between the two, or "
+                "where or transform give something else each time. Clear `shard` together with the batch tasks"
             )
 
 
@@ -122,11 +130,15 @@ def salt_of(digest: str) -> str:
 
 def is_shard_reference(items: object) -> bool:
     """Return whether a batch's items have the fields of a shard's reference."""
-    return isinstance(items, Mapping) and items.keys() - {"again"} in (_ROWS, _ROWS | _SHARDING)
+    return isinstance(items, Mapping) and items.keys() - _OPTIONAL in (_ROWS, _ROWS | _SHARDING)
 
 
 def _are_typed(fields: Mapping[str, Any]) -> bool:
     numbers = [fields["first_row"], fields["rows"], fields.get("all_rows", 1)]
-    return all(type(number) is int and number >= 1 for number in numbers) and isinstance(
-        fields.get("digest", ""), str
+    before = fields.get("rows_before", 0)
+    return (
+        all(type(number) is int and number >= 1 for number in numbers)
+        and isinstance(fields.get("digest", ""), str)
+        and type(before) is int
+        and before >= 0
     )

@@ -251,6 +251,7 @@ class TestZeroPad:
         assert [line.partition(":")[0] for line in str(raised.value).splitlines()[1:]] == [
             "row 1",
             "row 2",
+            f"All of them are in {batch.folder / 'bad_rows.csv'}",
         ]
         assert connected.counts.requests[CASE_CALL] == 0
 

@@ -180,7 +180,7 @@ class TestTextOfATable:
         good = read(source(form, row, tmp_path))
 
         assert isinstance(good, Row)
-        assert good.case == {"phone": {"countryCode": "+48", "number": number}}
+        assert good.case == {"phone": {"countryCode": "48", "number": number}}
 
     @pytest.mark.parametrize("text", ["\u00a0", " \t", "\u3000"])
     def test_of_blanks_alone_is_empty(self, form: str, text: str, tmp_path: Path) -> None:
@@ -272,9 +272,7 @@ class TestZeroPad:
             (float("inf"), NOT_WHOLE),
             (1e17, NOT_WHOLE),
             (Decimal("1.5"), NOT_WHOLE),
-            (Decimal("sNaN"), NOT_WHOLE),
             (True, "must be text, not bool"),
-            (float("nan"), "is NaN"),
             ("4.40514E+10", LOST_DIGITS),
             ("NULL", STANDS_FOR_NOTHING),
             ("44 051", "has blanks between its digits"),

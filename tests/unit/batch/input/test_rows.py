@@ -26,6 +26,9 @@ NOT_UTF_8 = (
     "is not UTF-8: save the file as UTF-8, or say its encoding: "
     'encoding="cp1250" or "cp1252" or "cp1254" is likely'
 )
+NOT_A_PHONE = (
+    "is not a phone number as +48 600 700 800: it has other characters, an extension, or more than one number"
+)
 CASE_ID = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
 DEEP: dict[str, Any] = {}
 for _ in range(sys.getrecursionlimit()):
@@ -67,10 +70,15 @@ def refusal(items: Any, columns: Any = None) -> str:
         ({"firstName": [SECRET]}, "firstName", "must be text, not list"),
         ({"personal_number": 1.0}, "personal_number", LOST_ZEROS),
         ({"company_number": True}, "company_number", "must be text, not bool"),
-        ({"email": float("nan")}, "email", "is NaN, which is not a value: leave it out"),
+        ({"email": float("nan")}, "", "has neither a case field nor a case_id"),
         ({"email": SECRET + "\ud800"}, "email", "is not valid"),
         ({"email": SECRET, "personal_number": 10**5000}, "personal_number", LOST_ZEROS),
-        ({"phone": SECRET}, "phone", "must be an object, not str"),
+        (
+            {"phone": 600700800},
+            "phone",
+            "is a number, so a + or zeros in front may be lost; read the column as text",
+        ),
+        ({"phone": SECRET}, "phone", NOT_A_PHONE),
         ({"phone": {"number": SECRET}}, "phone", "country_code is missing"),
         ({"phone": {"country_code": "48", "number": 1.5}}, "phone", "number must be text, not float"),
         ({"phone": {"number": None}}, "", "has neither a case field nor a case_id"),

@@ -1,0 +1,66 @@
+"""Values of numpy and pandas as Python has them, without either: rows of a data frame are full of them."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import Any
+
+_PLAIN = frozenset((str, int, bool, dict, list, type(None)))
+#: Values of pandas that say that there is none.
+_MISSING_TYPES = frozenset(("NAType", "NaTType"))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as a plain Python one; None for what numpy, pandas and decimals have for a missing value.
+
+    A value of another type is returned as it is. What is in a dict or a list is made plain as well; a missing value
+    in there stays what it is, and is refused, for JSON has no NaN.
+
+    :param value: such as ``numpy.int64(7)``, ``pandas.NA`` or ``float("nan")``
+    """
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if kind is dict or kind is list:
+        try:
+            return _plain_within(value)
+        except RecursionError:
+            # One that contains itself is refused later, in words of its own.
+            return value
+    found = _as_python(value)
+    if isinstance(found, float) and math.isnan(found):
+        return None
+    if isinstance(found, Decimal) and found.is_nan():
+        return None
+    return found
+
+
+def _as_python(value: Any) -> Any:
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    package = kind.__module__.partition(".")[0]
+    if package == "pandas" and kind.__name__ in _MISSING_TYPES:
+        return None
+    if package == "numpy" and hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        if kind.__name__ in ("datetime64", "timedelta64"):
+            # As an item, one in nanoseconds would be a bare number. A missing one differs from itself.
+            return value if value == value else None  # noqa: PLR0124
+        return value.item()
+    return value
+
+
+def _plain_within(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain_item(each) for name, each in value.items()}
+    return [_plain_item(each) for each in value]
+
+
+def _plain_item(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict or kind is list:
+        return _plain_within(value)
+    if kind in _PLAIN or kind is float:
+        return value
+    return _as_python(value)

@@ -1,0 +1,171 @@
+"""The check of a batch's whole input before the first call, and the manifest that is written of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.pseudonyms import (
+    find_personal_number,
+    personal_number_hash,
+    secret_fingerprint,
+)
+from airflow_provider_workflows.batch.input.bad_rows import BadRows
+from airflow_provider_workflows.batch.input.rows import BadRow, Row
+from airflow_provider_workflows.batch.manifest import MANIFEST_NAME, Manifest, read_salt
+from airflow_provider_workflows.batch.row_digests import NO_DIGEST, AllRowsDigest, RowDigests
+from airflow_provider_workflows.whole_files import replacing
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.storage import ObjectStoragePath
+
+
+def write_manifest(
+    folder: ObjectStoragePath,
+    items: Iterable[Row | BadRow],
+    *,
+    common: tuple[str, Mapping[str, Any] | None],
+    skip_bad_rows: bool,
+    hash_secret: str | None = None,
+    salt: str | None = None,
+) -> Manifest:
+    """Read and check the whole input, and write each row's key and what is wrong with it, but no other value.
+
+    :param folder: where the batch keeps its state
+    :param items: the rows, as ``read_items`` yields them
+    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param skip_bad_rows: leave bad rows out
+    :param hash_secret: write the hashes of personal numbers as well, keyed with this
+    :param salt: of the digests, to compare them with those of an earlier manifest; a new one if None
+    :raises InvalidInput: listing the bad rows, unless they are left out
+    """
+    salt = salt or secrets.token_hex(16)
+    check = _Check(RowDigests(salt, common))
+    with replacing(folder / MANIFEST_NAME) as file:
+        _write(file, items, check, salt, hash_secret)
+        return check.manifest(skip_bad_rows=skip_bad_rows)
+
+
+def rewrite_manifest(
+    folder: ObjectStoragePath,
+    items: Iterable[Row | BadRow],
+    manifest: Manifest,
+    *,
+    common: tuple[str, Mapping[str, Any] | None],
+    hash_secret: str,
+) -> None:
+    """Write a manifest again, with the hashes of personal numbers.
+
+    :param folder: where the batch keeps its state
+    :param items: the rows, as ``read_items`` yields them
+    :param manifest: what ``write_manifest`` returned
+    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param hash_secret: keys the hashes
+    :raises InvalidInput: if the rows are not those of the manifest, which then stays as it is
+    :raises FileNotFoundError: if the manifest is gone
+    """
+    salt = read_salt(folder)
+    check = _Check(RowDigests(salt, common))
+    with replacing(folder / MANIFEST_NAME) as file:
+        _write(file, items, check, salt, hash_secret)
+        if check.manifest(skip_bad_rows=True).digest != manifest.digest:
+            raise InvalidInput(
+                "items has changed while it was read: let the export end before the task begins"
+            )
+
+
+def _write(
+    file: BinaryIO, items: Iterable[Row | BadRow], check: _Check, salt: str, hash_secret: str | None
+) -> None:
+    first: dict[str, object] = {"salt": salt, "common": check.digests.of_common()}
+    if hash_secret is not None:
+        first["hashed_with"] = secret_fingerprint(hash_secret, salt)
+    file.write(_line(first))
+    expected: int | None = None
+    expected_number: int | None = None
+    for row in items:
+        fields: dict[str, object] = {}
+        if expected_number is not None and row.number != expected_number:
+            # Rows before this one were passed over.
+            fields["row"] = row.number
+        expected_number = row.number + 1
+        if row.line is not None:
+            # Most rows begin a line after the one before.
+            if row.line != expected:
+                fields["line"] = row.line
+            expected = row.line + 1
+        digest = check.take(row)
+        if row.has_key:
+            fields["key"] = row.key
+        if isinstance(row, BadRow):
+            fields["skipped"] = "; ".join(": ".join(filter(None, problem)) for problem in row.problems)
+        else:
+            fields["digest"] = digest.hex()
+            if hash_secret is not None and (hashed := _hash(row, hash_secret)):
+                fields["hash"] = hashed
+        file.write(_line(fields))
+
+
+def recheck(
+    folder: ObjectStoragePath,
+    items: Iterable[Row | BadRow],
+    *,
+    common: tuple[str, Mapping[str, Any] | None],
+    skip_bad_rows: bool,
+) -> Manifest:
+    """Check the whole input anew, for a later try; the manifest is equal if the first try was given the same.
+
+    :param folder: where the batch keeps its state
+    :param items: the rows, as ``read_items`` yields them
+    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param skip_bad_rows: leave bad rows out
+    :raises InvalidInput: as ``write_manifest``
+    :raises FileNotFoundError: if the manifest is gone
+    """
+    check = _Check(RowDigests(read_salt(folder), common))
+    for row in items:
+        check.take(row)
+    return check.manifest(skip_bad_rows=skip_bad_rows)
+
+
+def _hash(row: Row, secret: str) -> str | None:
+    return personal_number_hash(find_personal_number(row.case), secret)
+
+
+class _Check:
+    def __init__(self, digests: RowDigests) -> None:
+        self.digests = digests
+        self._all = AllRowsDigest()
+        self._bad = BadRows()
+        self._rows = self._first_row = self._last_row = 0
+        self._has_keys = True
+
+    def take(self, row: Row | BadRow) -> bytes:
+        """Take note of a row, and return its digest."""
+        self._first_row = self._first_row or row.number
+        has_gap = self._rows > 0 and row.number != self._last_row + 1
+        self._last_row = row.number
+        self._rows += 1
+        # A bad row has nothing that a later try would have to find.
+        self._has_keys = self._has_keys and (row.has_key or isinstance(row, BadRow))
+        if isinstance(row, BadRow):
+            digest = NO_DIGEST
+            self._bad.add(row)
+        else:
+            digest = self.digests.of(row)
+        self._all.take(row.key, digest, row.number if has_gap else None)
+        return digest
+
+    def manifest(self, *, skip_bad_rows: bool) -> Manifest:
+        if not skip_bad_rows:
+            self._bad.require_none(self._rows)
+        found = Manifest(self._rows, self._first_row or 1, self._bad.number, str(self._all), self._has_keys)
+        return found if found.last >= self._last_row else dataclasses.replace(found, last_row=self._last_row)
+
+
+def _line(fields: Mapping[str, object]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
