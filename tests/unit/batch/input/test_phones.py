@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import phonenumbers
 import pytest
-from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.calling_codes import CALLING_CODES
@@ -15,12 +13,17 @@ from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.phones import require_country_code, split_phone
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
-#: Regions of which the table knows less than the peer: their numbers are refused where it is not certain.
+phonenumbers = pytest.importorskip("phonenumbers")
 _KINDS = (
-    PhoneNumberType.FIXED_LINE,
-    PhoneNumberType.MOBILE,
-    PhoneNumberType.FIXED_LINE_OR_MOBILE,
-    PhoneNumberType.VOIP,
+    phonenumbers.PhoneNumberType.FIXED_LINE,
+    phonenumbers.PhoneNumberType.MOBILE,
+    phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE,
+    phonenumbers.PhoneNumberType.VOIP,
+)
+_FORMS = (
+    phonenumbers.PhoneNumberFormat.INTERNATIONAL,
+    phonenumbers.PhoneNumberFormat.E164,
+    phonenumbers.PhoneNumberFormat.NATIONAL,
 )
 
 
@@ -114,7 +117,7 @@ def test_no_number_is_split_otherwise_than_by_the_tables_of_google(region: str) 
 
     for example in filter(None, examples):
         code, number = str(example.country_code), phonenumbers.national_significant_number(example)
-        for form in (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.E164, PhoneNumberFormat.NATIONAL):
+        for form in _FORMS:
             try:
                 found = split_phone(phonenumbers.format_number(example, form), code)
             except InvalidInput:
@@ -124,9 +127,9 @@ def test_no_number_is_split_otherwise_than_by_the_tables_of_google(region: str) 
 
 def test_numbers_of_europe_are_understood_in_each_form() -> None:
     for region in ("PL", "DE", "FR", "GB", "ES", "IT", "CZ", "SK", "UA", "LT", "NL", "SE", "HU", "RO", "US"):
-        example = phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
+        example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
         code = str(example.country_code)
-        for form in (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.E164, PhoneNumberFormat.NATIONAL):
+        for form in _FORMS:
             assert split_phone(phonenumbers.format_number(example, form), code)["country_code"] == code
 
 
