@@ -33,14 +33,14 @@ def database_failure(argument: str, conn_id: str, error: Exception) -> Workflows
     kind = f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
     if naming := _naming_message(error, state):
         return InvalidInput(f"{argument}: the database of connection {conn_id!r} says: {naming} ({kind})")
-    hidden = "its own words are left out, because they may repeat values of rows"
+    left_out = "its own words are left out, because they may repeat values of rows"
     if _is_lasting(error, state):
         return InvalidInput(
-            f"{argument}: the database of connection {conn_id!r} refused the statement: {kind}; {hidden}. Run the "
-            "statement in the database's own client to see them"
+            f"{argument}: the database of connection {conn_id!r} refused the statement: {kind}; {left_out}. Run "
+            "the statement in the database's own client to see them"
         )
     return DatabaseFailed(
-        f"{argument}: the database of connection {conn_id!r} could not be used: {kind}; {hidden}. Another try "
+        f"{argument}: the database of connection {conn_id!r} could not be used: {kind}; {left_out}. Another try "
         "goes on from here: nothing is lost, and no row runs twice"
     )
 

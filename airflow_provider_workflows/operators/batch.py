@@ -97,6 +97,7 @@ class RunWorkflowBatchOperator(BatchWaiting):
         ``hash_secret``
     :param partition_key: the partition that the asset events belong to, such as ``"{{ ds }}"`` (templated);
         without it they have no partition. Airflow starts a DAG by events of either kind, never by both
+    :param result_table: a ``SqlTable`` that the results go into as well, once the output is written (templated)
     :param workflows_conn_id: id of the connection (templated)
     :return: ``{"output": uri, "first_row": 1, "rows": ..., "outcomes": {...}, "statuses": {...}, "seconds": ...}``,
         and for a shard what ``merge`` compares
@@ -120,6 +121,7 @@ class RunWorkflowBatchOperator(BatchWaiting):
                 return self._succeed(context, record.summary)
             with self._output_at_failure(context, batch, record):
                 batch.require_hashes(lambda: self._items)
+                self._prepare_table(batch, tries.batch_id)
                 publish = publisher(context)
 
                 async def publish_and_note(report: BatchReport) -> None:

@@ -48,6 +48,7 @@ class BatchArguments(OutputArguments):
         "output_path",
         "parameters",
         "partition_key",
+        "result_table",
         "workflows_conn_id",
     )
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
@@ -128,6 +129,8 @@ class BatchArguments(OutputArguments):
         if not rendered and isinstance(self.items, SqlQuery):
             # Airflow renders it in its place, where another run of the DAG in this process would find the text.
             self.items = self.items.copy()
+        if not rendered and self.result_table is not None:
+            self.result_table = self.result_table.copy()
         is_shown = self.items is not None and not isinstance(self.items, Redacted)
         if rendered and is_shown and source_of(self.items) is None:
             self.items = Redacted(self.items)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowTaskTimeout
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_workflows.batch.batch import Batch
+    from airflow_provider_workflows.batch.sql_table import SqlTable
 
 
 class BatchEnding(BatchTry):
@@ -31,6 +36,11 @@ class BatchEnding(BatchTry):
             # Again: the DAG may be another one than when the task was deferred.
             batch.require_hashes(lambda: self._read_items(context))
             asyncio.run(batch.collect(publisher(context), self.log))
+        if self.result_table is not None:
+            # The output has its results: a failure of the table must not write one without them over it.
+            record = self._tries(context).store(dataclasses.replace(record, has_results=True))
+            with self._output_at_failure(context, batch, record):
+                self._write_table(self.result_table, batch, self._tries(context).batch_id)
         failure = self._failure_policy.evaluate(batch.report, batch.withheld)
         summary = self._end_try(context, batch, record, failure)
         tries = self._tries(context)
@@ -43,6 +53,48 @@ class BatchEnding(BatchTry):
         if timed_out:
             raise AirflowTaskTimeout(str(failure)) from failure
         raise failure
+
+    def _prepare_table(self, batch: Batch, batch_id: str) -> None:
+        """Return once the table of results, if there is to be one, can take those of the batch.
+
+        :raises InvalidInput: if it cannot, saying what to do; nothing was sent in this try
+        """
+        if self.result_table is None:
+            return
+        if self.result_table.mode == "merge" and not batch.manifest.has_keys:
+            raise InvalidInput(
+                "result_table merges by key, and items has rows without one: give each row a key, or use "
+                'mode="append"'
+            )
+        if self.result_table.mode == "replace" and batch.manifest.sharding is not None:
+            raise InvalidInput(
+                'result_table: mode="replace" would leave the rows of one shard only; use mode="merge"'
+            )
+        writer = self.result_table.writer(batch_id=batch_id, with_hashes=self.hash_personal_numbers)
+        writer.prepare(create=self.result_table.create_table)
+
+    def _write_table(self, table: SqlTable, batch: Batch, batch_id: str) -> None:
+        begun_at = time.monotonic()
+        writer = table.writer(batch_id=batch_id, with_hashes=self.hash_personal_numbers)
+        rows = table.rows(
+            read_output(batch.output),
+            batch_id=batch_id,
+            times=writer.dialect.times,
+            with_hashes=self.hash_personal_numbers,
+        )
+        number = writer.write(rows, self._require_owner)
+        self.log.info(
+            "The results of %s rows are in the table %s of connection %s (%s), which took %.1f s.",
+            f"{number:,}",
+            table.table,
+            table.conn_id,
+            table.mode,
+            time.monotonic() - begun_at,
+        )
+
+    def _require_owner(self) -> None:
+        if self._ownership is not None:
+            self._ownership.require()
 
     def _succeed(self, context: Context, summary: Mapping[str, Any]) -> dict[str, Any]:
         self.lineage = self._lineage(summary)

@@ -53,6 +53,11 @@ class BatchRecording:
         self._taken = Taken()
         self._log = log
 
+    @property
+    def batch_id(self) -> str:
+        """What names the task's batch in a table of results: the same in each try, also after a clear."""
+        return self._task.state_name
+
     def record(self) -> BatchRecord:
         """Return the record of the batch that was submitted.
 

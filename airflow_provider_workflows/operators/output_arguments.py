@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_workflows.arguments import refuse
 from airflow_provider_workflows.batch.output_options import OutputOptions
+from airflow_provider_workflows.batch.sql_table import SqlTable
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.input_arguments import InputArguments
 
@@ -27,6 +29,7 @@ class OutputArguments(InputArguments):
         output_delimiter: Literal[";", ",", "\t", "|"] | None = None,
         output_rows_per_file: int | None = None,
         output_mode: int = OWNER_ONLY,
+        result_table: SqlTable | None = None,
         **kwargs: Unpack[InputOperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -37,3 +40,6 @@ class OutputArguments(InputArguments):
         self.output_delimiter = output_delimiter
         self.output_rows_per_file = output_rows_per_file
         self.output_mode = output_mode
+        if not isinstance(result_table, SqlTable | None):
+            refuse("result_table", "a SqlTable", result_table)
+        self.result_table = result_table

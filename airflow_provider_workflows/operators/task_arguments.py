@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import WeightRuleParam
 
     from airflow_provider_workflows.airflow_internals.retries import RetryPolicy
+    from airflow_provider_workflows.batch.sql_table import SqlTable
 
 Callback: TypeAlias = "Callable[[Context], Any]"
 
@@ -133,6 +134,7 @@ class OutputTypes(TypedDict, total=False):
     output_delimiter: Literal[";", ",", "\t", "|"] | None
     output_rows_per_file: int | None
     output_mode: int
+    result_table: SqlTable | None
 
 
 class InputOperatorArguments(OperatorArguments, InputTypes):
