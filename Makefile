@@ -12,12 +12,15 @@ export PYTHONDONTWRITEBYTECODE =
 unit_tests = pytest tests/unit --numprocesses 4 --dist worksteal --durations 10
 # An environment for each version of Airflow, and of Python where one is named.
 versions_venv = .venv-airflow-$(AIRFLOW)$(if $(PYTHON),-$(notdir $(PYTHON)))
+# Of the libraries that object stores need, constraints.txt rules some out.
+stores_venv = .venv-stores
 # Airflow spends more than half of its time waiting: tests that share one run side by side with those of another.
 side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
-.PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-lowest versions test-all \
-	test-fast test-thorough chaos bench bench-imports bench-batch bench-webhooks bench-page docs lint types changelog dist hooks \
+.PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-stores test-lowest versions test-all \
+	test-fast test-thorough chaos bench bench-imports bench-batch bench-webhooks bench-page docs lint types \
+	changelog dist hooks \
 	secrets image-digests constraints clean environment tools
 
 help: ## show this list
@@ -43,7 +46,7 @@ stack: tools ## run PostgreSQL, Redis and all of Airflow, as docker-compose.yaml
 sandbox: environment ## run only the sandbox of the API (ARGUMENTS=--help: its options)
 	@$(run) airflow_provider_workflows.sandbox $(ARGUMENTS)
 
-test: test-fast test-thorough test-airflow ## run the tests, but the slowest (ARGUMENTS go to pytest, three times)
+test: test-fast test-thorough test-stores test-airflow ## run the tests, but the slowest (ARGUMENTS go to pytest, four times)
 	@echo 'The slowest tests, and larger numbers of runs and rows, are in "make test-all".'
 
 test-fast: tools ## run the quick tests, which need no running Airflow, in half a minute (ARGUMENTS go to pytest)
@@ -51,6 +54,10 @@ test-fast: tools ## run the quick tests, which need no running Airflow, in half 
 
 test-thorough: tools ## run what test-fast leaves out: the rest of long tables, loads, real processes (ARGUMENTS as well)
 	$(run) $(unit_tests) -m 'thorough and not slow' $(ARGUMENTS)
+
+test-stores: ## run a batch on S3, Google's and Azure's storage, emulated (ARGUMENTS go to pytest)
+	@VENV='$(stores_venv)' PYTHON='$(PYTHON)' sh development/environment.sh stores
+	$(stores_venv)/bin/python -m pytest tests/stores -m 'not slow' $(ARGUMENTS)
 
 ifdef AIRFLOW
 test-airflow:
@@ -71,6 +78,8 @@ test-all: tools ## run all tests, with larger numbers of runs and rows, in half 
 	$(run) $(unit_tests) $(ARGUMENTS)
 	STACK_RUNS=150 STACK_ROWS=10000 WEBHOOK_RUNS=100 WEBHOOK_POLLED_RUNS=30 WEBHOOK_ROWS=500 \
 		$(run) pytest tests/integration tests/stack $(side_by_side) $(ARGUMENTS)
+	@VENV='$(stores_venv)' PYTHON='$(PYTHON)' sh development/environment.sh stores
+	$(stores_venv)/bin/python -m pytest tests/stores --numprocesses 2 $(ARGUMENTS)
 
 chaos: tools ## let everything happen to the stack, and check what was paid, in an hour (ARGUMENTS: --seed 1, --short)
 	@$(run) development.chaos $(ARGUMENTS)

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: Errors that another try would not change; any other error of storage may pass.
 _LASTING = (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
 _LASTING_NUMBERS = frozenset({errno.EROFS, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP})
+#: The same, by the status of an object store's response.
+_REASONS: dict[int | None, str] = {403: "Permission denied", 404: "no such bucket or folder"}
 
 
 def write_whole(path: ObjectStoragePath, content: bytes, mode: int = OWNER_ONLY) -> None:
@@ -222,17 +224,23 @@ def require_writable(argument: str, folder: ObjectStoragePath, mode: int = OWNER
     try:
         write_whole(probe, b"", mode)
         probe.fs.rm_file(probe.path)
-    except OSError as error:
-        if not isinstance(error, _LASTING) and error.errno not in _LASTING_NUMBERS:
+    except Exception as error:
+        reason = _lasting_reason(error)
+        if reason is None:
             raise
-        reason = _reason(error)
         raise InvalidInput(f"{argument}: {shown(folder)} cannot be written: {reason}") from None
 
 
-def _reason(error: OSError) -> str:
+def _lasting_reason(error: Exception) -> str | None:
+    """Return why a folder cannot be written; None if another try may change it."""
+    if not isinstance(error, OSError):
+        # Azure's errors are not, and have the status of the response.
+        return _REASONS.get(getattr(error, "status_code", None))
+    if not isinstance(error, _LASTING) and error.errno not in _LASTING_NUMBERS:
+        return None
     if error.errno == errno.EEXIST or isinstance(error, FileExistsError):
         return "a file is in the way"
     if error.errno is not None:
         return os.strerror(error.errno)
     # Object stores give no number.
-    return "Permission denied" if isinstance(error, PermissionError) else "no such bucket or folder"
+    return _REASONS[403 if isinstance(error, PermissionError) else 404]

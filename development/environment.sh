@@ -4,6 +4,7 @@
 # usage: environment.sh python              prints the interpreter that is chosen
 #        environment.sh runtime|development makes the environment, with or without the development tools
 #        environment.sh airflow             makes one with a certain version of Airflow, and what tests/versions needs
+#        environment.sh stores              makes one with the libraries and emulators of object stores for tests/stores
 #
 # AIRFLOW that version; "lowest" for the lowest versions of all that pyproject.toml names
 # PYTHON  the interpreter to take; else that of the environment that is there, or the first one that fits
@@ -16,6 +17,16 @@ PYTHON=${PYTHON:-}
 AIRFLOW=${AIRFLOW:-}
 # What tests/versions needs beside the provider.
 VERSIONS_TOOLS='pytest>=9 pytest-asyncio>=1.5 pytest-timeout>=2.4 pytest-xdist>=3.8'
+# What tests/stores needs beside Airflow and the provider. constraints.txt rules them out: botocore wants an older
+# python-dateutil, Google's libraries an older tenacity.
+STORES_LIBRARIES='apache-airflow-providers-amazon[s3fs] gcsfs adlfs'
+# Of these two only the file systems are used. All that they depend on has 1.5 GB, and takes a minute and a half; what
+# follows is what Airflow loads of them.
+STORES_PROVIDERS='apache-airflow-providers-google apache-airflow-providers-microsoft-azure'
+STORES_LOADED='google-api-python-client google-auth-httplib2 google-cloud-secret-manager gcloud-aio-storage msrest
+    msrestazure'
+STORES_EMULATORS='moto[s3,server]>=5.2 gcp-storage-emulator>=2026.7'
+AZURITE='azurite@3.37'
 SUPPORTED='Python 3.10, 3.11, 3.12, 3.13 or 3.14'
 
 say() { printf '%s\n' "$*"; }
@@ -106,6 +117,34 @@ install_airflow() {
     say "$AIRFLOW $(checksum)" >"$VENV/installed-airflow"
 }
 
+# With Airflow of the version of constraints.txt: uv would take an older one that suits the others better.
+install_stores() {
+    say "Installing the libraries and emulators of object stores into $VENV. This takes half a minute ..."
+    rm -f "$VENV/installed-stores"
+    airflow=$(sed -n 's/^apache-airflow==\([0-9.]*\).*/\1/p' constraints.txt)
+    # shellcheck disable=SC2086  # each word is an argument
+    PIP_USER=0 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check uv &&
+        "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" "apache-airflow==$airflow" \
+            --editable '.[parquet]' $STORES_LIBRARIES $STORES_LOADED $STORES_EMULATORS $VERSIONS_TOOLS &&
+        "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" --no-deps $STORES_PROVIDERS ||
+        fail "uv could not install the libraries and emulators of object stores; see above"
+    stores_version >"$VENV/installed-stores"
+}
+
+# Where npm is missing, the tests with Azure are skipped, and say so.
+install_azurite() {
+    if ! command -v npm >/dev/null; then
+        say "There is no npm here (on Debian: apt-get install npm), so the tests with Azure are skipped."
+        return
+    fi
+    say "Installing Azurite into $VENV. This takes half a minute ..."
+    npm install --silent --no-audit --no-fund --no-save --prefix "$VENV/azurite" "$AZURITE" ||
+        fail "npm could not install $AZURITE; see above"
+    say "$AZURITE" >"$VENV/azurite/installed"
+}
+
+stores_version() { say "$(checksum) $(cksum <development/environment.sh)"; }
+
 is_installed() {
     [ -f "$VENV/installed-$1" ] && [ "$(cat "$VENV/installed-$1")" = "$(checksum)" ]
 }
@@ -130,7 +169,12 @@ airflow)
     is_usable || make_environment
     [ "$(cat "$VENV/installed-airflow" 2>/dev/null)" = "$AIRFLOW $(checksum)" ] || install_airflow
     ;;
+stores)
+    is_usable || make_environment
+    [ "$(cat "$VENV/installed-stores" 2>/dev/null)" = "$(stores_version)" ] || install_stores
+    [ "$(cat "$VENV/azurite/installed" 2>/dev/null)" = "$AZURITE" ] || install_azurite
+    ;;
 *)
-    fail "usage: environment.sh python|runtime|development|airflow"
+    fail "usage: environment.sh python|runtime|development|airflow|stores"
     ;;
 esac

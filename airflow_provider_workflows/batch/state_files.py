@@ -109,7 +109,10 @@ def _retry(path: ObjectStoragePath, is_stopped: Callable[[], bool] | None = None
 
 
 def _opened(path: ObjectStoragePath, *, grows: bool) -> IO[bytes]:
-    if is_local(path) or not grows:
+    if is_local(path):
         return cast("IO[bytes]", path.open("rb"))  # type: ignore[no-untyped-call]
+    if not grows:
+        # The files of s3fs, gcsfs and adlfs have a readlines of their own, which takes no number of bytes.
+        return io.BufferedReader(path.fs.open(path.path, "rb"))
     # In one request: s3fs refuses to read on in an object that another process has written anew meanwhile.
     return io.BytesIO(path.fs.cat_file(path.path))

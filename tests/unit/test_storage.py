@@ -18,6 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.storage import remove_folder, shown, storage_path
 from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
+from tests.unit.failing_storage import HttpResponseError
 
 
 class RemoteFiles(MemoryFileSystem):
@@ -276,10 +277,12 @@ class TestRequireWritable:
             (PermissionError("Access Denied: hunter2"), "Permission denied"),
             (OSError(30, "hunter2"), "Read-only file system"),
             (FileNotFoundError("The specified bucket does not exist: hunter2"), "no such bucket or folder"),
+            (HttpResponseError(403), "Permission denied"),
+            (HttpResponseError(404), "no such bucket or folder"),
         ],
     )
     def test_names_what_the_storage_refuses(
-        self, remotes: dict[str, RemoteFiles], protocol: str, error: OSError, reason: str
+        self, remotes: dict[str, RemoteFiles], protocol: str, error: Exception, reason: str
     ) -> None:
         remotes[protocol].refusal = error
 
@@ -289,8 +292,11 @@ class TestRequireWritable:
         uri = ObjectStoragePath(f"{protocol}://bucket/out")
         assert str(refusal.value) == f"output: {uri} cannot be written: {reason}"
 
-    @pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), OSError(28, "No space left")])
-    def test_a_blip_is_left_to_a_retry(self, remotes: dict[str, RemoteFiles], error: OSError) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [ConnectionResetError(), TimeoutError(), OSError(28, "No space left"), HttpResponseError(503)],
+    )
+    def test_a_blip_is_left_to_a_retry(self, remotes: dict[str, RemoteFiles], error: Exception) -> None:
         remotes["s3"].refusal = error
 
         with pytest.raises(type(error)) as raised:

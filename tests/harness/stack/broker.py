@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import redis
 
 from tests.harness.process import Process
+from tests.harness.servers import HOST, temporary_folder, wait_for_response
 from tests.harness.stack.errors import StackUnavailable
 from tests.harness.stack.programs import require_program
-from tests.harness.stack.servers import HOST, temporary_folder, wait_for_response
 
 URL_VARIABLE = "STACK_REDIS_URL"
 USUAL_URL = f"redis://{HOST}:6379"

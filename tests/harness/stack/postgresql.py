@@ -16,9 +16,9 @@ from sqlalchemy.pool import NullPool
 
 from tests.harness.process import Process
 from tests.harness.running_airflow import AirflowFailed
+from tests.harness.servers import HOST, temporary_folder, wait_for_response
 from tests.harness.stack.errors import StackUnavailable
 from tests.harness.stack.programs import require_program
-from tests.harness.stack.servers import HOST, temporary_folder, wait_for_response
 
 URL_VARIABLE = "STACK_POSTGRES_URL"
 DRIVER = "postgresql+psycopg2"

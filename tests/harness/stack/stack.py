@@ -28,11 +28,11 @@ from celery import Celery  # type: ignore[import-untyped]
 from tests.harness.local_airflow import USERNAME, LocalAirflow, RunningAirflow
 from tests.harness.ports import free_ports
 from tests.harness.process import Process
+from tests.harness.servers import HOST, tail
 from tests.harness.stack import settings
 from tests.harness.stack.broker import empty_broker
 from tests.harness.stack.components import Component, Executor, Topology
 from tests.harness.stack.postgresql import Database, empty_database
-from tests.harness.stack.servers import HOST, tail
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -20,7 +20,7 @@ LINES = [b"%d\n" % number for number in range(100)]
 
 
 class Store(FailingStore):
-    """Refuses each second read of a part of a file."""
+    """Refuses each third read of a part of a file."""
 
     reads = 0
 
@@ -30,15 +30,20 @@ class Store(FailingStore):
 
 
 class BlinkingFile(io.BytesIO):
+    """Gives a few bytes at once; its readlines takes no number of bytes, as those of s3fs, gcsfs and adlfs."""
+
     def __init__(self, store: Store, content: bytes) -> None:
         super().__init__(content)
         self.store = store
 
-    def readlines(self, size: int | None = -1, /) -> list[bytes]:
+    def readinto(self, buffer: Any, /) -> int:
         self.store.reads += 1
-        if self.store.reads % 2 == 0:
+        if self.store.reads % 3 == 0:
             raise self.store.error
-        return super().readlines(size)
+        return super().readinto(memoryview(buffer)[:40])
+
+    def readlines(self) -> list[bytes]:  # type: ignore[override]
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -64,7 +69,7 @@ def test_lines_are_read_on_from_where_storage_failed(
     store.error = error
 
     assert list(read_lines(file)) == LINES
-    assert store.reads > len(LINES) / 5
+    assert store.reads > 9
 
 
 def test_lines_of_a_file_that_grows_are_read_in_one_request(store: Store, file: ObjectStoragePath) -> None:

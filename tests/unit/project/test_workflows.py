@@ -52,6 +52,7 @@ def test_each_tier_is_a_target_of_the_makefile() -> None:
         "types",
         "test-fast",
         "test-thorough",
+        "test-stores",
         "test-airflow",
         "test-lowest",
         "test-all",

@@ -1,4 +1,4 @@
-"""What the servers of PostgreSQL and Redis have in common when a stack starts its own."""
+"""What servers have in common that the tests start: PostgreSQL, Redis, emulators of object stores."""
 
 from __future__ import annotations
 
