@@ -93,7 +93,14 @@ def split_phone(text: str, default_country_code: str | None = None) -> dict[str,
     if written["prefix"] is None:
         if default_country_code is None:
             raise InvalidInput(_WITHOUT_CODE)
-        return _phone(default_country_code, f"{before}{brackets}{after}")
+        number = f"{before}{brackets}{after}"
+        if (
+            number.startswith(default_country_code)
+            and len(number) > LENGTHS.get(default_country_code, (0, 99))[1]
+        ):
+            # As in (48) 600 700 800: it is too long to be without its calling code, and no other country has it.
+            number = number.removeprefix(default_country_code)
+        return _phone(default_country_code, number)
     digits = f"{before}{brackets}{after}"
     beginnings = (digits[:length] for length in range(1, _LONGEST_CODE + 1))
     code = next((beginning for beginning in beginnings if beginning in CALLING_CODES), None)
