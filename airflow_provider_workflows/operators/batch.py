@@ -31,9 +31,9 @@ class RunWorkflowBatchOperator(BatchWaiting):
 
     :param workflow_definition_id: id of the workflow definition (templated)
     :param items: the rows: a list of dicts, the URI of a file, of a folder of files or a pattern such as
-        ``s3://bucket/part-*.csv`` (CSV, JSON, Parquet, Arrow; compressed or not), a ``SqlQuery``, or what ``shard``
-        returns (templated, but not what is in a list). A row has fields of a case or a ``case_id``, and may have
-        ``parameters`` and a ``key``, its own identifier (by default its number)
+        ``s3://bucket/part-*.csv`` (CSV, Excel, JSON, Parquet, Arrow; compressed or not), a ``SqlQuery``, or what
+        ``shard`` returns (templated, but not what is in a list). A row has fields of a case or a ``case_id``, and
+        may have ``parameters`` and a ``key``, its own identifier (by default its number)
     :param output_path: URI of the folder for ``results.jsonl``, ``results.parquet`` or ``results.csv`` (templated),
         in storage that workers and triggerers share; a folder for each day is ``.../date={{ ds }}``. A mapped task
         writes into a folder of its own in it, named by its map index
@@ -47,6 +47,7 @@ class RunWorkflowBatchOperator(BatchWaiting):
         and it is not UTF-8
     :param delimiter: the character between the cells of a CSV; by default what makes the names of known columns of
         its first line
+    :param sheet: the name of the sheet of an Excel file; by default the only one that has rows
     :param default_country_code: the calling code of phones that have none, such as ``"48"``. A ``phone`` may be
         text as people write it, such as ``+48 600 700 800``
     :param checks: by ``personal_number``, ``company_number`` and ``email``, the format that a value must have, or a

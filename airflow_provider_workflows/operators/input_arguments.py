@@ -12,6 +12,7 @@ from airflow_provider_workflows.batch.input.number_checks import require_checks
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.phones import require_country_code
 from airflow_provider_workflows.batch.input.row_functions import require_function
+from airflow_provider_workflows.batch.input.sheet_names import require_sheet
 from airflow_provider_workflows.batch.input.value_rules import require_defaults
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.operators.base import WorkflowsOperator
@@ -39,6 +40,7 @@ class InputArguments(WorkflowsOperator):
         zero_pad: Mapping[str, int] | None = None,
         encoding: str | None = None,
         delimiter: str | None = None,
+        sheet: str | None = None,
         default_country_code: str | None = None,
         checks: Mapping[str, str | Sequence[str]] | None = None,
         where: Where | None = None,
@@ -54,6 +56,7 @@ class InputArguments(WorkflowsOperator):
         self.zero_pad = require_zero_pad(zero_pad)
         self.encoding = require_encoding(encoding)
         self.delimiter = require_delimiter(delimiter)
+        self.sheet = require_sheet(sheet)
         self.default_country_code = require_country_code(default_country_code)
         self.checks = require_checks(checks)
         self.where = require_function("where", where)
@@ -69,6 +72,7 @@ class InputArguments(WorkflowsOperator):
             zero_pad=self.zero_pad,
             encoding=self.encoding,
             delimiter=self.delimiter,
+            sheet=self.sheet,
             default_country_code=self.default_country_code,
             checks=self.checks,
             where=self.where,

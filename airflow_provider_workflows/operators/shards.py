@@ -61,6 +61,7 @@ def shard(
     zero_pad: Mapping[str, int] | XComArg | None = None,
     encoding: str | XComArg | None = None,
     delimiter: str | XComArg | None = None,
+    sheet: str | XComArg | None = None,
     default_country_code: str | XComArg | None = None,
     checks: Mapping[str, str | Sequence[str]] | None = None,
     where: Where | None = None,
@@ -78,6 +79,7 @@ def shard(
     :param zero_pad: as in ``RunWorkflowBatchOperator``, which needs it too
     :param encoding: as in ``RunWorkflowBatchOperator``, which needs it too
     :param delimiter: as in ``RunWorkflowBatchOperator``, which needs it too
+    :param sheet: as in ``RunWorkflowBatchOperator``, which needs it too
     :param default_country_code: as in ``RunWorkflowBatchOperator``, which needs it too
     :param checks: as in ``RunWorkflowBatchOperator``, which needs them too
     :param where: as in ``RunWorkflowBatchOperator``, which needs it too: rows that it passes over are in no shard
@@ -94,6 +96,7 @@ def shard(
             zero_pad=unwrap(zero_pad),
             encoding=unwrap(encoding),
             delimiter=unwrap(delimiter),
+            sheet=unwrap(sheet),
             default_country_code=unwrap(default_country_code),
             checks=unwrap(checks),
             where=where,

@@ -118,6 +118,7 @@ class InputTypes(TypedDict, total=False):
     zero_pad: Mapping[str, int] | None
     encoding: str | None
     delimiter: str | None
+    sheet: str | None
     default_country_code: str | None
     checks: Mapping[str, str | Sequence[str]] | None
     where: Callable[[dict[str, Any]], bool] | None

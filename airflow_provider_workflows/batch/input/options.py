@@ -19,6 +19,7 @@ from airflow_provider_workflows.batch.input.row_functions import (
     Where,
     require_function,
 )
+from airflow_provider_workflows.batch.input.sheet_names import require_sheet
 from airflow_provider_workflows.batch.input.value_rules import require_defaults
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 
@@ -31,6 +32,7 @@ class InputOptions:
     :param zero_pad: number of digits to which numbers in ``personal_number`` and ``company_number`` are padded
     :param encoding: of a text file; None for what its first bytes say, or else UTF-8
     :param delimiter: what is between the cells of a CSV; None to find it
+    :param sheet: name of a workbook's sheet; None for the only one with rows
     :param default_country_code: the calling code of phones that have none, such as ``"48"``
     :param checks: the format, or several of which one has to fit, of ``personal_number``, ``company_number`` and
         ``email``
@@ -44,6 +46,7 @@ class InputOptions:
     zero_pad: Mapping[str, int] | None = None
     encoding: str | None = None
     delimiter: str | None = None
+    sheet: str | None = None
     default_country_code: str | None = None
     checks: Mapping[str, str | Sequence[str]] | None = None
     where: Where | None = None
@@ -65,6 +68,7 @@ OPTION_CHECKS: Mapping[str, Callable[[Any], object]] = {
     "zero_pad": require_zero_pad,
     "encoding": require_encoding,
     "delimiter": require_delimiter,
+    "sheet": require_sheet,
     "default_country_code": require_country_code,
     "checks": require_checks,
     "where": partial(require_function, "where"),

@@ -93,6 +93,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("bad_row_values", ["yes", 1, None], BOOL),
         ("encoding", [7, b"utf-8"], "must be the name of an encoding"),
         ("delimiter", [7, b";"], "must be one character"),
+        ("sheet", [0, ["People"]], "must be the name of a sheet"),
         ("on_clear", [7, None, ["repair"]], "must be 'repair' or 'start_over'"),
         ("on_unknown_outcome", [7, None], FAIL_OR_RESUBMIT),
         ("output_format", [7, None], "must be 'jsonl' or 'parquet' or 'csv'"),

@@ -1,0 +1,145 @@
+"""Read rows out of a workbook (``.xlsx``), each cell as text as it is shown, in bounded memory."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import xml.etree.ElementTree as ET
+import zipfile
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+from xml.parsers import expat
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.models import IDENTIFIERS
+from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
+from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
+from airflow_provider_workflows.batch.input.number_formats import shown_number
+from airflow_provider_workflows.batch.input.reading import Reading
+from airflow_provider_workflows.batch.input.rows import Cells, Unreadable
+from airflow_provider_workflows.batch.input.sheet_cells import Cell, SharedTexts, SheetRow, sheet_rows
+from airflow_provider_workflows.batch.input.sheets import Sheet, Workbook, chosen_sheet, read_workbook
+
+#: Rows by which a header is told from a person where no column has a field.
+_SAMPLE_ROWS = 20
+#: A spreadsheet keeps 15 digits of a number, and makes zeros of the others.
+_MAX_WHOLE = 10**15
+_NO_VALUE = "is a formula whose value is not in the file: open it in a spreadsheet program, and save it"
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, expat.ExpatError, ET.ParseError),
+    *(LookupError, EOFError, ValueError, OverflowError),
+)
+
+
+def workbook_rows(
+    stream: io.BufferedReader[Any], skip: int, reading: Reading
+) -> Iterator[tuple[int | None, Cells]]:
+    """Yield the number of each row of the sheet, as a person sees it, and its cells.
+
+    :param stream: the file
+    :param skip: data rows at the beginning to pass over
+    :param reading: how it is read
+    :raises InvalidInput: if the file as a whole cannot be read
+    """
+    try:
+        with seekable(stream) as file, zipfile.ZipFile(file) as archive:
+            workbook = read_workbook(archive)
+            sheet = chosen_sheet(workbook, reading.options.sheet, lambda each: _has_rows(archive, each))
+            with contextlib.closing(_Values(archive, workbook)) as values, archive.open(sheet.file) as cells:
+                rows = _rows(sheet_rows(cells), values, reading)
+                yield from islice(without_empty_end(rows, reading), skip, None)
+    except InvalidInput:
+        raise
+    except _DAMAGE:
+        if isinstance(stream.raw, StoredFile) and stream.raw.failed:
+            raise
+        raise damaged("Excel") from None
+
+
+def _has_rows(archive: zipfile.ZipFile, sheet: Sheet) -> bool:
+    with archive.open(sheet.file) as cells:
+        return next(sheet_rows(cells), None) is not None
+
+
+class _Values:
+    """The values of a workbook's cells, as text as they are shown, or as numbers."""
+
+    def __init__(self, archive: zipfile.ZipFile, workbook: Workbook) -> None:
+        self._formats = workbook.formats
+        self._begins_1904 = workbook.begins_1904
+        self._texts: SharedTexts | None = None
+        if workbook.strings is not None:
+            with archive.open(workbook.strings) as file:
+                self._texts = SharedTexts(file)
+
+    def close(self) -> None:
+        if self._texts is not None:
+            self._texts.close()
+
+    def of(self, cell: Cell, *, as_number: bool = False) -> Any:
+        """Return a cell's value.
+
+        :param cell: the cell
+        :param as_number: whether a number is to stay one, which in an identifier has lost its zeros
+        """
+        if cell.content is None or (cell.is_formula and cell.kind == "n" and not cell.content):
+            return Unreadable(_NO_VALUE)
+        if cell.kind == "s":
+            return "" if self._texts is None else self._texts.text(int(cell.content))
+        if cell.kind == "b":
+            return "TRUE" if cell.content == "1" else "FALSE"
+        if cell.kind != "n" or not cell.content.strip():
+            return cell.content
+        number = float(cell.content)
+        if as_number:
+            return int(number) if number.is_integer() and abs(number) < _MAX_WHOLE else number
+        code = self._formats[cell.style] if cell.style < len(self._formats) else "General"
+        return shown_number(number, code, begins_1904=self._begins_1904)
+
+
+def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterator[tuple[int | None, Cells]]:
+    header: list[str] = []
+    for row in rows:
+        header = _texts(row, values)
+        if any(header):
+            break
+    if not any(header):
+        return
+    sample = (_texts(row, values) for row in rows)
+    without_name = set(reading.take_header(header, lambda: list(islice(sample, _SAMPLE_ROWS))))
+    are_numbers = [reading.fields.of(name) in IDENTIFIERS for name in header]
+    filtered = 0
+    for row in rows:
+        filtered += not row.is_shown
+        found: dict[str, Any] = {}
+        beside = ""
+        for column, cell in row.cells.items():
+            if column < len(header) and column not in without_name:
+                found[header[column]] = values.of(cell, as_number=are_numbers[column])
+            elif values.of(cell) != "":
+                beside = _letters(column)
+        yield (
+            row.number,
+            Unreadable(f"has a value in column {beside}, which has no name") if beside else found,
+        )
+    if filtered:
+        reading.note(
+            f"items: {filtered:,} rows that the sheet does not show, such as by a filter, were read like the others"
+        )
+
+
+def _texts(row: SheetRow, values: _Values) -> list[str]:
+    width = max(row.cells) + 1
+    shown = [values.of(row.cells[column]) if column in row.cells else "" for column in range(width)]
+    return [each.strip() if isinstance(each, str) else "" for each in shown]
+
+
+def _letters(column: int) -> str:
+    letters = ""
+    number = column + 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
