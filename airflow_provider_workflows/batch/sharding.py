@@ -24,6 +24,7 @@ from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOption
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
+from airflow_provider_workflows.batch.input.table_items import refuse_table
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 from airflow_provider_workflows.batch.merge_check import require_whole_table
 from airflow_provider_workflows.batch.output import OutputRows
@@ -108,6 +109,7 @@ def _place(items: Items, folder: str | None) -> ObjectStoragePath:
             "items is a query, whose rows cannot be sharded: give the query to a single batch task, which "
             "reads them as a stream"
         )
+    refuse_table(items)
     if isinstance(items, Mapping) or not isinstance(items, Sequence):
         refuse("items", "a URI or a list", items)
     if folder is None:

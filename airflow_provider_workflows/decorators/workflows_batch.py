@@ -11,6 +11,7 @@ from typing_extensions import Required
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
+from airflow_provider_workflows.batch.input.table_items import items_of_table
 from airflow_provider_workflows.decorators.function_task import FunctionTask
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.mapped_options import require_options
@@ -36,7 +37,7 @@ class WorkflowsBatchTask(FunctionTask, RunWorkflowBatchOperator):
     The function is called in each try, before anything is sent, and not when the task is resumed. It must return
     the same rows each time, or rows with keys: what has changed since the first try is treated as changed items.
 
-    :param python_callable: the function; it returns what the operator takes as ``items``
+    :param python_callable: the function; it returns what the operator takes as ``items``, or a table
     """
 
     template_fields: Sequence[str] = (
@@ -81,7 +82,8 @@ class WorkflowsBatchTask(FunctionTask, RunWorkflowBatchOperator):
             self._take(self.call_function(context))
         return self._items
 
-    def _take(self, items: Any) -> None:
+    def _take(self, returned: Any) -> None:
+        items = items_of_table(returned)
         require_items_or_template(items)
         if isinstance(items, SqlQuery):
             items = items.copy()
@@ -114,7 +116,9 @@ def workflows_batch(
     """Make a batch task of a function that returns the batch's items.
 
     It is ``@task.workflows_batch``, with types. The function may take arguments, values of other tasks and parts of
-    the context. It returns rows, the URI of a file, or what ``shard`` returns.
+    the context. It returns rows (a list of dicts, a DataFrame of pandas or polars, an Arrow table, a cursor after
+    its query, or a generator of dicts, whose rows are kept in memory), the URI of a file, or what ``shard``
+    returns.
 
     :param python_callable: nothing: it is there for ``@task.workflows_batch`` without arguments, which is refused
     :param arguments: the arguments of ``RunWorkflowBatchOperator`` but ``items``

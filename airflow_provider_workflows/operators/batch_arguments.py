@@ -21,6 +21,7 @@ from airflow_provider_workflows.arguments import (
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
 from airflow_provider_workflows.batch.input.items import require_items_or_template, short_name_of, source_of
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
+from airflow_provider_workflows.batch.input.table_items import refuse_table
 from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.lineage.events import partition_key_of
 from airflow_provider_workflows.operators.base import Text
@@ -158,6 +159,7 @@ class BatchArguments(OutputArguments):
             raise InvalidInput(
                 "items is a method: in a template, params.items is the dict's own; write params['items']"
             )
+        refuse_table(items)
         return cast("Items", items)
 
     def _read_items(self, context: Context) -> Items:  # noqa: ARG002  (what items depend on in other tasks)

@@ -16,6 +16,7 @@ from airflow_provider_workflows.batch.input.row_functions import PASSED_OVER, RO
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
+from airflow_provider_workflows.batch.input.table_items import TableItems, refuse_table
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any] | SqlQuery"
@@ -47,6 +48,8 @@ def read_items(
         return _read(items.rows(), reading)
     reading = Reading(options, note)
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
+    if isinstance(items, TableItems):
+        reading.take_header(items.columns)
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
         return _read(((None, cells) for cells in items), reading)
     path = items_path(items if shard is None else shard.items)
@@ -83,6 +86,7 @@ def require_items_or_template(items: object) -> None:
     :param items: as ``read_items`` takes them, or what is resolved later
     :raises InvalidInput: if it is neither
     """
+    refuse_table(items)
     is_items = isinstance(items, (str, ObjectStoragePath, Sequence, Mapping, SqlQuery)) and not isinstance(
         items, bytes
     )
