@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,10 +42,30 @@ def dags_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class ServiceClock:
+    """The clock by which runs end: the time, until a test moves it on so that long runs end."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def move_on(self, seconds: float) -> None:
+        """Let this many seconds have passed, for the service alone."""
+        self._ahead += seconds
+
+
 @pytest.fixture(scope="package")
-def airflow_sandbox() -> Iterator[Sandbox]:
+def service_clock() -> ServiceClock:
+    """The clock of the sandbox that all of these tests share."""
+    return ServiceClock()
+
+
+@pytest.fixture(scope="package")
+def airflow_sandbox(service_clock: ServiceClock) -> Iterator[Sandbox]:
     """The sandbox that all of these tests share: Airflow is slow to start."""
-    with Sandbox() as running:
+    with Sandbox(clock=service_clock) as running:
         yield running
 
 
