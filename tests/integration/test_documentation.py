@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -27,13 +28,26 @@ def dag_id(snippet: Snippet) -> str:
     return found[1] or found[2]
 
 
+def http_default(sandbox: Sandbox) -> dict[str, str]:
+    """Return the connection of the DAG that is to be migrated, as an environment variable."""
+    url = urlsplit(sandbox.url)
+    connection = {
+        "conn_type": "http",
+        "schema": url.scheme,
+        "host": url.hostname,
+        "port": url.port,
+        "extra": {"Authorization": sandbox.organization_token},
+    }
+    return {"AIRFLOW_CONN_HTTP_DEFAULT": json.dumps(connection)}
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """How the runs of all DAGs have ended: one process of Airflow runs them, for it takes long to start."""
     folder, working_folder = tmp_path_factory.mktemp("dags"), tmp_path_factory.mktemp("working")
     for number, snippet in enumerate(DAGS):
         (folder / f"snippet_{number}.py").write_text(snippet.text, encoding="utf-8")
-    with Sandbox() as sandbox, LocalAirflow(folder, sandbox.environment) as airflow:
+    with Sandbox() as sandbox, LocalAirflow(folder, sandbox.environment | http_default(sandbox)) as airflow:
         sandbox.define(id=DEFINITION, seconds=0.1, result={"decision": "PASS", "score": 0.97})
         airflow.migrate()
         done = subprocess.run(
