@@ -137,10 +137,11 @@ dist: docs ## build the source distribution and the wheel, check them, and run a
 	@$(run) pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[release]'
 	@$(run) development.distribution $(ARGUMENTS)
 
-constraints: tools ## renew constraints.txt: the newest versions that go together on all Pythons
-	@echo 'Looking for the newest versions with uv ...'
+constraints: tools ## renew constraints.txt: the newest versions that go together on all Pythons (KEEP=1: only what is missing)
+	@echo 'Looking for versions with uv ...'
+	@cp constraints.txt '$(VENV)/constraints.txt'
 	@$(run) pip install -qq --disable-pip-version-check uv
-	@$(run) uv pip compile --quiet --universal --upgrade --python-version 3.10 --extra dev --extra release \
+	@$(run) uv pip compile --quiet --universal $(if $(KEEP),,--upgrade) --python-version 3.10 --extra dev --extra release \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 		--output-file '$(VENV)/constraints.txt' pyproject.toml
 	@{ echo '# Versions that were tested together, on Python 3.10 to 3.14. Renewed by `make constraints`.'; \
