@@ -88,7 +88,7 @@ class BadRowList:
             self._file.write(_line(fields))
 
     def _write(self) -> str | None:
-        """Write the list, and return its URI; None if there is none."""
+        """Write the list, and return its URI; None if nothing is bad, or it cannot be written."""
         try:
             if not (self._problems and self._is_whole):
                 remove_file(self._path)

@@ -1,4 +1,4 @@
-"""The calling codes of countries, and what a national number looks like there (ITU-T E.164 and its annexes).
+"""The calling codes of countries, and the national numbers there (ITU-T E.164 and its annexes).
 
 No calling code begins with another one, so that a number in the international form has one country. What stands in
 front of a national number within its country differs: most write a 0 that is not part of the number, some have no

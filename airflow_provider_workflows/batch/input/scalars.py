@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 _PLAIN = frozenset((str, int, bool, dict, list, type(None)))
-#: Values of pandas that say that there is none.
+#: The types of what pandas has for a missing value.
 _MISSING_TYPES = frozenset(("NAType", "NaTType"))
 
 
