@@ -15,6 +15,8 @@ from airflow_provider_workflows.airflow_internals.feature import (
 )
 
 if TYPE_CHECKING:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Asset
     from openlineage.client.event_v2 import Dataset
 
@@ -38,6 +40,36 @@ def dataset_of(asset: Asset) -> Dataset | None:
     """Return the dataset of an asset, or None for an asset that is not one, or where it cannot be told."""
     translate = DATASETS_OF_ASSETS.get()
     return None if translate is None else translate(asset, None)
+
+
+def _find_sql() -> Callable[..., Any]:
+    from airflow.providers.openlineage.sqlparser import get_openlineage_facets_with_sql  # noqa: PLC0415
+
+    require_parameters(
+        get_openlineage_facets_with_sql, "hook", "sql", "conn_id", "database", "use_connection"
+    )
+    return get_openlineage_facets_with_sql
+
+
+TABLES_IN_SQL = Feature(
+    "airflow.providers.openlineage.sqlparser.get_openlineage_facets_with_sql"
+    "(hook, sql, conn_id, database, use_connection)",
+    purpose="name the tables of a query and of results as OpenLineage does",
+    without="Lineage events name the files that a task has read and written, and no tables",
+    find=_find_sql,
+)
+
+
+def tables_in_sql(hook: DbApiHook, sql: str, conn_id: str) -> OperatorLineage[Any, Any] | None:
+    """Return the tables that a statement reads and writes, without a question to the database.
+
+    :param hook: of the database
+    :param sql: the statement
+    :param conn_id: id of the connection
+    :return: None where they cannot be told
+    """
+    find = TABLES_IN_SQL.get()
+    return None if find is None else find(hook, sql, conn_id, None, use_connection=False)
 
 
 def _find_facet() -> bool:

@@ -42,6 +42,13 @@ def operator_lineage(
     if lineage is None:
         return OperatorLineage()
     outputs = [] if lineage.output is None else [file_dataset(lineage.output)]
+    # A task may fail because it was given rows in place of a file: they must not become a dataset's name.
+    inputs = [file_dataset(uri) for uri in lineage.inputs if _PLACE.match(uri)]
+    if lineage.query is not None or lineage.table is not None:
+        from airflow_provider_workflows.lineage.tables import table_written, tables_read  # noqa: PLC0415
+
+        inputs += [] if lineage.query is None else tables_read(*lineage.query)
+        outputs += [] if lineage.table is None else table_written(*lineage.table)
     if not failed:
         from airflow_provider_workflows.airflow_internals.openlineage import dataset_of  # noqa: PLC0415
 
@@ -50,8 +57,7 @@ def operator_lineage(
             assets.insert(0, Asset(definition_uri(lineage.host, lineage.workflow_definition_id)))
         outputs += [dataset for asset in assets if (dataset := dataset_of(asset)) is not None]
     return OperatorLineage(
-        # A task may fail because it was given rows in place of a file: they must not become a dataset's name.
-        inputs=[file_dataset(uri) for uri in lineage.inputs if _PLACE.match(uri)],
+        inputs=inputs,
         outputs=list({(dataset.namespace, dataset.name): dataset for dataset in outputs}.values()),
         run_facets=_run_facets(lineage),
     )

@@ -19,6 +19,8 @@ class TaskLineage:
     :param counts: rows of a batch by outcome
     :param inputs: URIs of what the task has read
     :param output: URI of the file that it has written
+    :param query: id of the connection, and the query, that it has read rows by
+    :param table: id of the connection, and the table, that it has written results into
     """
 
     host: str
@@ -29,6 +31,8 @@ class TaskLineage:
     counts: Mapping[str, int] | None = None
     inputs: tuple[str, ...] = field(default=())
     output: str | None = None
+    query: tuple[str, str] | None = None
+    table: tuple[str, str] | None = None
 
     @property
     def extra(self) -> dict[str, Any]:

@@ -171,6 +171,11 @@ class BatchArguments(OutputArguments):
         """The URI or path that the items are read from; None if they are the rows themselves."""
         return source_of(self._items)
 
+    @property
+    def _query(self) -> tuple[str, str] | None:
+        """Id of the connection, and the query, that the items are read by; None if they are from no database."""
+        return (self.items.conn_id, self.items.sql) if isinstance(self.items, SqlQuery) else None
+
     def _output_folder(self, context: Context) -> ObjectStoragePath:
         """Return the folder of the output: a mapped task has one of its own in ``output_path``."""
         folder = storage_path("output_path", self.output_path)

@@ -102,11 +102,13 @@ class BatchEnding(BatchTry):
         return dict(summary)
 
     def _lineage(self, summary: Mapping[str, Any] | None = None) -> TaskLineage:
-        source = self._source
+        source, table = self._source, self.result_table
         return TaskLineage(
             self.hook.settings.host,
             workflow_definition_id=self.workflow_definition_id,
             counts=None if summary is None else summary["outcomes"],
             inputs=() if source is None else (shown(source),),
             output=None if summary is None else shown(summary["output"]),
+            query=self._query,
+            table=None if summary is None or table is None else (table.conn_id, table.table),
         )

@@ -117,6 +117,7 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Feature[Any]]
             False,
         ),
         (openlineage.DATASETS_OF_ASSETS, lambda: openlineage.dataset_of(ASSET), None),
+        (openlineage.TABLES_IN_SQL, lambda: openlineage.tables_in_sql(None, "SELECT 1", "db"), None),  # type: ignore[arg-type]
     ],
     ids=lambda value: value.names.split("(")[0] if isinstance(value, Feature) else "",
 )

@@ -27,6 +27,7 @@ PUBLIC_MODULES = {
     "airflow.plugins_manager",
     "airflow.providers.openlineage.extractors",
     "airflow.sdk",
+    "airflow.providers.common.sql.hooks.sql",
     "airflow.sdk.bases.decorator",
     "airflow.sdk.log",
     "airflow.sdk.types",

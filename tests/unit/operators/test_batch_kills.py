@@ -106,11 +106,11 @@ def run_try(
     os._exit(0)
 
 
-def killed(target: Callable[..., None], *arguments: Any, is_over: bool) -> None:
+def killed(target: Callable[..., None], *arguments: Any, is_over: bool, within_seconds: float = 60) -> None:
     """Run a function in a process that kills itself."""
     process = PROCESSES.Process(target=target, args=arguments, kwargs={"is_over": is_over})
     process.start()
-    process.join(60)
+    process.join(within_seconds)
     assert process.exitcode == -signal.SIGKILL, "it has not come to that point"
 
 
