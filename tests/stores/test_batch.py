@@ -96,3 +96,43 @@ def test_in_shards_is_merged_in_the_store(batch: StoreBatch) -> None:
     merged = write_index(summaries, batch.output, shards)
 
     assert [row["key"] for row in read_index(merged["index"])] == [f"{row:05}" for row in range(1, ROWS + 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output_format", ["parquet", "csv"])
+def test_has_parts_in_a_folder_for_a_day_and_a_repair_leaves_no_other_part_there(
+    batch: StoreBatch, output_format: str
+) -> None:
+    batch.put_cases(ROWS)
+    day = batch.store.uri(batch.bucket, "out/date=2026-01-31")
+    batch.task.run(batch.input, output_path=day, output_format=output_format, output_rows_per_file=7)
+    batch.task.clear()
+
+    summary = batch.task.run(
+        batch.input, output_path=day, output_format=output_format, output_rows_per_file=20
+    )
+
+    assert summary["output"] == f"{day}/results"
+    assert [row["row"] for row in read_output(summary["output"])] == [*range(1, ROWS + 1)]
+    folder = batch.path("out/date=2026-01-31/results")
+    folder.fs.invalidate_cache()
+    names = sorted(str(path).rpartition("/")[2][:10] for path in folder.fs.find(folder.path))
+    assert names == ["_SUCCESS", "part-00000", "part-00001"]
+    assert batch.sandbox.counts.requests[RUN_CALL] == ROWS
+
+
+@pytest.mark.slow
+def test_of_another_form_has_nothing_left_of_the_earlier_one(batch: StoreBatch) -> None:
+    batch.put_cases(3)
+    left = []
+
+    for form in ({"output_rows_per_file": 2}, {}, {"output_format": "csv"}, {"output_rows_per_file": 1}):
+        batch.run(**form)
+        batch.task.clear()
+        folder = batch.path("out")
+        folder.fs.invalidate_cache()
+        found = (str(path).partition("/out/")[2] for path in folder.fs.find(folder.path))
+        left.append(sorted({path[:15] for path in found if path.startswith("results")}))
+
+    parts = ["results/_SUCCES", "results/part-00"]
+    assert left == [parts, ["results.jsonl"], ["results.csv"], parts]

@@ -82,12 +82,17 @@ def _problems(pyarrow: Any, stream: io.BufferedReader[Any], kind: str) -> Iterat
 def _rows(pyarrow: Any, batches: Any) -> Iterator[dict[str, Any]]:
     for batch in batches:
         names = batch.schema.names
-        columns = [_values(pyarrow, column) for column in batch.columns]
+        columns = [column_values(pyarrow, column) for column in batch.columns]
         for cells in zip(*columns, strict=True):
             yield dict(zip(names, cells, strict=True))
 
 
-def _values(pyarrow: Any, column: Any) -> list[Any]:
+def column_values(pyarrow: Any, column: Any) -> list[Any]:
+    """Return the values of a column, each as JSON has it where that changes nothing.
+
+    :param pyarrow: the module
+    :param column: of a table or a batch
+    """
     converted = _converter(pyarrow, column.type)
     try:
         values = list(column.to_pylist())

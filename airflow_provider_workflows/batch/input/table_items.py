@@ -172,11 +172,7 @@ def _table(value: Any) -> TableItems | None:
         return None
     table = arrow_table(value)
     return TableItems(
-        table.column_names,
-        table.num_rows,
-        lambda start, stop: zip(
-            *(column.to_pylist() for column in table.slice(start, stop - start).columns), strict=True
-        ),
+        table.column_names, table.num_rows, lambda start, stop: _arrow_rows(table.slice(start, stop - start))
     )
 
 
@@ -190,6 +186,13 @@ def arrow_table(value: Any) -> Any:
     if isinstance(value, (pyarrow.Array, pyarrow.ChunkedArray)):
         refuse("items", _ITEMS, value)
     return pyarrow.table(value)
+
+
+def _arrow_rows(table: Any) -> Iterable[tuple[Any, ...]]:
+    from airflow_provider_workflows.batch.input.arrow_rows import column_values  # noqa: PLC0415  (not while parsing)
+
+    pyarrow = require_pyarrow("items")
+    return zip(*(column_values(pyarrow, column) for column in table.columns), strict=True)
 
 
 def _pandas_rows(frame: Any, start: int, stop: int) -> Iterable[tuple[Any, ...]]:

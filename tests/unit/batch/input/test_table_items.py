@@ -137,6 +137,15 @@ def test_nested_columns_of_arrow_are_objects() -> None:
     assert row.parameters == {"limit": 7, "names": ["a", "b"]}
 
 
+def test_maps_of_arrow_are_objects_as_in_a_file() -> None:
+    parameters = pa.array([[("limit", Decimal(7))]], pa.map_(pa.string(), pa.decimal128(3, 0)))
+
+    (row,) = read(pa.table({"first_name": ["Ada"], "parameters": parameters}))
+
+    assert isinstance(row, Row)
+    assert row.parameters == {"limit": 7}
+
+
 def test_the_index_of_pandas_is_no_column() -> None:
     frame = pd.DataFrame(ROWS, index=["x", "y"])
 
