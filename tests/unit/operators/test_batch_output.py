@@ -72,7 +72,7 @@ def service_of_batch(sandbox: Sandbox, batch: BatchTask) -> Service:
     return Service(sandbox, batch.definition_id)
 
 
-def test_what_looks_for_a_batch_by_its_place_finds_that_in_the_folder_for_a_day(
+def test_a_search_for_a_batch_by_its_place_finds_that_in_the_folder_for_a_day(
     batch: BatchTask, day: str, form: dict[str, Any]
 ) -> None:
     output = batch.run(cases(3), output_path=day, **form)["output"]
