@@ -19,7 +19,7 @@ side_by_side = --numprocesses 2 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-stores test-lowest versions test-all \
-	test-fast test-thorough chaos bench bench-imports bench-batch bench-webhooks bench-page docs lint types \
+	test-fast test-thorough chaos bench bench-imports bench-batch bench-webhooks bench-page bench-tables docs lint types \
 	changelog dist hooks \
 	secrets image-digests constraints clean environment tools
 
@@ -103,6 +103,9 @@ bench-webhooks: tools ## measure how soon webhooks resume tasks, and what forged
 
 bench-page: tools ## measure what a large batch's page costs in Chromium, in a quarter of an hour (ARGUMENTS=--help)
 	@$(run) benchmarks.page $(ARGUMENTS)
+
+bench-tables: tools ## measure reading and checking a million rows, beside pandas and polars, in 10 minutes (ARGUMENTS=--help)
+	@$(run) benchmarks.tables $(ARGUMENTS)
 
 lint: tools ## check style, formatting, which module imports which, and the declared dependencies
 	$(run) ruff check .
