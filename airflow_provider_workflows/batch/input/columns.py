@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic.alias_generators import to_camel
 
@@ -42,6 +43,9 @@ class Fields(dict[str, str | None]):
         if not isinstance(columns, Mapping | None):
             raise InvalidInput(f"columns must be a dict of column and field, not {type(columns).__name__}")
         super().__init__(_SPELLINGS)
+        #: The columns of the row that was read last, where they are right: mostly those of the next one too.
+        self.last_names: tuple[Any, ...] | None = None
+        self.last_columns: dict[str, str] = {}
         #: The columns that the user has mapped.
         self.mapped = tuple(columns or ())
         self._by_plain_name: dict[str, str | None] = {plain_name(name): self[name] for name in _SPELLINGS}
@@ -131,6 +135,41 @@ def check_header(header: Sequence[str], fields: Fields, *, is_transformed: bool 
         raise InvalidInput(
             f"items has more than one column for {repeated}: leave all but one out with columns"
         )
+
+
+def columns_of(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """Return the column of each field of a row, and what is wrong with the names of the columns.
+
+    :param cells: the value of each column
+    :param fields: the field of each column
+    """
+    names = tuple(cells)
+    if names == fields.last_names:
+        return fields.last_columns, []
+    columns: dict[str, str] = {}
+    wrong = []
+    unknown = []
+    for column in cells:
+        name = fields.get(column, "")
+        if name == "":
+            name = fields.of(column)
+        if name == "":
+            unknown.append(column)
+        elif name in columns:
+            wrong.append((column, f"is the same field as {named(columns[name])}"))
+        elif name is not None:
+            columns[name] = column
+    if columns:
+        wrong += [
+            (one_line(str(name), 60), "is not a field of a case: rename it, or map or drop it with columns")
+            for name in unknown[:5]
+        ]
+    elif unknown:
+        # If no name is a field's, the names may be values.
+        wrong.append(("", "has no name that is a field of a case: rename them, or map them with columns"))
+    if not wrong:
+        fields.last_names, fields.last_columns = names, columns
+    return columns, wrong
 
 
 def named(column: object) -> str:

@@ -138,10 +138,16 @@ def _read(
     """Yield the rows that are not passed over, ``rows`` of them at most; each has its number in the whole input."""
     keys = _Keys(first_row)
     functions = reading.functions
+    # Asked once: there are as many rows as there are.
+    are_changed = bool(functions.names)
     count = number = 0
     for number, (line, cells) in enumerate(source, first_row):
-        row = _row(number, line, cells, reading)
-        if functions.names and number < first_row + ROWS_READ_TWICE:
+        row = (
+            _row(number, line, cells, reading)
+            if are_changed
+            else checked(number, cells, reading.fields, flat=reading.is_table, rules=reading.rules, line=line)
+        )
+        if are_changed and number < first_row + ROWS_READ_TWICE:
             functions.require_same(number, line, row, _row(number, line, cells, reading))
         if row is None:
             continue
@@ -171,7 +177,7 @@ def _read(
 
 def _row(number: int, line: int | None, cells: object, reading: Reading) -> Row | BadRow | None:
     """Return a row as it can be run, or what is wrong with it; None if it is passed over."""
-    applied = reading.functions.applied(number, line, cells) if reading.functions.names else cells
+    applied = reading.functions.applied(number, line, cells)
     if applied is PASSED_OVER:
         return None
     return checked(number, applied, reading.fields, flat=reading.is_table, rules=reading.rules, line=line)

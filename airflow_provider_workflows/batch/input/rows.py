@@ -18,10 +18,10 @@ from airflow_provider_workflows.api.models import (
     Phone,
     invalid_fields,
 )
-from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
 from airflow_provider_workflows.batch.input.cells import is_ordinary, require_value
-from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, named
+from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, columns_of
+from airflow_provider_workflows.batch.input.ordinary_rows import ordinary_row
 from airflow_provider_workflows.batch.input.phones import finished_phone, split_phone
 from airflow_provider_workflows.batch.input.scalars import plain
 from airflow_provider_workflows.batch.input.value_rules import NO_RULES, ValueRules
@@ -113,7 +113,10 @@ def checked(
             cells.reason if isinstance(cells, Unreadable) else f"must be a dict, not {type(cells).__name__}"
         )
         return BadRow(number, str(number), (("", reason),), line=line)
-    columns, wrong = _columns(cells, fields)
+    columns, wrong = columns_of(cells, fields)
+    if not wrong and (ordinary := ordinary_row(cells, columns, rules)) is not None:
+        case, key = ordinary
+        return Row(number, key or str(number), None, case, None, bool(key), line)
     values, given = _values(cells, columns, flat, rules, wrong)
     case_id, parameters, key = (values.pop(name, None) for name in ("case_id", "parameters", "key"))
     if "case_id" in given and given - {"case_id", "parameters", "key"}:
@@ -169,32 +172,6 @@ def _values(
                 values[name] = read
         given.add(name)
     return values, given
-
-
-def _columns(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Return the column of each field, and what is wrong with the names of the columns."""
-    columns: dict[str, str] = {}
-    wrong = []
-    unknown = []
-    for column in cells:
-        name = fields.get(column, "")
-        if name == "":
-            name = fields.of(column)
-        if name == "":
-            unknown.append(column)
-        elif name in columns:
-            wrong.append((column, f"is the same field as {named(columns[name])}"))
-        elif name is not None:
-            columns[name] = column
-    if columns:
-        wrong += [
-            (one_line(str(name), 60), "is not a field of a case: rename it, or map or drop it with columns")
-            for name in unknown[:5]
-        ]
-    elif unknown:
-        # If no name is a field's, the names may be values.
-        wrong.append(("", "has no name that is a field of a case: rename them, or map them with columns"))
-    return columns, wrong
 
 
 def _is_empty(name: str, value: Any) -> bool:
