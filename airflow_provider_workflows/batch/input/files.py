@@ -14,7 +14,7 @@ from airflow_provider_workflows.batch.input.formats import Format, format_of, re
 from airflow_provider_workflows.batch.input.part_files import PartFile, part_files, storage_problems
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import Cells
-from airflow_provider_workflows.storage import shown, storage_path
+from airflow_provider_workflows.storage import shown
 
 if TYPE_CHECKING:
     import io
@@ -53,15 +53,6 @@ def read_files(path: ObjectStoragePath, skip: int, reading: Reading) -> Iterator
         yield from _read_file(parts[0].path, skip, reading, set())
         return
     yield from islice(_read_all(parts, reading), skip, None)
-
-
-def items_path(value: object) -> ObjectStoragePath:
-    """Return the path of items.
-
-    :param value: URI, absolute local path, or ``ObjectStoragePath``
-    :raises InvalidInput: if it is not a path
-    """
-    return storage_path("items", value)
 
 
 def _version(info: Mapping[str, Any]) -> str:
@@ -110,7 +101,7 @@ _HEAD_BYTES = 64
 def _rows(
     found: Format, stream: io.BufferedReader[Any], skip: int, reading: Reading
 ) -> Iterator[tuple[int | None, Cells]]:
-    # What a DAG imports when it is parsed has no need of the readers.
+    # Most tasks read files of one format, and need no more.
     module, name = _READERS[found]
     read = getattr(importlib.import_module(f"{__package__}.{module}"), name)
     rows: Iterator[tuple[int | None, Cells]] = read(stream, skip, reading)

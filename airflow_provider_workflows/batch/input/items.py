@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
-from airflow_provider_workflows.batch.input.files import file_version, items_path, read_files
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.reading import Note, Reading, no_note
 from airflow_provider_workflows.batch.input.row_functions import PASSED_OVER, ROWS_READ_TWICE
@@ -17,7 +16,7 @@ from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.table_items import TableItems, refuse_table
-from airflow_provider_workflows.storage import ObjectStoragePath, shown
+from airflow_provider_workflows.storage import ObjectStoragePath, shown, storage_path
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any] | SqlQuery"
 """A list of rows, a file of them, the JSON of a ``ShardReference``, or a query."""
@@ -52,7 +51,10 @@ def read_items(
         reading.take_header(items.columns)
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
         return _read(((None, cells) for cells in items), reading)
-    path = items_path(items if shard is None else shard.items)
+    # What a DAG imports when it is parsed has no need of what reads files.
+    from airflow_provider_workflows.batch.input.files import read_files  # noqa: PLC0415
+
+    path = storage_path("items", items if shard is None else shard.items)
     first_row, rows = (1, None) if shard is None else (shard.first_row, shard.rows)
     all_rows = _read(read_files(path, first_row - 1, reading), reading, first_row=first_row, rows=rows)
     return all_rows if shard is None else shard.compared(all_rows)
@@ -66,9 +68,10 @@ def version_of(items: Items) -> str | None:
     """
     if isinstance(items, SqlQuery) or (isinstance(items, Sequence) and not isinstance(items, str | bytes)):
         return None
-    return file_version(
-        items_path(ShardReference.from_json(items).items if isinstance(items, Mapping) else items)
-    )
+    from airflow_provider_workflows.batch.input.files import file_version  # noqa: PLC0415
+
+    path = ShardReference.from_json(items).items if isinstance(items, Mapping) else items
+    return file_version(storage_path("items", path))
 
 
 def sharding_of(items: Items) -> dict[str, Any] | None:

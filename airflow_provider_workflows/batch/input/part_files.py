@@ -41,7 +41,7 @@ def part_files(path: ObjectStoragePath) -> list[PartFile]:
     left out, as programs do that write such folders.
 
     :param path: a file, a folder, or a pattern with ``*``, ``?`` or ``[...]``
-    :raises InvalidInput: if there is none, or the folder is one of which not all files are to be read
+    :raises InvalidInput: if there is no such file, or the folder is one of which not all files are to be read
     """
     with storage_problems(path):
         forget_listing(path)

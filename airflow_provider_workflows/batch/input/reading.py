@@ -16,7 +16,6 @@ from airflow_provider_workflows.batch.input.columns import (
     named,
     plain_name,
 )
-from airflow_provider_workflows.batch.input.header_names import are_names
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.row_functions import RowFunctions
 from airflow_provider_workflows.batch.input.value_rules import ValueRules
@@ -97,6 +96,8 @@ def _places_without_name(names: Sequence[str]) -> list[int]:
 def _no_known_column(
     names: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]] | None
 ) -> InvalidInput:
+    from airflow_provider_workflows.batch.input.header_names import are_names  # noqa: PLC0415  (for an error)
+
     fields = f"The fields are {', '.join(FIELD_NAMES)}"
     if rows is not None and not are_names(names, rows()):
         return InvalidInput(

@@ -69,7 +69,7 @@ class SharedTexts:
     def _text(self, number: int) -> str:
         """Return a text by its number.
 
-        :raises IndexError: if there is none
+        :raises IndexError: if there is no such text
         """
         first, end = self._ends[number], self._ends[number + 1]
         self._texts.seek(first)
@@ -138,7 +138,7 @@ class _Texts(_Stream):
         super().__init__()
         self._text = ""
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002  (of texts there are none)
+    def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002  (a text has no attributes)
         if name == "si":
             self._text = ""
         elif name == "t" and not self._phonetic:

@@ -53,7 +53,7 @@ class Workbook:
     """What a workbook says of itself.
 
     :param sheets: its sheets of cells, in order
-    :param strings: the file of the texts that its sheets have in common; None if there is none
+    :param strings: the file of the texts that its sheets have in common; None without such texts
     :param formats: how a number is shown, by the style of a cell
     :param begins_1904: whether its days are counted from 1904, as on old Macs
     """
