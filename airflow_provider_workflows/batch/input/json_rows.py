@@ -20,6 +20,8 @@ _UNDECODED = re.compile(f"[{UNDECODED_CHARACTERS}]")
 #: What ends a run of other characters: outside of a text, and within one.
 _OUTSIDE = re.compile(r'["{}\[\],]')
 _WITHIN_TEXT = re.compile(r'["\\]')
+#: An object without another within, up to the comma or bracket after it: most rows are one, and are found at once.
+_FLAT = re.compile(r'(\{[^{}\[\]"]*(?:"[^"\\]*(?:\\.[^"\\]*)*"[^{}\[\]"]*)*\})[ \t\r\n]*([,\]])')
 
 
 def json_rows(
@@ -127,6 +129,10 @@ class _Array:
 
     def _element(self) -> tuple[str, str]:
         """Take an element and the comma or bracket after it, and return both."""
+        if flat := _FLAT.match(self._chunk, self._place):
+            self._line += flat[0].count("\n")
+            self._place = flat.end()
+            return flat[1], flat[2]
         parts: list[str] = []
         length = depth = 0
         is_text = False
