@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.harness.local_airflow import LocalAirflow, RunningAirflow
 from tests.versions.conftest import NOTIFIED
@@ -26,6 +27,7 @@ WITH_WEBHOOKS = ("flow_with_webhook", "flow_of_batch_with_webhooks")
 FLOWS = (
     *WITH_WEBHOOKS,
     "flow_with_kill",
+    "flow_that_fails",
     "flow_of_batch",
     "flow_in_triggerer",
     "flow_with_sensors",
@@ -190,6 +192,18 @@ def test_a_task_that_is_cleared_returns_the_run_that_has_succeeded(flows: dict[s
     assert flow.ends() == "success", flow.logs()
     (run,) = [task for task in flow.airflow.task_instances(flow.dag_id, flow.run_id) if task.task_id == "run"]
     assert (run.try_number, flow.runs, flow.xcom("run")) == (2, 1, workflow_id)
+
+
+def test_the_log_of_a_run_that_fails_names_buttons_only_where_they_can_be_pressed(
+    flows: dict[str, Flow],
+) -> None:
+    flow = flows["flow_that_fails"]
+
+    assert flow.ends() == "failed"
+
+    log = flow.logs()
+    assert ("press Repair" in log) is has_task_state_store()
+    assert "clear the task" in log
 
 
 @pytest.mark.flow("line at start-up")

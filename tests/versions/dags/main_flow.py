@@ -18,6 +18,7 @@ from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
 from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.sandbox import FAILING_DEFINITION
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 
 OFTEN: dict[str, Any] = {"poll_interval": 0.5, "max_poll_interval": 0.5}
@@ -65,6 +66,10 @@ with DAG("flow_on_worker", **DAG_ARGUMENTS):
 with DAG("flow_in_triggerer", **DAG_ARGUMENTS):
     run = RunWorkflowOperator(**RUN, wait_for_completion=True, deferrable=True, **OFTEN, **ONCE)
     GetWorkflowResultOperator(task_id="result", workflow_id=run.output, **ONCE)
+
+with DAG("flow_that_fails", **DAG_ARGUMENTS):
+    failing = RUN | {"workflow_definition_id": FAILING_DEFINITION}
+    RunWorkflowOperator(**failing, wait_for_completion=True, deferrable=False, **OFTEN, **ONCE)
 
 with DAG("flow_with_sensors", **DAG_ARGUMENTS):
     run = RunWorkflowOperator(**RUN, **ONCE)
