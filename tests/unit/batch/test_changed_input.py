@@ -159,8 +159,8 @@ class TestFile:
         file.write_text("first_name\n" + "\n".join(NAMES))
         read_rows = BatchOptions.rows
 
-        def rows_while_it_is_written(options: BatchOptions, items: Any) -> Any:
-            yield from read_rows(options, items)
+        def rows_while_it_is_written(options: BatchOptions, items: Any, **arguments: Any) -> Any:
+            yield from read_rows(options, items, **arguments)
             file.write_text("first_name\n" + "\n".join([*NAMES, "New"]))
 
         monkeypatch.setattr(BatchOptions, "rows", rows_while_it_is_written)
