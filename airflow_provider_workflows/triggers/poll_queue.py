@@ -47,7 +47,7 @@ class PollQueue:
     """The next poll of each workflow, the earliest first, and a timer for it.
 
     :param limiter: says how many polls a second may begin
-    :param release: called when a poll is due; it takes polls until there is none
+    :param release: called when a poll is due; it takes all polls that are due
     :param loop: the event loop, whose time is the clock
     """
 

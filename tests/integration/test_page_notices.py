@@ -27,7 +27,7 @@ DAG_ID = "noticed_batches"
 DEFERRED = "deferred"
 SUBMITTING = ("stopped", "lost", "killed")
 FEW_ROWS, MANY_ROWS = 3, 3000
-#: After so many seconds without a sign of the worker Airflow ends a try: later than the page speaks of it.
+#: After this number of seconds without a sign of the worker Airflow ends a try: later than the page speaks of it.
 HEARTBEAT_TIMEOUT_SECONDS = 150
 #: What a busy machine may take longer.
 LATE_SECONDS = 120.0
@@ -58,7 +58,7 @@ class Batches:
         return found
 
     def until_notice(self, name: str, words: str | None, seconds: float) -> dict[str, Any]:
-        """Return the data of a page once its notice begins with these words, or there is none."""
+        """Return the data of a page once its notice begins with these words; for None, once it has no notice."""
 
         def noticed() -> dict[str, Any] | None:
             data = self.data(name)

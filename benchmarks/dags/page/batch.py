@@ -1,4 +1,4 @@
-"""A batch whose page is looked at."""
+"""A batch whose page is measured."""
 
 from __future__ import annotations
 
