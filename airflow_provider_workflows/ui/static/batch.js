@@ -34,7 +34,7 @@ export class BatchView {
   constructor(node, ids, resume) {
     this.progress = element("div");
     this.remarks = element("div");
-    this.reasons = element("div");
+    this.reasons = element("div", { class: "reasons" });
     this.places = element("div");
     const completions = element("section", { "aria-label": "Completions" });
     const durations = element("section", { "aria-label": "Durations" });

@@ -4,6 +4,11 @@ import { count, counted, duration, hour } from "./format.js";
 import { colour } from "./theme.js";
 
 const HEIGHT = 190;
+/** A time such as 00:54:10 is 58 pixels wide. */
+const TIME_WIDTH = 75;
+/** A bar's name such as "≤ 30 min" takes this many pixels. */
+const NAME_WIDTH = 58;
+const AXIS_WIDTH = 62;
 
 function axis(values) {
   return {
@@ -80,12 +85,14 @@ export class Charts {
     };
     const good = sums(succeeded);
     const bad = sums(failed);
-    const line = (label, name) => ({ label, stroke: () => colour(name), width: 2, points: { show: length < 3 } });
+    // A line through so few is hardly seen.
+    const isShort = length < 3;
+    const line = (label, name) => ({ label, stroke: () => colour(name), width: 2, points: { show: isShort } });
     const options = {
-      shape: "completions",
+      shape: isShort ? "completions as points" : "completions",
       legend: { show: true, live: false },
       cursor: { show: false },
-      axes: [axis((_, splits) => splits.map(hour)), { ...axis((_, splits) => splits.map((value) => Number.isInteger(value) ? count(value) : "")), size: 62 }],
+      axes: [{ ...axis((_, splits) => splits.map(hour)), space: TIME_WIDTH }, { ...axis((_, splits) => splits.map((value) => Number.isInteger(value) ? count(value) : "")), size: AXIS_WIDTH }],
       scales: { x: { time: false }, y: { range: (_, low, high) => [0, 1.05 * Math.max(high ?? 1, 1)] } },
       series: [{ label: "time" }, line("succeeded", "succeeded"), { ...line("failed", "failed"), dash: [6, 4] }],
     };
@@ -113,13 +120,19 @@ export class Charts {
       return place < bounds.length ? `≤ ${duration(bounds[place])}` : `> ${duration(bounds.at(-1))}`;
     });
     const places = shown.map((_, index) => index);
+    // In a narrow window every second bar is named, or fewer, the last of them always.
+    const isNamed = (width, place) => {
+      const each = Math.ceil((shown.length * NAME_WIDTH) / Math.max(width - AXIS_WIDTH, NAME_WIDTH));
+      return (shown.length - 1 - place) % each === 0;
+    };
     const options = {
       shape: `durations ${names.join()}`,
       legend: { show: false },
       cursor: { show: false },
       axes: [
-        { ...axis((_, splits) => splits.map((value) => names[value] ?? "")), splits: () => places, grid: { show: false } },
-        { ...axis((_, splits) => splits.map((value) => Number.isInteger(value) ? count(value) : "")), size: 62 },
+        { ...axis((plot, splits) => splits.map((value) => (isNamed(plot.width, value) ? names[value] ?? "" : ""))),
+          splits: () => places, grid: { show: false } },
+        { ...axis((_, splits) => splits.map((value) => Number.isInteger(value) ? count(value) : "")), size: AXIS_WIDTH },
       ],
       scales: {
         x: { time: false, range: () => [-0.6, Math.max(shown.length, 1) - 0.4] },
