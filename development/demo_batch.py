@@ -73,9 +73,7 @@ def _demonstrate(number: int, *, verbose: bool) -> bool:
             f"{UNAVAILABLE_SHARE:.0%} are refused with 503, and {LOST_SHARE:.1%} of the runs start unanswered."
         )
         say("Each case is run twice: by a definition that completes, and by one that is made to fail.")
-        say(
-            f"{number:,} invented cases, {len(returning)} of returning users, and {bad} in rows that are bad."
-        )
+        say(f"{number:,} invented cases, {len(returning)} of them of returning users, and {bad} in bad rows.")
         prepare(airflow, verbose=verbose)
         say(f"Running the DAG {DAG_ID} with `airflow dags test` (about a minute) ...")
         with BatchProgress(sandbox, number - bad) as progress:
@@ -102,9 +100,9 @@ def _demonstrate(number: int, *, verbose: bool) -> bool:
         counts = sandbox.counts
         say(
             coloured("Succeeded: ", "green")
-            + f"each row is in the output once, and no case was run twice. {counts.total_requests:,} requests over "
-            f"{counts.total_connections:,}\nconnections, {progress.runs_per_second:,.0f} cases a second while "
-            f"submitting, {seconds:.0f} seconds in all."
+            + "each row is in the output once, and neither definition has run a case twice. "
+            f"{counts.total_requests:,} requests over\n{counts.total_connections:,} connections, "
+            f"{progress.runs_per_second:,.0f} cases a second while submitting, {seconds:.0f} seconds in all."
         )
         say("The tables of results were in Airflow's temporary folder, and are removed with it.")
         return True

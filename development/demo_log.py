@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import sys
 import tempfile
 from collections import deque
@@ -162,7 +163,8 @@ def without_paths(text: str) -> str:
     # The longest first, for one may lie within another.
     for folder in sorted(folders, key=len, reverse=True):
         if len(folder) > 1:
-            text = text.replace(folder + "/", "")
+            # Only where a path begins: a temporary folder may have a folder of the same name in it.
+            text = re.sub(rf"(?<![\w./-]){re.escape(folder)}/", "", text)
     return text
 
 

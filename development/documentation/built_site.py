@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> int:
     for line in found:
         print(line, file=sys.stderr)
     pages = sum(1 for _ in site.rglob("*.html"))
-    print(f"{site}: {pages} pages, {len(found)} problems")
+    print(f"{site}: {pages} pages, {len(found)} problems; open {site}/index.html")
     return 1 if found or not pages else 0
 
 

@@ -129,7 +129,10 @@ def test_the_demo_shows_the_table_and_what_came_of_the_rows() -> None:
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert demo.stderr == ""
-    assert "100 invented cases, 2 of returning users, and 1 in rows that are bad." in demo.stdout
+    assert "100 invented cases, 2 of them of returning users, and 1 in bad rows." in demo.stdout
     assert f"  {DEFINITION}     100        1 " in demo.stdout
-    assert "Succeeded: each row is in the output once, and no case was run twice." in demo.stdout
+    assert (
+        "Succeeded: each row is in the output once, and neither definition has run a case twice."
+        in demo.stdout
+    )
     assert "\x1b" not in demo.stdout
