@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shlex
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 from airflow_provider_workflows.command_line.arguments import SANDBOX_ARGUMENTS
 from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH
-from airflow_provider_workflows.sandbox.server import Sandbox
+from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE, Sandbox
 
 PROGRAM = "workflows-sandbox"
 
@@ -71,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _greeting(sandbox: Sandbox) -> str:
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in sandbox.environment.items()]
+    # The service has deprecated API keys.
+    connection = shlex.quote(json.dumps(sandbox.connection_with_token))
     lines = [
         f"The sandbox of the Workflows API listens on {sandbox.url} (Ctrl+C ends it).",
         "",
@@ -84,7 +86,7 @@ def _greeting(sandbox: Sandbox) -> str:
         *(f"  {definition.id}  {definition.summary}" for definition in sandbox.definitions),
         "",
         "For Airflow:",
-        *(f"  {export}" for export in exports),
+        f"  export {ENVIRONMENT_VARIABLE}={connection}",
         "",
         f"OpenAPI document: {sandbox.url}{OPENAPI_PATH}",
         "Control endpoints:",
@@ -94,6 +96,7 @@ def _greeting(sandbox: Sandbox) -> str:
         f"  GET, POST          {sandbox.url}{CONTROL_PREFIX}webhooks",
         f"  POST               {sandbox.url}{CONTROL_PREFIX}webhooks/faults",
         f"  POST               {sandbox.url}{CONTROL_PREFIX}webhooks/key",
+        f"  POST               {sandbox.url}{CONTROL_PREFIX}secret",
         f"  POST               {sandbox.url}{CONTROL_PREFIX}tokens/expire",
         "",
         "",

@@ -50,17 +50,17 @@ def test_it_prints_its_connection_serves_and_ends_at_a_signal(number: signal.Sig
         connection = json.loads(*shlex.split(export))
         assert all(text in greeting for text in (DEFINITION, "organization token", "/openapi.json"))
         url = f"{connection['host']}:{connection['port']}"
-        credentials = {"key": connection["login"], "secret": connection["password"]}
+        token = {"Authorization": connection["password"]}
         with requests.Session() as session:
             session.trust_env = False
-            response = session.post(f"{url}/auth/authorize", json=credentials, timeout=LIMIT_SECONDS)
+            response = session.post(f"{url}/cases", json={}, headers=token, timeout=LIMIT_SECONDS)
             session.get(f"{url}/cases/85010112345", timeout=LIMIT_SECONDS)
-        assert response.status_code == 200
+        assert response.status_code == 201
         process.send_signal(number)
         output, errors = process.communicate(timeout=LIMIT_SECONDS)
     assert (process.returncode, errors) == (0, "")
     assert re.findall(r"\d\d:\d\d:\d\d (.*)", output) == [
-        "POST /auth/authorize 200",
+        "POST /cases 201",
         "GET /cases/{caseId} 401",
     ]
 
