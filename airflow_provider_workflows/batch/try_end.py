@@ -143,10 +143,11 @@ class TryEnd:
         missing = report.outcomes.get(RowOutcome.RESULT_MISSING.value, 0)
         fetches = f", fetches {missing:,} missing {'result' if missing == 1 else 'results'}" * bool(missing)
         good = report.rows - report.outcomes.get(RowOutcome.SKIPPED.value, 0)
+        rows = "the one row" if good == 1 else f"all {good:,} rows"
         return [
             *lines,
             f"A repair ({self.choices.repair}): {cost}; {repair}{fetches}.",
-            f"Starting over ({self.choices.start_over}) submits all {good:,} rows: {runs_billed(good)}.",
+            f"Starting over ({self.choices.start_over}) submits {rows}: {runs_billed(good)}.",
         ]
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -126,8 +127,8 @@ def check_header(header: Sequence[str], fields: Fields, *, is_transformed: bool 
         return
     if unknown := [name for name in names if fields.of(name) == ""]:
         raise InvalidInput(
-            f"items has columns that are not fields of a case: {', '.join(map(named, unknown))}; rename them, or "
-            'map or drop them, as in columns={"PESEL": "personal_number", "note": None}'
+            f"items has columns that are not fields of a case: {', '.join(map(_with_nearest, unknown))}; "
+            'rename them, or map or drop them, as in columns={"PESEL": "personal_number", "note": None}'
         )
     if missing := [name for name in fields.mapped if not fields.is_mapped_in(name, names)]:
         raise InvalidInput(f"columns names what items does not have: {', '.join(map(named, missing))}")
@@ -170,6 +171,13 @@ def columns_of(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str]
     if not wrong:
         fields.last_names, fields.last_columns = names, columns
     return columns, wrong
+
+
+def _with_nearest(column: str) -> str:
+    """Return a column's name with the field that it is nearly spelled like, if there is one."""
+    fields = {plain_name(field): field for field in FIELD_NAMES}
+    nearest = difflib.get_close_matches(plain_name(column), fields, 1, 0.85)
+    return f"{named(column)} (did you mean {fields[nearest[0]]}?)" if nearest else named(column)
 
 
 def named(column: object) -> str:

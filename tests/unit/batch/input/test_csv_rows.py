@@ -68,6 +68,7 @@ def test_text_that_is_not_a_json_object_is_reported_in_its_column(cell: str, tmp
         (b"first_name,PESEL,note\n", "not fields of a case: 'PESEL', 'note'; rename them"),
         (b"sep=;\n", "has no rows"),
         (b"key;email,phone\nKowalska\n", "with ';' or ',' between the cells: say which with delimiter="),
+        (b"first_name,compny_number\n", "'compny_number' (did you mean company_number?); rename them"),
         (b"Kowalska,Kowalska\n", "has no known column: is its first line a header?"),
     ],
     ids=lambda value: value[:24] if isinstance(value, bytes) else None,
