@@ -23,6 +23,9 @@ from airflow_provider_workflows.whole_files import replacing
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
 
+# Made once: ``json.dumps`` with an option makes an encoder for each call.
+_LINE = json.JSONEncoder(separators=(",", ":"))
+
 
 def write_manifest(
     folder: ObjectStoragePath,
@@ -168,4 +171,4 @@ class _Check:
 
 
 def _line(fields: Mapping[str, object]) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+    return _LINE.encode(fields).encode() + b"\n"

@@ -55,6 +55,19 @@ def test_of_an_input_in_parquet_is_read_and_written_there(batch: StoreBatch, out
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("items", ["in", "in/part-*.csv"], ids=["folder", "pattern"])
+def test_of_part_files_is_read_in_the_order_of_their_names(batch: StoreBatch, items: str) -> None:
+    for part in (2, 1):
+        batch.store.put(batch.bucket, f"in/part-{part}.csv", f"key,first_name\n0000{part},Ada\n".encode())
+    # Not empty, which the emulator of Google does not take.
+    batch.store.put(batch.bucket, "in/_SUCCESS", b"done")
+
+    summary = batch.task.run(batch.store.uri(batch.bucket, items), output_path=batch.output)
+
+    assert [row["key"] for row in read_output(summary["output"])] == ["00001", "00002"]
+
+
+@pytest.mark.slow
 def test_is_repaired_from_its_state_in_the_store(batch: StoreBatch) -> None:
     batch.put_cases(ROWS)
     batch.sandbox.define(batch.task.definition_id, seconds=0.0, status="FAILED")
