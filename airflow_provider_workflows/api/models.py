@@ -42,7 +42,7 @@ ResponseId = Annotated[str, BeforeValidator(_text_from_number), Field(min_length
 IDENTIFIERS = ("personal_number", "company_number")
 """Fields with numbers that identify a person or a company: leading zeros belong to them."""
 
-#: Spelled out once, because each row of a batch is looked at.
+#: Spelled out once, because each row of a batch is checked.
 _SPELLED_IDENTIFIERS = tuple(spelling for name in IDENTIFIERS for spelling in (name, to_camel(name)))
 
 

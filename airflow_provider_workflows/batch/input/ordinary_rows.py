@@ -1,4 +1,4 @@
-"""Rows in which all is as it should be, seen at a fraction of the time that a closer look takes."""
+"""Rows in which all is as it should be, seen at a fraction of the time that a closer check takes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ordinary_row(
     :param cells: the value of each column
     :param columns: the column of each field
     :param rules: what values become, and what they must be
-    :return: None for a row that needs a closer look
+    :return: None for a row that needs a closer check
     """
     if rules.zero_pad or rules.checks or rules.defaults:
         return None

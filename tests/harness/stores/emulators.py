@@ -39,7 +39,7 @@ def emulated(name: str) -> Iterator[Store]:
         log = folder / "log"
         environment = {
             **os.environ,
-            # Whoever listens elsewhere must not be taken for one of ours.
+            # What listens elsewhere must not be taken for one of ours.
             "AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}",
             "TMPDIR": str(folder),
         }

@@ -143,12 +143,12 @@ class Gateway:
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
         ) as response:
             content = await response.read()
-            answer = web.Response(status=response.status, reason=response.reason, body=content)
+            passed_on = web.Response(status=response.status, reason=response.reason, body=content)
             for name, value in response.headers.items():
-                # Some URLs that a store answers with are to be asked next.
+                # A response may name the URL of the next request.
                 if _is_passed_on(name):
-                    answer.headers[name] = value.replace(str(self._emulator.origin()), self.url)
-            return answer
+                    passed_on.headers[name] = value.replace(str(self._emulator.origin()), self.url)
+            return passed_on
 
 
 def _is_passed_on(name: str) -> bool:

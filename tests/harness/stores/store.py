@@ -58,7 +58,7 @@ class Store(ABC):
         return json.dumps(self.connection_fields(key))
 
     def get(self, bucket: str, name: str) -> bytes | None:
-        """Return what an object holds, as another process sees it; None if there is none."""
+        """Return what an object holds, as another process sees it; None if it is missing."""
         try:
             return send("GET", self.object_url(bucket, name), headers=self.headers)
         except urllib.error.HTTPError as error:

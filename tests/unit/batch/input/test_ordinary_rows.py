@@ -1,4 +1,4 @@
-"""Rows of ordinary text are seen to be right at once, and come out as a closer look has them."""
+"""Rows of ordinary text are seen to be right at once, and come out as a closer check has them."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ VALUES = (
 )
 
 
-def looked_at_closely(cells: dict[str, Any], rules: ValueRules = NO_RULES) -> object:
+def closely_checked(cells: dict[str, Any], rules: ValueRules = NO_RULES) -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows, "ordinary_row", lambda *_: None)
         return checked(1, cells, fields_of(None), flat=True, rules=rules)
 
 
-def test_one_is_taken_without_a_closer_look() -> None:
+def test_one_is_taken_without_a_closer_check() -> None:
     columns = {name: name for name in ORDINARY}
 
     assert ordinary_row(ORDINARY, columns, NO_RULES) is not None
-    assert checked(1, ORDINARY, fields_of(None), flat=True) == looked_at_closely(ORDINARY)
-    assert isinstance(looked_at_closely(ORDINARY), Row)
+    assert checked(1, ORDINARY, fields_of(None), flat=True) == closely_checked(ORDINARY)
+    assert isinstance(closely_checked(ORDINARY), Row)
 
 
 @pytest.mark.thorough
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(some.dictionaries(some.sampled_from(NAMES), VALUES, max_size=8), some.booleans())
-def test_any_other_comes_out_as_a_closer_look_has_it(cells: dict[str, Any], is_whole: bool) -> None:
+def test_any_other_comes_out_as_a_closer_check_has_it(cells: dict[str, Any], is_whole: bool) -> None:
     cells = {**ORDINARY, **cells} if is_whole else cells
 
     for rules in (
@@ -59,7 +59,7 @@ def test_any_other_comes_out_as_a_closer_look_has_it(cells: dict[str, Any], is_w
         ValueRules(default_country_code="48"),
         ValueRules(zero_pad={"personal_number": 11}),
     ):
-        assert checked(1, cells, fields_of(None), flat=True, rules=rules) == looked_at_closely(cells, rules)
+        assert checked(1, cells, fields_of(None), flat=True, rules=rules) == closely_checked(cells, rules)
 
 
 @pytest.mark.parametrize(
