@@ -39,7 +39,7 @@ def test_it_leads_to_every_example_but_the_one_that_shows_nothing(greeting: str)
     "step", ["Connection", "Single case", "Batch", "Page", "Repair", "Assets", "Webhook", "Alert", "Trouble"]
 )
 def test_it_has_a_step_for_each_thing_that_there_is_to_see(greeting: str, step: str) -> None:
-    assert re.search(rf"^  \d\. {step}: ", greeting, re.MULTILINE)
+    assert re.search(rf"^ +\d+\. {step}: ", greeting, re.MULTILINE)
 
 
 def test_its_pages_are_called_as_airflow_shows_them(greeting: str) -> None:

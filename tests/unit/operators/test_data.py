@@ -325,7 +325,13 @@ ARGUMENTS: dict[Any, dict[str, Any]] = {
     },
 }
 #: Each templated argument of each operator.
-TEMPLATED = [(kind, name) for kind in ARGUMENTS for name in kind.template_fields]
+TEMPLATED = [
+    (kind, name)
+    for kind in ARGUMENTS
+    for name in kind.template_fields
+    # The DAG's author makes a SqlTable: only texts within it are templates.
+    if name != "result_table"
+]
 
 
 def _ways_for(name: str) -> list[str]:
