@@ -167,6 +167,7 @@ UNKNOWN = OutputRow(
 )
 
 
+@pytest.mark.thorough
 class TestFailingStorage:
     @pytest.fixture
     def store(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:

@@ -137,7 +137,10 @@ def table(tmp_path: Path) -> Callable[[str], Any]:
     return table
 
 
-@pytest.mark.parametrize(("source", "is_clear"), [("list", False), ("csv", True), ("parquet", True)])
+@pytest.mark.parametrize(
+    ("source", "is_clear"),
+    [("list", False), ("csv", True), pytest.param("parquet", True, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point[0].partition(':')[2]} {point[1]}")
 def test_the_next_try_goes_on_and_no_row_runs_twice(
@@ -168,7 +171,9 @@ def test_the_next_try_goes_on_and_no_row_runs_twice(
     assert len(task.state_folders) == 1
 
 
-@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+@pytest.mark.parametrize(
+    "output_format", ["jsonl", *(pytest.param(name, marks=pytest.mark.slow) for name in OUTPUT_FORMATS[1:])]
+)
 @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("point", PARTS, ids=lambda point: point[0].partition(":")[2])
 def test_parts_are_those_of_one_try_whenever_another_is_killed(

@@ -90,8 +90,15 @@ def require_each_once(
 
 
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point[0].partition(':')[2]} {point[2]}")
-@pytest.mark.parametrize("mode", ["merge", "append"])
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("sqlite", "merge"),
+        pytest.param("sqlite", "append", marks=pytest.mark.slow),
+        pytest.param("postgresql", "merge", marks=pytest.mark.slow),
+        pytest.param("postgresql", "append", marks=pytest.mark.slow),
+    ],
+)
 def test_the_next_try_writes_each_key_once(
     task: BatchTask,
     connected: Sandbox,

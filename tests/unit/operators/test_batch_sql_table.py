@@ -14,6 +14,8 @@ from airflow_provider_workflows.sql import SqlTable
 from tests.unit.batch_task import RUN_CALL, BatchTask
 from tests.unit.database.conftest import CONN_ID, Warehouse, postgresql, warehouse, warehouse_of
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["postgresql", "warehouse", "warehouse_of"]
 PEOPLE = [{"key": f"c{number}", "first_name": f"Ada{number}"} for number in range(1, 4)]
 COLUMNS = "customer_no, outcome, status, decision, score"
