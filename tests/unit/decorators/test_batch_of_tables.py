@@ -16,6 +16,8 @@ from tests.unit.batch.input.test_table_items import TABLES
 from tests.unit.batch_task import RUN_CALL, BatchTask, Service
 from tests.unit.decorators.test_workflows_batch import FunctionBatch
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def batch(connected: Sandbox, short_pauses: None, tmp_path: Path) -> FunctionBatch:

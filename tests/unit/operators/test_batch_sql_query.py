@@ -19,6 +19,8 @@ from airflow_provider_workflows.sql import SqlQuery
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 from tests.unit.batch_task import RUN_CALL, BatchTask
 
+pytestmark = pytest.mark.thorough
+
 DEFINITION = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
 ROWS = 5
 ITEMS = SqlQuery("SELECT customer_no, first_name FROM people", "warehouse", key="customer_no")

@@ -21,6 +21,8 @@ from airflow_provider_workflows.operators.shards import shard
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import CASE_CALL, RUN_CALL, BatchTask
 
+pytestmark = pytest.mark.thorough
+
 SECRET = "Kowalska"
 COLUMNS = {"Name": "first_name", "State": None, "Id": "key"}
 
