@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,19 @@ def _provide_inputs(files: Bucket) -> None:
     with files.open("/bucket/cases.csv", "w") as file:
         file.write("customer_no,first_name,PESEL,note\n")
         file.writelines(f"{key},{name},{number},\n" for key, name, number in _PEOPLE)
+    with files.open("/bucket/customers.csv", "w") as file:
+        file.write("customer_no,first_name,last_name,PESEL,checked_at\n")
+        file.writelines(f"{key},{name},Nowak,{number},\n" for key, name, number in _PEOPLE)
     with files.open("/bucket/people.csv", "w") as file:
         file.write("key,first_name,personal_number\n")
         file.writelines(f"{key},{name},{number}\n" for key, name, number in _PEOPLE)
+    with files.open("/bucket/klienci.csv", "w", encoding="cp1250") as file:
+        file.write("Nr klienta;Imię;Nazwisko;PESEL;Uwagi\n")
+        file.writelines(f"{key};{name};Wójcik;{number};\n" for key, name, number in _PEOPLE)
+    # The run of a DAG is for the moment at which it is tested.
+    today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    files.cp_file("/bucket/people.csv", f"/bucket/cases/{today}.csv")
+    files.cp_file("/bucket/people.csv", f"/bucket/due/{today}/part-00000.csv")
     names = ("key", "first_name", "personal_number")
     with files.open("/bucket/people.parquet", "wb") as file:
         write_table(pa.table(dict(zip(names, zip(*_PEOPLE, strict=True), strict=True))), file)

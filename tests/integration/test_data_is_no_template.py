@@ -21,7 +21,8 @@ OF_ONE = ("output", "pulled in a template")
 AUTHORS = "template of the author"
 
 
-@pytest.mark.parametrize("kind", [pytest.param("text", marks=pytest.mark.slow), "native"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "native"])
 def test_the_sandbox_receives_data_as_it_came_and_never_the_secret(
     idle_airflow: LocalAirflow, sandbox_of_idle_airflow: Sandbox, tmp_path: Path, kind: str
 ) -> None:

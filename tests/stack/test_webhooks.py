@@ -24,8 +24,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(1500)]
 MAPPED, BATCH, ON_COMPLETION = "webhooks_mapped", "webhooks_batch", "workflows_on_completion"
 NOTIFIED, POLLED = "workflows_default", "workflows_polled"
 #: How many of each: fewer than in `make test-all`.
-RUNS = int(os.environ.get("WEBHOOK_RUNS", "60"))
-POLLED_RUNS = int(os.environ.get("WEBHOOK_POLLED_RUNS", "20"))
+RUNS = int(os.environ.get("WEBHOOK_RUNS", "40"))
+POLLED_RUNS = int(os.environ.get("WEBHOOK_POLLED_RUNS", "15"))
 ROWS = int(os.environ.get("WEBHOOK_ROWS", "300"))
 COMPLETIONS = int(os.environ.get("WEBHOOK_COMPLETIONS", "10"))
 SECONDS = (15.0, 40.0)
