@@ -147,7 +147,7 @@ class TestWhileSubmitting:
 
         assert rotated.submitted == ROWS
         assert sandbox.counts.requests[RUN_CALL] == ROWS - 1
-        assert rotated.authorize_calls in (2, 3)
+        assert 2 <= rotated.authorize_calls <= MARGIN + rotated.steps
         assert rotated.connection.reads == 1
 
     async def test_the_key_is_sent_once_in_a_step_of_the_backoff_over_all_rows(

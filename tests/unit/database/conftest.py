@@ -77,7 +77,13 @@ def warehouse_of(
     return provide
 
 
-@pytest.fixture(params=["sqlite", "duckdb", pytest.param("postgresql", marks=pytest.mark.thorough)])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("duckdb", marks=pytest.mark.slow),
+        pytest.param("postgresql", marks=[pytest.mark.thorough]),
+    ]
+)
 def warehouse(request: pytest.FixtureRequest, warehouse_of: Callable[[str], Warehouse]) -> Warehouse:
     """An empty database of each kind that runs here."""
     return warehouse_of(request.param)

@@ -139,7 +139,11 @@ def table(tmp_path: Path) -> Callable[[str], Any]:
 
 @pytest.mark.parametrize(
     ("source", "is_clear"),
-    [("list", False), ("csv", True), pytest.param("parquet", True, marks=pytest.mark.slow)],
+    [
+        pytest.param("list", False, marks=pytest.mark.slow),
+        ("csv", True),
+        pytest.param("parquet", True, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("point", POINTS, ids=lambda point: f"{point[0].partition(':')[2]} {point[1]}")

@@ -22,7 +22,7 @@ from airflow_provider_workflows.ui.search import rows_with
 from tests.unit.batch_task import RUN_CALL, BatchTask, Service, cases
 from tests.unit.failing_storage import attached_store
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.slow]
 
 DAY = "date=2026-01-31"
 #: Where a folder for a day can be: on a disk, in an object store of each kind, and on a remote file system.

@@ -93,7 +93,7 @@ def require_each_once(
 @pytest.mark.parametrize(
     ("kind", "mode"),
     [
-        ("sqlite", "merge"),
+        pytest.param("sqlite", "merge", marks=pytest.mark.slow),
         pytest.param("sqlite", "append", marks=pytest.mark.slow),
         pytest.param("postgresql", "merge", marks=pytest.mark.slow),
         pytest.param("postgresql", "append", marks=pytest.mark.slow),
