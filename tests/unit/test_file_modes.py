@@ -49,6 +49,7 @@ def fetch_result(sandbox: Sandbox, context: Any, output_path: Path, **arguments:
     ).execute(context)
 
 
+@pytest.mark.thorough
 def test_files_and_folders_of_a_batch_are_for_their_owner_alone(batch: BatchTask, service: Service) -> None:
     service.unknown()
     with pytest.raises(BatchFailed):
@@ -60,6 +61,7 @@ def test_files_and_folders_of_a_batch_are_for_their_owner_alone(batch: BatchTask
     assert {name for name, mode in modes.items() if mode not in (0o600, 0o700)} == set()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mode", FOLDER_MODES, ids=oct)
 def test_output_mode_opens_the_output_of_a_batch_and_not_its_state(
     batch: BatchTask, service: Service, mode: int

@@ -57,6 +57,7 @@ def test_a_connection_is_read_without_a_warning(with_extra: None, warnings: Call
     assert warnings() == []
 
 
+@pytest.mark.thorough
 def test_tasks_run_without_a_warning_of_short_values(
     with_extra: None,
     batch: BatchTask,

@@ -353,6 +353,7 @@ def test_whatever_comes_in_place_of_a_key_is_refused_and_nothing_worse(text: str
         public_key(text)
 
 
+@pytest.mark.thorough
 @BOUNDS
 @given(place=st.integers(0, len(base64.b64decode(BASE64)) - 1), value=st.integers(1, 255))
 def test_a_key_with_a_wrong_byte_is_never_the_key(place: int, value: int) -> None:

@@ -73,6 +73,7 @@ def test_a_higher_threshold_is_kept() -> None:
     assert within == (50_000, 20, 20)
 
 
+@pytest.mark.thorough
 def test_what_others_have_frozen_stays_frozen() -> None:
     gc.freeze()
 

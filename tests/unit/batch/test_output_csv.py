@@ -96,6 +96,7 @@ def test_each_text_and_nothing_is_read_as_it_was(folder: ObjectStoragePath, text
     assert [each["error"] for each in read_output(CSV.path_in(folder))] == [text]
 
 
+@pytest.mark.thorough
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(alphabet=st.sampled_from("'=+-@ \t\r\n;a\N{NO-BREAK SPACE}"), max_size=6))
 def test_of_any_text_a_cell_gives_back_what_it_was_made_of(text: str) -> None:

@@ -116,6 +116,7 @@ def test_as_pandas_keys_are_text_and_times_are_times(
     assert frame["result"].map(json.loads).tolist() == [{"lastName": "Łękowska"}] * 2
 
 
+@pytest.mark.thorough
 def test_as_polars_keys_are_text_and_times_are_times(
     folder: ObjectStoragePath, options: OutputOptions
 ) -> None:

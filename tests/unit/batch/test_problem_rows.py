@@ -112,6 +112,7 @@ class TestAtTheEnd:
         ]
         assert rows[2]["message"].startswith("email: ")
 
+    @pytest.mark.thorough
     def test_is_not_there_where_all_is_well(
         self, batch: BatchTask, tried: Callable[..., BatchFailed]
     ) -> None:

@@ -162,6 +162,7 @@ class TestWhileSubmitting:
         assert 5 < rotated.authorize_calls <= MARGIN + rotated.steps
         assert 5 < rotated.connection.reads <= MARGIN + rotated.steps
 
+    @pytest.mark.thorough
     async def test_a_connection_that_cannot_be_read_meanwhile_ends_nothing(self, rotated: Rotated) -> None:
         rotated.connection.is_missing = True
         submitting = asyncio.create_task(rotated.submit(ROWS))
@@ -220,6 +221,7 @@ class TestAnOrganizationToken:
             sandbox.settings, key="", secret=sandbox.organization_token
         )
 
+    @pytest.mark.thorough
     async def test_is_read_again_as_well(self, rotated: Rotated, sandbox: Sandbox) -> None:
         await rotated.submit(1)
         sandbox._tokens.organization_token = "tot_another"
@@ -239,6 +241,7 @@ async def client(rotated: Rotated) -> AsyncIterator[CurrentClient]:
 
 
 class TestATokenThatIsRejectedThoughItIsNew:
+    @pytest.mark.thorough
     async def test_brings_about_one_authorize_call_in_a_step_over_all_calls(
         self, rotated: Rotated, client: CurrentClient, sandbox: Sandbox
     ) -> None:

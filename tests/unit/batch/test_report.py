@@ -181,6 +181,7 @@ def test_a_row_that_has_ended_takes_a_few_bytes() -> None:
     assert grown / 100_000 <= array("I").itemsize + 2
 
 
+@pytest.mark.thorough
 def test_the_task_reports_at_each_phase_and_at_the_end(batch: BatchTask, sandbox: Sandbox) -> None:
     reports: list[dict[str, Any]] = []
     push = batch.ti.xcom_push

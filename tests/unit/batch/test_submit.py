@@ -268,6 +268,7 @@ class TestJournal:
         assert 1 <= Counter(rows.written.values())[UNKNOWN] <= 8
         assert Counter(rows.written.values())[RUNNING] > 20 - 8
 
+    @pytest.mark.thorough
     async def test_is_written_far_less_often_than_there_are_entries(
         self, rows: Rows, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -311,6 +312,7 @@ class TestFailingJournal:
             rows.folder = folder_in_store()
             yield store
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         "error", [error for error, _ in STORAGE_ERRORS], ids=storage_retry.failure_reason
     )

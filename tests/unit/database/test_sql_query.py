@@ -109,6 +109,7 @@ class TestRows:
         ]
 
 
+@pytest.mark.thorough
 def test_a_thousand_rows_and_more_are_all_read(warehouse: Warehouse) -> None:
     values = ", ".join(f"('c{number:05}', 'Jo')" for number in range(2500))
     warehouse.execute(

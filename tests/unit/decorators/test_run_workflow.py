@@ -164,6 +164,7 @@ def test_another_case_is_another_run(subject: FunctionRun) -> None:
     assert subject.run({**PERSON, "first_name": "Kriemhild"}) != first
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("durable", [True, False])
 def test_the_function_is_not_called_when_the_task_is_resumed(subject: FunctionRun, durable: bool) -> None:
     subject.sandbox.define(subject.definition_id, seconds=0.2)

@@ -244,6 +244,7 @@ class TestNames:
         assert worked
         assert said.startswith("Connection 'unsaved' is accepted")
 
+    @pytest.mark.thorough
     def test_that_airflow_makes_up_for_a_test_are_called_so(
         self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -205,6 +205,7 @@ class TestProvider:
     def test_names_the_link_of_its_tasks(self) -> None:
         assert "airflow_provider_workflows.links.WorkflowLink" in ProvidersManager().extra_links_class_names
 
+    @pytest.mark.thorough
     def test_shows_every_extra_as_a_field_with_a_help_text(self) -> None:
         widgets = ProvidersManager().connection_form_widgets
 

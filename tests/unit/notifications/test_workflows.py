@@ -243,6 +243,7 @@ class TestMessageOfATask:
         assert f"Workflow {workflow_id}, status FAILED\n" in text
         assert f"Error: WorkflowFailed: Workflow {workflow_id} ended" in text
 
+    @pytest.mark.thorough
     def test_of_a_batch_says_its_counts_and_its_output_and_nothing_of_a_row(
         self, sandbox: Sandbox, tmp_path: Path
     ) -> None:

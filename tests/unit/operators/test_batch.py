@@ -28,6 +28,7 @@ from tests.unit.batch_task import (
 
 
 class TestSuccess:
+    @pytest.mark.thorough
     def test_returns_the_counts_and_where_the_output_is(self, batch: BatchTask) -> None:
         summary = batch.run(cases(5))
 
@@ -40,6 +41,7 @@ class TestSuccess:
             "statuses": {"COMPLETED": 5},
         }
 
+    @pytest.mark.thorough
     def test_each_row_costs_the_requests_it_needs_and_no_more(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
@@ -56,6 +58,7 @@ class TestSuccess:
         connections = sandbox.counts.connections
         assert max(connections[call] for call in (CASE_CALL, RUN_CALL, RESULT_CALL)) <= 4
 
+    @pytest.mark.thorough
     def test_leaves_the_output_and_the_state_by_which_a_clear_repairs_it(self, batch: BatchTask) -> None:
         batch.run(cases(3))
 
@@ -81,11 +84,13 @@ class TestSuccess:
         assert _without_place_and_time(summaries[0]) == _without_place_and_time(summaries[1])
         assert [_shape(row) for row in batch.output] == [_shape(row) for row in waiting_here.output]
 
+    @pytest.mark.thorough
     def test_a_mapped_task_writes_into_a_folder_of_its_own(self, batch: BatchTask) -> None:
         batch.ti.map_index = 7
 
         assert batch.run(cases(1))["output"] == str(batch.folder / "00007" / "results.jsonl")
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("name", ["run[1]", "a b", "nightly-ü"])
     def test_the_folder_may_have_any_name(self, batch: BatchTask, connected: Sandbox, name: str) -> None:
         batch.folder = batch.folder / name
@@ -95,6 +100,7 @@ class TestSuccess:
         assert batch.outcomes == ["succeeded"] * 3
         assert max(connected.counts.runs_per_case.values()) == 1
 
+    @pytest.mark.thorough
     def test_bad_rows_are_skipped_where_asked(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.run([*cases(2), {"email": 3}], on_bad_row="skip")
 
@@ -156,6 +162,7 @@ class TestBeforeTheFirstCall:
 
 
 class TestFailure:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("max_failed_share", [1.0, 0.5])
     def test_is_tolerated_as_far_as_asked(
         self, batch: BatchTask, sandbox: Sandbox, max_failed_share: float
@@ -167,6 +174,7 @@ class TestFailure:
             "unknown": 1,
         }
 
+    @pytest.mark.thorough
     def test_is_raised_once_the_output_is_written(
         self, batch: BatchTask, tried: Callable[..., BatchFailed]
     ) -> None:
@@ -176,6 +184,7 @@ class TestFailure:
         assert str(batch.folder / "results.jsonl") in str(raised)
         assert len(batch.state_folders) == 1
 
+    @pytest.mark.thorough
     def test_of_the_first_row_is_raised_as_it_is(
         self, batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -203,6 +212,7 @@ class TestFailure:
         assert batch.outcomes == ["succeeded"] * 3
         assert sandbox.counts.requests[RUN_CALL] == 3
 
+    @pytest.mark.thorough
     def test_to_read_the_state_in_the_triggerer_is_raised_and_a_retry_goes_on(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
@@ -229,6 +239,7 @@ class TestDeferring:
 
         assert len(stored[1]) <= len(stored[0]) + 10
 
+    @pytest.mark.thorough
     def test_events_are_counts(self, batch: BatchTask) -> None:
         batch.run(cases(3))
 

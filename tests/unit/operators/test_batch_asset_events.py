@@ -25,6 +25,7 @@ def asset_events(batch: BatchTask) -> dict[str, list[tuple[Any, Any]]]:
 
 
 class TestAssetEvents:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("deferrable", [True, False])
     def test_are_of_the_definition_and_of_the_outlets(
         self, batch: BatchTask, sandbox: Sandbox, deferrable: bool
@@ -41,11 +42,13 @@ class TestAssetEvents:
             definition(batch.definition_id, sandbox.url).uri: [(extra, None)],
         }
 
+    @pytest.mark.thorough
     def test_have_the_partition_key_that_is_given(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.run(cases(1), outlets=[Asset("results")], partition_key="2026-11-30")
 
         assert [[key for _, key in events] for events in asset_events(batch).values()] == [["2026-11-30"]] * 2
 
+    @pytest.mark.thorough
     def test_are_absent_if_the_batch_fails(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.definition_id = sandbox.define(seconds=0.1, status="FAILED")
 
@@ -54,6 +57,7 @@ class TestAssetEvents:
 
         assert asset_events(batch) == {}
 
+    @pytest.mark.thorough
     def test_are_asked_for_again_by_the_retry_of_a_batch_that_was_finished(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:

@@ -57,6 +57,7 @@ def hashes(summary: Mapping[str, Any]) -> list[str | None]:
 class TestHashPersonalNumbers:
     """The hash of a row is that of its input, which only the input has."""
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("items", [PEOPLE, [{"key": "1", **PEOPLE[0]}, {"key": "2", **PEOPLE[1]}]])
     def test_switched_on_before_a_clear_gives_each_row_its_hash_and_starts_no_run(
         self, batch: BatchTask, sandbox: Sandbox, items: list[Any]
@@ -69,6 +70,7 @@ class TestHashPersonalNumbers:
         assert hashes(summary) == [personal_number_hash(NUMBER, SECRET), None]
         assert (sandbox.counts.requests[RUN_CALL], batch.outcomes) == (2, ["succeeded"] * 2)
 
+    @pytest.mark.thorough
     def test_switched_off_before_a_clear_leaves_no_hash(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.run(PEOPLE, **HASHED)
         batch.clear()
@@ -76,6 +78,7 @@ class TestHashPersonalNumbers:
         assert hashes(batch.run(PEOPLE)) == [None, None]
         assert sandbox.counts.requests[RUN_CALL] == 2
 
+    @pytest.mark.thorough
     def test_with_another_secret_gives_all_hashes_of_that(
         self, batch: BatchTask, sandbox: Sandbox, connect: Connect
     ) -> None:
@@ -86,6 +89,7 @@ class TestHashPersonalNumbers:
         assert hashes(batch.run(PEOPLE, **HASHED)) == [personal_number_hash(NUMBER, OTHER_SECRET), None]
         assert sandbox.counts.requests[RUN_CALL] == 2
 
+    @pytest.mark.thorough
     def test_switched_on_before_a_retry_gives_each_row_its_hash(
         self, batch: BatchTask, service: Service, sandbox: Sandbox
     ) -> None:
@@ -100,6 +104,7 @@ class TestHashPersonalNumbers:
         assert hashes(summary) == [personal_number_hash(NUMBER, SECRET), None]
         assert sandbox.counts.requests[RUN_CALL] == 0
 
+    @pytest.mark.thorough
     def test_switched_on_while_the_task_is_deferred_gives_each_row_its_hash(self, batch: BatchTask) -> None:
         with pytest.raises(TaskDeferred) as deferred:
             batch.operator(PEOPLE).execute(batch.context)
@@ -111,6 +116,7 @@ class TestHashPersonalNumbers:
 
         assert hashes(summary) == [personal_number_hash(NUMBER, SECRET), None]
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("is_gone", [False, True])
     def test_switched_on_after_the_input_has_changed_is_refused_by_a_retry_that_has_nothing_to_submit(
         self, batch: BatchTask, service: Service, sandbox: Sandbox, tmp_path: Path, is_gone: bool
@@ -133,6 +139,7 @@ class TestHashPersonalNumbers:
         assert sandbox.counts.requests[RUN_CALL] == 0
         assert [row["personal_number_hash"] for row in batch.output] == [None, None]
 
+    @pytest.mark.thorough
     def test_switched_on_with_a_corrected_row_pays_for_that_alone(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
@@ -151,6 +158,7 @@ PARTS = [each | {"output_rows_per_file": 2} for each in ONE_FILE]
 
 
 class TestOutputForm:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("before", "after"),
         [(before, after) for before, after in permutations(ONE_FILE + PARTS, 2)],
@@ -170,6 +178,7 @@ class TestOutputForm:
         assert [row["outcome"] for row in read_output(summary["output"])] == ["succeeded"] * 3
         assert sandbox.counts.requests[RUN_CALL] == 3
 
+    @pytest.mark.thorough
     def test_of_another_number_of_rows_leaves_no_part_behind(self, batch: BatchTask) -> None:
         batch.run(cases(5), output_rows_per_file=1)
         batch.clear()
@@ -182,6 +191,7 @@ class TestOutputForm:
 
 
 class TestParameters:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("argument", ["parameters", "workflow_definition_id"])
     def test_with_keys_submit_all_rows_and_the_log_says_what_has_changed(
         self, batch: BatchTask, sandbox: Sandbox, argument: str, capsys: pytest.CaptureFixture[str]
@@ -203,6 +213,7 @@ class TestParameters:
         assert "items" not in line
         assert sandbox.counts.requests[RUN_CALL] == 4
 
+    @pytest.mark.thorough
     def test_of_the_rows_themselves_count_as_the_rows(
         self, batch: BatchTask, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -219,6 +230,7 @@ class TestParameters:
 
 
 class TestConnection:
+    @pytest.mark.thorough
     def test_that_leads_to_another_host_is_refused_and_back_again_goes_on(
         self, batch: BatchTask, sandbox: Sandbox, connect: Connect
     ) -> None:
@@ -238,6 +250,7 @@ class TestConnection:
 
         assert (batch.outcomes, sandbox.counts.requests[RUN_CALL]) == (["succeeded"] * 3, 0)
 
+    @pytest.mark.thorough
     def test_that_leads_to_where_the_runs_are_unknown_while_they_are_waited_for_costs_nothing(
         self, batch: BatchTask, sandbox: Sandbox, connect: Connect
     ) -> None:
@@ -257,6 +270,7 @@ class TestConnection:
 
         assert (batch.outcomes, sandbox.counts.requests[RUN_CALL]) == (["succeeded"] * 3, 3)
 
+    @pytest.mark.thorough
     def test_that_says_now_that_a_status_is_a_success_keeps_those_runs(
         self, batch: BatchTask, sandbox: Sandbox, service: Service, connect: Connect
     ) -> None:
@@ -271,6 +285,7 @@ class TestConnection:
 
         assert (sandbox.counts.requests[RUN_CALL], sandbox.counts.requests[CASE_CALL]) == (0, 0)
 
+    @pytest.mark.thorough
     def test_that_says_now_that_a_status_is_no_end_waits_for_those_runs(
         self, batch: BatchTask, sandbox: Sandbox, service: Service, connect: Connect
     ) -> None:

@@ -48,6 +48,7 @@ def of_the_state(batch: BatchTask, name: str) -> Path:
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("items", [ROWS, [*ROWS[:2], {"key": "K3", "first_name": "Corrected"}]])
 @pytest.mark.parametrize("change", IN_THE_MANIFEST.values(), ids=IN_THE_MANIFEST)
 def test_a_manifest_that_is_not_what_was_written_is_refused_and_the_output_stays(
@@ -64,6 +65,7 @@ def test_a_manifest_that_is_not_what_was_written_is_refused_and_the_output_stays
     assert (batch.output, connected.counts.requests[RUN_CALL]) == (before, 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("change", IN_THE_JOURNAL.values(), ids=IN_THE_JOURNAL)
 def test_a_journal_that_cannot_be_right_is_refused(
     batch: BatchTask, connected: Sandbox, change: Edit
@@ -82,6 +84,7 @@ def test_a_journal_that_cannot_be_right_is_refused(
     assert (batch.output, connected.counts.requests[RUN_CALL]) == (before, 3)
 
 
+@pytest.mark.thorough
 def test_a_list_of_rows_left_out_that_cannot_be_read_is_refused(batch: BatchTask, connected: Sandbox) -> None:
     batch.run(ROWS)
     batch.clear()

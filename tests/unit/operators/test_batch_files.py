@@ -25,6 +25,7 @@ def parts(tmp_path: Path) -> Path:
 OPTIONS = {"columns": {"nr_klienta": "key", "imie": "first_name"}, "encoding": "cp1250"}
 
 
+@pytest.mark.thorough
 def test_a_folder_is_one_batch_in_the_order_of_its_files(batch: BatchTask, parts: Path) -> None:
     summary = batch.run(str(parts), **OPTIONS)
 
@@ -33,6 +34,7 @@ def test_a_folder_is_one_batch_in_the_order_of_its_files(batch: BatchTask, parts
     assert [json.loads(line)["key"] for line in lines] == ["1", "2", "3", "4"]
 
 
+@pytest.mark.thorough
 def test_what_is_left_out_is_said_in_the_log_once(
     batch: BatchTask, parts: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

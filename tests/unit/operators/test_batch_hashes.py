@@ -21,6 +21,7 @@ def connection(batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(sandbox.connection | {"extra": extra}))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("output_format", ["jsonl", "parquet"])
 def test_each_row_has_the_hash_of_its_number_or_of_its_result(
     batch: BatchTask, sandbox: Sandbox, output_format: str
@@ -46,6 +47,7 @@ def test_each_row_has_the_hash_of_its_number_or_of_its_result(
     assert found == [hashed, without_zero, hashed, None, None, None]
 
 
+@pytest.mark.thorough
 def test_a_row_whose_run_fails_has_its_hash(batch: BatchTask, sandbox: Sandbox) -> None:
     sandbox.define(batch.definition_id, seconds=0.0, status="FAILED")
 
@@ -55,6 +57,7 @@ def test_a_row_whose_run_fails_has_its_hash(batch: BatchTask, sandbox: Sandbox) 
     assert batch.output[0]["personal_number_hash"] == personal_number_hash(NUMBER, SECRET)
 
 
+@pytest.mark.thorough
 def test_without_hash_keys_no_row_has_a_hash(batch: BatchTask) -> None:
     batch.run([{"personal_number": NUMBER}])
 

@@ -61,6 +61,7 @@ class TestRepair:
 
         assert sum(half.new_runs.values()) == sum(before.values()) + len(OUTCOMES)
 
+    @pytest.mark.thorough
     def test_of_a_task_that_has_come_to_submit_nothing_begins(
         self, batch: BatchTask, connected: Sandbox
     ) -> None:
@@ -209,6 +210,7 @@ class TestResubmit:
 
         assert (half.new_runs, half.instruction) == ({}, None)
 
+    @pytest.mark.thorough
     def test_leaves_a_bad_row_alone(self, batch: BatchTask, connected: Sandbox) -> None:
         rows = [{"first_name": "Ada1"}, {"first_name": 7}, {"first_name": "Ada3"}]
         batch.run(rows, on_bad_row="skip")
@@ -220,6 +222,7 @@ class TestResubmit:
         assert batch.outcomes == ["succeeded", "skipped", "succeeded"]
         assert len(connected.workflows) == 3
 
+    @pytest.mark.thorough
     def test_refuses_rows_that_run_and_waits_for_them(self, batch: BatchTask, connected: Sandbox) -> None:
         connected.fault("server_error", status=503, path="/workflows/{workflowId}")
         with pytest.raises(BatchFailed):
@@ -410,6 +413,7 @@ class TestKill:
 
 
 class TestMapped:
+    @pytest.mark.thorough
     def test_a_map_index_has_an_instruction_of_its_own(self, batch: BatchTask, connected: Sandbox) -> None:
         shards = [shard(batch, index) for index in (0, 1)]
         for task in shards:

@@ -107,6 +107,7 @@ def assert_nothing_personal(text: str) -> None:
     assert [value for value in VALUES if value in text] == []
 
 
+@pytest.mark.thorough
 def test_values_reach_the_output(batch: BatchTask) -> None:
     batch.run([ROW])
 
@@ -114,6 +115,7 @@ def test_values_reach_the_output(batch: BatchTask) -> None:
     assert [value for value in VALUES if value not in output] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", ["list", "jsonl"])
 def test_nothing_shows_of_a_batch_that_goes_well(
     batch: BatchTask, shown: Callable[..., str], tmp_path: Path, suffix: str
@@ -142,6 +144,7 @@ def test_nothing_shows_of_bad_rows(batch: BatchTask, shown: Callable[..., str]) 
     assert_nothing_personal(shown(error=raised.value))
 
 
+@pytest.mark.thorough
 def test_nothing_shows_of_rows_that_are_skipped(
     batch: BatchTask, sandbox: Sandbox, shown: Callable[..., str]
 ) -> None:
@@ -155,6 +158,7 @@ def test_nothing_shows_of_rows_that_are_skipped(
     assert_nothing_personal(text)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "statuses", [(400,), (422,), (*[400] * FIRST_ROWS, 500)], ids=["400", "422", "500 after the first rows"]
 )
@@ -183,6 +187,7 @@ def test_nothing_shows_of_parameters_that_the_service_repeats(
     assert_nothing_personal(shown(error=raised.value))
 
 
+@pytest.mark.thorough
 def test_nothing_shows_of_items_that_have_changed(
     batch: BatchTask, sandbox: Sandbox, shown: Callable[..., str]
 ) -> None:

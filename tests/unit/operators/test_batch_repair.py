@@ -36,6 +36,7 @@ def lines(capsys: pytest.CaptureFixture[str], text: str) -> list[str]:
 
 
 class TestRepair:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("outcome", "requests", "ends"),
         [
@@ -72,6 +73,7 @@ class TestRepair:
         assert sandbox.counts.requests == requests
         assert batch.outcomes == [ends] * 3
 
+    @pytest.mark.thorough
     def test_submits_rows_that_may_have_a_run_where_asked(
         self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed]
     ) -> None:
@@ -83,6 +85,7 @@ class TestRepair:
         assert sandbox.counts.requests[RUN_CALL] == 3
         assert batch.outcomes == ["succeeded"] * 3
 
+    @pytest.mark.thorough
     def test_says_first_at_warning_what_becomes_of_the_rows(
         self, batch: BatchTask, tried: Callable[..., BatchFailed], capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -96,6 +99,7 @@ class TestRepair:
         assert "Cleared: 3 runs billed: keeps 0, waits for 0, submits 3 anew." in line
         assert "warning" in line
 
+    @pytest.mark.thorough
     def test_of_a_batch_that_has_succeeded_writes_the_same_output_and_starts_no_run(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
@@ -109,6 +113,7 @@ class TestRepair:
         assert batch.output == first
         assert sandbox.counts.requests[RUN_CALL] == 3
 
+    @pytest.mark.thorough
     def test_of_a_batch_whose_input_is_gone_writes_the_output_if_no_row_is_due(
         self, batch: BatchTask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -125,6 +130,7 @@ class TestRepair:
 
 
 class TestStartOver:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("outcome", ["succeeded", "failed", "unknown"])
     def test_submits_everything_anew(
         self, batch: BatchTask, sandbox: Sandbox, service: Service, outcome: str
@@ -143,6 +149,7 @@ class TestStartOver:
         assert sandbox.counts.requests[CASE_CALL] == sandbox.counts.requests[RUN_CALL] == 4
         assert batch.outcomes == ["succeeded"] * 4
 
+    @pytest.mark.thorough
     def test_is_not_for_a_retry(self, batch: BatchTask, tried: Callable[..., BatchFailed]) -> None:
         tried("failed", **START_OVER)
 
@@ -151,6 +158,7 @@ class TestStartOver:
 
         assert batch.outcomes == ["failed"] * 3
 
+    @pytest.mark.thorough
     def test_keeps_the_earlier_state_until_the_new_start_has_ended_well(
         self, batch: BatchTask, service: Service
     ) -> None:
@@ -168,6 +176,7 @@ class TestStartOver:
         assert len(batch.state_folders) == 1
         assert earlier not in batch.state_folders
 
+    @pytest.mark.thorough
     def test_says_first_at_warning_how_many_rows_are_billed_again(
         self, batch: BatchTask, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -182,6 +191,7 @@ class TestStartOver:
 
 
 class TestChangedInput:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("cleared", [True, False], ids=["clear", "retry"])
     def test_costs_only_the_rows_that_have_changed_or_are_new(
         self, batch: BatchTask, sandbox: Sandbox, service: Service, cleared: bool
@@ -205,6 +215,7 @@ class TestChangedInput:
             (key, "succeeded") for key in ("K4", "K2", "K1", "K5")
         ]
 
+    @pytest.mark.thorough
     def test_keeps_the_runs_of_rows_that_are_as_before_in_another_order(
         self, batch: BatchTask, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -221,6 +232,7 @@ class TestChangedInput:
         (line,) = lines(capsys, "items has changed")
         assert "2 rows are as before, 1 have changed, 1 are new, and 0 have vanished" in line
 
+    @pytest.mark.thorough
     def test_leaves_vanished_rows_out_and_counts_them_in_the_log(
         self, batch: BatchTask, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -234,6 +246,7 @@ class TestChangedInput:
         assert [row["key"] for row in batch.output] == ["K2"]
         assert "1 have vanished" in lines(capsys, "items has changed")[0]
 
+    @pytest.mark.thorough
     def test_keys_may_be_numbers_from_one(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.run(keyed("1=Ada", "2=Bob"))
         sandbox.counts.reset()
@@ -244,6 +257,7 @@ class TestChangedInput:
         assert sandbox.counts.requests[RUN_CALL] == 0
         assert [row["key"] for row in batch.output] == ["2", "1"]
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         "between",
         [
@@ -271,6 +285,7 @@ class TestChangedInput:
         assert sandbox.counts.requests[RUN_CALL] == 0
         assert (batch.output[0]["workflow_id"], batch.outcomes) == (run, ["succeeded"] * 2)
 
+    @pytest.mark.thorough
     def test_a_bad_row_without_a_key_keeps_no_other_from_being_found(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
@@ -283,6 +298,7 @@ class TestChangedInput:
 
         assert sandbox.counts.requests[RUN_CALL] == 1
 
+    @pytest.mark.thorough
     def test_waits_for_the_runs_that_go_on(
         self, batch: BatchTask, sandbox: Sandbox, service: Service
     ) -> None:
@@ -320,6 +336,7 @@ class TestChangedInput:
         assert sandbox.counts.total_requests == 0
         assert len(batch.state_folders) == 1
 
+    @pytest.mark.thorough
     def test_a_bad_row_with_the_key_of_a_good_one_does_not_have_that_paid_for_again(
         self, batch: BatchTask, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -347,6 +364,7 @@ class TestChangedInput:
 
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     def test_removes_what_a_start_has_left_that_was_killed_before_it_was_recorded(
         self, batch: BatchTask
     ) -> None:
@@ -420,6 +438,7 @@ class TestForgottenRecord:
         assert batch.outcomes == ["succeeded"] * 3
         assert len(lines(capsys, "Airflow has no record of the earlier tries")) == 1
 
+    @pytest.mark.thorough
     def test_start_over_holds_as_well(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.run(cases(3), **START_OVER)
         sandbox.counts.reset()
@@ -446,6 +465,7 @@ class TestForgottenRecord:
 
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     def test_a_dag_run_of_the_same_name_says_first_at_warning_that_rows_are_billed_again(
         self, batch: BatchTask, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -460,6 +480,7 @@ class TestForgottenRecord:
 
 
 class TestUnreadableRecord:
+    @pytest.mark.thorough
     def test_is_started_over_where_asked_as_its_message_says(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
@@ -473,6 +494,7 @@ class TestUnreadableRecord:
         assert sandbox.counts.requests[RUN_CALL] == 3
         assert len(batch.state_folders) == 1
 
+    @pytest.mark.thorough
     def test_is_refused_at_a_repair(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.run(cases(3))
         batch.store.set(BATCH_KEY, {**batch.store.get(BATCH_KEY), "format": 9})
@@ -484,6 +506,7 @@ class TestUnreadableRecord:
 
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     def test_of_a_claim_is_waited_out_as_any_other_try(self, batch: BatchTask) -> None:
         batch.run(cases(3))
         batch.store.set(CLAIM_KEY, {**batch.store.get(CLAIM_KEY), "format": 9})
@@ -497,6 +520,7 @@ class TestUnreadableRecord:
 
 
 class TestLostState:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("on_clear", ["repair", "start_over"])
     def test_a_journal_with_a_garbled_line_is_refused_or_started_over(
         self, batch: BatchTask, sandbox: Sandbox, on_clear: str
@@ -516,6 +540,7 @@ class TestLostState:
             batch.run(cases(3), on_clear=on_clear)
             assert batch.outcomes == ["succeeded"] * 3
 
+    @pytest.mark.thorough
     def test_a_journal_with_fewer_rows_than_the_record_says_is_refused(
         self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed]
     ) -> None:
@@ -531,6 +556,7 @@ class TestLostState:
 
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("what", ["journal-*", "manifest.jsonl", "*"])
     def test_a_part_of_the_state_that_is_gone_is_refused(
         self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed], what: str
@@ -582,6 +608,7 @@ class TestOneOutput:
         other.run(cases(2))
         assert [row["outcome"] for row in other.output] == ["succeeded"] * 2
 
+    @pytest.mark.thorough
     def test_the_second_is_refused_also_where_the_first_begins_while_the_input_is_checked(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
@@ -605,6 +632,7 @@ class TestOneOutput:
         assert len(batch.state_folders) == 1
         assert batch.store.get(BATCH_KEY) is None
 
+    @pytest.mark.thorough
     def test_the_state_of_one_that_has_ended_goes_when_its_output_is_replaced(self, batch: BatchTask) -> None:
         batch.run(cases(3))
         other = self.other(batch, run_id="manual__2")
@@ -619,6 +647,7 @@ class TestOneOutput:
         }
 
 
+@pytest.mark.thorough
 def test_a_deleted_state_folder_is_not_made_up(batch: BatchTask, tried: Callable[..., BatchFailed]) -> None:
     tried("not_submitted")
     shutil.rmtree(batch.folder / "_state")

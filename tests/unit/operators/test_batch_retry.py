@@ -29,6 +29,7 @@ ANEW = {RUN_CALL: 3, STATUS_CALL: 3, RESULT_CALL: 3}
 
 
 class TestRetry:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("outcome", "arguments", "requests"),
         [
@@ -66,6 +67,7 @@ class TestRetry:
         assert sandbox.counts.requests == requests
         assert batch.outcomes == ["succeeded" if requests else outcome] * 3
 
+    @pytest.mark.thorough
     def test_keeps_the_rows_that_have_succeeded(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.definition_id = sandbox.define(seconds=0.0, needs_parameters=True)
         items = [{"first_name": "Ada", "parameters": {}}, {"first_name": "Bob"}, {"first_name": "Eve"}]
@@ -81,6 +83,7 @@ class TestRetry:
         assert batch.outcomes == ["succeeded"] * 3
         assert sandbox.counts.requests[RUN_CALL] == 2
 
+    @pytest.mark.thorough
     def test_after_success_returns_the_summary_without_a_request(
         self, batch: BatchTask, sandbox: Sandbox
     ) -> None:
@@ -90,6 +93,7 @@ class TestRetry:
         assert batch.run(cases(3)) == summary
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     def test_a_dag_run_of_the_same_name_as_one_that_was_deleted_starts_over(
         self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed]
     ) -> None:
@@ -101,6 +105,7 @@ class TestRetry:
         assert sandbox.counts.requests[RUN_CALL] == 1
         assert batch.outcomes == ["succeeded"]
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         "items", [cases(4), cases(2), [*cases(2), {"first_name": "Marker"}]], ids=["more", "fewer", "another"]
     )
@@ -115,6 +120,7 @@ class TestRetry:
         assert "Marker" not in str(raised.value)
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     def test_nothing_is_sent_when_the_state_is_gone(
         self, batch: BatchTask, sandbox: Sandbox, tried: Callable[..., BatchFailed]
     ) -> None:
@@ -126,6 +132,7 @@ class TestRetry:
 
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("choice", ["fail", "resubmit"])
     def test_lost_parameters_of_the_batch_are_created_again(
         self, batch: BatchTask, service: Service, choice: str
@@ -143,6 +150,7 @@ class TestRetry:
         assert service.sandbox.counts.requests[PARAMETERS_CALL] == 1
         assert service.sandbox.counts.requests[RUN_CALL] == 3
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("path", ["/cases", "/parameters"])
     def test_lost_responses_to_calls_that_cost_nothing_leave_no_row_unknown(
         self, batch: BatchTask, sandbox: Sandbox, path: str
@@ -177,6 +185,7 @@ class KilledAt(TaskStateStore):
 
 
 class TestKill:
+    @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("phase", "submitted_again", "results_again"),
         [("submitting", 3, 3), ("waiting", 0, 3), ("done", 0, 3)],
@@ -195,6 +204,7 @@ class TestKill:
         assert sandbox.counts.requests[RESULT_CALL] == results_again
         assert batch.outcomes == ["succeeded"] * 3
 
+    @pytest.mark.thorough
     def test_while_the_output_was_written_changes_nothing_in_it(self, batch: BatchTask) -> None:
         batch.store = KilledAt("done")
         with pytest.raises(Killed):

@@ -16,6 +16,7 @@ def rows_found(batch: BatchTask, column: str) -> list[int | None]:
     return [find_row(path, row[column]) for row in batch.output]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("column", ["workflow_id", "case_id"])
 def test_each_row_of_a_batch_is_found(batch: BatchTask, column: str) -> None:
     batch.run(cases(5))
@@ -23,6 +24,7 @@ def test_each_row_of_a_batch_is_found(batch: BatchTask, column: str) -> None:
     assert rows_found(batch, column) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.thorough
 def test_the_rows_of_a_batch_whose_runs_fail_are_found(batch: BatchTask, service: Service) -> None:
     service.failed()
 
@@ -41,6 +43,7 @@ def test_a_batch_that_fails_while_it_submits_has_an_index(batch: BatchTask, conn
     assert (batch.folder / RUN_INDEX_NAME).exists()
 
 
+@pytest.mark.thorough
 def test_a_batch_goes_on_without_an_index(batch: BatchTask, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise PermissionError

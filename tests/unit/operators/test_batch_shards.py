@@ -46,6 +46,7 @@ def runs(sandbox: Sandbox) -> int:
     return sandbox.counts.requests[RUN_CALL]
 
 
+@pytest.mark.thorough
 def test_shards_of_a_file_that_was_exported_in_another_order_are_not_sent(
     tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_shards_of_a_file_that_was_exported_in_another_order_are_not_sent(
             write_index(summaries, str(tmp_path / "index"), given)
 
 
+@pytest.mark.thorough
 def test_a_change_in_one_shard_stops_that_one_alone(
     tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str]
 ) -> None:
@@ -183,6 +185,7 @@ def outcomes_of(task: BatchTask) -> list[str]:
     return [json.loads(line)["outcome"] for line in path.read_text().splitlines()]
 
 
+@pytest.mark.thorough
 def test_the_same_table_costs_nothing_once_shard_and_batch_tasks_are_cleared(
     tasks: list[BatchTask], connected: Sandbox, table: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -199,6 +202,7 @@ def test_the_same_table_costs_nothing_once_shard_and_batch_tasks_are_cleared(
     assert runs(connected) == 12
 
 
+@pytest.mark.thorough
 def test_a_table_of_which_shard_has_run_again_alone_is_not_merged(
     tasks: list[BatchTask], table: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -214,6 +218,7 @@ def test_a_table_of_which_shard_has_run_again_alone_is_not_merged(
         write_index([tasks[0].run(again[0]), *summaries[1:]], str(tmp_path / "index"))
 
 
+@pytest.mark.thorough
 def test_a_summary_tells_the_rows_that_were_run_and_not_those_of_a_shard_that_ran_meanwhile(
     tasks: list[BatchTask], table: Callable[..., str]
 ) -> None:
@@ -229,6 +234,7 @@ def test_a_summary_tells_the_rows_that_were_run_and_not_those_of_a_shard_that_ra
     assert summary["sharding"] == {"all_rows": 12, "digest": shard["digest"]}
 
 
+@pytest.mark.thorough
 def test_merge_compares_nothing_of_the_rows_that_could_be_recovered(
     tasks: list[BatchTask], table: Callable[..., str]
 ) -> None:
@@ -255,6 +261,7 @@ class TestZeroPad:
         ]
         assert connected.counts.requests[CASE_CALL] == 0
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("in_shards", [False, True])
     def test_sends_numbers_with_their_zeros(
         self, batch: BatchTask, connected: Sandbox, tmp_path: Path, in_shards: bool

@@ -143,6 +143,7 @@ class TestWhileSubmitting:
 
 
 class TestBeforeItSubmits:
+    @pytest.mark.thorough
     def test_a_try_submits_nothing_and_the_next_clear_submits_all(
         self, batch: BatchTask, connected: Sandbox, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -161,6 +162,7 @@ class TestBeforeItSubmits:
         assert batch.store.get(INSTRUCTION_KEY) is None
         assert len(lines(capsys, "The task was cleared, which ends an instruction: stop")) == 1
 
+    @pytest.mark.thorough
     def test_after_the_clear_it_holds_for_the_try_that_has_begun(
         self, batch: BatchTask, connected: Sandbox, tried: Callable[..., BatchFailed]
     ) -> None:
@@ -176,6 +178,7 @@ class TestBeforeItSubmits:
         assert len(connected.workflows) == before
         assert batch.outcomes == ["failed"] * 3
 
+    @pytest.mark.thorough
     def test_a_map_index_is_stopped_alone(self, batch: BatchTask, connected: Sandbox) -> None:
         first, second = shard(batch, 0), shard(batch, 1)
         stop(first)
@@ -217,6 +220,7 @@ class TestAfterItHasSubmitted:
         assert (process.exitcode, task.outcomes) == (0, ["succeeded"] * 3)
         assert "No row is being submitted, so the task goes on" in capfd.readouterr().out
 
+    @pytest.mark.thorough
     def test_no_retry_submits_what_has_failed_since(
         self, batch: BatchTask, connected: Sandbox, tried: Callable[..., BatchFailed]
     ) -> None:

@@ -110,6 +110,7 @@ def test_that_refuses_each_second_read_of_the_state_costs_no_row_and_no_second_c
     assert store.failed > 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("is_clear", [True, False])
 def test_whose_state_cannot_be_read_for_too_long_ends_the_try_before_a_call(
     batch: BatchTask,

@@ -14,6 +14,7 @@ from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY
 from tests.unit.batch_task import BatchTask, cases
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("webhooks", [True, False])
 def test_a_batch_says_which_runs_it_waits_for_where_webhooks_are_used(
     batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, webhooks: bool

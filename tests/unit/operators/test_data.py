@@ -375,6 +375,7 @@ class TestOfEachOperator:
 
 
 class TestOfABatch:
+    @pytest.mark.thorough
     @pytest.mark.parametrize("way", [way for way in WAYS if way != "output as text"])
     def test_rows_and_parameters_are_sent_as_they_came(
         self, connected: Sandbox, new_run: Callable[..., Run], tmp_path: Path, way: str

@@ -317,6 +317,7 @@ class TestBatch:
         context = {"ti": batch.ti, "outlet_events": batch.outlet_events}
         monkeypatch.setattr(BatchTask, "context", property(lambda _: context))
 
+    @pytest.mark.thorough
     @pytest.mark.usefixtures("context", "state_folder")
     def test_a_retry_and_a_clear_go_on_with_the_rows_that_the_folder_leads_to(
         self, batch: BatchTask, connected: Sandbox, service: Service
@@ -330,6 +331,7 @@ class TestBatch:
         assert connected.counts.requests[RUN_CALL] == 3
         assert batch.outcomes == ["succeeded"] * 3
 
+    @pytest.mark.thorough
     @pytest.mark.usefixtures("context", "state_folder")
     def test_says_in_the_end_what_can_be_done_where_no_button_can_be_pressed(
         self, batch: BatchTask, capsys: pytest.CaptureFixture[str]

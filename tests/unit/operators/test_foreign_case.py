@@ -120,6 +120,7 @@ def test_a_retry_compares_the_case_too(
 
 
 class TestBatch:
+    @pytest.mark.thorough
     def test_rows_whose_polls_name_their_case_succeed(self, relayed: Relayed, batch: BatchTask) -> None:
         relayed("/workflows/run")
 
@@ -154,6 +155,7 @@ class TestBatch:
         assert batch.outcomes == ["result_missing"] * 3
         assert [row["result"] for row in batch.output] == [None] * 3
 
+    @pytest.mark.thorough
     def test_the_case_of_other_rows_is_not_kept_for_the_wait(self, batch: BatchTask) -> None:
         batch.run(cases(3))
 

@@ -65,6 +65,7 @@ def test_a_killed_try_is_gone_on_with_and_no_row_runs_twice(
     assert task.outcomes.count("unknown") <= CONCURRENCY
 
 
+@pytest.mark.thorough
 def test_a_cleared_batch_keeps_what_has_succeeded_and_submits_only_the_rest(
     batch: BatchTask, sandbox: Sandbox
 ) -> None:
@@ -97,6 +98,7 @@ def test_a_cleared_run_that_has_succeeded_is_not_paid_for_again(
     assert connected.counts.runs_per_case == {case_id: 1}
 
 
+@pytest.mark.thorough
 def test_starting_over_is_asked_for_by_name_and_says_first_what_is_billed_again(
     batch: BatchTask, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +112,7 @@ def test_starting_over_is_asked_for_by_name_and_says_first_what_is_billed_again(
     assert sandbox.counts.requests[RUN_CALL] == 6
 
 
+@pytest.mark.thorough
 def test_a_corrected_file_costs_only_its_corrected_rows(batch: BatchTask, sandbox: Sandbox) -> None:
     batch.run(PEOPLE)
     sandbox.counts.reset()
@@ -121,6 +124,7 @@ def test_a_corrected_file_costs_only_its_corrected_rows(batch: BatchTask, sandbo
     assert [row["key"] for row in batch.output] == ["K3", "K0", "K1", "K2"]
 
 
+@pytest.mark.thorough
 def test_a_row_that_changes_after_the_check_is_not_sent(batch: BatchTask, sandbox: Sandbox) -> None:
     class Changing(list[Any]):
         """A list whose second row is another each time that it is read."""

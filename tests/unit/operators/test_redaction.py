@@ -199,6 +199,7 @@ def test_airflow_masks_the_hash_secret_once_the_connection_is_read() -> None:
     assert redact(f"keyed with {SECRET}") == "keyed with ***"
 
 
+@pytest.mark.thorough
 def test_the_state_of_a_batch_has_hashes_and_neither_numbers_nor_the_secret(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -122,6 +122,7 @@ class TestHashKeys:
         assert handle["personal_number_hash"] == personal_number_hash(NUMBER, SECRET)
         assert "personal_number_hash" not in read_result(handle)
 
+    @pytest.mark.thorough
     def test_joins_a_batch_with_the_results_of_another_run(
         self, sandbox: Sandbox, workflow_id: str, tmp_path: Path
     ) -> None:
@@ -135,6 +136,7 @@ class TestHashKeys:
         assert hashes == expected
         assert fetch(workflow_id, hash_personal_numbers=True)["personal_number_hash"] == hashes[1]
 
+    @pytest.mark.thorough
     def test_of_a_returning_user_is_that_of_the_result(self, sandbox: Sandbox, tmp_path: Path) -> None:
         with sandbox.client() as client:
             case_id = client.create_case(personal_number=NUMBER).case_id

@@ -106,6 +106,7 @@ def test_a_wait_goes_on(
     kind(sandbox, context, **mode).wait(sandbox.define(seconds=1.0))  # type: ignore[attr-defined]
 
 
+@pytest.mark.thorough
 def test_a_batch_whose_first_call_is_rejected_fails_at_once(
     batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,7 @@ def test_is_used_as_it_is_when_it_changes_during_the_wait(
     assert sandbox.counts.requests[RUN_CALL] == ROWS
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("missing", [False, True], ids=["as before", "missing"])
 def test_that_has_not_changed_ends_the_wait_with_the_error_of_storage(
     batch: BatchTask, monkeypatch: pytest.MonkeyPatch, missing: bool
@@ -176,6 +177,7 @@ class TestAzure:
 
         monkeypatch.setattr(KeyedFiles, "_check", logged)
 
+    @pytest.mark.thorough
     def test_logs_no_request_while_a_batch_runs_and_as_before_afterwards(
         self, batch: BatchTask, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -9,6 +9,7 @@ from airflow_provider_workflows.sandbox.routes import ROUTES, Route
 from tests.unit.sandbox.conftest import Caller
 
 
+@pytest.mark.thorough
 def test_the_document_is_valid(call: Caller) -> None:
     call.token = ""
     document = call("GET", "/openapi.json").json()

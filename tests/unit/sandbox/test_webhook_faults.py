@@ -111,6 +111,7 @@ async def test_reordered_with_none_after_it_is_sent_all_the_same(
     assert sending.counts.deliveries == {workflow_id: 1}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "header", "reason"),
     [

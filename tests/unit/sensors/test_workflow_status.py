@@ -228,6 +228,7 @@ class TestTrigger:
         assert event.payload["polls"] == sandbox.counts.requests[STATUS_CALL] >= 3
         assert sandbox.counts.total_connections == 1
 
+    @pytest.mark.thorough
     async def test_reports_a_missing_connection(self) -> None:
         event = await anext(
             WorkflowStatusTrigger(

@@ -254,6 +254,7 @@ class TestTrouble:
         assert event["error"]["kind"] == "ServiceUnavailable"  # type: ignore[index]
         assert event["error"]["fingerprint"]  # type: ignore[index]
 
+    @pytest.mark.thorough
     async def test_is_told_once_a_minute_with_the_reason_and_until_when_it_is_waited_out(
         self, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -239,6 +239,7 @@ class TestBatch:
 
         return submit
 
+    @pytest.mark.thorough
     def test_reports_what_the_worker_has_said_with_what_has_ended_since(
         self,
         deferred: Callable[..., BatchStatusTrigger],
@@ -265,6 +266,7 @@ class TestBatch:
         assert reports[-1].repair.submits == reports[-1].outcomes["failed"]
         assert all(one.has_changed_since(other) for one, other in zip(reports[1:], reports, strict=False))
 
+    @pytest.mark.thorough
     def test_does_what_takes_long_in_other_threads_than_the_event_loop_s(
         self,
         deferred: Callable[..., BatchStatusTrigger],
@@ -292,6 +294,7 @@ class TestBatch:
         assert all(threads.values())
         assert of_the_loop not in set().union(*threads.values())
 
+    @pytest.mark.thorough
     def test_waits_without_a_report_of_the_worker(
         self,
         deferred: Callable[..., BatchStatusTrigger],

@@ -192,6 +192,7 @@ async def test_a_workflow_whose_end_the_service_tells_early_is_polled_once_more(
     assert api.asked[1] == 2
 
 
+@pytest.mark.thorough
 async def test_few_are_polled_again_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     api.pauses.end.clear()
     monkeypatch.setattr(handler, "MAX_CONCURRENT_REPOLLS", 5)
@@ -302,6 +303,7 @@ async def test_a_delivery_that_comes_again_to_another_process_is_one_event(
     assert api.sandbox.counts.requests[STATUS_CALL] == 2
 
 
+@pytest.mark.thorough
 async def test_deliveries_in_any_order_are_an_event_each(api: Api, database: Database, uri: str) -> None:
     workflow_ids = [api.run() for _ in range(20)]
     deliveries = [*workflow_ids, *reversed(workflow_ids)]

@@ -164,6 +164,7 @@ async def test_anybody_can_tell_which_connections_take_webhooks(
     assert statuses == [401, 404, 404]
 
 
+@pytest.mark.thorough
 async def test_anybody_can_have_deliveries_refused_so_limit_the_rate_at_the_proxy(
     api: Api, attacker: Attacker
 ) -> None:

@@ -73,6 +73,7 @@ async def test_a_batch_is_told_of_all_that_come_at_once(api: Api, database: Data
     assert [number for number, _, _ in completions_of(task)] == list(range(1, 31))
 
 
+@pytest.mark.thorough
 async def test_only_the_latest_completions_are_kept(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +87,7 @@ async def test_only_the_latest_completions_are_kept(
     assert completions_of(task) == [(number, workflow_ids[number - 1], "COMPLETED") for number in kept]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changes",
     [
@@ -145,6 +147,7 @@ def waiting(database: Database, *workflow_ids: str) -> Task:
     return batch(database, xcoms={AWAITED_RUNS_KEY: AwaitedRuns.of(workflow_ids).to_json()})
 
 
+@pytest.mark.thorough
 async def test_a_delivery_touches_only_the_batch_that_has_its_workflow(
     api: Api, database: Database, port: int, statements: Statements
 ) -> None:
@@ -162,6 +165,7 @@ async def test_a_delivery_touches_only_the_batch_that_has_its_workflow(
     assert len(statements.writes("xcom")) == 2
 
 
+@pytest.mark.thorough
 async def test_foreign_completions_never_push_out_a_batchs_own(
     api: Api, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +217,7 @@ async def test_what_a_batch_waits_for_is_read_once(
     assert len(asked) == len(tasks)
 
 
+@pytest.mark.thorough
 async def test_a_batch_that_waits_again_is_told_of_the_runs_of_its_new_wait(
     api: Api, database: Database
 ) -> None:

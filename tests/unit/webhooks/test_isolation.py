@@ -89,6 +89,7 @@ async def test_an_invented_key_is_refused_before_the_body_comes(api: Api, port: 
         assert await delivery.status() == 401
 
 
+@pytest.mark.thorough
 async def test_slow_bodies_without_a_signature_keep_nobody_out(
     api: Api, port: int, client: httpx.AsyncClient
 ) -> None:

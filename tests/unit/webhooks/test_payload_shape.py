@@ -143,6 +143,7 @@ async def test_what_an_array_has_besides_deliveries_is_logged_and_keeps_none_of_
     assert warnings(caplog)[0].message.endswith("The latest was {runId: UUID}.")
 
 
+@pytest.mark.thorough
 async def test_an_array_comes_again_as_a_whole_and_costs_no_request_for_what_was_taken(
     api: Api, database: Database, port: int, uri: str
 ) -> None:

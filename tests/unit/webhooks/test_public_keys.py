@@ -309,6 +309,7 @@ async def test_keys_that_are_invented_and_come_again_are_asked_for_slowly_too(se
     assert service.asked.total() <= UNKNOWN_KEY_BURST + 2
 
 
+@pytest.mark.thorough
 async def test_few_refusals_are_remembered(service: Service) -> None:
     for _ in range(0, MAX_CACHED_REFUSALS + 1000, 500):
         await asyncio.gather(*(service.refuses(str(uuid.uuid4())) for _ in range(500)))

@@ -55,6 +55,7 @@ def polls(api: Api) -> int:
     return api.asked[1]
 
 
+@pytest.mark.thorough
 async def test_a_replayed_status_update_costs_one_request_in_two_seconds(
     api: Api, deliveries: Deliveries
 ) -> None:
@@ -101,6 +102,7 @@ async def test_a_replayed_delivery_of_an_unknown_workflow_costs_one_request_in_t
     assert polls(api) == 1
 
 
+@pytest.mark.thorough
 async def test_replays_during_an_outage_cost_one_request_in_two_seconds(
     api: Api, deliveries: Deliveries, database: Database, uri: str
 ) -> None:
@@ -151,6 +153,7 @@ async def test_an_end_that_is_delivered_a_moment_after_an_update_is_found(
     assert polls(api) == 2
 
 
+@pytest.mark.thorough
 async def test_an_end_that_is_delivered_while_replays_are_polled_again_is_found(
     api: Api, deliveries: Deliveries, database: Database, service_clock: ServiceClock, uri: str
 ) -> None:

@@ -106,6 +106,7 @@ async def test_what_a_task_waits_for_is_read_once(
     assert {task.row.state for task in tasks} == {"deferred"}
 
 
+@pytest.mark.thorough
 async def test_a_batch_is_told_past_the_backend(
     object_storage: Path, api: Api, database: Database, port: int
 ) -> None:
