@@ -49,7 +49,7 @@ sandbox: environment ## run only the sandbox of the API (ARGUMENTS=--help: its o
 test: test-fast test-thorough test-stores test-airflow ## run the tests, but the slowest (ARGUMENTS go to pytest, four times)
 	@echo 'The slowest tests, and larger numbers of runs and rows, are in "make test-all".'
 
-test-fast: tools ## run the quick tests, which need no running Airflow, in half a minute (ARGUMENTS go to pytest)
+test-fast: tools ## run the quick tests, which need no running Airflow, in 40 seconds (ARGUMENTS go to pytest)
 	$(run) $(unit_tests) -m 'not thorough' $(ARGUMENTS)
 
 test-thorough: tools ## run what test-fast leaves out: the rest of long tables, loads, real processes (ARGUMENTS as well)
@@ -74,7 +74,7 @@ test-lowest: ## run the main flow with the lowest versions that pyproject.toml p
 versions: ## print what test-airflow has found of each version of Airflow, as a table
 	@$(run) development.versions
 
-test-all: tools ## run all tests, with larger numbers of runs and rows, in half an hour (ARGUMENTS as well)
+test-all: tools ## run all tests, with larger numbers of runs and rows, in three quarters of an hour (ARGUMENTS as well)
 	$(run) $(unit_tests) $(ARGUMENTS)
 	STACK_RUNS=150 STACK_ROWS=10000 WEBHOOK_RUNS=100 WEBHOOK_POLLED_RUNS=30 WEBHOOK_ROWS=500 \
 		$(run) pytest tests/integration tests/stack $(side_by_side) $(ARGUMENTS)

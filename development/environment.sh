@@ -97,7 +97,7 @@ install() {
     PIP_USER=0 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check uv 2>/dev/null &&
         "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" \
             --constraint constraints.txt --editable "$2" 2>/dev/null ||
-        # uv takes a third of the time, and does not read pip.conf, which may name the only index that is in reach.
+        # uv is faster, and does not read pip.conf, which may name the only index that is in reach.
         PIP_USER=0 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check \
             --constraint constraints.txt --editable "$2" || fail "pip could not install $3; see above"
     checksum >"$VENV/installed-$1"
