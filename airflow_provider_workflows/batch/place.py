@@ -67,25 +67,44 @@ class BatchFile:
     :param task: whose batch it is
     :param record: the record of the batch, as the task's state store has it
     :param is_over: whether the batch has ended for good
+    :param ended_at: when the latest try has ended, in seconds since the epoch; None while one acts, or if it was
+        killed
     """
 
     task: TaskIdentity
     record: Mapping[str, Any]
     is_over: bool = False
+    ended_at: float | None = None
 
     def write(self, state_folder: ObjectStoragePath) -> None:
         """Write the file into a state folder.
 
         :raises Exception: what storage raised last, if it cannot be written for two minutes
         """
-        fields = {"format": _FORMAT, **dataclasses.asdict(self), "record": dict(self.record)}
-        path, content = state_folder / _BATCH_FILE, json.dumps(fields).encode() + b"\n"
+        path = state_folder / _BATCH_FILE
         retry = StorageRetry(
             f"The batch's file {shown(path)}",
             meanwhile="the task waits",
             renew=partial(read_connection_again, path),
         )
-        retry.run(lambda: write_whole(path, content))
+        retry.run(lambda: write_whole(path, self.content))
+
+    @property
+    def content(self) -> bytes:
+        """What is written."""
+        fields = {"format": _FORMAT, **dataclasses.asdict(self), "record": dict(self.record)}
+        return json.dumps(fields).encode() + b"\n"
+
+    @classmethod
+    def note_end(cls, state_folder: ObjectStoragePath, at: float) -> None:
+        """Write into a state folder's file that the latest try has ended, which may go on in another.
+
+        :param state_folder: where the batch keeps its state
+        :param at: when, in seconds since the epoch
+        :raises Exception: if it cannot be written, which is tried once: the task may have been told to stop
+        """
+        if (file := cls.read(state_folder)) is not None:
+            write_whole(state_folder / _BATCH_FILE, dataclasses.replace(file, ended_at=at).content)
 
     @classmethod
     def read(cls, state_folder: ObjectStoragePath) -> BatchFile | None:
@@ -94,7 +113,8 @@ class BatchFile:
             content = json.loads(read_whole(state_folder / _BATCH_FILE))
             if content["format"] != _FORMAT:
                 return None
-            return cls(TaskIdentity(**content["task"]), content["record"], bool(content["is_over"]))
+            task = TaskIdentity(**content["task"])
+            return cls(task, content["record"], bool(content["is_over"]), content.get("ended_at"))
         except (FileNotFoundError, LookupError, TypeError, ValueError):
             return None
 

@@ -60,7 +60,7 @@ class BatchReport:
     :param phase_started_at: since when
     :param rows: number of rows, of which each has one outcome
     :param state_folder: URI of the folder of the batch's state
-    :param output: URI of the output, which is there once a try has ended
+    :param output: URI of the output, which is there once a try has ended; empty if it is known not to be there
     :param begun_at: when the batch began
     :param at: when this was written
     :param outcomes: number of rows by outcome, with ``"due"`` for those that are still to be submitted
@@ -85,7 +85,7 @@ class BatchReport:
     :param first_row: number of the first row, which is not 1 in a shard
     :param last_row: number of the last row, where ``where`` has passed over rows in between
     :param error: ``{"type", "message", "code", "fingerprint"}`` of what has ended the try, beside its rows
-    :param written: number of rows of the output that are written, while results are fetched
+    :param written: number of rows of the output that are written; 0 while rows are submitted or waited for
     """
 
     workflow_definition_id: str
@@ -230,7 +230,7 @@ class BatchReport:
             at=at,
             rows_per_second=0.0,
             expected_end=None,
-            written=self.written if phase is ReportPhase.FETCHING else 0,
+            written=0 if is_waiting else self.written,
             deadline=self.deadline if is_waiting else None,
             outage=self.outage if is_waiting else None,
         )

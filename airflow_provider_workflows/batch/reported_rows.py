@@ -153,6 +153,7 @@ class ReportedRows(BatchRows):
             problem_rows=problems,
             unknown_rows=shown(self.place.folder / UNKNOWN_ROWS_NAME) if unknown else None,
             ended_at=now,
+            written=collection.written,
         )
 
     def _written_problems(self, collection: Collection) -> str | None:

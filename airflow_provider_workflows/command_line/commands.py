@@ -23,6 +23,7 @@ from airflow_provider_workflows.command_line.arguments import JSON
 from airflow_provider_workflows.command_line.stored_batches import StoredBatch, stored_batches
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.log_throttle import utc_time
+from airflow_provider_workflows.operators.batch_record import BatchPhase
 from airflow_provider_workflows.storage_retry import failure_reason
 
 if TYPE_CHECKING:
@@ -162,9 +163,10 @@ def _lines(batch: StoredBatch, report: BatchReport) -> list[str]:
     counts = f"{counts_in_words(report.outcomes)}; {report.rows:,} rows in all"
     text = str(batch.task)
     choices = ClearChoices(has_task_state_store())
+    ended = "" if report.ended_at is None else f", ended {utc_time(report.ended_at)}"
     return [
-        f"{text[0].upper()}{text[1:]}, begun {utc_time(report.begun_at)}",
-        f"  Phase: {batch.record.phase.value}",
+        f"{text[0].upper()}{text[1:]}, begun {utc_time(report.begun_at)}{ended}",
+        f"  Phase: {_phase(batch)}",
         f"  Rows: {counts}",
         # Without the first line, which is of a try.
         *(f"  {line}" for line in TryEnd(report, choices=choices).lines[1:]),
@@ -172,10 +174,21 @@ def _lines(batch: StoredBatch, report: BatchReport) -> list[str]:
     ]
 
 
+def _phase(batch: StoredBatch) -> str:
+    phase, stopped_by = batch.record.phase, batch.record.stopped_by
+    by = "" if stopped_by is None else f"; {stopped_by} has stopped the submission"
+    if phase in (BatchPhase.FAILED, BatchPhase.DONE):
+        return f"{phase.value}{by}"
+    if batch.ended_at is None:
+        return f"{phase.value}, unless its process was killed: Airflow has the task's state{by}"
+    return f"stopped while {phase.value}: the latest try has ended, and a retry or a clear goes on{by}"
+
+
 def _as_json(batch: StoredBatch, report: BatchReport) -> dict[str, Any]:
     fields = {name: value for name, value in report.to_json().items() if name not in _OF_ITS_PROCESS}
     return {
         **fields,
+        "output": report.output or None,
         "task": _task(batch),
         "phase": batch.record.phase.value,
         "is_over": batch.is_over,

@@ -63,6 +63,8 @@ class StoredBatch:
         self._place = BatchPlace(state_folder.parent.parent, state_folder)
         self.task: TaskIdentity = file.task
         self.is_over = file.is_over
+        #: When the latest try has ended, in seconds since the epoch; None while one acts, or if it was killed.
+        self.ended_at = file.ended_at
         try:
             self.record = BatchRecord.from_json(file.record)
         except (LookupError, TypeError, ValueError):
@@ -86,6 +88,7 @@ class StoredBatch:
         :raises OutcomeUnknown: if the state is damaged
         """
         folder = self._place.folder
+        output = existing_output(folder)
         begun = self._written or BatchReport.begun("", self.record.begun_at)
         rows = ReportedRows(
             self._place,
@@ -95,7 +98,7 @@ class StoredBatch:
             report=dataclasses.replace(
                 begun, begun_at=self.record.begun_at, stopped_by=self.record.stopped_by
             ),
-            output=existing_output(folder) or OutputOptions().path_in(folder),
+            output=output or OutputOptions().path_in(folder),
             output_mode=OWNER_ONLY,
         )
         report = rows.report_at(_PHASES.get(self.record.phase, ReportPhase.ENDED))
@@ -119,6 +122,9 @@ class StoredBatch:
             repair=repair_after_clear(outcomes, due, resubmits_unknown=resubmits_unknown),
             problem_rows=_if_there(folder / PROBLEM_ROWS_NAME),
             unknown_rows=_if_there(folder / UNKNOWN_ROWS_NAME),
+            output=rows.report.output if output is not None else "",
+            ended_at=self.ended_at,
+            written=report.rows if output is not None and self.ended_at is not None else 0,
         )
         return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.supervisor import has_ended
@@ -127,4 +128,5 @@ class BatchRecording:
 
     def _write_file(self, record: BatchRecord) -> None:
         is_over = record.phase is BatchPhase.DONE
-        BatchFile(self._task, record.to_json(), is_over).write(record.place.state_folder)
+        ended_at = time.time() if is_over or record.phase is BatchPhase.FAILED else None
+        BatchFile(self._task, record.to_json(), is_over, ended_at).write(record.place.state_folder)

@@ -13,6 +13,7 @@ from airflow_provider_workflows.batch.batch import Batch
 from airflow_provider_workflows.batch.checked_input import check_input
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.ownership import Ownership
+from airflow_provider_workflows.batch.place import BatchFile
 from airflow_provider_workflows.batch.report import ReportPhase
 from airflow_provider_workflows.batch.run_index import write_run_index
 from airflow_provider_workflows.batch.submission_stop import SubmissionStop
@@ -115,6 +116,10 @@ class BatchTry(BatchReporting):
                     self._end_try(context, batch, record, failure)
                 except Exception as error:  # noqa: BLE001  (the try's own error says more)
                     self.log.warning("The output could not be written: %s.", type(error).__name__)
+                try:
+                    BatchFile.note_end(batch.state_folder, time.time())
+                except Exception as error:  # noqa: BLE001  (the command line alone reads it)
+                    self.log.warning("The end of the try could not be written: %s.", type(error).__name__)
             raise
 
     def _write_run_index(self, batch: Batch) -> None:

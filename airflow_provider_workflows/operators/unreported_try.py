@@ -7,6 +7,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.batch.output import existing_output
 from airflow_provider_workflows.batch.place import StateFolders
 from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
@@ -75,6 +76,7 @@ def stored_rows(
     report = rows.report_at(ReportPhase.ENDED)
     rows.report = dataclasses.replace(
         report,
+        output="" if existing_output(place.folder) is None else report.output,
         problem_rows=_if_there(place.folder / PROBLEM_ROWS_NAME),
         unknown_rows=_if_there(place.folder / UNKNOWN_ROWS_NAME),
         ended_at=report.at,

@@ -8,14 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from airflow.sdk.exceptions import TaskDeferred
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_workflows.api.errors import BatchFailed
+from airflow_provider_workflows.api.errors import BatchFailed, WorkflowsError
 from airflow_provider_workflows.command_line.__main__ import main
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import STATUS_PATH, BatchTask, cases
@@ -71,6 +73,58 @@ class TestStatus:
         assert "Task 'batch' of DAG 'nightly', run 'scheduled__2026-01-31', begun " in said.text
         assert "  Phase: done\n" in said.text
         assert "  Rows: 3 succeeded; 3 rows in all\n" in said.text
+        assert f"  Output: {batch.folder}/results.jsonl\n" in said.text
+
+    def test_of_a_batch_that_is_done_says_when_and_how_many_rows_are_written(
+        self, batch: BatchTask, run: Run
+    ) -> None:
+        batch.run(cases(3))
+
+        (found,) = run("status", batch.folder, "--output", "json").content
+
+        assert found["written"] == 3
+        assert found["begun_at"] < found["ended_at"] <= time.time()
+
+    def test_of_a_try_that_has_ended_early_says_that_it_was_stopped(
+        self, batch: BatchTask, connected: Sandbox, run: Run
+    ) -> None:
+        connected.fault("forbidden", path="/cases")
+        operator = batch.operator(cases(3))
+
+        with pytest.raises(WorkflowsError):
+            operator.execute(batch.context)
+        said = run("status", batch.folder)
+
+        assert ", ended 2" in said.text
+        assert "  Phase: stopped while submitting: the latest try has ended" in said.text
+        assert run("status", batch.folder, "-o", "json").content[0]["ended_at"] is not None
+
+    def test_of_a_batch_that_was_gone_on_with_no_longer_says_that_it_was_stopped(
+        self, batch: BatchTask, connected: Sandbox, run: Run
+    ) -> None:
+        connected.fault("forbidden", path="/cases", times=1)
+        with pytest.raises(WorkflowsError):
+            batch.run(cases(1))
+        connected.define(batch.definition_id, seconds=60.0)
+        batch.ti.try_number += 1
+
+        with pytest.raises(TaskDeferred):
+            batch.operator(cases(1)).execute(batch.context)
+        said = run("status", batch.folder)
+
+        assert ", ended" not in said.text
+        assert "  Phase: waiting, unless" in said.text
+
+    def test_names_no_output_before_it_is_there(self, batch: BatchTask, connected: Sandbox, run: Run) -> None:
+        connected.define(batch.definition_id, seconds=60.0)
+        with pytest.raises(TaskDeferred):
+            batch.operator(cases(1)).execute(batch.context)
+
+        said, found = (run("status", batch.folder, "-o", form) for form in ("text", "json"))
+
+        assert "Output:" not in said.text
+        assert found.content[0]["output"] is None
+        assert found.content[0]["written"] == 0
 
     def test_names_counts_reasons_files_and_what_a_repair_costs(self, half: HalfFailed, run: Run) -> None:
         said = run("status", half.batch.folder)
@@ -101,15 +155,14 @@ class TestStatus:
         self, batch: BatchTask, connected: Sandbox, run: Run
     ) -> None:
         connected.define(batch.definition_id, seconds=60.0)
-        from airflow.sdk.exceptions import TaskDeferred  # noqa: PLC0415
-
         with pytest.raises(TaskDeferred):
             batch.operator(cases(3)).execute(batch.context)
 
         said = run("status", batch.folder)
 
         assert said.code == 3
-        assert "  Phase: waiting\n  Rows: 3 running; 3 rows in all\n" in said.text
+        assert "  Phase: waiting, unless its process was killed: Airflow has the task's state\n" in said.text
+        assert "  Rows: 3 running; 3 rows in all\n" in said.text
 
     def test_counts_results_that_could_not_be_fetched(
         self, batch: BatchTask, tried: Callable[..., object], run: Run
