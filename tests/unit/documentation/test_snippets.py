@@ -29,9 +29,10 @@ ON_RESULTS = [snippet for snippet in PYTHON if "results" in snippet.mark]
 SHELL = snippets("sh")
 #: What a mark may say, by how it begins.
 MARKS = ("dag", "file: ", "not run: ", "run", "with a handle", "with results")
-#: What Airflow 3.3 exports and its own stub does not name.
+#: What Airflow 3.3 exports and its own stub does not name; and ``ObjectStoragePath.open``, which has no types.
 MISSING_IN_THE_STUB = re.compile(
     r'Module "airflow.sdk" has no attribute "(AsyncCallback|DeadlineAlert|DeadlineReference)"'
+    r'|Call to untyped function "open" in typed context'
 )
 WORKFLOW = "5a77b2c0-aef3-4296-96c6-687506789951"
 
