@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from airflow_provider_workflows.counted import counted
+
 #: A throttled line is logged this often at most, in seconds.
 LOG_INTERVAL_SECONDS = 10.0
 
@@ -17,7 +19,8 @@ class ThrottledWarning:
     """A warning that is logged now and then, with how often there was a reason for it.
 
     :param log: where to
-    :param line: with ``%d`` for the number since the last such line, and ``%s`` for the latest reason
+    :param line: with ``%s`` for what has happened since the last such line, and ``%s`` for the latest reason
+    :param what: what is counted, as ``counted`` takes it: for one, and for several
     :param interval: seconds between two lines at least
     :param clock: monotonic seconds
     """
@@ -26,12 +29,14 @@ class ThrottledWarning:
         self,
         log: logging.Logger,
         line: str,
+        what: tuple[str, str],
         *,
         interval: float = LOG_INTERVAL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._line = line
+        self._what = what
         self._interval = interval
         self._clock = clock
         self._count = 0
@@ -46,7 +51,7 @@ class ThrottledWarning:
         self._count += 1
         now = self._clock()
         if now >= self._due:
-            self._log.warning(self._line, self._count, reason, exc_info=error)
+            self._log.warning(self._line, counted(self._count, *self._what), reason, exc_info=error)
             self._count, self._due = 0, now + self._interval
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.clear_choices import ClearChoices
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.run_report import RunOutcome
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class RunEnd:
             return "Airflow does not retry the task."
         if not self.retries_left:
             return "No retry is left."
-        left = "1 retry is" if self.retries_left == 1 else f"{self.retries_left} retries are"
+        left = counted(self.retries_left, "retry is", "retries are")
         return f"A retry: {self._work}. {left} left."
 
     @property

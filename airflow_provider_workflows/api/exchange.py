@@ -78,8 +78,9 @@ class Exchange:
         self._tokens = TokenStore() if tokens is None else tokens
         self._warn_of_odd_values = ThrottledWarning(
             log,
-            "%d responses since the last such line held values that JSON or Python cannot express. They are kept "
+            "%s since the last such line held values that JSON or Python cannot express. They are kept "
             "as text, as the service wrote them. The latest: %s.",
+            ("response", "responses"),
             interval=WARNING_INTERVAL_SECONDS,
             clock=clock,
         )

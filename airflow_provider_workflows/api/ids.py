@@ -6,6 +6,7 @@ import re
 import uuid
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.counted import counted
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -45,5 +46,5 @@ def require_id(argument: str, value: object) -> str:
     elif "{{" in text or "{%" in text:
         reason = "still holds a template"
     else:
-        reason = f"has {len(text)} characters that are not of the form of an id"
+        reason = f"has {counted(len(text), 'character')} and not the form of an id"
     raise InvalidInput(f"{argument} {reason}; an id is written like 3b2d8a4f-579f-4e2e-a51c-f859e532fe8c")

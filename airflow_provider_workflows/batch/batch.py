@@ -32,6 +32,7 @@ from airflow_provider_workflows.batch.run_poller import RunPoller
 from airflow_provider_workflows.batch.submit import Submission
 from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
 from airflow_provider_workflows.batch.withheld import SUBMISSION_STOPPED
+from airflow_provider_workflows.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -149,11 +150,11 @@ class Batch(CollectedRows):
         if written is not None:
             await written
         log.warning(
-            "%s has stopped the submission: %s rows have a run, and %s were not sent. No retry submits them; the "
-            "next clear does.",
+            "%s has stopped the submission: %s a run, and %s not sent. No retry submits more; the next clear "
+            "does.",
             asked_by,
-            f"{self.submitted:,}",
-            f"{self.withheld[RowOutcome.NOT_SUBMITTED]:,}",
+            counted(self.submitted, "row has", "rows have"),
+            counted(self.withheld[RowOutcome.NOT_SUBMITTED], "was", "were"),
         )
 
     async def wait(

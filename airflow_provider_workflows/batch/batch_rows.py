@@ -28,6 +28,7 @@ from airflow_provider_workflows.batch.state_files import state_is_gone
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
 from airflow_provider_workflows.batch.tally import Tally
 from airflow_provider_workflows.batch.withheld import NOT_CHOSEN, release, withhold
+from airflow_provider_workflows.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,7 @@ class BatchRows:
         if not is_whole:
             raise state_is_gone(
                 self.state_folder,
-                f"the journal has cases of {self.cases:,} rows, and there were {cases:,} or more",
+                f"the journal has cases of {counted(self.cases, 'row')}, and there were {cases:,} or more",
             )
 
     def rows_to_submit_again(self, *, failed: bool, unknown: bool) -> list[int]:

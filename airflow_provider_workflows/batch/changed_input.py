@@ -15,6 +15,7 @@ from airflow_provider_workflows.batch.manifest import Manifest, ManifestRow, rea
 from airflow_provider_workflows.batch.repair import entries_of
 from airflow_provider_workflows.batch.row_state import RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.storage import shown
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class Changes:
     def __str__(self) -> str:
         """Return the words of a log line."""
         return (
-            f"{self.what} has changed since the last try: {self.kept:,} rows "
-            f"are as before, {self.changed:,} have changed, {self.new:,} are new, and "
-            f"{self.vanished:,} have vanished, which are left out of the output"
+            f"{self.what} has changed since the last try: {counted(self.kept, 'row is', 'rows are')} as before, "
+            f"{counted(self.changed, 'has', 'have')} changed, {counted(self.new, 'is', 'are')} new, and "
+            f"{counted(self.vanished, 'has', 'have')} vanished, to be left out of the output"
         )
 
 
@@ -160,7 +161,7 @@ def _difference(
     state_folder: ObjectStoragePath,
     manifest: Manifest,
 ) -> str:
-    counts = f"{earlier_manifest.rows:,} rows then, {manifest.rows:,} now"
+    counts = f"{counted(earlier_manifest.rows, 'row')} then, {manifest.rows:,} now"
     pairs = zip(read_manifest(earlier, earlier_manifest), read_manifest(state_folder, manifest), strict=False)
     for before, now in pairs:
         if (before.number, before.digest) != (now.number, now.digest):

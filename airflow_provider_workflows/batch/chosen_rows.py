@@ -12,6 +12,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.row_ranges import read_row_ranges, row_ranges
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.state_files import read_whole
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -50,17 +51,24 @@ class ChosenRows:
 
     def __str__(self) -> str:
         """Return the words of a log line."""
-        words = [f"{len(self.submits):,} of the chosen rows are submitted"]
+        words = [counted(len(self.submits), *_forms("of the chosen rows {} submitted"))]
         if self.billed_again:
-            words.append(f"{self.billed_again:,} of them had succeeded, and are billed again")
+            words.append(counted(self.billed_again, *_forms("of them had succeeded, and {} billed again")))
         if self.runs:
-            words.append(f"{self.runs:,} have a run that has not ended, and are waited for")
+            words.append(
+                counted(
+                    self.runs,
+                    "has a run that has not ended, and is waited for",
+                    "have a run that has not ended, and are waited for",
+                )
+            )
         if self.unknown:
             words.append(
-                f'{self.unknown:,} may have a run, and are left alone unless on_unknown_outcome is "resubmit"'
+                counted(self.unknown, *_forms("may have a run, and {} left alone"))
+                + ' unless on_unknown_outcome is "resubmit"'
             )
         if self.bad:
-            words.append(f"{self.bad:,} are bad, or are not in the input any more")
+            words.append(counted(self.bad, *_forms("{0} bad, or {0} not in the input any more")))
         return ", ".join(words)
 
     def in_input(self, before: Iterable[ManifestRow], now: Iterable[ManifestRow]) -> ChosenRows:
@@ -144,3 +152,8 @@ def choose(
             submits.add(row.number)
             counts["billed_again"] += found is RowOutcome.SUCCEEDED
     return ChosenRows(instruction_id, frozenset(submits), **counts)
+
+
+def _forms(words: str) -> tuple[str, str]:
+    """Return words for one row and for several, with "is" and "are" in place of braces."""
+    return words.format("is"), words.format("are")

@@ -59,8 +59,9 @@ class CurrentClient:
         self._read_after = float("-inf")
         self._warn_unread = ThrottledWarning(
             log,
-            "The connection could not be read again after a rejected key, %d times since the last such line: %s "
+            "The connection could not be read again after a rejected key, %s since the last such line: %s "
             "The batch goes on with what the connection said before.",
+            ("time", "times"),
             interval=WARNING_INTERVAL_SECONDS,
             clock=clock,
         )

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.shard_reference import salt_of
 from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.storage import shown
 
 #: Python takes 48 bytes for a digest of 15; of a billion keys no two have the same.
@@ -101,13 +102,14 @@ def _require_keys_once(shards: Sequence[Mapping[str, Any]]) -> None:
             digests.add(digest)
         if rows - rows_before != shard["rows"]:
             raise InvalidInput(
-                f"the output of shard {index} (its map index) has {rows - rows_before:,} rows, and its summary "
-                f"says {shard['rows']:,}: something else has written there. Clear that batch task, then merge again"
+                f"the output of shard {index} (its map index) has {counted(rows - rows_before, 'row')}, and its "
+                f"summary says {shard['rows']:,}: something else has written there. Clear that batch task, then "
+                "merge again"
             )
     if doubled:
         pairs = [f"{_first_row_with(digest, shards)} and {row}" for digest, row in doubled.items()]
         raise InvalidInput(
-            f"{rows - len(digests):,} of {rows:,} rows have a key that an earlier row has, so as many rows are "
+            f"{rows - len(digests):,} of {counted(rows, 'row')} repeat the key of an earlier row, so as many are "
             f"missing: {'; '.join(pairs)}. The file has changed between the shards. {_CLEAR_ALL}"
         )
 

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.batch.report import DUE, BatchReport, ReportPhase
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.log_throttle import utc_time
 
 if TYPE_CHECKING:
@@ -165,11 +166,11 @@ class BatchProgress:
             phase = report.phase
             remaining = "" if ended or left is None else f", about {left:,.0f} s left to {_LEFT_TO[phase]}"
             self._log.info(
-                "%s%s: %s of %s rows %s; %s; %s a second%s.%s",
+                "%s%s: %s of %s %s; %s; %s a second%s.%s",
                 _WORDS[phase],
                 ended,
                 f"{all_done:,}",
-                f"{rows:,}",
+                counted(rows, "row"),
                 DONE_WORDS[phase],
                 counts_in_words(report.outcomes),
                 f"{rate:,.0f}" if rate >= _RATE_WITHOUT_FRACTION else f"{rate:.1f}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.clear_choices import ClearChoices
+from airflow_provider_workflows.counted import counted
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.failure_policy import FailurePolicy
@@ -80,7 +81,7 @@ class TryEnd:
     def lines(self) -> list[str]:
         """The lines of the block: counts, reasons, where to find more, and what to do at what cost."""
         report = self.report
-        counts = f"{counts_in_words(report.outcomes)}; {report.rows:,} rows in all"
+        counts = f"{counts_in_words(report.outcomes)}; {counted(report.rows, 'row')} in all"
         return [
             f"Try {report.try_number} of the batch has ended: {counts}.",
             *(f"{text}." for text in self._reasons),
@@ -98,8 +99,10 @@ class TryEnd:
         report = self.report
         skipped = report.outcomes.get(RowOutcome.SKIPPED.value, 0)
         counts = {name: number for name, number in report.outcomes.items() if name not in _WELL}
-        and_skipped = f", and {skipped:,} bad rows were skipped" if skipped else ""
-        words = f"{self.failed:,} of {report.rows:,} rows did not succeed ({counts_in_words(counts)})"
+        and_skipped = f", and {counted(skipped, 'bad row was', 'bad rows were')} skipped" if skipped else ""
+        words = (
+            f"{self.failed:,} of {counted(report.rows, 'row')} did not succeed ({counts_in_words(counts)})"
+        )
         parts = [
             f"{words}{and_skipped}.",
             *(f"{text}." for text in self._reasons),
@@ -118,7 +121,7 @@ class TryEnd:
                 continue
             words = [f"{each.rows:,} {_TIMES} {each.reason}, {_rows(each.examples)}" for each in reasons]
             others = len(words) - SHOWN_REASONS
-            more = f"; {others} more reasons" if others > 1 else "; 1 more reason" if others == 1 else ""
+            more = f"; {counted(others, 'more reason')}" if others > 0 else ""
             texts.append(f"{number:,} {outcome.value}: {'; '.join(words[:SHOWN_REASONS])}{more}")
         return texts
 
@@ -141,9 +144,9 @@ class TryEnd:
             lines.append(f"A retry {self._retry}. {self._retries_left}".strip())
         cost = runs_billed(repair.submits)
         missing = report.outcomes.get(RowOutcome.RESULT_MISSING.value, 0)
-        fetches = f", fetches {missing:,} missing {'result' if missing == 1 else 'results'}" * bool(missing)
+        fetches = f", fetches {counted(missing, 'missing result')}" if missing else ""
         good = report.rows - report.outcomes.get(RowOutcome.SKIPPED.value, 0)
-        rows = "the one row" if good == 1 else f"all {good:,} rows"
+        rows = "the one row" if good == 1 else f"all {counted(good, 'row')}"
         return [
             *lines,
             f"A repair ({self.choices.repair}): {cost}; {repair}{fetches}.",
@@ -155,7 +158,8 @@ class TryEnd:
         unsent = self.withheld.get(RowOutcome.NOT_SUBMITTED, 0)
         if not unsent:
             return ""
-        return f"{unsent:,} were not sent because a person said so: the next clear submits them."
+        unsent_rows = counted(unsent, "was", "were")
+        return f"{unsent_rows} not sent because a person said so: the next clear submits the rest."
 
     @property
     def _retry(self) -> RetryWork | None:
@@ -169,7 +173,7 @@ class TryEnd:
             return "Airflow does not retry the task."
         if not self.retries_left:
             return "No retry is left."
-        return f"{self.retries_left} {'retry is' if self.retries_left == 1 else 'retries are'} left."
+        return f"{counted(self.retries_left, 'retry is', 'retries are')} left."
 
 
 def runs_billed(number: int) -> str:
@@ -177,7 +181,7 @@ def runs_billed(number: int) -> str:
 
     :param number: of runs
     """
-    return f"{number:,} {'run' if number == 1 else 'runs'} billed" if number else "no run billed"
+    return f"{counted(number, 'run')} billed" if number else "no run billed"
 
 
 def _rows(examples: str) -> str:

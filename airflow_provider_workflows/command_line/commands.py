@@ -21,6 +21,7 @@ from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROW_ADVICE
 from airflow_provider_workflows.clear_choices import ClearChoices
 from airflow_provider_workflows.command_line.arguments import JSON
 from airflow_provider_workflows.command_line.stored_batches import StoredBatch, stored_batches
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.log_throttle import utc_time
 from airflow_provider_workflows.operators.batch_record import BatchPhase
@@ -160,7 +161,7 @@ def _exit_code(report: BatchReport) -> int:
 
 
 def _lines(batch: StoredBatch, report: BatchReport) -> list[str]:
-    counts = f"{counts_in_words(report.outcomes)}; {report.rows:,} rows in all"
+    counts = f"{counts_in_words(report.outcomes)}; {counted(report.rows, 'row')} in all"
     text = str(batch.task)
     choices = ClearChoices(has_task_state_store())
     ended = "" if report.ended_at is None else f", ended {utc_time(report.ended_at)}"

@@ -26,7 +26,7 @@ with DAG("workflows_downstream", schedule=[RESULTS], catchup=False, tags=["workf
         """Return how many rows of each table came to which decision."""
         decisions = {}
         events = triggering_events(RESULTS, context)
-        print(f"{len(events)} events of {RESULTS.name} are dealt with in this run.")
+        print(f"Events of {RESULTS.name} that this run deals with: {len(events)}.")
         for event in events:
             table = event.extra["uri"]
             results = (row["result"] or {} for row in read_output(table))

@@ -14,6 +14,7 @@ from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.report import BatchReport
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.links import airflow_url, page_url
 from airflow_provider_workflows.notifications.exception_text import exception_text
 from airflow_provider_workflows.xcom_keys import REPORT_KEY, WORKFLOW_ID_KEY, WORKFLOW_LINK_KEY
@@ -240,7 +241,7 @@ def _task_and_map_index(key: str, tasks: Mapping[str, object]) -> tuple[str, int
 
 def _number_of_others(number: int) -> Iterator[str]:
     if number > MAX_LISTED_TASKS:
-        yield f"And {number - MAX_LISTED_TASKS:,} tasks more."
+        yield f"And {counted(number - MAX_LISTED_TASKS, 'task')} more."
 
 
 def _task_name(task_id: str, map_index: int | None) -> str:

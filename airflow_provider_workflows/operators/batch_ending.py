@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowTaskTimeout
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
@@ -84,8 +85,8 @@ class BatchEnding(BatchTry):
         )
         number = writer.write(rows, self._require_owner)
         self.log.info(
-            "The results of %s rows are in the table %s of connection %s (%s), which took %.1f s.",
-            f"{number:,}",
+            "The results of %s are in the table %s of connection %s (%s), which took %.1f s.",
+            counted(number, "row"),
             table.table,
             table.conn_id,
             table.mode,

@@ -21,6 +21,7 @@ from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.try_end import TryEnd
 from airflow_provider_workflows.clear_choices import ClearChoices
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
 from airflow_provider_workflows.operators.batch_record import BatchRecord
@@ -78,11 +79,11 @@ class BatchReporting(BatchArguments):
             self.log.warning("The batch's report could not be written: %s.", type(error).__name__)
         self._push(context, REPORT_KEY, report.to_json())
         self.log.info(
-            "Waiting for %s in the triggerer: %s of %s rows ended; %s. It needs a running triggerer "
+            "Waiting for %s in the triggerer: %s of %s ended; %s. It needs a running triggerer "
             "(airflow triggerer).",
-            f"{batch.running:,} {'run' if batch.running == 1 else 'runs'}",
+            counted(batch.running, "run"),
             f"{report.done:,}",
-            f"{report.rows:,}",
+            counted(report.rows, "row"),
             counts_in_words(report.outcomes),
         )
 

@@ -18,6 +18,7 @@ from airflow_provider_workflows.batch.place import (
 )
 from airflow_provider_workflows.batch.try_end import runs_billed
 from airflow_provider_workflows.batch.withheld import NOT_CHOSEN, SUBMISSION_STOPPED
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
 from airflow_provider_workflows.operators.batch_recording import BatchRecording
 from airflow_provider_workflows.operators.instruction import Action, Instructions
@@ -188,7 +189,8 @@ class BatchSubmission(BatchRecording):
     def _adopt_from_other_shards(self, batch: Batch) -> None:
         if self._task.map_index >= 0 and (number := batch.adopt_from_other_shards(self._task)):
             self._log.warning(
-                "%s rows were in another shard before, have a run there, and keep it.", f"{number:,}"
+                "%s in another shard before, with a run there that is kept.",
+                counted(number, "row was", "rows were"),
             )
 
     def _go_on(self, record: BatchRecord, items: Items, *, was_cleared: bool) -> tuple[Batch, BatchRecord]:
@@ -284,6 +286,6 @@ class BatchSubmission(BatchRecording):
 
 def _submitted(batch: Batch) -> str:
     try:
-        return f"{batch.submitted:,} rows"
+        return counted(batch.submitted, "row")
     except (FileNotFoundError, LookupError, TypeError, ValueError):
         return "An unknown number of rows"

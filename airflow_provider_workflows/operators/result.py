@@ -16,6 +16,7 @@ from airflow_provider_workflows.arguments import (
     true_or_false,
     whole_number,
 )
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.local_files import OWNER_ONLY
@@ -147,7 +148,10 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         )
         self._emit(context, self.lineage, status, shown(path))
         self.log.info(
-            "The result of workflow %s is in %s, %s bytes.", workflow_id, shown(path), f"{handle['size']:,}"
+            "The result of workflow %s is in %s, %s.",
+            workflow_id,
+            shown(path),
+            counted(handle["size"], "byte"),
         )
         return cast("ResultHandle", {**handle, **hashes})
 
@@ -159,7 +163,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         size = len(as_json(result))
         if size > self.result_max_xcom_bytes:
             raise InvalidInput(
-                f"The result of workflow {self.workflow_id} has {size:,} bytes, and an XCom takes "
+                f"The result of workflow {self.workflow_id} has {counted(size, 'byte')}, and an XCom takes "
                 f"{self.result_max_xcom_bytes:,} (result_max_xcom_bytes). Give the task an output_path, such as "
                 "output_path='s3://bucket/results', and read it with read_result"
             )

@@ -70,7 +70,8 @@ class Poller:
         self.outage: dict[str, Any] | None = None
         self._warn_failed = ThrottledWarning(
             log,
-            f"Connection {connection}: %d polls have failed since the last such line. The latest error: %s",
+            f"Connection {connection}: %s since the last such line. The latest error: %s",
+            ("poll has failed", "polls have failed"),
             interval=WARNING_INTERVAL_SECONDS,
             clock=self._loop.time,
         )

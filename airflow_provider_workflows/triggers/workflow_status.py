@@ -13,6 +13,7 @@ from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import bounded, earliest_event
 from airflow_provider_workflows.api.polling import CountedWait, PollSchedule
 from airflow_provider_workflows.api.retry import RateLimiter
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.log_throttle import utc_time
 from airflow_provider_workflows.run_report import RunOutcome, RunReport, is_report_due
 from airflow_provider_workflows.triggers.base import WaitTrigger
@@ -164,10 +165,10 @@ class WorkflowStatusTrigger(WaitTrigger):
         self._timer = asyncio.get_running_loop().call_later(LINE_SECONDS, self._go_on)
         due = Poller.of(self.workflows_conn_id).next_poll_of(self.workflow_id)
         self.log.info(
-            "Workflow %s: %s after %d polls. Last poll: %s; next poll: %s.",
+            "Workflow %s: %s after %s. Last poll: %s; next poll: %s.",
             self.workflow_id,
             wait.status,
-            wait.polls,
+            counted(wait.polls, "poll"),
             "none yet" if wait.last_poll_at is None else utc_time(wait.last_poll_at),
             "under way" if due is None else utc_time(due),
         )

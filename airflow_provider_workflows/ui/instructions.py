@@ -18,6 +18,7 @@ from airflow_provider_workflows.airflow_internals import stored_task_state
 from airflow_provider_workflows.airflow_internals.orm import database_session
 from airflow_provider_workflows.airflow_internals.task_state import options_of_clear
 from airflow_provider_workflows.batch.row_state import RowOutcome
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.operators.instruction import (
     INSTRUCTION_KEY,
     INSTRUCTION_VALID_SECONDS,
@@ -72,7 +73,7 @@ def require_sense(asked: Asked, data: Mapping[str, Any]) -> None:
     """
     reason = data["buttons"][asked.action.value]
     if reason is None and asked.action is Action.START_OVER and asked.confirmed_runs != data["runs"]:
-        reason = f"Starting over submits {data['runs']:,} runs: type that number to confirm it."
+        reason = f"Starting over submits {counted(data['runs'], 'run')}: type that number to confirm it."
     if reason is None and asked.action is Action.RESUBMIT:
         reason = _against_rows(asked, data["report"])
     if reason is not None:

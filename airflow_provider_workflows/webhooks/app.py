@@ -64,13 +64,13 @@ class WebhookApp:
         self._others = others
         self._warn_late = ThrottledWarning(
             log,
-            "Since the last such line, %d webhooks took too long and got a 503; the service will send them "
-            "again.%s",
+            "Since the last such line, %s too long and got a 503; the service will repeat such deliveries.%s",
+            ("webhook took", "webhooks took"),
         )
         self._warn_again = ThrottledWarning(
             log,
-            "Since the last such line, %d webhooks got a 503; the service will send them again. "
-            "The latest because %s.",
+            "Since the last such line, %s a 503; the service will repeat such deliveries. The latest because %s.",
+            ("webhook got", "webhooks got"),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

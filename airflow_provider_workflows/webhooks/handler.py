@@ -95,23 +95,29 @@ class WebhookHandler:
         self._repolled: set[str] = set()
         statuses = settings.statuses.success | settings.statuses.failure
         self._final_statuses = frozenset(status.upper() for status in statuses)
-        connection = f"Connection {conn_id}: %d webhooks"
+        connection = f"Connection {conn_id}: %s"
         self._warn_refused = ThrottledWarning(
-            log, f"{connection} were refused since the last such line, the latest because %s."
+            log,
+            f"{connection} since the last such line, the latest because %s.",
+            ("webhook was refused", "webhooks were refused"),
         )
         self._warn_unknown = ThrottledWarning(
             log,
             f"{connection} since the last such line named no workflow that the service knows, the latest %s.",
+            ("webhook", "webhooks"),
         )
         self._warn_names_no_workflow = ThrottledWarning(
             log,
-            f"{connection} since the last such line were signed by the service and named no workflow, so nothing "
-            "followed from them: tasks that they were about end with their next poll, and events of completions "
-            "are lost. If the service has changed the form of its webhooks, report this shape. The latest was %s.",
+            f"{connection} since the last such line and named no workflow, so nothing followed from that: tasks "
+            "that were meant end with their next poll, and events of completions are lost. If the service has "
+            "changed the form of its webhooks, report this shape. The latest was %s.",
+            ("webhook was signed by the service", "webhooks were signed by the service"),
         )
         self._warn_not_written = ThrottledWarning(
             log,
-            f"{connection} could not be written to Airflow's database since the last such line, and come again.%s",
+            f"{connection} to Airflow's database since the last such line; the service will repeat such "
+            "deliveries.%s",
+            ("webhook could not be written", "webhooks could not be written"),
         )
 
     def read_signature(self, header: str | None) -> Signature:

@@ -13,6 +13,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.redaction import REDACTED
 from airflow_provider_workflows.api.response_json import NotJson, parse_response
+from airflow_provider_workflows.counted import counted
 
 #: Objects of a body are read down to this level; the top is the first.
 MAX_OBJECT_LEVELS = 3
@@ -85,7 +86,7 @@ def read_payload(body: bytes) -> Payload:
         # Leniently: one odd value in a body must not lose what it says of a run.
         content = parse_response(body).value
     except NotJson:
-        return Payload((), 1, f"{len(body)} bytes that are not JSON")
+        return Payload((), 1, f"{counted(len(body), 'byte')} and no JSON")
     parts = content if isinstance(content, list) and content else [content]
     digest = hashlib.sha256(body).digest()
     deliveries, without_workflow = [], []
@@ -116,7 +117,7 @@ def _shape(content: object, level: int) -> str:
         return "{" + ", ".join(shapes + more) + "}"
     if isinstance(content, list):
         of = f" of {_shape(content[0], level + 1)}" if content and level <= MAX_SHAPE_LEVELS else ""
-        return f"array with {len(content)} items{of}"
+        return f"array with {counted(len(content), 'item')}{of}"
     if isinstance(content, str) and is_id(content.strip()):
         return "UUID"
     return "null" if content is None else _TYPES[type(content)]

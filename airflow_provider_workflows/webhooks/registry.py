@@ -45,9 +45,10 @@ _CONN_ID = re.compile(r"[\w.\-]{1,200}", re.ASCII)
 
 _warn_spelling = ThrottledWarning(
     log,
-    "Since the last such line, %d webhook addresses got a 404 because they spell a connection's id in another "
-    "case. An id that is found in any case, as that of an environment variable is, must be in lower case in the "
+    "Since the last such line, %s a connection's id in another case, and got a 404. An "
+    "id that is found in any case, as that of an environment variable is, must be in lower case in the "
     "address and in DAGs: %s.",
+    ("address of a webhook spelled", "addresses of webhooks spelled"),
 )
 
 

@@ -101,7 +101,7 @@ def test_stop_lets_no_new_row_begin_and_a_clear_submits_the_rest(batches: Batche
     assert (task.try_number, runs < MANY_ROWS) == (1, True), batches.log("stopped", 1)
     log = batches.log("stopped", 1)
     assert "ada has stopped the submission" in log
-    assert "because a person said so: the next clear submits them" in log
+    assert "because a person said so: the next clear submits the rest" in log
     batches.airflow.clear(DAG_ID, batches.run_id, "stopped")
     batches.airflow.until(lambda: batches.task("stopped").try_number > 1, 120, "the next try")
     assert batches.wait("stopped") == "success"

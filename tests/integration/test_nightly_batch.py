@@ -24,7 +24,7 @@ DAG_ID = "workflows_nightly_batch"
 PERSONAL = ("first_name", "last_name", "PESEL", "email", "phone_number", "note")
 BAD_ROWS = {
     18: "phone_country_code: is missing",
-    24: "case_id: has 11 characters that are not of the form of an id",
+    24: "case_id: has 11 characters and not the form of an id",
     31: "has neither a case field nor a case_id",
     37: "customer_no: is used by an earlier row",
     49: "case_id: case_id and case fields together",

@@ -15,7 +15,11 @@ def test_the_first_is_logged_and_the_others_are_counted_until_a_line_is_due(
 ) -> None:
     now = 0.0
     warn = ThrottledWarning(
-        logging.getLogger(__name__), "%d failed, the latest: %s", interval=10.0, clock=lambda: now
+        logging.getLogger(__name__),
+        "%s, the latest: %s",
+        ("has failed", "have failed"),
+        interval=10.0,
+        clock=lambda: now,
     )
 
     for moment in (0.0, 1.0, 9.9, 10.0):
@@ -23,8 +27,8 @@ def test_the_first_is_logged_and_the_others_are_counted_until_a_line_is_due(
         warn(f"at {moment}")
 
     assert [record.getMessage() for record in caplog.records] == [
-        "1 failed, the latest: at 0.0",
-        "3 failed, the latest: at 10.0",
+        "1 has failed, the latest: at 0.0",
+        "3 have failed, the latest: at 10.0",
     ]
 
 

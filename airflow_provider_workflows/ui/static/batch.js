@@ -158,8 +158,9 @@ export class BatchView {
 }
 
 function rate(perSecond) {
-  if (perSecond >= 1) return `${Math.round(perSecond * 10) / 10} rows a second`;
+  const rounded = (number) => counted(Math.round(number * 10) / 10, "row");
+  if (perSecond >= 1) return `${rounded(perSecond)} a second`;
   const perMinute = perSecond * 60;
-  return perMinute >= 1 ? `${Math.round(perMinute * 10) / 10} rows a minute` : `${Math.round(perMinute * 600) / 10} rows an hour`;
+  return perMinute >= 1 ? `${rounded(perMinute)} a minute` : `${rounded(perMinute * 60)} an hour`;
 }
 

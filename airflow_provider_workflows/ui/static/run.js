@@ -92,7 +92,7 @@ export class RunView {
         ["ended", time(report.ended_at)],
         ["took", report.submitted_at && report.ended_at ? duration(report.ended_at - report.submitted_at) : null],
         ["awaited", goesOn && report.webhooks ? "a webhook is awaited; until it arrives, the run is polled now and then" : null],
-        ["polls", isOwn ? `about ${count(estimate.polls)} (estimated by the poll schedule; ${count(report.polls)} were reported)` : count(report.polls)],
+        ["polls", isOwn ? `about ${count(estimate.polls)} (estimated by the poll schedule; reported: ${count(report.polls)})` : count(report.polls)],
         ["last poll", time(report.last_poll_at)],
         ["next poll", goesOn ? nextPoll(report, estimate) : null],
         ["dashboard", report.dashboard_url ? webLink(report.dashboard_url, "this run in the service's dashboard") : null],

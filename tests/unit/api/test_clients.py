@@ -408,12 +408,12 @@ class TestBadInput:
             ("read_workflow", {"workflow_id": "None"}, "workflow_id is the text 'None'"),
             ("read_workflow", {"workflow_id": None}, "workflow_id must be an id as text, not NoneType"),
             ("read_workflow", {"workflow_id": "{{ x }}"}, "workflow_id still holds a template"),
-            ("read_workflow", {"workflow_id": "../cases"}, "workflow_id has 8 characters that are not"),
-            ("read_case", {"case_id": "02211012345"}, "case_id has 11 characters that are not"),
+            ("read_workflow", {"workflow_id": "../cases"}, "workflow_id has 8 characters and not"),
+            ("read_case", {"case_id": "02211012345"}, "case_id has 11 characters and not"),
             (
                 "run_workflow",
                 {"workflow_definition_id": "x", "case_id": DEFINITION},
-                "workflow_definition_id has 1 characters",
+                "workflow_definition_id has 1 character ",
             ),
             (
                 "run_workflow",

@@ -408,7 +408,7 @@ class TestIndex:
     def test_a_key_that_two_shards_have_is_refused_and_not_shown(self, tmp_path: Path) -> None:
         first, second = written(tmp_path, "a"), written(tmp_path, "b", first_row=2)
 
-        with pytest.raises(InvalidInput, match=r"^1 of 4 rows have a key that an earlier row has") as raised:
+        with pytest.raises(InvalidInput, match=r"^1 of 4 rows repeat the key of an earlier row") as raised:
             write_index([first, second | {"first_row": 3}], str(tmp_path / "out"))
 
         assert "row 2 of shard 0 and row 3 of shard 1." in str(raised.value)
@@ -431,7 +431,7 @@ class TestIndex:
         with pytest.raises(InvalidInput) as raised:
             write_index(shards, str(tmp_path / "out"))
 
-        assert "3 of 9 rows have a key" in str(raised.value)
+        assert "3 of 9 rows repeat the key" in str(raised.value)
         assert "row 2 of shard 0 and row 5 of shard 1; row 1 of shard 0 and row 7 of shard 2" in str(
             raised.value
         )
@@ -465,7 +465,7 @@ class TestIndex:
         shard = written(tmp_path, "a", rows=1) | {"rows": 2}
 
         with pytest.raises(
-            InvalidInput, match=r"^the output of shard 0 .* has 1 rows, and its summary says 2"
+            InvalidInput, match=r"^the output of shard 0 .* has 1 row, and its summary says 2"
         ):
             write_index([shard], str(tmp_path / "out"))
 

@@ -123,7 +123,7 @@ def test_leaves_out_rows_that_a_person_has_withheld_from_what_a_retry_does() -> 
     text = str(TryEnd(ended(not_submitted=50), policy(), withheld))
 
     assert "A retry submits 10 (10 runs billed)." in text
-    assert "40 were not sent because a person said so: the next clear submits them." in text
+    assert "40 were not sent because a person said so: the next clear submits the rest." in text
 
 
 def test_of_a_batch_that_went_well_says_what_a_clear_would_cost() -> None:

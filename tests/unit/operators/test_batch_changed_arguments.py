@@ -223,7 +223,7 @@ class TestParameters:
 
         batch.run([row | {"parameters": {"limit": 6}}])
 
-        assert "items has changed since the last try: 0 rows are as before, 1 have changed" in str(
+        assert "items has changed since the last try: 0 rows are as before, 1 has changed" in str(
             lines(capsys, "has changed since")
         )
         assert sandbox.counts.requests[PARAMETERS_CALL] == 2

@@ -124,8 +124,8 @@ class TestResubmit:
             ({"outcome": "failed"}, (2, 3, 4), ""),
             ({"outcome": "not_submitted"}, (5, 6), ""),
             ({"outcome": "succeeded"}, (7, 8, 9, 10), "4 of them had succeeded"),
-            ({"rows": "1-2"}, (2,), "1 may have a run, and are left alone unless on_unknown_outcome"),
-            ({"outcome": "unknown"}, (), "1 may have a run, and are left alone"),
+            ({"rows": "1-2"}, (2,), "1 may have a run, and is left alone unless on_unknown_outcome"),
+            ({"outcome": "unknown"}, (), "1 may have a run, and is left alone"),
         ],
         ids=str,
     )

@@ -230,7 +230,7 @@ class TestChangedInput:
         again = {row["key"]: row["workflow_id"] for row in batch.output}
         assert [key for key in runs if runs[key] == again[key]] == ["K1", "K3"]
         (line,) = lines(capsys, "items has changed")
-        assert "2 rows are as before, 1 have changed, 1 are new, and 0 have vanished" in line
+        assert "2 rows are as before, 1 has changed, 1 is new, and 0 have vanished" in line
 
     @pytest.mark.thorough
     def test_leaves_vanished_rows_out_and_counts_them_in_the_log(
@@ -350,7 +350,7 @@ class TestChangedInput:
 
         assert sandbox.counts.requests[RUN_CALL] == 1
         assert batch.output[0]["workflow_id"] == run
-        assert "3 rows are as before, 0 have changed, 1 are new" in lines(capsys, "items has changed")[0]
+        assert "3 rows are as before, 0 have changed, 1 is new" in lines(capsys, "items has changed")[0]
 
     def test_without_keys_of_parameters_is_refused_and_does_not_say_it_of_the_items(
         self, batch: BatchTask, sandbox: Sandbox

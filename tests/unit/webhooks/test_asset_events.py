@@ -100,7 +100,7 @@ async def test_a_body_that_names_no_workflow_is_taken_and_nothing_follows(
     assert asked_about(api) == []
     assert api.counts == {"without a workflow": 1}
     (record,) = caplog.records
-    assert "named no workflow, so nothing followed from them" in record.getMessage()
+    assert "named no workflow, so nothing followed from that" in record.getMessage()
     assert WORKFLOW not in record.getMessage()
 
 

@@ -83,8 +83,7 @@ async def test_signed_bodies_that_name_no_workflow_are_one_line_with_their_shape
 
     (record,) = warnings(caplog)
     assert (
-        "1 webhooks since the last such line were signed by the service and named no workflow"
-        in record.message
+        "1 webhook was signed by the service since the last such line and named no workflow" in record.message
     )
     assert record.message.endswith("The latest was {runId: UUID, person: {personalNumber: text}}.")
     assert PERSONAL not in caplog.text
@@ -96,7 +95,7 @@ async def test_a_body_that_is_not_json_is_logged_by_its_length(
 ) -> None:
     assert await delivered(api, port, PERSONAL.encode() + b"{") == 204
 
-    assert warnings(caplog)[0].message.endswith("The latest was 12 bytes that are not JSON.")
+    assert warnings(caplog)[0].message.endswith("The latest was 12 bytes and no JSON.")
     assert PERSONAL not in caplog.text
 
 

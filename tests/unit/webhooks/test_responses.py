@@ -155,7 +155,7 @@ async def test_an_outage_of_the_service_is_one_line_whatever_the_number_of_deliv
     api.sandbox.fault("server_error", status=500, path=STATUS_PATH)
     assert {await api.tell(workflow_id) for _ in range(20)} == {503}
     (record,) = caplog.records
-    assert "1 webhooks got a 503" in record.getMessage()
+    assert "1 webhook got a 503" in record.getMessage()
 
 
 async def test_a_connection_that_takes_webhooks_is_not_kept_out_by_ids_that_are_invented(
@@ -206,7 +206,7 @@ async def test_a_service_that_is_away_makes_deliveries_come_again(
     assert await api.tell(str(uuid.uuid4())) == 204
     await asyncio.to_thread(api.sandbox.stop)
     assert await api.tell(workflow_id) == 503
-    assert "will send them again" in caplog.text
+    assert "will repeat such deliveries" in caplog.text
     assert "Traceback" not in caplog.text
     await asyncio.to_thread(api.sandbox.start)
     api.clock.move_on(run_polls.EARLY_WEBHOOK_REPOLL_SECONDS)
@@ -245,7 +245,7 @@ async def test_an_outage_of_the_database_is_one_line_of_each_kind_with_its_cause
     not_written, come_again = caplog.records
     assert "could not be written to Airflow's database" in not_written.getMessage()
     assert "database is locked" in caplog.text
-    assert "will send them again" in come_again.getMessage()
+    assert "will repeat such deliveries" in come_again.getMessage()
 
 
 async def test_an_error_of_the_database_is_logged_without_what_was_to_be_written(

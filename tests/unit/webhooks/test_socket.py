@@ -215,7 +215,7 @@ async def test_the_text_of_an_error_of_the_service_is_not_logged(
             )
     server.close()
     assert response.status_code == 503
-    (line,) = [each for each in caplog.messages if "will send them again" in each]
+    (line,) = [each for each in caplog.messages if "will repeat such deliveries" in each]
     assert line.endswith(f"{summary}.")
     assert PERSONAL not in caplog.text
     assert "oops" not in caplog.text
