@@ -18,6 +18,7 @@ from airflow_provider_workflows.api.polling import (
     MAX_POLL_INTERVAL_SECONDS,
     POLL_INTERVAL_SECONDS,
 )
+from airflow_provider_workflows.unknown_options import warn_of_unknown_options
 
 SECTION = "workflows"
 #: The largest number of calls that a batch may have under way at once.
@@ -199,6 +200,11 @@ def mistakes() -> list[str]:
     return list(dict.fromkeys(filter(None, texts)))
 
 
+def warn_of_unknown() -> None:
+    """Log a warning for each option of the section that is unknown, such as a misspelt one; once per process."""
+    warn_of_unknown_options(SECTION, OPTIONS)
+
+
 def provider_info() -> dict[str, Any]:
     """Return the section as ``provider_info.schema.json`` of Airflow has it."""
     return {
@@ -230,6 +236,7 @@ def _mistake(read: Callable[[], object]) -> str | None:
 
 
 def _value(name: str) -> Any:
+    warn_of_unknown()
     option = OPTIONS[name]
     text = configuration.option(SECTION, name)
     if text is None:

@@ -13,13 +13,14 @@ _said: list[str] = []
 
 
 def say_at_start_up() -> None:
-    """Log what this version of Airflow lacks, and which options cannot be right, once per process.
+    """Log what this version of Airflow lacks, and which options are unknown or cannot be right, once per process.
 
     The process of a task says nothing: the log of each task, of all DAGs, would begin with it.
     """
     say_what_is_lacking()
     if is_supervised():
         return
+    configuration.warn_of_unknown()
     for mistake in _mistakes():
         if mistake not in _said:
             _said.append(mistake)

@@ -38,6 +38,29 @@ def option(section: str, name: str) -> str | None:
     return text.strip() or None if text is not None else None
 
 
+def _find_options() -> Any:
+    conf = _find_configuration()
+    require_attributes(conf, "has_section", "options")
+    return conf
+
+
+OPTION_NAMES: Feature[Any] = Feature(
+    "airflow.sdk.configuration.conf, or airflow.configuration.conf: has_section, options",
+    purpose="list the options that a section of Airflow's configuration has",
+    without="A misspelt option of airflow.cfg is ignored without a word",
+    find=_find_options,
+)
+
+
+def option_names(section: str) -> list[str]:
+    """Return the names of the options that a section of Airflow's configuration file has.
+
+    :param section: the section's name
+    """
+    conf = OPTION_NAMES.get()
+    return list(conf.options(section)) if conf is not None and conf.has_section(section) else []
+
+
 def boolean(section: str, name: str, *, default: bool) -> bool:
     """Return an option that is true or false.
 

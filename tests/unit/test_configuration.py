@@ -14,7 +14,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.execution_time import task_runner
 
-from airflow_provider_workflows import configuration, start_up
+from airflow_provider_workflows import configuration, start_up, unknown_options
 from airflow_provider_workflows.airflow_internals.configuration import CONFIGURATION
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.decorators import run_workflow, workflows_batch
@@ -243,6 +243,72 @@ def test_a_mapped_task_that_has_no_such_argument_needs_no_option(configure: Conf
 @pytest.fixture
 def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start_up, "_said", [])
+    monkeypatch.setattr(unknown_options, "_said", set())
+
+
+@pytest.mark.usefixtures("nothing_said")
+@pytest.mark.parametrize("begin", [WorkflowsPlugin.on_load, run, mapped_run])
+def test_a_misspelt_variable_is_a_warning_at_the_start_and_when_a_dag_is_parsed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, begin: Callable[[], object]
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WORKFLOWS__POLL_INTERVALL", "3")
+
+    with DAG("parsed"):
+        begin()
+    WorkflowsPlugin.on_load()
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    sentence = (
+        "The environment variable AIRFLOW__WORKFLOWS__POLL_INTERVALL of Airflow's configuration is unknown, so it "
+        "changes nothing. Did you mean AIRFLOW__WORKFLOWS__POLL_INTERVAL?"
+    )
+    assert warnings == [sentence]
+
+
+@pytest.mark.usefixtures("nothing_said")
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("AIRFLOW__WORKFLOWS__poll_interval", "Did you mean AIRFLOW__WORKFLOWS__POLL_INTERVAL?"),
+        ("AIRFLOW__WORKFLOWS__STATE_FOLDER_CMD", "Did you mean AIRFLOW__WORKFLOWS__STATE_FOLDER?"),
+        ("AIRFLOW__WORKFLOWS__X", "Options are max_concurrency, max_outage, "),
+    ],
+)
+def test_a_variable_that_airflow_does_not_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variable: str, meant: str
+) -> None:
+    monkeypatch.setenv(variable, "echo swordfish")
+
+    configuration.warn_of_unknown()
+
+    assert f"{variable} of Airflow's configuration is unknown" in caplog.text
+    assert meant in caplog.text
+    assert "swordfish" not in caplog.text
+
+
+@pytest.mark.usefixtures("nothing_said")
+def test_a_misspelt_option_of_the_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ["max_outage", "max_concurency", "zzz"]
+    monkeypatch.setattr(unknown_options.configuration, "option_names", lambda section: names)
+
+    configuration.warn_of_unknown()
+
+    assert "The option [workflows] max_concurency of" in caplog.text
+    assert "Did you mean max_concurrency?" in caplog.text
+    assert "Options are max_concurrency, max_outage, max_poll_interval, poll_interval" in caplog.text
+
+
+@pytest.mark.usefixtures("nothing_said")
+def test_options_that_are_there_are_no_warning(
+    configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(**dict.fromkeys(BOUNDS, "400"))
+
+    configuration.warn_of_unknown()
+
+    assert caplog.records == []
 
 
 @pytest.mark.usefixtures("nothing_said")

@@ -78,6 +78,7 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Feature[Any]]
         (command_line.COMMANDS, lambda: command_line.group_of_commands("workflows", "text", []), []),
         (command_line.PROCESS_CONTEXT, command_line.find_connections_in_database, None),
         (configuration.CONFIGURATION, lambda: configuration.option("core", "dags_folder"), None),
+        (configuration.OPTION_NAMES, lambda: configuration.option_names("core"), []),
         (xcom.DIRECT_XCOM, lambda: xcom.write_to_database("key", 1, PUSHING), None),
         (supervisor.SUPERVISOR, supervisor.is_asynchronous, True),
         (supervisor.SUPERVISOR, supervisor.is_triggerer, False),
