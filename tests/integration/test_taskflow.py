@@ -30,6 +30,11 @@ def runs_of(sandbox: Sandbox, run_id: str) -> Counter[tuple[str, str]]:
     )
 
 
+def tries_of(airflow: RunningAirflow, run_id: str) -> dict[str, int]:
+    """Return the number of the latest try of each task, of mapped ones that of any."""
+    return {one.task_id: one.try_number for one in airflow.task_instances(DAG_ID, run_id)}
+
+
 @pytest.fixture(scope="module")
 def conf(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"output": str(tmp_path_factory.mktemp("taskflow"))}
@@ -79,6 +84,7 @@ def test_tasks_that_are_cleared_keep_what_they_have(
 ) -> None:
     before = runs_of(airflow_sandbox, done)
     first = running_airflow.xcom(DAG_ID, done, "single")
+    tries = tries_of(running_airflow, done)
 
     running_airflow.call(
         "POST",
@@ -89,8 +95,7 @@ def test_tasks_that_are_cleared_keep_what_they_have(
     assert running_airflow.wait(DAG_ID, done, 300) == "success", logs_of(running_airflow, DAG_ID, done)
     assert runs_of(airflow_sandbox, done) == before
     assert running_airflow.xcom(DAG_ID, done, "single") == first
-    tries = {one.task_id: one.try_number for one in running_airflow.task_instances(DAG_ID, done)}
-    assert (tries["batch"], tries["single"]) == (2, 2)
+    assert all(tries_of(running_airflow, done)[name] > tries[name] for name in ("batch", "single"))
 
 
 def test_tasks_that_are_killed_once_all_is_submitted_submit_nothing_again(
