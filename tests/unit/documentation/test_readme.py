@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from airflow.sdk import DAG
 
-from tests.harness.snippets import CHECKOUT, DOCS
+from airflow_provider_workflows.sandbox import Sandbox
+from tests.harness.snippets import CHECKOUT, DOCS, snippets_of
+from tests.unit.batch_task import BatchTask
 from tests.unit.project.declared import project_urls
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -64,3 +68,24 @@ def test_it_guarantees_what_the_documentation_guarantees() -> None:
     page = (DOCS / "guarantees.md").read_text(encoding="utf-8")
 
     assert guarantees(README) == guarantees(page)
+
+
+@pytest.mark.thorough
+def test_its_dag_runs_with_what_its_install_line_installs(
+    batch: BatchTask, connected: Sandbox, tmp_path: Path
+) -> None:
+    (snippet,) = [each for each in snippets_of(CHECKOUT / "README.md") if each.mark == "dag"]
+    (tmp_path / "people.csv").write_text("first_name,last_name\nJohanna,Nowakowska\nPiotr,\n")
+    text = snippet.text.replace("/data/", f"{tmp_path}/").replace("catchup=False):", "catchup=False) as dag:")
+
+    assert "://" not in text
+    namespace: dict[str, DAG] = {}
+    exec(compile(text, snippet.id, "exec"), namespace)
+    (task,) = namespace["dag"].tasks
+    connected.define(task.workflow_definition_id, seconds=0.0)
+    task.deferrable = False
+    task.render_template_fields({**batch.context, "ds": "2026-01-31"})
+    summary = task.execute(batch.context)
+
+    assert summary["outcomes"] == {"succeeded": 2}
+    assert (tmp_path / "results" / "2026-01-31" / "results.jsonl").is_file()
