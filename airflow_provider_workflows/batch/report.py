@@ -60,7 +60,7 @@ class BatchReport:
     :param phase_started_at: since when
     :param rows: number of rows, of which each has one outcome
     :param state_folder: URI of the folder of the batch's state
-    :param output: URI of the output, which is there once a try has ended; empty if it is known not to be there
+    :param output: URI of the output, which is there once a try has ended
     :param begun_at: when the batch began
     :param at: when this was written
     :param outcomes: number of rows by outcome, with ``"due"`` for those that are still to be submitted

@@ -62,6 +62,8 @@ class ReportedRows(BatchRows):
         self.problems = ProblemsOnTheWay(
             place.folder, place.state_folder, manifest.first_row, manifest.skipped, mode=output_mode
         )
+        #: Whether there is an output, or will be once the try has ended.
+        self.has_output = True
         #: What was reported last.
         self.report = dataclasses.replace(
             report,

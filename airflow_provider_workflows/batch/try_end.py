@@ -62,6 +62,7 @@ class TryEnd:
     :param retries_left: how often Airflow may try the task again; None if that is not known
     :param is_retryable: whether the error that ended the try is worth a retry; None if it has succeeded
     :param choices: how a person has the task repaired or started over
+    :param has_output: whether the output is there
     """
 
     report: BatchReport
@@ -71,6 +72,7 @@ class TryEnd:
     retries_left: int | None = None
     is_retryable: bool | None = None
     choices: ClearChoices = field(default_factory=ClearChoices)
+    has_output: bool = True
 
     @property
     def failed(self) -> int:
@@ -129,7 +131,7 @@ class TryEnd:
     def _places(self) -> list[str]:
         report = self.report
         places = {
-            "Output": report.output,
+            "Output": report.output if self.has_output else None,
             "Rows with something wrong": report.problem_rows,
             "Unknown rows": report.unknown_rows,
             "Page": self.page,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_workflows.batch.report import BatchReport
+    from airflow_provider_workflows.batch.reported_rows import ReportedRows
 
 #: Exit codes; 2 is that of wrong arguments.
 DONE, NOT_READ, GOES_ON, TO_MEND = 0, 1, 3, 4
@@ -61,12 +62,12 @@ def status(options: argparse.Namespace) -> int:
     """Say what has become of the rows of batches."""
     found = stored_batches(options.uri)
     statuses = _statuses(options.conn_id, found)
-    reports = [batch.rows(statuses).report for batch in found]
+    batches = [(batch, batch.rows(statuses)) for batch in found]
     if options.output == JSON:
-        _print_json([_as_json(batch, report) for batch, report in zip(found, reports, strict=True)])
+        _print_json([_as_json(batch, rows) for batch, rows in batches])
     else:
-        _print(line for batch, report in zip(found, reports, strict=True) for line in _lines(batch, report))
-    return max(map(_exit_code, reports))
+        _print(line for batch, rows in batches for line in _lines(batch, rows))
+    return max(_exit_code(rows.report) for _, rows in batches)
 
 
 @_command
@@ -160,7 +161,8 @@ def _exit_code(report: BatchReport) -> int:
     return GOES_ON if outcomes & {RowOutcome.RUNNING, DUE} else DONE
 
 
-def _lines(batch: StoredBatch, report: BatchReport) -> list[str]:
+def _lines(batch: StoredBatch, rows: ReportedRows) -> list[str]:
+    report = rows.report
     counts = f"{counts_in_words(report.outcomes)}; {counted(report.rows, 'row')} in all"
     text = str(batch.task)
     choices = ClearChoices(has_task_state_store())
@@ -170,7 +172,7 @@ def _lines(batch: StoredBatch, report: BatchReport) -> list[str]:
         f"  Phase: {_phase(batch)}",
         f"  Rows: {counts}",
         # Without the first line, which is of a try.
-        *(f"  {line}" for line in TryEnd(report, choices=choices).lines[1:]),
+        *(f"  {line}" for line in TryEnd(report, choices=choices, has_output=rows.has_output).lines[1:]),
         f"  State: {report.state_folder}",
     ]
 
@@ -185,11 +187,12 @@ def _phase(batch: StoredBatch) -> str:
     return f"stopped while {phase.value}: the latest try has ended, and a retry or a clear goes on{by}"
 
 
-def _as_json(batch: StoredBatch, report: BatchReport) -> dict[str, Any]:
+def _as_json(batch: StoredBatch, rows: ReportedRows) -> dict[str, Any]:
+    report = rows.report
     fields = {name: value for name, value in report.to_json().items() if name not in _OF_ITS_PROCESS}
     return {
         **fields,
-        "output": report.output or None,
+        "output": report.output if rows.has_output else None,
         "task": _task(batch),
         "phase": batch.record.phase.value,
         "is_over": batch.is_over,

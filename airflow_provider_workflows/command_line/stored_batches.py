@@ -101,6 +101,7 @@ class StoredBatch:
             output=output or OutputOptions().path_in(folder),
             output_mode=OWNER_ONLY,
         )
+        rows.has_output = output is not None
         report = rows.report_at(_PHASES.get(self.record.phase, ReportPhase.ENDED))
         outcomes = Counter({RowOutcome(name): number for name, number in report.outcomes.items()})
         due = 0
@@ -122,7 +123,6 @@ class StoredBatch:
             repair=repair_after_clear(outcomes, due, resubmits_unknown=resubmits_unknown),
             problem_rows=_if_there(folder / PROBLEM_ROWS_NAME),
             unknown_rows=_if_there(folder / UNKNOWN_ROWS_NAME),
-            output=rows.report.output if output is not None else "",
             ended_at=self.ended_at,
             written=report.rows if output is not None and self.ended_at is not None else 0,
         )

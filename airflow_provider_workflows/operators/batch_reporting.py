@@ -165,6 +165,7 @@ class BatchReporting(BatchArguments):
             retries_left(context),
             None if failure is None else error is None or error.is_retryable(),
             ClearChoices(has_task_state_store(), starts_over=self.on_clear == "start_over"),
+            has_output=batch.has_output,
         )
         self.log.log(logging.WARNING if end.failed or failure is not None else logging.INFO, "%s", end)
         self._push(context, REPORT_KEY, batch.report.to_json())

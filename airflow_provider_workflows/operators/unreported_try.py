@@ -73,10 +73,10 @@ def stored_rows(
         output=output.path_in(place.folder),
         output_mode=output.mode,
     )
+    rows.has_output = existing_output(place.folder) is not None
     report = rows.report_at(ReportPhase.ENDED)
     rows.report = dataclasses.replace(
         report,
-        output="" if existing_output(place.folder) is None else report.output,
         problem_rows=_if_there(place.folder / PROBLEM_ROWS_NAME),
         unknown_rows=_if_there(place.folder / UNKNOWN_ROWS_NAME),
         ended_at=report.at,

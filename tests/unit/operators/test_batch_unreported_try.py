@@ -109,6 +109,25 @@ class TestAfterEarlierTries:
 
         assert "A repair (press Repair, or clear the task)" in capsys.readouterr().out
 
+    def test_names_no_output_in_the_log_that_is_not_there(
+        self, batch: BatchTask, connected: Sandbox, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        batch.run(cases(2))
+        batch.clear()
+        output = batch.folder / "results.jsonl"
+        output.unlink()
+
+        batch.definition_id = "90051412345"
+        capsys.readouterr()
+
+        with pytest.raises(AirflowException):
+            batch.run(cases(2))
+
+        said = capsys.readouterr().out
+        assert "A repair (" in said
+        assert f"Output: {output}" not in said
+        assert batch.ti.xcoms[REPORT_KEY]["output"] == str(output)
+
 
 class TestFirst:
     def test_leaves_a_report_without_rows_and_without_what_may_be_personal(
