@@ -120,8 +120,7 @@ class TestAfterEarlierTries:
         batch.definition_id = "90051412345"
         capsys.readouterr()
 
-        with pytest.raises(AirflowException):
-            batch.run(cases(2))
+        failed(batch, cases(2))
 
         said = capsys.readouterr().out
         assert "A repair (" in said
