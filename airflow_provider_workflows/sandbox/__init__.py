@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_provider_workflows.sandbox.counts import SeenRequest
 from airflow_provider_workflows.sandbox.definitions import (
     DEFINITION,
+    END_USER_DEFINITION,
     FAILING_DEFINITION,
     FORBIDDEN_DEFINITION,
     SLOW_DEFINITION,
@@ -14,6 +15,7 @@ from airflow_provider_workflows.sandbox.server import Sandbox
 
 __all__ = [
     "DEFINITION",
+    "END_USER_DEFINITION",
     "FAILING_DEFINITION",
     "FORBIDDEN_DEFINITION",
     "SLOW_DEFINITION",

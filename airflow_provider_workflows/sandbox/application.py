@@ -16,8 +16,10 @@ from airflow_provider_workflows.sandbox.fault_responses import faulty_response
 from airflow_provider_workflows.sandbox.faults import Faults
 from airflow_provider_workflows.sandbox.request_parsing import MAX_BODY_BYTES, parse_model, read_json
 from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, http_response
-from airflow_provider_workflows.sandbox.routes import ROUTES, Route
+from airflow_provider_workflows.sandbox.route import Call, Route
+from airflow_provider_workflows.sandbox.routes import ROUTES
 from airflow_provider_workflows.sandbox.service import Service
+from airflow_provider_workflows.sandbox.versions import FIRST_VERSION, requested_version
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Api:
     async def _reply(self, route: Route, request: web.Request) -> Reply:
         try:
             if route.authenticated:
-                self.service.tokens.check(request.headers.get("Authorization"))
+                self.service.tokens.check(request.headers.get("Authorization"), route.scopes)
             response = await self._carry_out(route, request)
         except Refusal as refusal:
             return refusal.reply
@@ -72,10 +74,15 @@ class Api:
         return Reply(route.success, response)
 
     async def _carry_out(self, route: Route, request: web.Request) -> JsonObject | str:
-        if route.request is not None:
-            return route.operation(self.service, parse_model(route.request, await read_json(request)))
-        (identifier,) = request.match_info.values()
-        return route.operation(self.service, identifier, *(request.query.get(name) for name in route.flags))
+        version = FIRST_VERSION
+        if route.versioned:
+            version = requested_version(request.headers.get("Accept"))
+        body = None
+        if route.requests:
+            model = route.requests.get(version) or route.requests[FIRST_VERSION]
+            body = parse_model(model, await read_json(request))
+        base_url = f"{request.scheme}://{request.host}"
+        return route.operation(self.service, Call(version, request.match_info, request.query, base_url, body))
 
     @web.middleware
     async def _refuse_unknown_routes(self, request: web.Request, handler: Handler) -> web.StreamResponse:

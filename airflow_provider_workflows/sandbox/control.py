@@ -10,10 +10,12 @@ from aiohttp import web
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults, WebhookFault
+from airflow_provider_workflows.sandbox.openapi import openapi_document
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody, parse_model, read_json
 from airflow_provider_workflows.sandbox.responses import Refusal, Reply, http_response
-from airflow_provider_workflows.sandbox.routes import ROUTES, openapi_document
+from airflow_provider_workflows.sandbox.routes import ROUTES
 from airflow_provider_workflows.sandbox.service import Service
+from airflow_provider_workflows.sandbox.tokens import Scope
 from airflow_provider_workflows.sandbox.webhooks import Destination
 
 CONTROL_PREFIX = "/_sandbox/"
@@ -26,6 +28,24 @@ class Expiry(ControlBody):
     """Body of ``POST /_sandbox/tokens/expire``."""
 
     refresh: bool = False
+
+
+class Grant(ControlBody):
+    """Body of ``POST /_sandbox/tokens``."""
+
+    scopes: list[Scope]
+
+
+class TokenRotation(ControlBody):
+    """Body of ``POST /_sandbox/tokens/rotate``: the token to end, by default the first."""
+
+    token: str | None = None
+
+
+class RunExpiry(ControlBody):
+    """Body of ``POST /_sandbox/workflows/expire``: the workflow to expire, by default all."""
+
+    workflow_id: str | None = None
 
 
 class Rotation(ControlBody):
@@ -58,6 +78,9 @@ class Control:
             ("DELETE", f"{CONTROL_PREFIX}counts", self.reset_counts),
             ("GET", f"{CONTROL_PREFIX}definitions", self.list_definitions),
             ("POST", f"{CONTROL_PREFIX}definitions", self.define),
+            ("POST", f"{CONTROL_PREFIX}workflows/expire", self.expire_runs),
+            ("POST", f"{CONTROL_PREFIX}tokens", self.issue_token),
+            ("POST", f"{CONTROL_PREFIX}tokens/rotate", self.rotate_token),
             ("POST", f"{CONTROL_PREFIX}tokens/expire", self.expire_tokens),
             ("POST", f"{CONTROL_PREFIX}secret", self.rotate_secret),
             ("GET", f"{CONTROL_PREFIX}webhooks", self.read_webhooks),
@@ -88,9 +111,13 @@ class Control:
         self._service.webhooks.faults.clear()
         return Reply(200, {"faults": []})
 
-    async def read_counts(self, _: web.Request) -> Reply:
-        """Return all counters."""
-        return Reply(200, self._counts.json_object())
+    async def read_counts(self, request: web.Request) -> Reply:
+        """Return all counters, and the runs by the value of the parameter that the query names."""
+        body = self._counts.json_object()
+        parameter = request.query.get("parameter")
+        if parameter is not None:
+            body["runs_per_parameter"] = self._counts.runs_per_parameter(parameter)
+        return Reply(200, body)
 
     async def reset_counts(self, _: web.Request) -> Reply:
         """Set all counters to zero."""
@@ -105,8 +132,28 @@ class Control:
     async def define(self, request: web.Request) -> Reply:
         """Add a workflow definition with the fields of ``Definition``."""
         definition = parse_model(Definition, await read_json(request))
-        self._service.definitions[definition.id] = definition
-        return Reply(201, definition.json_object())
+        self._service.define(definition)
+        return Reply(201, self._service.definitions[definition.id].json_object())
+
+    async def expire_runs(self, request: web.Request) -> Reply:
+        """Let running workflows of generation 3 expire now; the body may be left out."""
+        expiry = parse_model(RunExpiry, await read_json(request)) if request.can_read_body else RunExpiry()
+        return Reply(200, {"expired": self._service.expire(expiry.workflow_id)})
+
+    async def issue_token(self, request: web.Request) -> Reply:
+        """Return a further organization token with the scopes of the body."""
+        scopes = parse_model(Grant, await read_json(request)).scopes
+        return Reply(201, {"token": self._service.tokens.issue_organization_token(scopes), "scopes": scopes})
+
+    async def rotate_token(self, request: web.Request) -> Reply:
+        """Replace an organization token and return the new one; the body may be left out."""
+        body = (
+            parse_model(TokenRotation, await read_json(request)) if request.can_read_body else TokenRotation()
+        )
+        try:
+            return Reply(200, {"token": self._service.tokens.rotate_organization_token(body.token)})
+        except KeyError:
+            raise Refusal(404, "TOKEN_NOT_FOUND", "There is no such organization token.") from None
 
     async def expire_tokens(self, request: web.Request) -> Reply:
         """End all access tokens, and the refresh tokens too if the body says so; it may be left out."""

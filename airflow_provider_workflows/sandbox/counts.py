@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import threading
 import weakref
 from asyncio import BaseTransport
@@ -53,6 +55,9 @@ class Counts:
             self._requests: Counter[str] = Counter()
             self._connections: dict[str, set[int]] = {}
             self._runs_per_case: Counter[str] = Counter()
+            self._runs_per_record: Counter[str] = Counter()
+            self._runs_per_subject: Counter[str] = Counter()
+            self._parameters_of_runs: list[JsonObject] = []
             self._cases = 0
             self._deliveries: Counter[str] = Counter()
             self._delivery_responses: dict[str, Counter[str]] = {}
@@ -87,6 +92,37 @@ class Counts:
         """Number of runs that were created, by the id of their case."""
         with self._lock:
             return Counter(self._runs_per_case)
+
+    @property
+    def runs_per_record(self) -> Counter[str]:
+        """Number of runs that were created, by the id of their record."""
+        with self._lock:
+            return Counter(self._runs_per_record)
+
+    @property
+    def runs_per_subject(self) -> Counter[str]:
+        """Number of runs that were created, by what they are about, whatever their generation.
+
+        That is the id of their case, else that of their record, else a digest of their parameters.
+        """
+        with self._lock:
+            return Counter(self._runs_per_subject)
+
+    @property
+    def runs(self) -> int:
+        """Number of runs that were created."""
+        with self._lock:
+            return len(self._parameters_of_runs)
+
+    def runs_per_parameter(self, name: str) -> Counter[str]:
+        """Return the number of runs that were created, by the value of one of their parameters.
+
+        :param name: the parameter's name; a run without it is left out
+        :returns: text as it is, other values as JSON
+        """
+        with self._lock:
+            values = [parameters[name] for parameters in self._parameters_of_runs if name in parameters]
+        return Counter(value if isinstance(value, str) else json.dumps(value) for value in values)
 
     @property
     def cases(self) -> int:
@@ -124,7 +160,10 @@ class Counts:
             "connections": self.connections,
             "total_requests": self.total_requests,
             "total_connections": self.total_connections,
+            "runs": self.runs,
             "runs_per_case": self.runs_per_case,
+            "runs_per_record": self.runs_per_record,
+            "runs_per_subject": self.runs_per_subject,
             "cases": self.cases,
             "deliveries": self.deliveries,
             "delivery_responses": self.delivery_responses,
@@ -157,10 +196,21 @@ class Counts:
         with self._lock:
             self._cases += 1
 
-    def run_created(self, case_id: str) -> None:
-        """Count a run of a case."""
+    def run_created(self, case_id: str | None, record_id: str | None, parameters: JsonObject) -> None:
+        """Count a run.
+
+        :param case_id: its case's id, if it has one
+        :param record_id: its record's id, if it has one
+        :param parameters: the values of its parameters
+        """
+        subject = case_id or record_id or digest(parameters)
         with self._lock:
-            self._runs_per_case[case_id] += 1
+            self._runs_per_subject[subject] += 1
+            self._parameters_of_runs.append(parameters)
+            if case_id is not None:
+                self._runs_per_case[case_id] += 1
+            if record_id is not None:
+                self._runs_per_record[record_id] += 1
 
     def delivery_began(self, workflow_id: str) -> None:
         """Count a delivery of a workflow's webhook."""
@@ -175,6 +225,12 @@ class Counts:
         with self._lock:
             responses = self._delivery_responses.setdefault(workflow_id, Counter())
             responses[NO_RESPONSE if status is None else str(status)] += 1
+
+
+def digest(parameters: JsonObject) -> str:
+    """Return what ``runs_per_subject`` names a run with these parameters by, if it has neither case nor record."""
+    text = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _scheme(authorization: str) -> str:

@@ -16,6 +16,7 @@ FAILING_DEFINITION = "f1d0a6c2-7b34-4c0e-9d58-2a6e4b91c7d3"
 SLOW_DEFINITION = "5c0e3b7a-1f62-4a9d-8e4b-6d2f90b8a1e5"
 FORBIDDEN_DEFINITION = "a94f2d16-c8e3-4b70-b5a1-0e7d3c6f8b29"
 UNKNOWN_STATUS_DEFINITION = "d7286e0b-4a5f-4d13-92c6-b83e1f70a54d"
+END_USER_DEFINITION = "82e6b4d9-0c17-4f3a-a6d5-91b7e2c8f054"
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -32,6 +33,9 @@ class Definition(ControlBody):
     :param needs_parameters: whether a run without parameters is refused
     :param summary: what it is for, in a few words
     :param name: the reference name of its workflows, which webhooks carry
+    :param involves_end_user: whether a run of generation 3 waits until somebody opens its link, and takes its time
+        from then on. In the generations before, the link is an endpoint of its own, which the sandbox has not.
+    :param revision: the number that runs of generation 3 give; by default one more than before
     """
 
     id: str = Field(default_factory=lambda: str(uuid.uuid4()), min_length=1)
@@ -42,6 +46,8 @@ class Definition(ControlBody):
     needs_parameters: bool = False
     summary: str = ""
     name: str = "Workflow"
+    involves_end_user: bool = False
+    revision: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Definition:
@@ -76,5 +82,10 @@ READY_DEFINITIONS = (
         id=UNKNOWN_STATUS_DEFINITION,
         status="ON_HOLD",
         summary="stays in the undocumented status ON_HOLD after 2 seconds",
+    ),
+    Definition(
+        id=END_USER_DEFINITION,
+        involves_end_user=True,
+        summary="in generation 3, waits for an end user, and completes 2 seconds after its link was opened",
     ),
 )

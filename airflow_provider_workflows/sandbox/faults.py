@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody
 from airflow_provider_workflows.sandbox.responses import JsonObject
-from airflow_provider_workflows.sandbox.routes import ROUTES, STATUS_PATH, Route
+from airflow_provider_workflows.sandbox.route import Route
+from airflow_provider_workflows.sandbox.routes import ROUTES, STATUS_PATH
 
 Times = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]

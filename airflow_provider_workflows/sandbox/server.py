@@ -3,43 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
 
-from airflow_provider_workflows.api.settings import Settings, is_loopback
+from airflow_provider_workflows.api.settings import is_loopback
 from airflow_provider_workflows.sandbox.application import Api
+from airflow_provider_workflows.sandbox.connections import ENVIRONMENT_VARIABLE, Connectable
 from airflow_provider_workflows.sandbox.counts import Counts, SeenRequest
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
-from airflow_provider_workflows.sandbox.responses import JsonObject
-from airflow_provider_workflows.sandbox.service import Service, Workflow
+from airflow_provider_workflows.sandbox.service import Service
 from airflow_provider_workflows.sandbox.sockets import (
     Certificate,
     ServerThread,
     listen,
-    network_location,
-    reachable,
 )
-from airflow_provider_workflows.sandbox.tokens import Tokens
+from airflow_provider_workflows.sandbox.tokens import ALL_SCOPES, Scope, Tokens
 from airflow_provider_workflows.sandbox.webhooks import Webhooks
+from airflow_provider_workflows.sandbox.workflows import Workflow
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from airflow_provider_workflows.api import AsyncWorkflowsClient, WorkflowsClient
-
 KEY = "sandbox-key"
 SECRET = "sandbox-secret-that-opens-nothing-else"  # noqa: S105  (public, and worth nothing elsewhere)
 ORGANIZATION_TOKEN = "tot_sandbox-organization-token"  # noqa: S105  (likewise)
-CONNECTION_TYPE = "workflows"
-ENVIRONMENT_VARIABLE = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"
+
+__all__ = ["ENVIRONMENT_VARIABLE", "ORGANIZATION_TOKEN", "Sandbox"]
 
 
-class Sandbox:
+class Sandbox(Connectable):
     """The Workflows API on a free port of this machine, as a sync or async context manager.
 
     It runs on a thread of its own. Cases, runs, faults and counts stay in memory as long as the object does:
@@ -73,9 +67,7 @@ class Sandbox:
             raise ValueError(
                 f"{host} can be reached from elsewhere; set allow_remote (--allow-remote) to permit that"
             )
-        self._host = host
-        self._port = port
-        self._tls = tls
+        super().__init__(host, port, tls=tls)
         self.counts = Counts()
         self._tokens = Tokens(KEY, SECRET, ORGANIZATION_TOKEN, 0.0, clock)
         self.token_seconds = token_seconds
@@ -133,13 +125,6 @@ class Sandbox:
         await asyncio.to_thread(self.stop)
 
     @property
-    def url(self) -> str:
-        """Base URL, such as ``http://127.0.0.1:40123``."""
-        if not self._port:
-            raise RuntimeError("the sandbox has no port yet; start it first")
-        return f"{'https' if self._tls else 'http'}://{network_location(self._host, self._port)}"
-
-    @property
     def key(self) -> str:
         """The API key that is accepted."""
         return self._tokens.key
@@ -160,81 +145,6 @@ class Sandbox:
         return str(self._certificate.ca_file) if self._certificate else None
 
     @property
-    def settings(self) -> Settings:
-        """Settings of a client of this sandbox."""
-        return Settings(
-            host=self.url,
-            key=self.key,
-            secret=self.secret,
-            verify=self.ca_file or True,
-            allow_http=self._needs_allow_http,
-        )
-
-    def client(self, **overrides: Any) -> WorkflowsClient:
-        """Return a client of this sandbox, to be used as a context manager.
-
-        :param overrides: fields of ``Settings``
-        """
-        from airflow_provider_workflows.api import WorkflowsClient  # noqa: PLC0415
-
-        return WorkflowsClient(dataclasses.replace(self.settings, **overrides))
-
-    def async_client(self, **overrides: Any) -> AsyncWorkflowsClient:
-        """Return an async client of this sandbox, to be used as an async context manager.
-
-        :param overrides: fields of ``Settings``
-        """
-        from airflow_provider_workflows.api import AsyncWorkflowsClient  # noqa: PLC0415
-
-        return AsyncWorkflowsClient(dataclasses.replace(self.settings, **overrides))
-
-    @property
-    def connection(self) -> JsonObject:
-        """The fields of an Airflow connection to this sandbox."""
-        extra: JsonObject = {"verify": self.ca_file} if self.ca_file else {}
-        if self._needs_allow_http:
-            extra["allow_http"] = True
-        return {
-            "conn_type": CONNECTION_TYPE,
-            # Apart from the host: Airflow's button "Test connection" works only where a port is stored.
-            "host": self._url_without_port,
-            "port": self._port,
-            "login": self.key,
-            "password": self.secret,
-            "extra": extra,
-        }
-
-    @property
-    def connection_with_token(self) -> JsonObject:
-        """The fields of an Airflow connection to this sandbox, with the organization token in place of the key."""
-        return self.connection | {"login": None, "password": self.organization_token}
-
-    @property
-    def _url_without_port(self) -> str:
-        return self.url.rpartition(":")[0]
-
-    @property
-    def connection_json(self) -> str:
-        """The Airflow connection as JSON."""
-        return json.dumps(self.connection)
-
-    @property
-    def connection_uri(self) -> str:
-        """The Airflow connection as a URI whose host Airflow reads as the full URL."""
-        host, key, secret = (
-            quote(value, safe="") for value in (self._url_without_port, self.key, self.secret)
-        )
-        extra = self.connection["extra"]
-        # Airflow keeps JSON types only in __extra__; it reads other parameters of the query as text.
-        query = f"?{urlencode({'__extra__': json.dumps(extra)})}" if extra else ""
-        return f"{CONNECTION_TYPE}://{key}:{secret}@{host}:{self._port}/{query}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment variable that gives Airflow the connection ``workflows_default``."""
-        return {ENVIRONMENT_VARIABLE: self.connection_json}
-
-    @property
     def token_seconds(self) -> float:
         """Life of the access tokens to come, in seconds; may be set at any time."""
         return self._tokens.token_seconds
@@ -253,6 +163,33 @@ class Sandbox:
         """Replace the API key's secret, end all tokens, and return the new secret; ``connection`` has it too."""
         return self._tokens.rotate_secret()
 
+    def issue_organization_token(self, *scopes: Scope) -> str:
+        """Return a further organization token, which has these scopes and no others.
+
+        :raises ValueError: if there is no such scope
+        """
+        unknown = set(scopes) - ALL_SCOPES
+        if unknown:
+            raise ValueError(
+                f"unknown scopes: {', '.join(sorted(unknown))}; there are {', '.join(sorted(ALL_SCOPES))}"
+            )
+        return self._tokens.issue_organization_token(scopes)
+
+    def rotate_organization_token(self) -> str:
+        """End the organization token and return a new one, which ``connection_with_token`` has from then on."""
+        return self._tokens.rotate_organization_token()
+
+    def expire_runs(self, workflow_id: str | None = None) -> list[str]:
+        """Let running workflows of generation 3 expire now, whatever ``expiresAt`` says, and return their ids.
+
+        :param workflow_id: the one to expire; None for all
+        :raises RuntimeError: if the sandbox is not running
+        :raises Refusal: if there is no such workflow
+        """
+        if self._thread is None:
+            raise RuntimeError("the sandbox is not running; start it first")
+        return self._thread.call(lambda: self._service.expire(workflow_id))
+
     @property
     def definitions(self) -> list[Definition]:
         """The workflow definitions, the ready ones first."""
@@ -263,12 +200,12 @@ class Sandbox:
 
         :param id: its id; by default a new one
         :param fields: further fields of ``Definition``: ``seconds``, ``status``, ``result``, ``may_run``,
-            ``needs_parameters``, ``summary``, ``name``
+            ``needs_parameters``, ``summary``, ``name``, ``involves_end_user``, ``revision``
         :returns: its id
         :raises ValueError: saying which field is wrong and why
         """
         definition = Definition.of(**fields, **({} if id is None else {"id": id}))
-        self._service.definitions[definition.id] = definition
+        self._service.define(definition)
         return definition.id
 
     def fault(self, name: str, **fields: Any) -> Fault:
@@ -301,10 +238,6 @@ class Sandbox:
     def requests_seen(self) -> list[SeenRequest]:
         """The last requests, 10,000 at most, oldest first."""
         return self.counts.seen
-
-    @property
-    def _needs_allow_http(self) -> bool:
-        return not self._tls and not is_loopback(reachable(self._host))
 
     def _remove_certificate(self) -> None:
         certificate, self._certificate = self._certificate, None

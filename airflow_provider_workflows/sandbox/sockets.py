@@ -13,9 +13,10 @@ import socket
 import ssl
 import tempfile
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -29,6 +30,8 @@ CERTIFICATE_LIFETIME = timedelta(days=365)
 
 # A server that listens on every address is reached on the loopback.
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+Returned = TypeVar("Returned")
 
 _log = logging.getLogger(__name__)
 
@@ -186,6 +189,20 @@ class ServerThread:
             loop.call_soon_threadsafe(stopping.set)
         self._thread.join()
         self._ended.result()
+
+    def call(self, function: Callable[[], Returned]) -> Returned:
+        """Return what ``function`` returns, or raise what it raises, in the server's thread between requests."""
+        loop, _ = self._running.result()
+        future: concurrent.futures.Future[Returned] = concurrent.futures.Future()
+
+        def carry_out() -> None:
+            try:
+                future.set_result(function())
+            except Exception as error:  # noqa: BLE001  (raised in the thread that calls)
+                future.set_exception(error)
+
+        loop.call_soon_threadsafe(carry_out)
+        return future.result()
 
     def _run(self) -> None:
         try:

@@ -1,14 +1,25 @@
-"""What requests are authenticated with: API key, access tokens, refresh tokens, organization token."""
+"""What requests are authenticated with: API key, access tokens, refresh tokens, organization tokens with scopes."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Literal, TypeAlias, get_args
 
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal
 
 MAX_TOKENS = 10_000
+
+Scope: TypeAlias = Literal[
+    "can_run",
+    "can_view_workspace",
+    "can_read_data",
+    "can_edit_data",
+    "can_read_attachments",
+    "can_edit_attachments",
+]
+ALL_SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 
 class Tokens:
@@ -16,7 +27,7 @@ class Tokens:
 
     :param key: the API key that is accepted
     :param secret: its secret
-    :param organization_token: accepted without a scheme, for ever
+    :param organization_token: accepted without a scheme, with all scopes, until it is rotated
     :param token_seconds: life of the access tokens to come, in seconds
     :param clock: returns monotonic seconds
     """
@@ -32,6 +43,7 @@ class Tokens:
         self.key = key
         self.secret = secret
         self.organization_token = organization_token
+        self._organization: dict[str, frozenset[Scope]] = {organization_token: ALL_SCOPES}
         self.token_seconds = token_seconds
         self._clock = clock
         self._access: dict[str, float] = {}
@@ -55,18 +67,41 @@ class Tokens:
             raise Refusal(401, "INVALID_REFRESH_TOKEN", "The refresh token is unknown, used or expired.")
         return self._issue()
 
-    def check(self, authorization: str | None) -> None:
+    def check(self, authorization: str | None, scopes: Collection[Scope] = ()) -> None:
         """Check the ``Authorization`` header of a request.
 
-        :raises Refusal: 401 if it carries no token in force
+        :param scopes: the scopes of which the token must have one; an access token has all
+        :raises Refusal: 401 if it carries no token in force, 403 if the token has none of the scopes
         """
         if not authorization:
             raise Refusal(401, "UNAUTHORIZED", "There is no Authorization header.")
-        if authorization == self.organization_token:
+        granted = self._organization.get(authorization)
+        if granted is not None:
+            if scopes and granted.isdisjoint(scopes):
+                raise Refusal(403, "FORBIDDEN", f"The token lacks the scope {' or '.join(scopes)}.")
             return
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or self._access.get(token, 0.0) <= self._clock():
             raise Refusal(401, "UNAUTHORIZED", "The token is unknown or has expired.")
+
+    def issue_organization_token(self, scopes: Collection[Scope]) -> str:
+        """Return a further organization token, which has these scopes."""
+        token = f"tot_{secrets.token_urlsafe(32)}"
+        self._organization[token] = frozenset(scopes)
+        return token
+
+    def rotate_organization_token(self, token: str | None = None) -> str:
+        """End an organization token, and return a new one with its scopes.
+
+        :param token: the one to end; None for the first
+        :raises KeyError: if it is not in force
+        """
+        ended = self.organization_token if token is None else token
+        new = self.issue_organization_token(self._organization[ended])
+        del self._organization[ended]
+        if ended == self.organization_token:
+            self.organization_token = new
+        return new
 
     def expire(self, *, refresh: bool = False) -> None:
         """End all access tokens now, and with ``refresh`` the refresh tokens too."""

@@ -57,16 +57,17 @@ class Destination(ControlBody):
             raise ValueError("the URL of webhooks must begin with http:// or https:// and name a host")
         return self
 
-    def body(self, workflow_id: str, case_id: str, status: str, name: str) -> bytes:
-        """Return the body of a webhook."""
-        fields: JsonObject = {self.identifier: workflow_id, "caseId": case_id, "status": status, "name": name}
+    def body(self, workflow_id: str, case_id: str | None, status: str, name: str) -> bytes:
+        """Return the body of a webhook, without a ``caseId`` if the workflow has no case."""
+        case = {} if case_id is None else {"caseId": case_id}
+        fields: JsonObject = {self.identifier: workflow_id, **case, "status": status, "name": name}
         return json.dumps({"data": fields} if self.nested else fields, separators=(",", ":")).encode()
 
 
 @dataclass(eq=False, slots=True)
 class _Webhook:
     workflow_id: str
-    case_id: str
+    case_id: str | None
     status: str
     name: str
     due: float
@@ -86,7 +87,7 @@ class Webhooks:
     """
 
     def __init__(self, counts: Counts, seed: int, url: str | None, clock: Callable[[], float]) -> None:
-        self.keys = SigningKeys()
+        self.keys: SigningKeys = SigningKeys()
         self.faults = WebhookFaults(seed)
         self.destination = Destination.of(url=url)
         self._counts = counts
@@ -133,10 +134,11 @@ class Webhooks:
         return len(self._pending)
 
     def workflow_started(
-        self, workflow_id: str, case_id: str, *, name: str, status: str, ends_at: float
+        self, workflow_id: str, case_id: str | None, *, name: str, status: str, ends_at: float
     ) -> None:
         """Send the workflow's webhook when it ends. To be called in the sandbox's own thread.
 
+        :param case_id: its case's id, if it has one
         :param name: the workflow's reference name
         :param status: the status that it ends in
         :param ends_at: when it ends, in monotonic seconds
@@ -158,6 +160,21 @@ class Webhooks:
             forgery=forgery.name if forgery else None,
         )
         self._schedule(webhook)
+
+    def end_changed(self, workflow_id: str, *, status: str, ends_at: float) -> None:
+        """Send the workflow's webhook, if it is still to be sent, when the workflow ends by what is decided now.
+
+        To be called in the sandbox's own thread.
+
+        :param status: the status that it ends in
+        :param ends_at: when it ends, in monotonic seconds
+        """
+        now = self._loop.time()
+        for webhook, timer in list(self._pending.items()):
+            if webhook.workflow_id == workflow_id and timer.when() > now:
+                timer.cancel()
+                webhook.status, webhook.due = status, ends_at
+                self._schedule(webhook)
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Send while the application runs, as one of its cleanup contexts."""
