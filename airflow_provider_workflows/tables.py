@@ -102,10 +102,16 @@ def _write_parquet(file: Any, table: Any) -> None:
             content = arrow_table(table)
         else:
             content = pyarrow.table(_columns(items_of_table(table)))
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+    except (
+        pyarrow.ArrowInvalid,
+        pyarrow.ArrowTypeError,
+        pyarrow.ArrowNotImplementedError,
+        OverflowError,
+        UnicodeEncodeError,
+    ):
         raise InvalidInput(
-            "table has a column with values of more than one type, or of one that Parquet does not have: write it "
-            "as .jsonl, or make text of the values"
+            "table has a column with values of more than one type, or of one that Parquet does not have, or with a "
+            "number that is too large or half a character: write it as .jsonl, or make text of the values"
         ) from None
     pyarrow.parquet.write_table(content, file, row_group_size=_ROWS_IN_GROUP)
 

@@ -106,6 +106,10 @@ def test_a_value_that_cannot_be_written_leaves_the_earlier_file_and_is_not_shown
         (["Ada"], "/tmp/items.jsonl", "row 1 must be a dict, not str"),
         ([{1: "Ada"}], "/tmp/items.jsonl", "row 1 has a column whose name is not text, but int"),
         ([{"a": 1}, {"a": "Ada"}], "/tmp/items.parquet", "a column with values of more than one type"),
+        ([{"a": 10**30}], "/tmp/items.parquet", "a number that is too large"),
+        ([{"Ada": "\ud800"}], "/tmp/items.parquet", "half a character"),
+        ([{"\ud800Ada": 1}], "/tmp/items.parquet", "half a character"),
+        (pd.DataFrame({"Ada": [1j]}), "/tmp/items.parquet", "one that Parquet does not have"),
     ],
 )
 def test_what_cannot_be_written_is_refused_and_not_shown(table: Any, uri: str, words: str) -> None:

@@ -7,9 +7,9 @@ export function count(number) {
   return numbers.format(number ?? 0);
 }
 
-/** Return "1 row", "2 rows". */
-export function counted(number, noun) {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+/** Return "1 row", "2 rows"; of what takes no "s", such as a batch, `many` is the word for several. */
+export function counted(number, one, many = `${one}s`) {
+  return `${count(number)} ${number === 1 ? one : many}`;
 }
 
 export function share(part, whole) {

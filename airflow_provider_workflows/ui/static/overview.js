@@ -87,7 +87,7 @@ node("search").addEventListener("submit", async (event) => {
 });
 
 function found({ tasks, searched_batches: searched, unread_batches: unread, cut }) {
-  const remarks = [`${counted(searched, "batch").replace("batchs", "batches")} searched.`];
+  const remarks = [`${counted(searched, "batch", "batches")} searched.`];
   if (unread) remarks.push(`${count(unread)} could not be read from here, or have no index yet.`);
   if (cut) remarks.push("There are more, which were not searched: the search ends after ten seconds.");
   return [

@@ -124,7 +124,7 @@ class TestSingleRun:
 
         words = shown(report, "deferred")
 
-        assert "(estimated by the poll schedule; 7 were reported)" in words
+        assert "(estimated by the poll schedule; reported: 7)" in words
         assert "next poll about 20" in words
 
     @pytest.mark.parametrize("next_poll_in", [3600, -600], ids=["reported", "estimated"])
@@ -147,6 +147,14 @@ class TestSingleRun:
 
 
 class TestBatch:
+    def test_counts_one_as_one(self, shown: Callable[..., str]) -> None:
+        report = batch_report(phase="submitting", rows=1, outcomes={"due": 1}, rows_per_second=1.0)
+
+        words = shown(report, "running")
+
+        assert "Of 1 row: " in words
+        assert "1 row a second" in words
+
     @pytest.mark.parametrize(
         ("phase", "outcomes", "figure"),
         [
