@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.arguments import file_mode, refuse, require_pyarrow
+from airflow_provider_workflows.batch.input.rows import Unreadable
 from airflow_provider_workflows.batch.input.table_items import (
     arrow_table,
     described_rows,
@@ -64,12 +65,12 @@ def _line(number: int, row: object) -> bytes:
     try:
         return f"{json.dumps(plain, ensure_ascii=False, allow_nan=False)}\n".encode()
     except (TypeError, ValueError):
-        name, kind = next(
-            (name, type(value).__name__) for name, value in plain.items() if not _is_json(value)
-        )
+        name, value = next((name, value) for name, value in plain.items() if not _is_json(value))
+        column = f"the column '{one_line(name, 60)}'"
         raise InvalidInput(
-            f"row {number} has a {kind} in the column '{one_line(name, 60)}', which JSON cannot hold: make text of "
-            "it"
+            f"row {number}: the value in {column} {value.reason}"
+            if isinstance(value, Unreadable)
+            else f"row {number} has a {type(value).__name__} in {column}, which JSON cannot hold: make text of it"
         ) from None
 
 
@@ -96,24 +97,23 @@ def _is_json(value: object) -> bool:
 def _write_parquet(file: Any, table: Any) -> None:
     pyarrow = require_pyarrow("uri")
     try:
-        if hasattr(table, "to_parquet"):
-            content = pyarrow.Table.from_pandas(table, preserve_index=False)
-        elif hasattr(table, "__arrow_c_stream__"):
-            content = arrow_table(table)
-        else:
-            content = pyarrow.table(_columns(items_of_table(table)))
-    except (
-        pyarrow.ArrowInvalid,
-        pyarrow.ArrowTypeError,
-        pyarrow.ArrowNotImplementedError,
-        OverflowError,
-        UnicodeEncodeError,
-    ):
+        pyarrow.parquet.write_table(_arrow_content(pyarrow, table), file, row_group_size=_ROWS_IN_GROUP)
+    except (pyarrow.ArrowException, OverflowError, UnicodeEncodeError):
         raise InvalidInput(
             "table has a column with values of more than one type, or of one that Parquet does not have, or with a "
             "number that is too large or half a character: write it as .jsonl, or make text of the values"
         ) from None
-    pyarrow.parquet.write_table(content, file, row_group_size=_ROWS_IN_GROUP)
+
+
+def _arrow_content(pyarrow: Any, table: Any) -> Any:
+    is_pandas = hasattr(table, "to_parquet")
+    if hasattr(table, "__arrow_c_stream__") and not is_pandas:
+        return arrow_table(table)
+    # The names of a data frame's columns are checked, too.
+    rows = items_of_table(table)
+    return (
+        pyarrow.Table.from_pandas(table, preserve_index=False) if is_pandas else pyarrow.table(_columns(rows))
+    )
 
 
 def _columns(rows: Any) -> dict[str, list[Any]]:

@@ -75,7 +75,8 @@ class BadRowList:
         except InvalidInput as error:
             refusal = str(error)
         finally:
-            listed = self._write()
+            with self._file:
+                listed = self._write()
         if refusal:
             raise InvalidInput(f"{refusal}\nAll of them are in {listed}" if listed else refusal)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -68,7 +69,7 @@ class OutputRows(Iterator[dict[str, Any]]):
     def __next__(self) -> dict[str, Any]:
         """Return the next row.
 
-        :raises InvalidInput: if it is not the output of a batch
+        :raises InvalidInput: if it is not the output of a batch, or a row cannot be read
         :raises FileNotFoundError: if it is not there
         """
         return next(self._rows)
@@ -137,6 +138,14 @@ def _opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", file)
     except OtherColumns:
         raise InvalidInput(f"{shown(path)} is not an output of a batch: it has other columns") from None
+    except InvalidInput:
+        raise
+    except (ValueError, LookupError, csv.Error):
+        # Python's own words would show what stands in the row.
+        raise InvalidInput(
+            f"{shown(path)} is no whole output of a batch: a row of it cannot be read. It may be cut, or another "
+            "program may have saved it; clear the batch's task to have it written again"
+        ) from None
 
 
 def read_output(uri: ObjectStoragePath | str) -> OutputRows:

@@ -193,6 +193,7 @@ def read_csv(file: BinaryIO) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file of CSV, as they were before they became cells.
 
     :raises OtherColumns: if it is not one that a batch has written
+    :raises ValueError: if another program has changed a row
     """
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
     first = text.readline()
@@ -203,7 +204,7 @@ def read_csv(file: BinaryIO) -> Iterator[dict[str, Any]]:
     csv.field_size_limit(max(csv.field_size_limit(), _CSV_FIELD_CHARACTERS))
     for cells in csv.reader(text, delimiter=delimiter):
         row: dict[str, Any] = dict(zip(COLUMNS, map(value_of, cells), strict=True))
-        yield row | {"row": int(row["row"]), "result": _result(row["result"])}
+        yield row | {"row": int(row["row"] or ""), "result": _result(row["result"])}
 
 
 def read_parquet(file: BinaryIO) -> Iterator[dict[str, Any]]:

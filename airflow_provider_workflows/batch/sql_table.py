@@ -187,8 +187,10 @@ def _of(given: str | Sequence[str]) -> tuple[str, str]:
 
 
 def _require_name(argument: str, name: object) -> None:
-    if not isinstance(name, str) or not _NAME.fullmatch(name.strip()):
-        raise InvalidInput(f"{argument} must be a name without quotes, brackets, % and ;")
+    if not isinstance(name, str) or name != name.strip() or not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{argument} must be a name without quotes, brackets, % and ;, and without blanks around it"
+        )
 
 
 def _json_type(value: object) -> str:

@@ -110,6 +110,14 @@ def test_a_value_that_cannot_be_written_leaves_the_earlier_file_and_is_not_shown
         ([{"Ada": "\ud800"}], "/tmp/items.parquet", "half a character"),
         ([{"\ud800Ada": 1}], "/tmp/items.parquet", "half a character"),
         (pd.DataFrame({"Ada": [1j]}), "/tmp/items.parquet", "one that Parquet does not have"),
+        ([{"Ada": {}}], "/tmp/items.parquet", "one that Parquet does not have"),
+        ([{"note": b"Ada\xff"}], "/tmp/items.jsonl", "row 1: the value in the column 'note' is binary data"),
+        (pd.DataFrame([["Ada", 1]]), "/tmp/items.parquet", "a column whose name is not text, but int"),
+        (
+            pd.DataFrame([["Ada", 1]], columns=["a", "a"]),
+            "/tmp/items.parquet",
+            "more than one column 'a': rename",
+        ),
     ],
 )
 def test_what_cannot_be_written_is_refused_and_not_shown(table: Any, uri: str, words: str) -> None:

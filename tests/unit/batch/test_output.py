@@ -20,7 +20,7 @@ from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.batch import output_formats
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OutputOptions
-from airflow_provider_workflows.batch.output_row import OutputRow, iso
+from airflow_provider_workflows.batch.output_row import COLUMNS, OutputRow, iso
 from airflow_provider_workflows.batch.output_writer import writer
 from airflow_provider_workflows.storage_retry import failure_reason
 from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_store, folder_in_store
@@ -306,6 +306,31 @@ class TestFormats:
     def test_another_file_is_not_an_output(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(InvalidInput, match="is not an output of a batch"):
             list(read_output(str(tmp_path / name)))
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [
+            ("results.jsonl", '{"key": "Nowak", "row": 1'),
+            ("results.jsonl", '{"key": "Nowak"}\n'),
+            ("results.parquet", "Nowak"),
+            ("results.csv", f"{';'.join(COLUMNS)}\r\nNowak;1\r\n"),
+            ("results.csv", f"{';'.join(COLUMNS)}\r\n1;Nowak{';' * (len(COLUMNS) - 2)}\r\n"),
+            ("results.csv", f"{';'.join(COLUMNS)}\r\nNowak{';' * (len(COLUMNS) - 1)}\r\n"),
+            ("results.csv", f"{';'.join(COLUMNS)}\r\n1;1;;;;;;;Nowak;;;\r\n"),
+        ],
+    )
+    def test_a_row_that_another_program_has_changed_is_said_and_not_shown(
+        self, tmp_path: Path, name: str, content: str
+    ) -> None:
+        path = tmp_path / name
+        path.write_text(content, newline="")
+
+        with pytest.raises(
+            InvalidInput, match=f"{name} is no whole output of a batch: a row of it cannot"
+        ) as raised:
+            read_output(str(path)).to_arrow()
+
+        assert "Nowak" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
