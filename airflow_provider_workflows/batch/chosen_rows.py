@@ -55,13 +55,7 @@ class ChosenRows:
         if self.billed_again:
             words.append(counted(self.billed_again, *_forms("of them had succeeded, and {} billed again")))
         if self.runs:
-            words.append(
-                counted(
-                    self.runs,
-                    "has a run that has not ended, and is waited for",
-                    "have a run that has not ended, and are waited for",
-                )
-            )
+            words.append(counted(self.runs, *_forms("with a run that has not ended {} waited for")))
         if self.unknown:
             words.append(
                 counted(self.unknown, *_forms("may have a run, and {} left alone"))

@@ -120,7 +120,7 @@ class TestResubmit:
         ("chosen", "runs", "left"),
         [
             ({"rows": "2-3,5"}, (2, 3, 5), ""),
-            ({"rows": "7"}, (7,), "1 of them had succeeded, and are billed again"),
+            ({"rows": "7"}, (7,), "1 of them had succeeded, and is billed again"),
             ({"outcome": "failed"}, (2, 3, 4), ""),
             ({"outcome": "not_submitted"}, (5, 6), ""),
             ({"outcome": "succeeded"}, (7, 8, 9, 10), "4 of them had succeeded"),
@@ -147,7 +147,8 @@ class TestResubmit:
         assert half.instruction is None
         (line,) = lines(capsys, "Cleared (resubmit of ")
         assert f"submits {len(runs)} anew" in line
-        assert f"{len(runs)} of the chosen rows are submitted" in line
+        verb = "is" if len(runs) == 1 else "are"
+        assert f"{len(runs)} of the chosen rows {verb} submitted" in line
         assert left in line
         # What was not chosen is submitted by no retry, also where these resubmit what has failed.
         assert error.retry is Retry.NEVER

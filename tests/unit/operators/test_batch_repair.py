@@ -244,7 +244,7 @@ class TestChangedInput:
 
         assert sandbox.counts.requests[RUN_CALL] == 0
         assert [row["key"] for row in batch.output] == ["K2"]
-        assert "1 have vanished" in lines(capsys, "items has changed")[0]
+        assert "1 has vanished" in lines(capsys, "items has changed")[0]
 
     @pytest.mark.thorough
     def test_keys_may_be_numbers_from_one(self, batch: BatchTask, sandbox: Sandbox) -> None:
