@@ -58,7 +58,7 @@ class DueRows:
 
     def _those_due(self, rows: Iterator[Row | BadRow], is_due: Callable[[Row], bool]) -> Iterator[Row]:
         for row in rows:
-            if self._checked is not None and self._last_row:
+            if self._checked is not None:
                 self._checked.require_passed_over(self._last_row + 1, row.number - 1)
             self._last_row = row.number
             if isinstance(row, BadRow):

@@ -80,18 +80,18 @@ class CheckedRows:
         last = self._first_row + len(self._checked) // DIGEST_BYTES - 1
         if number < last:
             raise InvalidInput(
-                f"items ends with row {number} now, and had {last} rows when it was checked. Rows that were sent "
-                "keep their runs: clear the task to go on with the input as it is now."
+                f"items ends with row {number} now, and ended with row {last} when it was checked. Rows that "
+                "were sent keep their runs: clear the task to go on with the input as it is now."
             )
 
     def require_passed_over(self, first: int, last: int) -> None:
         """Return if no row that was to be sent is among those that are passed over now.
 
-        :param first: number of the first row that is not there any more
+        :param first: number of the first row that is not there any more, also before the first checked
         :param last: number of the last one
         :raises InvalidInput: with the number of such a row
         """
-        for number in range(first, last + 1):
+        for number in range(max(first, self._first_row), last + 1):
             if self._digest(number) not in (NO_DIGEST, b""):
                 raise self._changed(number, None)
 

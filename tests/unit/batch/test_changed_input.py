@@ -84,7 +84,7 @@ def test_a_row_that_was_not_checked_is_not_sent_and_the_try_fails_with_its_numbe
 def test_an_input_that_ends_early_fails_the_try(checked: Checked, connected: Sandbox) -> None:
     checked.check(rows(NAMES))
 
-    with pytest.raises(InvalidInput, match=r"^items ends with row 3 now, and had 5 rows when it was checked"):
+    with pytest.raises(InvalidInput, match=r"^items ends with row 3 now, and ended with row 5 when"):
         checked.submit(rows(NAMES[:3]))
 
     assert connected.counts.requests[RUN_CALL] == 3

@@ -90,7 +90,11 @@ class TestWhere:
         assert connected.counts.requests[RUN_CALL] == 5
         assert [row["row"] for row in batch.output] == [1, 3, 6, 9, 12]
 
-    @pytest.mark.parametrize("chosen_later", [("K3",), ("K3", "K6", "K9"), ("K3", "K4", "K6", "K9", "K12")])
+    @pytest.mark.parametrize(
+        "chosen_later",
+        [("K3",), ("K3", "K6", "K9"), ("K3", "K4", "K6", "K9", "K12"), ("K6", "K9", "K12")],
+        ids=["only the first", "not the last", "one more", "not the first"],
+    )
     def test_that_chooses_others_for_the_submission_stops_it(
         self, batch: BatchTask, connected: Sandbox, table: Callable[..., str], chosen_later: tuple[str, ...]
     ) -> None:
@@ -102,7 +106,7 @@ class TestWhere:
             return row["Id"] in chosen_later if readings["K1"] > 2 else is_new(row)
 
         with pytest.raises(
-            InvalidInput, match=r"where give the same each time|had 12 rows when it was checked"
+            InvalidInput, match=r"where give the same each time|ended with row 12 when it was checked"
         ):
             batch.run(table(*ROWS), columns=COLUMNS, where=fickle)
 
