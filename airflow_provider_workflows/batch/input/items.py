@@ -16,6 +16,7 @@ from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.table_items import TableItems, refuse_table
+from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.storage import ObjectStoragePath, shown, storage_path
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any] | SqlQuery"
@@ -127,7 +128,7 @@ def short_name_of(items: object) -> str | None:
     if not (isinstance(first, int) and isinstance(number, int)):
         return name
     if "rows_before" in items:
-        return f"{number:,} rows from row {first:,} of {name}"
+        return f"{counted(number, 'row')} from row {first:,} of {name}"
     return f"rows {first:,} to {first + number - 1:,} of {name}"
 
 
@@ -165,10 +166,10 @@ def _read(
         if count == rows:
             break
     if passed_over := max(number - first_row + 1 - count, 0):
-        reading.note(f"items: where has passed over {passed_over:,} rows, which are not of the batch")
+        reading.note(f"items: where has passed over {counted(passed_over, 'row')}, as if not in the input")
     if count == 0 and passed_over and rows is None:
         raise InvalidInput(
-            f"where has passed over all {passed_over:,} rows of items: there is nothing to run"
+            f"where has passed over all of items ({counted(passed_over, 'row')}): there is nothing to run"
         )
     if count < (rows or 1):
         raise InvalidInput(

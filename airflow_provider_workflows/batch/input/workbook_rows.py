@@ -21,6 +21,7 @@ from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import Cells, Unreadable
 from airflow_provider_workflows.batch.input.sheet_cells import Cell, SharedTexts, SheetRow, sheet_rows
 from airflow_provider_workflows.batch.input.sheets import Sheet, Workbook, chosen_sheet, read_workbook
+from airflow_provider_workflows.counted import counted
 
 #: Rows by which a header is told from a person where no column has a field.
 _SAMPLE_ROWS = 20
@@ -126,7 +127,8 @@ def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterat
         )
     if filtered:
         reading.note(
-            f"items: {filtered:,} rows that the sheet does not show, such as by a filter, were read like the others"
+            f"items: {counted(filtered, 'row')} that the sheet does not show, such as by a filter, "
+            f"{'was' if filtered == 1 else 'were'} read like the others"
         )
 
 

@@ -270,6 +270,7 @@ def test_a_database_that_fails_is_written_by_the_next_try_and_nothing_runs_again
         ({"mode": "upsert"}, "mode of the result table must be"),
         ({"key": "outcome"}, "another of its columns"),
         ({"key": 'a"b'}, "a name without quotes"),
+        ({"key": "number "}, "without blanks around it"),
         ({"select": ["decision"]}, "must be a dict of column and expression"),
         ({"select": {"error": "x"}}, "another of its columns"),
         ({"select": {"a": "x["}}, "not a JMESPath expression"),

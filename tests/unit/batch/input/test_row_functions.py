@@ -57,10 +57,10 @@ class TestWhere:
 
         list(read_items(table, options, note=notes.append))
 
-        assert notes == ["items: where has passed over 1 rows, which are not of the batch"]
+        assert notes == ["items: where has passed over 1 row, as if not in the input"]
 
     def test_that_passes_over_all_is_refused(self) -> None:
-        with pytest.raises(InvalidInput, match="where has passed over all 1 rows of items"):
+        with pytest.raises(InvalidInput, match=r"where has passed over all of items \(1 row\)"):
             read([{"first_name": "Ada"}], where=lambda _: False)
 
     @pytest.mark.parametrize("returned", [None, 1, "yes", []])

@@ -260,7 +260,7 @@ def test_rows_that_a_filter_does_not_show_are_read_with_a_word(tmp_path: Path) -
 
     assert len(good_rows(tmp_path / "people.xlsx")) == 2
     assert notes_of(tmp_path / "people.xlsx") == [
-        "items: 1 rows that the sheet does not show, such as by a filter, were read like the others"
+        "items: 1 row that the sheet does not show, such as by a filter, was read like the others"
     ]
 
 
