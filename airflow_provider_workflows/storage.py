@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import shutil
+from pathlib import Path, PurePath
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ __all__ = [
     "OBJECT_STORES",
     "ObjectStoragePath",
     "forget_listing",
+    "from_working_directory",
     "is_local",
     "read_connection_again",
     "remove_folder",
@@ -43,6 +45,8 @@ _LOCAL = frozenset({"", "file", "local"})
 #: Stores where one put makes the whole object or nothing. No folder is made there: that could make a bucket.
 OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl"})
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<user>[^/@]*)@)?(?P<rest>.*)")
+#: How Airflow begins to say that no provider is there; in other words it would show as the connection's error.
+_NO_FILE_SYSTEM = "No filesystem registered for scheme"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -63,13 +67,37 @@ def storage_path(argument: str, value: object) -> ObjectStoragePath:
         path = value if isinstance(value, ObjectStoragePath) else ObjectStoragePath(text)
         _ = path.fs
     except AirflowNotFoundException:
-        raise InvalidInput(f"{argument}: there is no such connection as that of {shown(text)}") from None
-    except (ValueError, ImportError):
-        raise InvalidInput(
-            f"{argument}: nothing here can reach {scheme}://; install the Airflow provider that can, "
+        problem = f"there is no such connection as that of {shown(text)}"
+    except (ImportError, ValueError, TypeError, AttributeError, LookupError) as error:
+        problem = _why_not_reached(text, scheme, error)
+    else:
+        return path
+    # Outside of the block: the error that was raised may hold a secret, and must not show beside this one.
+    raise InvalidInput(f"{argument}: {problem}")
+
+
+def _why_not_reached(text: str, scheme: str, error: Exception) -> str:
+    if isinstance(error, ImportError) or str(error).startswith(_NO_FILE_SYSTEM):
+        name = error.name if isinstance(error, ImportError) else None
+        lacking = f": the Python package {name} is missing" if name else ""
+        return (
+            f"nothing here can reach {scheme}://{lacking}; install the Airflow provider that can, "
             "such as apache-airflow-providers-amazon[s3fs] for s3://"
-        ) from None
-    return path
+        )
+    from airflow_provider_workflows.storage_connections import connection_problem  # noqa: PLC0415  (an error's)
+
+    uri = _URI.fullmatch(text)
+    return connection_problem(shown(text), uri and uri["user"], error)
+
+
+def from_working_directory(value: PathArgument) -> PathArgument | str:
+    """Return a relative local path as an absolute one, for what a person runs where the files are.
+
+    :param value: what was given; anything else than a relative path is returned as it is
+    """
+    if isinstance(value, PurePath) or (isinstance(value, str) and value.strip() and "://" not in value):
+        return str(Path(str(value).strip()).absolute())
+    return value
 
 
 def templated_path(argument: str, value: PathArgument) -> PathArgument:

@@ -22,12 +22,14 @@ from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OUTP
 from airflow_provider_workflows.batch.output_parts import has_parts, parts_of
 from airflow_provider_workflows.storage import (
     forget_listing,
+    from_working_directory,
     shown,
     storage_path,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from airflow_provider_workflows.storage import ObjectStoragePath
 
@@ -148,11 +150,12 @@ def _opened(path: ObjectStoragePath) -> Iterator[BinaryIO]:
         ) from None
 
 
-def read_output(uri: ObjectStoragePath | str) -> OutputRows:
+def read_output(uri: ObjectStoragePath | Path | str) -> OutputRows:
     """Return the rows of an output: an iterator of dicts, with ``to_arrow()``, ``to_pandas()`` and ``to_polars()``.
 
-    :param uri: the file, of any format, or the folder of its parts: the summary's ``output``
+    :param uri: the file, of any format, or the folder of its parts: the summary's ``output``. A relative path
+        is one of the working directory
     :raises InvalidInput: if it is not a path; while reading, if it is not an output of a batch
     :raises FileNotFoundError: while reading, if it is not there
     """
-    return OutputRows([storage_path("uri", uri)])
+    return OutputRows([storage_path("uri", from_working_directory(uri))])

@@ -7,7 +7,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
@@ -29,8 +29,17 @@ from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 from airflow_provider_workflows.batch.merge_check import require_whole_table
 from airflow_provider_workflows.batch.output import OutputRows
 from airflow_provider_workflows.local_files import OWNER_ONLY
-from airflow_provider_workflows.storage import ObjectStoragePath, forget_listing, shown, storage_path
+from airflow_provider_workflows.storage import (
+    ObjectStoragePath,
+    forget_listing,
+    from_working_directory,
+    shown,
+    storage_path,
+)
 from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _ITEMS_NAME, _INDEX_NAME, _INDEX_VERSION = "items.jsonl", "index.json", 1
 log = logging.getLogger(__name__)
@@ -225,14 +234,14 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def read_index(uri: ObjectStoragePath | str) -> OutputRows:
+def read_index(uri: ObjectStoragePath | Path | str) -> OutputRows:
     """Return the rows of all shards' outputs, in order, as ``read_output`` returns those of one.
 
-    :param uri: the index that ``merge`` wrote
+    :param uri: the index that ``merge`` wrote. A relative path is one of the working directory
     :raises InvalidInput: if it is not an index
     :raises FileNotFoundError: if it, or an output that it lists, is not there
     """
-    path = storage_path("uri", uri)
+    path = storage_path("uri", from_working_directory(uri))
     forget_listing(path)
     try:
         with path.open("rb") as file:  # type: ignore[no-untyped-call]

@@ -7,7 +7,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -23,7 +22,12 @@ from airflow_provider_workflows.batch.submit import WHOLE_BATCH
 from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROWS_NAME
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
-from airflow_provider_workflows.storage import ObjectStoragePath, shown, storage_path
+from airflow_provider_workflows.storage import (
+    ObjectStoragePath,
+    from_working_directory,
+    shown,
+    storage_path,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api.status import Statuses
@@ -155,8 +159,7 @@ def stored_batches(uri: str) -> list[StoredBatch]:
         state folder
     :raises InvalidInput: if there is no batch, or the place cannot be read
     """
-    text = uri.strip()
-    path = storage_path("URI", text if "://" in text or not text else str(Path(text).absolute()))
+    path = storage_path("URI", from_working_directory(uri.strip()))
     names = _names_in(path)
     if names is None and path.suffix:
         # A file of results, which may not be there yet, or of problem rows.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,12 @@ from typing import Any
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import attach
+from airflow.sdk.io import fs as file_systems
 from airflow.sdk.io.store import _STORE_CACHE
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.storage import remove_folder, shown, storage_path
+from airflow_provider_workflows.storage import from_working_directory, remove_folder, shown, storage_path
 from airflow_provider_workflows.whole_files import replacing, require_writable, write_whole
 from tests.unit.failing_storage import HttpResponseError
 
@@ -245,6 +248,77 @@ class TestPaths:
     )
     def test_a_message_shows_no_password_and_no_query(self, uri: str, expected: str) -> None:
         assert shown(uri) == expected
+
+
+class TestConnectionThatCannotBeUsed:
+    """A connection whose storage cannot be opened, by an error that repeats what is in it."""
+
+    SECRETS = ("hunter2-hunter2", "AKIA1234", "minio.example.com", "65536x", "dGhlIHNlY3JldCBrZXkgb2YgOQ")
+
+    @pytest.fixture(autouse=True)
+    def store(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_STORE",
+            json.dumps(
+                {
+                    "conn_type": "aws",
+                    "login": "AKIA1234",
+                    "password": "hunter2-hunter2/65536x",
+                    "extra": {"endpoint_url": "https://minio.example.com"},
+                }
+            ),
+        )
+
+        def refused(conn_id: str | None) -> Any:
+            raise self.error
+
+        monkeypatch.setattr(file_systems, "_register_filesystems", lambda: {"s3": refused})
+        _STORE_CACHE.pop("s3-store", None)
+        yield
+        _STORE_CACHE.pop("s3-store", None)
+
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            (
+                ValueError("Invalid endpoint: https://minio.example.com"),
+                "(ValueError): Invalid endpoint: ***",
+            ),
+            (ValueError("Port could not be cast to integer value as '65536x'"), "integer value as '***'"),
+            (KeyError("region_name"), "(KeyError): 'region_name'"),
+            (TypeError("login 'AKIA1234' and hunter2-hunter2 are wrong"), "login '***' and *** are wrong"),
+            (ValueError("dGhlIHNlY3JldCBrZXkgb2YgOQ is no key"), "*** is no key"),
+        ],
+        ids=str,
+    )
+    def test_is_said_to_be_wrong_without_what_it_holds(self, error: Exception, words: str) -> None:
+        self.error = error
+
+        with pytest.raises(InvalidInput) as refusal:
+            storage_path("items", "s3://store@bucket/rows.csv")
+
+        shown_error = "".join(traceback.format_exception(refusal.value))
+        assert "items: the connection 'store' of s3://store@bucket/rows.csv cannot be used" in shown_error
+        assert words in shown_error
+        assert not [secret for secret in self.SECRETS if secret in shown_error]
+        assert "install" not in shown_error
+
+    def test_names_the_python_package_that_is_missing(self) -> None:
+        self.error = ModuleNotFoundError("No module named 's3fs'", name="s3fs")
+
+        with pytest.raises(InvalidInput, match="s3://: the Python package s3fs is missing; install"):
+            storage_path("items", "s3://store@bucket/rows.csv")
+
+
+def test_a_relative_path_is_one_of_the_working_directory_where_a_person_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert from_working_directory("out/results.jsonl") == str(tmp_path / "out/results.jsonl")
+    assert from_working_directory(Path("results.jsonl")) == str(tmp_path / "results.jsonl")
+    assert from_working_directory("s3://bucket/a") == "s3://bucket/a"
+    assert from_working_directory("") == ""
 
 
 class TestRequireWritable:

@@ -36,7 +36,8 @@ _BY_MARK = {
 #: What cannot be read here, by its first bytes, and what to do.
 _UNREAD_MARKS = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": (
-        "an Excel file with a password, or in the format of before 2007 (.xls): save it as .xlsx without a password"
+        "an Excel file with a password, or in the format of before 2007 (.xls): save it as .xlsx or CSV, "
+        "without a password"
     ),
     b"FEA1": "a Feather file of version 1: write it in version 2",
     b"Obj\x01": "an Avro file: export the rows as Parquet, JSON or CSV",
@@ -46,6 +47,8 @@ _UNREAD_MARKS = {
     b"<html": "a page of HTML, perhaps an error of the server it was fetched from: export the rows as CSV or JSON",
     b"<!DOC": "a page of HTML, perhaps an error of the server it was fetched from: export the rows as CSV or JSON",
 }
+#: Spreadsheets that cannot be read here, by name: one that is text or HTML within is told by nothing else.
+_UNREAD_SPREADSHEETS = frozenset((".xls", ".xlsb", ".xlt", ".ods", ".fods", ".sxc", ".numbers"))
 _PREFIX = (
     "items must be a file in .jsonl (or .ndjson, .json), .csv (or .tsv, .txt), .parquet, .arrow (or .feather) or "
     ".xlsx"
@@ -60,6 +63,11 @@ def require_suffix(name: str, shown_path: str) -> None:
     :raises InvalidInput: listing the formats
     """
     suffix = _suffix(name)
+    if suffix in _UNREAD_SPREADSHEETS:
+        raise InvalidInput(
+            f"items: {shown_path} is a spreadsheet in {suffix}, which is not read here: open it in the program "
+            "that it is from, and save it as .xlsx or CSV"
+        )
     if suffix and suffix not in _BY_SUFFIX:
         raise InvalidInput(f"{_PREFIX}, compressed or not, or a folder of such files; {shown_path} is not")
 

@@ -74,7 +74,7 @@ def read_workbook(archive: zipfile.ZipFile) -> Workbook:
     names = archive.namelist()
     if "[Content_Types].xml" not in names or any(name.endswith("workbook.bin") for name in names):
         raise InvalidInput(
-            "items is a spreadsheet of another format than .xlsx (.ods or .xlsb): save it as .xlsx"
+            "items is a spreadsheet of another format than .xlsx (.ods or .xlsb): save it as .xlsx or CSV"
         )
     root = _related(archive, "").get("officeDocument", {})
     if not root or not next(iter(root.values())).endswith("workbook.xml"):

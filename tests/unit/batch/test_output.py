@@ -352,3 +352,13 @@ def test_a_row_shows_neither_its_key_nor_its_result() -> None:
     assert "kowalska" not in shown
     assert "Łękowska" not in shown
     assert "COMPLETED" in shown
+
+
+@pytest.mark.parametrize("given", ["out/results.jsonl", Path("out") / "results.jsonl"], ids=repr)
+def test_is_read_from_a_relative_path_where_a_person_is(
+    given: str | Path, folder: ObjectStoragePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder, JSONL, SUCCEEDED)
+    monkeypatch.chdir(tmp_path)
+
+    assert [row["key"] for row in read_output(given)] == ["A-1"]

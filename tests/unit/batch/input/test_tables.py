@@ -484,15 +484,31 @@ class TestJson:
         assert good_rows(path, zero_pad={"personal_number": 11})[0].case["personalNumber"] == "08211402156"
 
 
+def _zip_of(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return file.getvalue()
+
+
+OPEN_DOCUMENT = _zip_of("mimetype", "content.xml", "META-INF/manifest.xml")
+BINARY_WORKBOOK = _zip_of("[Content_Types].xml", "xl/workbook.bin", "xl/worksheets/sheet1.bin")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("people.xls", b"", "must be a file in .jsonl"),
-        (
-            "people.csv",
-            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99),
-            "save it as .xlsx without a password",
+        ("people.doc", b"", "must be a file in .jsonl"),
+        ("people.xls", b"a\tb\n", "people.xls is a spreadsheet in .xls, which is not read here"),
+        ("people.XLSB", b"PK\x03\x04", "save it as .xlsx or CSV"),
+        ("people.ods.gz", b"", "is a spreadsheet in .ods"),
+        *(
+            (name, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99), "(.xls): save it as .xlsx or CSV")
+            for name in ("people.csv", "people.xlsx", "people")
         ),
+        *((name, OPEN_DOCUMENT, "(.ods or .xlsb): save it as .xlsx or CSV") for name in ("a.xlsx", "a.csv")),
+        ("people.xlsx", BINARY_WORKBOOK, "(.ods or .xlsb): save it as .xlsx or CSV"),
         ("people.csv", b"%PDF-1.7 x", "is a PDF"),
         ("people.csv", b"<!DOCTYPE html>", "is a page of HTML"),
         ("people", b"Obj\x01", "is an Avro file"),
