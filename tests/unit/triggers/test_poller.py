@@ -266,7 +266,7 @@ class TestTrouble:
         await until(lambda: sandbox.counts.requests[STATUS_CALL] > 100)
         await end(tasks)
 
-        (line,) = [text for text in caplog.messages if "polls have failed" in text]
+        (line,) = [text for text in caplog.messages if "1 poll has failed" in text]
         assert "SERVICE_UNAVAILABLE" in line
         until_when = dt.datetime.fromisoformat(re.search(r"ends at (.+) UTC", line)[1] + "+00:00")  # type: ignore[index]
         assert begun + 3599 <= until_when.timestamp() <= now() + 3600
