@@ -45,8 +45,9 @@ _LOCAL = frozenset({"", "file", "local"})
 #: Stores where one put makes the whole object or nothing. No folder is made there: that could make a bucket.
 OBJECT_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl"})
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?:(?P<user>[^/@]*)@)?(?P<rest>.*)")
-#: How Airflow begins to say that no provider is there; in other words it would show as the connection's error.
-_NO_FILE_SYSTEM = "No filesystem registered for scheme"
+#: How Airflow and its library for paths begin to say that nothing is there for a protocol; in other words it would
+#: show as the connection's error.
+_NO_FILE_SYSTEM = ("No filesystem registered for scheme", "Unsupported filesystem")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
