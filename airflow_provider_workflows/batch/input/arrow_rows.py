@@ -32,7 +32,7 @@ def parquet_rows(
     """
     pyarrow = require_pyarrow("items")
     with _problems(pyarrow, stream, "Parquet"):
-        file = pyarrow.parquet.ParquetFile(seekable(stream))
+        file = pyarrow.parquet.ParquetFile(seekable(stream), pre_buffer=False)
         reading.take_header(file.schema_arrow.names)
         groups: list[int] = []
         for group in range(file.num_row_groups):
@@ -41,7 +41,8 @@ def parquet_rows(
                 groups.append(group)
             else:
                 skip -= rows
-        batches = file.iter_batches(_BATCH_ROWS, row_groups=groups) if groups else ()
+        # A thread for each column, and reading ahead, nearly double the memory: 51 MB instead of 85 for 7 columns.
+        batches = file.iter_batches(_BATCH_ROWS, row_groups=groups, use_threads=False) if groups else ()
         for cells in islice(_rows(pyarrow, batches), skip, None):
             yield None, cells
 
@@ -82,9 +83,12 @@ def _problems(pyarrow: Any, stream: io.BufferedReader[Any], kind: str) -> Iterat
 def _rows(pyarrow: Any, batches: Any) -> Iterator[dict[str, Any]]:
     for batch in batches:
         names = batch.schema.names
-        columns = [column_values(pyarrow, column) for column in batch.columns]
-        for cells in zip(*columns, strict=True):
-            yield dict(zip(names, cells, strict=True))
+        # A batch of an Arrow file may be the whole table, and as objects of Python many times as large.
+        for first in range(0, batch.num_rows, _BATCH_ROWS):
+            part = batch.slice(first, _BATCH_ROWS)
+            columns = [column_values(pyarrow, column) for column in part.columns]
+            for cells in zip(*columns, strict=True):
+                yield dict(zip(names, cells, strict=True))
 
 
 def column_values(pyarrow: Any, column: Any) -> list[Any]:
