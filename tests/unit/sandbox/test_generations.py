@@ -196,6 +196,18 @@ def test_a_definition_that_is_replaced_has_a_next_revision(sandbox: Sandbox, cal
         (1700000000, False),
         ((datetime.now() + timedelta(days=1)).isoformat(), False),  # noqa: DTZ005  (without a zone on purpose)
     ],
+    # Of the moment, names would differ from one process of pytest to another.
+    ids=[
+        "29 minutes",
+        "40 minutes",
+        "29.9 days",
+        "30.1 days",
+        "yesterday",
+        "a century",
+        "a word",
+        "a number",
+        "without a zone",
+    ],
 )
 def test_a_run_expires_between_half_an_hour_and_thirty_days_ahead(
     sandbox: Sandbox, call: Caller, expires_at: object, accepted: bool
