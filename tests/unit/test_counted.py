@@ -36,8 +36,8 @@ def test_no_text_counts_one_as_several() -> None:
         f"{file.relative_to(_PACKAGE)}: {line.strip()}"
         for file in _PACKAGE.rglob("*.py")
         for line in file.read_text().splitlines()
-        # The notes of the input's readers count as they did before.
-        if _ALWAYS_SEVERAL.search(line) and "input" not in file.relative_to(_PACKAGE).parts
+        # What a debugger shows of a table is no sentence.
+        if _ALWAYS_SEVERAL.search(line) and 'return f"<' not in line
     ]
 
     assert found == []
