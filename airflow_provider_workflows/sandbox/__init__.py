@@ -8,17 +8,23 @@ from airflow_provider_workflows.sandbox.definitions import (
     END_USER_DEFINITION,
     FAILING_DEFINITION,
     FORBIDDEN_DEFINITION,
+    SCREENING_DEFINITION,
     SLOW_DEFINITION,
     UNKNOWN_STATUS_DEFINITION,
 )
 from airflow_provider_workflows.sandbox.server import Sandbox
+from airflow_provider_workflows.sandbox.tables import READY_RECORD, TABLE, TYPED_TABLE
 
 __all__ = [
     "DEFINITION",
     "END_USER_DEFINITION",
     "FAILING_DEFINITION",
     "FORBIDDEN_DEFINITION",
+    "READY_RECORD",
+    "SCREENING_DEFINITION",
     "SLOW_DEFINITION",
+    "TABLE",
+    "TYPED_TABLE",
     "UNKNOWN_STATUS_DEFINITION",
     "Sandbox",
     "SeenRequest",

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -14,10 +15,23 @@ from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_P
 from airflow_provider_workflows.sandbox.counts import UNKNOWN_ROUTE, Counts
 from airflow_provider_workflows.sandbox.fault_responses import faulty_response
 from airflow_provider_workflows.sandbox.faults import Faults
-from airflow_provider_workflows.sandbox.request_parsing import MAX_BODY_BYTES, parse_model, read_json
-from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, Reply, http_response
+from airflow_provider_workflows.sandbox.received_files import ReceivedFile
+from airflow_provider_workflows.sandbox.request_parsing import (
+    MAX_BODY_BYTES,
+    parse_model,
+    read_json,
+    require_object,
+)
+from airflow_provider_workflows.sandbox.responses import (
+    JsonObject,
+    Refusal,
+    Reply,
+    StoredFile,
+    file_response,
+    http_response,
+)
 from airflow_provider_workflows.sandbox.route import Call, Route
-from airflow_provider_workflows.sandbox.routes import ROUTES
+from airflow_provider_workflows.sandbox.routes import ALL_ROUTES
 from airflow_provider_workflows.sandbox.service import Service
 from airflow_provider_workflows.sandbox.versions import FIRST_VERSION, requested_version
 
@@ -44,7 +58,7 @@ class Api:
         application = web.Application(
             client_max_size=MAX_BODY_BYTES, middlewares=[self._refuse_unknown_routes]
         )
-        for route in ROUTES:
+        for route in ALL_ROUTES:
             application.router.add_route(route.method, route.path, functools.partial(self._dispatch, route))
         application.cleanup_ctx.append(self.service.webhooks.running)
         Control(self.service, self.faults, self.counts).add_to(application.router)
@@ -53,10 +67,12 @@ class Api:
     async def _dispatch(self, route: Route, request: web.Request) -> web.StreamResponse:
         self.counts.request_arrived(route.name, request.transport)
         delay, fault = self.faults.draw(route)
+        response: web.StreamResponse
         if delay:
             await asyncio.sleep(delay)
         if fault is None:
-            response: web.StreamResponse = http_response(await self._reply(route, request))
+            reply = await self._reply(route, request)
+            response = http_response(reply) if reply.file is None else file_response(reply.file)
         else:
             response = await faulty_response(fault, request, lambda: self._reply(route, request))
         self._record(request, response, route)
@@ -71,18 +87,34 @@ class Api:
             return refusal.reply
         if isinstance(response, str):
             return Reply(route.success, {}, response)
+        if isinstance(response, StoredFile):
+            return Reply(route.success, {}, file=response)
         return Reply(route.success, response)
 
-    async def _carry_out(self, route: Route, request: web.Request) -> JsonObject | str:
+    async def _carry_out(self, route: Route, request: web.Request) -> JsonObject | str | StoredFile:
         version = FIRST_VERSION
         if route.versioned:
             version = requested_version(request.headers.get("Accept"))
-        body = None
-        if route.requests:
-            model = route.requests.get(version) or route.requests[FIRST_VERSION]
-            body = parse_model(model, await read_json(request))
+        body = await self._body(route, version, request)
         base_url = f"{request.scheme}://{request.host}"
-        return route.operation(self.service, Call(version, request.match_info, request.query, base_url, body))
+        try:
+            return route.operation(
+                self.service, Call(version, request.match_info, request.query, base_url, body)
+            )
+        except Refusal:
+            if isinstance(body, ReceivedFile):
+                self.service.files.discard(body)
+            raise
+
+    async def _body(self, route: Route, version: int, request: web.Request) -> Any:
+        if route.receives == "object":
+            return require_object(await read_json(request))
+        if route.receives is not None:
+            return await self.service.files.receive(request, keep=route.receives == "kept file")
+        if not route.requests:
+            return None
+        model = route.requests.get(version) or route.requests[FIRST_VERSION]
+        return parse_model(model, await read_json(request))
 
     @web.middleware
     async def _refuse_unknown_routes(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -13,8 +13,9 @@ from airflow_provider_workflows.sandbox.faults import Fault, Faults, WebhookFaul
 from airflow_provider_workflows.sandbox.openapi import openapi_document
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody, parse_model, read_json
 from airflow_provider_workflows.sandbox.responses import Refusal, Reply, http_response
-from airflow_provider_workflows.sandbox.routes import ROUTES
+from airflow_provider_workflows.sandbox.routes import ALL_ROUTES
 from airflow_provider_workflows.sandbox.service import Service
+from airflow_provider_workflows.sandbox.tables import Table
 from airflow_provider_workflows.sandbox.tokens import Scope
 from airflow_provider_workflows.sandbox.webhooks import Destination
 
@@ -78,6 +79,9 @@ class Control:
             ("DELETE", f"{CONTROL_PREFIX}counts", self.reset_counts),
             ("GET", f"{CONTROL_PREFIX}definitions", self.list_definitions),
             ("POST", f"{CONTROL_PREFIX}definitions", self.define),
+            ("GET", f"{CONTROL_PREFIX}tables", self.list_tables),
+            ("POST", f"{CONTROL_PREFIX}tables", self.define_table),
+            ("GET", f"{CONTROL_PREFIX}files", self.list_files),
             ("POST", f"{CONTROL_PREFIX}workflows/expire", self.expire_runs),
             ("POST", f"{CONTROL_PREFIX}tokens", self.issue_token),
             ("POST", f"{CONTROL_PREFIX}tokens/rotate", self.rotate_token),
@@ -93,7 +97,7 @@ class Control:
 
     async def openapi(self, _: web.Request) -> Reply:
         """Return the OpenAPI document of the API."""
-        return Reply(200, openapi_document(ROUTES))
+        return Reply(200, openapi_document(ALL_ROUTES))
 
     async def list_faults(self, _: web.Request) -> Reply:
         """Return the faults in force."""
@@ -134,6 +138,22 @@ class Control:
         definition = parse_model(Definition, await read_json(request))
         self._service.define(definition)
         return Reply(201, self._service.definitions[definition.id].json_object())
+
+    async def list_tables(self, _: web.Request) -> Reply:
+        """Return the tables."""
+        tables = self._service.tables.tables.copy().values()
+        return Reply(200, {"tables": [table.json_object() for table in tables]})
+
+    async def define_table(self, request: web.Request) -> Reply:
+        """Add a table with the fields of ``Table``."""
+        table = parse_model(Table, await read_json(request))
+        self._service.tables.tables[table.id] = table
+        return Reply(201, table.json_object())
+
+    async def list_files(self, _: web.Request) -> Reply:
+        """Return what is known of the files that were uploaded."""
+        files = self._service.files.received.copy()
+        return Reply(200, {"files": [file.json_object() for file in files]})
 
     async def expire_runs(self, request: web.Request) -> Reply:
         """Let running workflows of generation 3 expire now; the body may be left out."""

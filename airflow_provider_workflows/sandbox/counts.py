@@ -59,6 +59,9 @@ class Counts:
             self._runs_per_subject: Counter[str] = Counter()
             self._parameters_of_runs: list[JsonObject] = []
             self._cases = 0
+            self._records = 0
+            self._attachments = 0
+            self._resources = 0
             self._deliveries: Counter[str] = Counter()
             self._delivery_responses: dict[str, Counter[str]] = {}
             self._seen: deque[SeenRequest] = deque(maxlen=MAX_SEEN_REQUESTS)
@@ -131,6 +134,24 @@ class Counts:
             return self._cases
 
     @property
+    def records(self) -> int:
+        """Number of records that were created."""
+        with self._lock:
+            return self._records
+
+    @property
+    def attachments(self) -> int:
+        """Number of files that were attached to records."""
+        with self._lock:
+            return self._attachments
+
+    @property
+    def resources(self) -> int:
+        """Number of files that were uploaded as resources."""
+        with self._lock:
+            return self._resources
+
+    @property
     def deliveries(self) -> Counter[str]:
         """Number of deliveries of webhooks, repetitions included, by the id of the workflow."""
         with self._lock:
@@ -165,6 +186,9 @@ class Counts:
             "runs_per_record": self.runs_per_record,
             "runs_per_subject": self.runs_per_subject,
             "cases": self.cases,
+            "records": self.records,
+            "attachments": self.attachments,
+            "resources": self.resources,
             "deliveries": self.deliveries,
             "delivery_responses": self.delivery_responses,
         }
@@ -195,6 +219,21 @@ class Counts:
         """Count a case."""
         with self._lock:
             self._cases += 1
+
+    def record_created(self) -> None:
+        """Count a record."""
+        with self._lock:
+            self._records += 1
+
+    def attachment_created(self) -> None:
+        """Count a file that was attached to a record."""
+        with self._lock:
+            self._attachments += 1
+
+    def resource_created(self) -> None:
+        """Count a file that was uploaded as a resource."""
+        with self._lock:
+            self._resources += 1
 
     def run_created(self, case_id: str | None, record_id: str | None, parameters: JsonObject) -> None:
         """Count a run.

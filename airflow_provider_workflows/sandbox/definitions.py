@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from random import Random
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -10,12 +11,14 @@ from pydantic import Field, model_validator
 from airflow_provider_workflows.api.status import SUCCESS_STATUSES
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody
 from airflow_provider_workflows.sandbox.responses import JsonObject
+from airflow_provider_workflows.sandbox.screening import CLEAR, HIT, POSSIBLE_HIT
 
 DEFINITION = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
 FAILING_DEFINITION = "f1d0a6c2-7b34-4c0e-9d58-2a6e4b91c7d3"
 SLOW_DEFINITION = "5c0e3b7a-1f62-4a9d-8e4b-6d2f90b8a1e5"
 FORBIDDEN_DEFINITION = "a94f2d16-c8e3-4b70-b5a1-0e7d3c6f8b29"
 UNKNOWN_STATUS_DEFINITION = "d7286e0b-4a5f-4d13-92c6-b83e1f70a54d"
+SCREENING_DEFINITION = "c5a80e37-6b1d-4924-8f7a-3d09e1b6472c"
 END_USER_DEFINITION = "82e6b4d9-0c17-4f3a-a6d5-91b7e2c8f054"
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -29,6 +32,7 @@ class Definition(ControlBody):
     :param status: the status in which a run ends
     :param result: fields of the result, which replace documented ones of the same name. A run that ends in
         another status than ``COMPLETED`` has a result only if this is given.
+    :param results: several in place of ``result``, of which one is drawn for each run
     :param may_run: whether the key has the permission ``can_run``
     :param needs_parameters: whether a run without parameters is refused
     :param summary: what it is for, in a few words
@@ -42,6 +46,7 @@ class Definition(ControlBody):
     seconds: Seconds | Annotated[tuple[Seconds, Seconds], Field(strict=False)] = 2.0
     status: str = Field(default="COMPLETED", min_length=1)
     result: JsonObject | None = None
+    results: list[JsonObject] = Field(default_factory=list)
     may_run: bool = True
     needs_parameters: bool = False
     summary: str = ""
@@ -54,6 +59,8 @@ class Definition(ControlBody):
         low, high = self.bounds
         if low > high:
             raise ValueError("seconds has its higher bound first")
+        if self.result is not None and self.results:
+            raise ValueError("give result or results, not both")
         return self
 
     @property
@@ -67,6 +74,15 @@ class Definition(ControlBody):
         if self.result is None and self.status in SUCCESS_STATUSES:
             return {}
         return self.result
+
+    def drawn(self, random: Random) -> Definition:
+        """Return the definition as one run has it, with one of the results.
+
+        :param random: what decides, if there are several
+        """
+        if not self.results:
+            return self
+        return self.model_copy(update={"result": random.choice(self.results), "results": []})
 
 
 READY_DEFINITIONS = (
@@ -82,6 +98,12 @@ READY_DEFINITIONS = (
         id=UNKNOWN_STATUS_DEFINITION,
         status="ON_HOLD",
         summary="stays in the undocumented status ON_HOLD after 2 seconds",
+    ),
+    Definition(
+        id=SCREENING_DEFINITION,
+        name="Screening",
+        results=[CLEAR, POSSIBLE_HIT, HIT],
+        summary="completes after 2 seconds with the nested result of a screening: clear, a possible hit, or hits",
     ),
     Definition(
         id=END_USER_DEFINITION,

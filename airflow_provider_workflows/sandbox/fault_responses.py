@@ -63,8 +63,7 @@ def _rate_limited(fault: Fault) -> web.Response:
 
 def _truncated(reply: Reply) -> web.Response:
     half = reply.content[: len(reply.content) // 2]
-    content_type = "application/json" if reply.text is None else "text/plain"
-    return web.Response(status=reply.status, body=half, content_type=content_type)
+    return web.Response(status=reply.status, body=half, headers={"Content-Type": reply.content_type})
 
 
 def _with_fields(fields: Callable[[JsonObject], JsonObject], reply: Reply) -> web.Response:
@@ -80,7 +79,7 @@ def _abort(request: web.Request) -> web.Response:
 
 
 async def _close_midway(request: web.Request, reply: Reply) -> web.StreamResponse:
-    response = web.StreamResponse(status=reply.status, headers={"Content-Type": "application/json"})
+    response = web.StreamResponse(status=reply.status, headers={"Content-Type": reply.content_type})
     response.content_length = len(reply.content)
     await response.prepare(request)
     await response.write(reply.content[: len(reply.content) // 2])

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody
 from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.route import Route
-from airflow_provider_workflows.sandbox.routes import ROUTES, STATUS_PATH
+from airflow_provider_workflows.sandbox.routes import ALL_ROUTES, STATUS_PATH
 
 Times = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -140,7 +140,7 @@ class Fault(ControlBody):
         for header in (self.location, self.retry_after):
             if isinstance(header, str) and not header.isprintable():
                 raise ValueError("a header's value must be printable")
-        if not any(self.matches(route) for route in ROUTES):
+        if not any(self.matches(route) for route in ALL_ROUTES):
             raise ValueError(
                 f"{self.name} matches no endpoint: path must be a template such as {STATUS_PATH}, and method "
                 "one that the endpoint has, in capitals"

@@ -25,6 +25,13 @@ SECURITY_SCHEMES: JsonObject = {
     },
 }
 
+_ANY_OBJECT: JsonObject = {"application/json": {"schema": {"type": "object"}}}
+_FORM: JsonObject = {
+    "multipart/form-data": {
+        "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+    }
+}
+
 Mode = Literal["validation", "serialization"]
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
 
@@ -62,9 +69,9 @@ class _Schemas:
         self.definitions: dict[str, Any] = schema["$defs"]
 
     def response(self, model: type[BaseModel] | None) -> JsonObject:
-        """Return the content of a response that is a ``model``, or plain text without one."""
+        """Return the content of a response that is a ``model``, or without one plain text or a file."""
         if model is None:
-            return {"text/plain": {"schema": {"type": "string"}}}
+            return {"*/*": {"schema": {"type": "string"}}}
         return {"application/json": {"schema": self._references[model, "serialization"]}}
 
     def request(self, alternatives: Collection[type[BaseModel]]) -> JsonObject:
@@ -92,7 +99,11 @@ def _operation(route: Route, schemas: _Schemas) -> JsonObject:
     ]
     if parameters:
         operation["parameters"] = parameters
-    if route.requests:
+    if route.receives == "object":
+        operation["requestBody"] = {"required": True, "content": _ANY_OBJECT}
+    elif route.receives is not None:
+        operation["requestBody"] = {"required": True, "content": _FORM}
+    elif route.requests:
         operation["requestBody"] = {"required": True, "content": schemas.request(route.requests.values())}
     if route.authenticated:
         operation["security"] = [{name: []} for name in SECURITY_SCHEMES]

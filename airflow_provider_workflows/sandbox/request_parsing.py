@@ -65,6 +65,16 @@ async def read_json(request: web.Request) -> Any:
         raise Refusal(400, "MALFORMED_BODY", f"The body {error}.") from None
 
 
+def require_object(value: object) -> JsonObject:
+    """Return ``value`` as a JSON object.
+
+    :raises Refusal: 400 if it is another JSON value
+    """
+    if not isinstance(value, dict):
+        raise Refusal(400, "VALIDATION_FAILED", "a JSON object is needed")
+    return value
+
+
 def parse_model(model: type[Model], value: object) -> Model:
     """Return ``value`` as a ``model``.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -15,16 +17,35 @@ HTML_PAGE = "<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1
 
 
 @dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that is sent: where it is, its name, and its content type."""
+
+    path: Path
+    name: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """A status with the JSON object, or the plain text, that goes with it."""
+    """A status with the JSON object, the plain text or the file that goes with it."""
 
     status: int
     body: JsonObject
     text: str | None = None
+    file: StoredFile | None = None
+
+    @property
+    def content_type(self) -> str:
+        """What the body is."""
+        if self.file is not None:
+            return self.file.content_type
+        return "application/json" if self.text is None else "text/plain"
 
     @property
     def content(self) -> bytes:
         """The body as it is sent."""
+        if self.file is not None:
+            return self.file.path.read_bytes()
         if self.text is not None:
             return self.text.encode()
         return json.dumps(self.body, separators=(",", ":"), allow_nan=False).encode()
@@ -53,12 +74,18 @@ class Refusal(Exception):
 
 def http_response(reply: Reply, headers: dict[str, str] | None = None) -> web.Response:
     """Return ``reply`` as an HTTP response with further ``headers``."""
-    content_type = "application/json" if reply.text is None else "text/plain"
     return web.Response(
         status=reply.status,
         body=reply.content,
-        headers={**(headers or {}), "Content-Type": content_type},
+        headers={**(headers or {}), "Content-Type": reply.content_type},
     )
+
+
+def file_response(file: StoredFile) -> web.FileResponse:
+    """Return ``file`` as an HTTP response, which reads it piece by piece."""
+    disposition = f"attachment; filename*=utf-8''{quote(file.name, safe='')}"
+    headers = {"Content-Type": file.content_type, "Content-Disposition": disposition}
+    return web.FileResponse(file.path, headers=headers)
 
 
 def html_response(status: int, title: str) -> web.Response:

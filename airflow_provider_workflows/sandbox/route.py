@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_workflows.api import models
-from airflow_provider_workflows.sandbox.responses import JsonObject
+from airflow_provider_workflows.sandbox.responses import JsonObject, StoredFile
 from airflow_provider_workflows.sandbox.tokens import Scope
 from airflow_provider_workflows.sandbox.versions import FIRST_VERSION
 
@@ -33,7 +33,8 @@ class Call:
     body: Any = None
 
 
-Operation: TypeAlias = Callable[["Service", Call], JsonObject | str]
+Operation: TypeAlias = Callable[["Service", Call], JsonObject | str | StoredFile]
+Receives: TypeAlias = Literal["object", "file", "kept file"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,12 @@ class Route:
     :param path: the path with the names of the ids in it: ``/workflows/{workflowId}``
     :param summary: what the endpoint does, as an imperative
     :param operation: the function that does it
-    :param response: the model of the response, or None for plain text
+    :param response: the model of the response, or None for plain text or a file
     :param refusals: the statuses that it responds with beside success
     :param request: the model of the body, if there is one
     :param later_requests: the models of the body in later versions, where they differ
+    :param receives: a body without a model: any JSON object, or a form with one file, which is a ``ReceivedFile``
+        to the operation, and can be fetched again if it is kept
     :param success: the status of success
     :param authenticated: whether it needs a token
     :param scopes: the scopes of which an organization token must have one
@@ -63,6 +66,7 @@ class Route:
     refusals: tuple[int, ...]
     request: type[models.RequestBody] | None = None
     later_requests: Mapping[int, type[models.RequestBody]] = field(default_factory=dict)
+    receives: Receives | None = None
     success: int = 200
     authenticated: bool = True
     scopes: tuple[Scope, ...] = ()

@@ -6,9 +6,10 @@ from airflow_provider_workflows.api import models
 from airflow_provider_workflows.sandbox.route import Route
 from airflow_provider_workflows.sandbox.run_requests import CaseRun, InlineRun, RecordRun
 from airflow_provider_workflows.sandbox.service import END_USER_PATH
+from airflow_provider_workflows.sandbox.table_routes import TABLE_ROUTES
 from airflow_provider_workflows.sandbox.tokens import Scope
 
-__all__ = ["ROUTES", "STATUS_PATH", "Route"]
+__all__ = ["ALL_ROUTES", "ROUTES", "STATUS_PATH", "Route"]
 
 STATUS_PATH = "/workflows/{workflowId}"
 TO_RUN: tuple[Scope, ...] = ("can_run",)
@@ -129,3 +130,6 @@ ROUTES = (
         query={"token": "string"},
     ),
 )
+
+#: Those above, and those for tables and files.
+ALL_ROUTES = ROUTES + TABLE_ROUTES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,14 @@ from airflow_provider_workflows.sandbox.connections import ENVIRONMENT_VARIABLE,
 from airflow_provider_workflows.sandbox.counts import Counts, SeenRequest
 from airflow_provider_workflows.sandbox.definitions import Definition
 from airflow_provider_workflows.sandbox.faults import Fault, Faults
+from airflow_provider_workflows.sandbox.received_files import MAX_FILE_BYTES, ReceivedFile, ReceivedFiles
 from airflow_provider_workflows.sandbox.service import Service
 from airflow_provider_workflows.sandbox.sockets import (
     Certificate,
     ServerThread,
     listen,
 )
+from airflow_provider_workflows.sandbox.tables import Table
 from airflow_provider_workflows.sandbox.tokens import ALL_SCOPES, Scope, Tokens
 from airflow_provider_workflows.sandbox.webhooks import Webhooks
 from airflow_provider_workflows.sandbox.workflows import Workflow
@@ -46,6 +49,7 @@ class Sandbox(Connectable):
     :param seed: of the random numbers behind ``fault(share=...)`` and ``define(seconds=(low, high))``
     :param allow_remote: permit a ``host`` that other machines can reach
     :param webhook_url: where to send webhooks, see ``webhooks``; None for nowhere
+    :param max_file_bytes: the largest resource or attachment that is accepted, in bytes
     :param clock: returns the monotonic seconds by which runs end and tokens expire, so that a test need not
         wait for them. Webhooks, pauses and delays take real time.
     :raises ValueError: saying which setting is wrong and why
@@ -61,6 +65,7 @@ class Sandbox(Connectable):
         seed: int = 0,
         allow_remote: bool = False,
         webhook_url: str | None = None,
+        max_file_bytes: int = MAX_FILE_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not (is_loopback(host) or allow_remote):
@@ -73,7 +78,12 @@ class Sandbox(Connectable):
         self.token_seconds = token_seconds
         #: Where webhooks go, and what goes wrong with them: ``send_to``, ``fault``, ``rotate_key``, ``pending``.
         self.webhooks = Webhooks(self.counts, seed, webhook_url, clock)
-        self._service = Service(self._tokens, self.counts, seed, self.webhooks, clock)
+        self._files = ReceivedFiles(max_file_bytes)
+        # Bound to this object: aiohttp's cache of middlewares keeps the service for as long as the process lives.
+        weakref.finalize(self, self._files.remove)
+        self._service = Service(
+            self._tokens, self.webhooks, self._files, counts=self.counts, seed=seed, clock=clock
+        )
         self._faults = Faults(seed)
         self._certificate: Certificate | None = None
         self._thread: ServerThread | None = None
@@ -200,13 +210,35 @@ class Sandbox(Connectable):
 
         :param id: its id; by default a new one
         :param fields: further fields of ``Definition``: ``seconds``, ``status``, ``result``, ``may_run``,
-            ``needs_parameters``, ``summary``, ``name``, ``involves_end_user``, ``revision``
+            ``needs_parameters``, ``summary``, ``name``, ``involves_end_user``, ``revision``, ``results``
         :returns: its id
         :raises ValueError: saying which field is wrong and why
         """
         definition = Definition.of(**fields, **({} if id is None else {"id": id}))
         self._service.define(definition)
         return definition.id
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables, the ready ones first."""
+        return list(self._service.tables.tables.copy().values())
+
+    def define_table(self, id: str | None = None, **fields: Any) -> str:  # noqa: A002  (the API's own word)
+        """Add a table, or replace the one with this id for the records to come.
+
+        :param id: its id; by default a new one
+        :param fields: further fields of ``Table``: ``fields`` (types by name), ``options``, ``summary``
+        :returns: its id
+        :raises ValueError: saying which field is wrong and why
+        """
+        table = Table.of(**fields, **({} if id is None else {"id": id}))
+        self._service.tables.tables[table.id] = table
+        return table.id
+
+    @property
+    def files(self) -> list[ReceivedFile]:
+        """The files that were uploaded, as resources and attachments, oldest first."""
+        return list(self._files.received)
 
     def fault(self, name: str, **fields: Any) -> Fault:
         """Add a fault for the requests from now on.

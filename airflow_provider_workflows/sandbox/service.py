@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import READY_DEFINITIONS, Definition
+from airflow_provider_workflows.sandbox.moments import now_text, text_of
+from airflow_provider_workflows.sandbox.received_files import ReceivedFiles
 from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal
 from airflow_provider_workflows.sandbox.run_requests import CaseRun, InlineRun, RecordRun, require_life
+from airflow_provider_workflows.sandbox.signed_links import SignedLinks
+from airflow_provider_workflows.sandbox.tables import Tables
 from airflow_provider_workflows.sandbox.tokens import Tokens
 from airflow_provider_workflows.sandbox.workflows import EXPIRED, RUNNING, Details, Workflow
 
@@ -47,19 +51,30 @@ class Service:
     Requests come from the server's thread alone; definitions may be added from any thread.
 
     :param tokens: what requests are authenticated with
-    :param counts: where created cases and runs are counted
-    :param seed: of the random numbers that decide how long runs take
     :param webhooks: what sends a webhook when a run ends
+    :param files: what receives files
+    :param counts: where what is created is counted
+    :param seed: of the random numbers that decide how long runs take, and which result they have
     :param clock: returns monotonic seconds
     """
 
     def __init__(
-        self, tokens: Tokens, counts: Counts, seed: int, webhooks: Webhooks, clock: Callable[[], float]
+        self,
+        tokens: Tokens,
+        webhooks: Webhooks,
+        files: ReceivedFiles,
+        *,
+        counts: Counts,
+        seed: int,
+        clock: Callable[[], float],
     ) -> None:
         self.tokens = tokens
         self.webhooks = webhooks
+        self.files = files
+        self.tables = Tables(counts)
+        self.links = SignedLinks(clock)
         self.definitions = {definition.id: definition for definition in READY_DEFINITIONS}
-        self._counts = counts
+        self.counts = counts
         self._clock = clock
         # No secret depends on these numbers, and a seed makes a test reproducible.
         self._random = random.Random(seed)  # noqa: S311
@@ -79,7 +94,7 @@ class Service:
         """Create a case and return it."""
         case = _case(str(uuid.uuid4()), details)
         self._cases[case["caseId"]] = case
-        self._counts.case_created()
+        self.counts.case_created()
         return case
 
     def read_case(self, case_id: str) -> JsonObject:
@@ -112,6 +127,7 @@ class Service:
         generation, record_id = 1, None
         if isinstance(details, RecordRun):
             generation, record_id = 2, details.record_id
+            self.tables.require_record(record_id)
         definition = self._runnable(details.workflow_definition_id)
         parameters = self._parameters_for(definition, details.parameters_id)
         return self._start(
@@ -120,7 +136,7 @@ class Service:
                 case=case,
                 definition=definition,
                 parameters=parameters,
-                created_date=_now(),
+                created_date=now_text(),
                 ends_at=self._clock() + self._seconds(definition),
                 generation=generation,
                 record_id=record_id,
@@ -134,6 +150,7 @@ class Service:
         :raises Refusal: 404 for an unknown record or definition; 403 if the definition may not be run; 400 if it
             needs parameters and has none, or expires too soon or too late
         """
+        self.tables.require_record(details.record_id)
         definition = self._runnable(details.workflow_definition_id)
         if definition.needs_parameters and not details.parameters:
             raise _parameters_required()
@@ -144,13 +161,13 @@ class Service:
             case={},
             definition=definition,
             parameters=details.parameters,
-            created_date=_now(),
+            created_date=now_text(),
             ends_at=math.inf if token else self._clock() + self._seconds(definition),
             generation=3,
             record_id=details.record_id,
             details=Details(
                 locale=details.locale,
-                expires_at=_text(details.expires_at or datetime.now(timezone.utc) + life),
+                expires_at=text_of(details.expires_at or datetime.now(timezone.utc) + life),
                 link=f"{base_url}{END_USER_PATH}?token={token}" if token else None,
                 token=token,
             ),
@@ -213,7 +230,7 @@ class Service:
 
     def _start(self, workflow: Workflow) -> JsonObject:
         self.workflows[workflow.id] = workflow
-        self._counts.run_created(workflow.case_id, workflow.record_id, workflow.parameters)
+        self.counts.run_created(workflow.case_id, workflow.record_id, workflow.parameters)
         ends_at, status = workflow.end
         self.webhooks.workflow_started(
             workflow.id, workflow.case_id, name=workflow.definition.name, status=status, ends_at=ends_at
@@ -232,7 +249,7 @@ class Service:
         definition = self._definition(definition_id)
         if not definition.may_run:
             raise Refusal(403, "FORBIDDEN", "The permission can_run is missing for this workflow definition.")
-        return definition
+        return definition.drawn(self._random)
 
     def _definition(self, definition_id: str) -> Definition:
         try:
@@ -262,7 +279,7 @@ class Service:
 def _case(case_id: str, details: models.CaseDetails) -> JsonObject:
     given = details.body()
     return {
-        "createdDate": _now(),
+        "createdDate": now_text(),
         "caseId": case_id,
         "partyId": str(uuid.uuid4()),
         "partyDetails": {
@@ -275,12 +292,3 @@ def _case(case_id: str, details: models.CaseDetails) -> JsonObject:
 
 def _parameters_required() -> Refusal:
     return Refusal(400, "PARAMETERS_REQUIRED", "This workflow definition needs parameters.")
-
-
-def _now() -> str:
-    return _text(datetime.now(timezone.utc))
-
-
-def _text(moment: datetime) -> str:
-    in_utc = moment.astimezone(timezone.utc)
-    return in_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

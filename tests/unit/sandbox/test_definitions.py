@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox import SCREENING_DEFINITION, Sandbox
 from tests.unit.sandbox.conftest import Caller
 
 
@@ -38,6 +38,25 @@ def test_a_run_in_any_status_has_the_result_that_is_given(sandbox: Sandbox, call
     assert call("GET", f"/workflows/{workflow_id}/result").json()["caseId"] is None
 
 
+def test_each_run_has_one_of_several_results(sandbox: Sandbox, call: Caller) -> None:
+    definition = sandbox.define(seconds=0, results=[{"score": 1}, {"score": 2}])
+    runs = [call.run(definition) for _ in range(20)]
+    scores = [call("GET", f"/workflows/{run}/result").json()["score"] for run in runs]
+    assert set(scores) == {1, 2}
+    assert call("GET", f"/workflows/{runs[0]}/result").json()["score"] == scores[0]
+
+
+def test_a_screening_has_hits_with_codes_and_statuses(sandbox: Sandbox, call: Caller) -> None:
+    (ready,) = (ready for ready in sandbox.definitions if ready.id == SCREENING_DEFINITION)
+    sandbox.define(ready.id, seconds=0, results=ready.results)
+    results = [call("GET", f"/workflows/{call.run(ready.id)}/result").json() for _ in range(20)]
+    assert {result["screening"]["status"] for result in results} == {"CLEAR", "POSSIBLE_HIT", "HIT"}
+    for result in results:
+        hits = [hit for entry in result["screening"]["lists"] for hit in entry["hits"]]
+        assert len(hits) == result["screening"]["hitCount"]
+        assert all(hit["code"] and hit["status"] for hit in hits)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -46,6 +65,7 @@ def test_a_run_in_any_status_has_the_result_that_is_given(sandbox: Sandbox, call
         ({"seconds": float("inf")}, "seconds"),
         ({"status": ""}, "status"),
         ({"result": []}, "result"),
+        ({"result": {}, "results": [{}]}, "give result or results, not both"),
         ({"may_runn": False}, "unknown field; known fields: id, seconds"),
     ],
 )
