@@ -93,6 +93,7 @@ class Webhooks:
         self._counts = counts
         self._clock = clock
         self._pending: dict[_Webhook, asyncio.TimerHandle] = {}
+        self._webhooks: dict[str, _Webhook] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting_for_next: _Webhook | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -159,6 +160,7 @@ class Webhooks:
             reordered=moment is not None and moment.name == "reordered",
             forgery=forgery.name if forgery else None,
         )
+        self._webhooks[workflow_id] = webhook
         self._schedule(webhook)
 
     def end_changed(self, workflow_id: str, *, status: str, ends_at: float) -> None:
@@ -169,12 +171,12 @@ class Webhooks:
         :param status: the status that it ends in
         :param ends_at: when it ends, in monotonic seconds
         """
-        now = self._loop.time()
-        for webhook, timer in list(self._pending.items()):
-            if webhook.workflow_id == workflow_id and timer.when() > now:
-                timer.cancel()
-                webhook.status, webhook.due = status, ends_at
-                self._schedule(webhook)
+        webhook = self._webhooks.get(workflow_id)
+        if webhook is None or self._pending[webhook].when() <= self._loop.time():
+            return
+        self._pending[webhook].cancel()
+        webhook.status, webhook.due = status, ends_at
+        self._schedule(webhook)
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Send while the application runs, as one of its cleanup contexts."""
@@ -230,7 +232,7 @@ class Webhooks:
         if overtaken is not None:
             self._spawn(overtaken, None)
         await asyncio.gather(*(self._repeat(send) for done in delivered if not done))
-        del self._pending[webhook]
+        del self._pending[webhook], self._webhooks[webhook.workflow_id]
 
     def _headers(self, forgery: str | None, body: bytes) -> dict[str, str]:
         from airflow_provider_workflows.api.webhook_signature import HEADER  # noqa: PLC0415

@@ -262,6 +262,20 @@ async def test_a_run_that_expires_early_has_its_webhook_then(
     await until_none_is_pending(sending)
 
 
+async def test_a_run_with_an_end_user_has_its_webhook_once_its_link_was_opened(
+    sending: Sandbox, destination: Destination
+) -> None:
+    caller = Caller(sending)
+    body = {"workflowDefinitionId": sending.define(seconds=0, involves_end_user=True)}
+    with caller.session:
+        link = caller("POST", "/workflows", body).json()["link"]
+        assert sending.webhooks.pending == 1
+        assert not destination.delivered
+        assert caller("GET", link.removeprefix(sending.url)).status_code == 200
+    (delivered,) = await destination.get(1)
+    assert b'"status":"COMPLETED"' in delivered.raw
+
+
 def test_a_run_with_an_end_user_waits_until_its_link_was_opened(clock: Clock, clocked: Caller) -> None:
     started = clocked("POST", "/workflows", {"workflowDefinitionId": END_USER_DEFINITION}).json()
     path = f"/workflows/{started['id']}"
