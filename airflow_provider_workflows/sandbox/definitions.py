@@ -103,11 +103,11 @@ READY_DEFINITIONS = (
         id=SCREENING_DEFINITION,
         name="Screening",
         results=[CLEAR, POSSIBLE_HIT, HIT],
-        summary="completes after 2 seconds with the nested result of a screening: clear, a possible hit, or hits",
+        summary="completes after 2 seconds with the hits of a screening, if any",
     ),
     Definition(
         id=END_USER_DEFINITION,
         involves_end_user=True,
-        summary="in generation 3, waits for an end user, and completes 2 seconds after its link was opened",
+        summary="in generation 3: completes 2 seconds after its link was opened",
     ),
 )

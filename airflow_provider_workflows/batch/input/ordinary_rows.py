@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from airflow_provider_workflows.api.redaction import CASE_FIELDS
 from airflow_provider_workflows.batch.input.cells import is_ordinary
 from airflow_provider_workflows.batch.input.columns import PHONE_PARTS
+from airflow_provider_workflows.batch.input.phones import is_plain_phone
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.value_rules import ValueRules
@@ -51,7 +52,7 @@ def ordinary_row(
         else:
             phone[PHONE_PARTS[name]] = value
     if phone:
-        if len(phone) < len(PHONE_PARTS):
+        if len(phone) < len(PHONE_PARTS) or not is_plain_phone(phone["country_code"], phone["number"]):
             return None
         case["phone"] = {"countryCode": phone["country_code"], "number": phone["number"]}
     return (case, key) if case else None

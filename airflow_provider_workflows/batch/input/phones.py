@@ -119,12 +119,13 @@ def finished_phone(phone: Mapping[str, Any], default_country_code: str | None = 
 
     :param phone: the parts, as the row has them
     :param default_country_code: the calling code of numbers that have none
-    :raises InvalidInput: if the number has another calling code than its part says
+    :raises InvalidInput: if the number has another calling code than its part says, or its own in front
+        without a +, or digits of another script
     """
     finished = dict(phone)
     code_name = next((name for name in _CODE_NAMES if name in phone), "country_code")
     code, number = phone.get(code_name), phone.get("number")
-    if type(code) is str and type(number) is str and _is_plain(code) and _is_plain(number):
+    if type(code) is str and type(number) is str and is_plain_phone(code, number):
         # Most are so: to see that takes a part of the time.
         return finished
     if isinstance(code, str):
@@ -141,11 +142,31 @@ def finished_phone(phone: Mapping[str, Any], default_country_code: str | None = 
         if split["country_code"] != str(code).strip():
             raise InvalidInput("has another calling code than its country code says")
         return {**finished, **_named(code_name, split)}
+    if any(character.isdigit() and not character.isascii() for character in text):
+        raise InvalidInput("has digits of another script: write it with 0 to 9")
+    if has_code and _repeats_code(str(code).strip(), _digits(text)):
+        raise InvalidInput(
+            "begins with its calling code, and is too long with it: leave the code away, or write + in front"
+        )
     return finished
 
 
+def is_plain_phone(code: str, number: str) -> bool:
+    """Return whether a phone in two parts is sent as it is: digits alone, without a calling code in the number.
+
+    :param code: the calling code
+    :param number: the number
+    """
+    return _is_plain(code) and _is_plain(number) and not _repeats_code(code, number)
+
+
+def _repeats_code(code: str, number: str) -> bool:
+    # As 48 and 48600700800: under +48 that is nobody's phone, or somebody else's.
+    return number.startswith(code) and len(number) > LENGTHS.get(code, OTHER_LENGTHS)[1]
+
+
 def _is_plain(digits: str) -> bool:
-    return digits.isdigit() and digits[0] != "0"
+    return digits.isascii() and digits.isdigit() and digits[0] != "0"
 
 
 def _named(code_name: str, split: Mapping[str, str]) -> dict[str, str]:

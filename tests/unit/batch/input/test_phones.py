@@ -166,11 +166,23 @@ def test_parts_and_objects_come_to_the_same(row: dict[str, Any]) -> None:
     assert phone_of(found) == {"countryCode": "48", "number": "600700800"}
 
 
-def test_a_number_with_another_calling_code_than_its_part_says_is_a_bad_row() -> None:
-    row = read({"phone_country_code": "49", "phone_number": "+48600700800"})
+@pytest.mark.parametrize(
+    ("code", "number", "reason"),
+    [
+        ("49", "+48600700800", "has another calling code than its country code says"),
+        ("48", "48600700800", "begins with its calling code, and is too long with it"),
+        ("48", "48 600 700 800", "begins with its calling code, and is too long with it"),
+        ("48", "600700\u0668\u0660\u0660", "has digits of another script"),
+    ],
+)
+def test_a_number_that_is_no_phone_of_its_country_code_is_a_bad_row(
+    code: str, number: str, reason: str
+) -> None:
+    row = read({"phone_country_code": code, "phone_number": number})
 
     assert isinstance(row, BadRow)
-    assert row.problems == (("phone_number", "has another calling code than its country code says"),)
+    ((column, problem),) = row.problems
+    assert (column, problem[: len(reason)]) == ("phone_number", reason)
 
 
 @pytest.mark.parametrize("code", ["PL", "", "999", "+", "4 8 0 0", "800", 48, True])

@@ -129,7 +129,7 @@ def refusal(items: Any, columns: Any = None) -> str:
         (
             {"caseId": SECRET},
             "caseId",
-            f"has 8 characters that are not of the form of an id; an id is written like {CASE_ID}",
+            f"has 8 characters and not the form of an id; an id is written like {CASE_ID}",
         ),
         ({"case_id": 8}, "case_id", "must be an id as text, not int"),
         ({**GOOD, "parameters": SECRET}, "parameters", "must be a dict of JSON values, not str"),
