@@ -138,19 +138,20 @@ def stored(action: str, age: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("earlier", "status"),
+    ("left_behind", "status"),
     [
-        (stored("start_over", 5.0), 409),
-        (stored("start_over", 300.0), 200),
-        (stored("stop", 5.0), 200),
-        ({"format": 2}, 200),
+        (lambda: stored("start_over", 5.0), 409),
+        (lambda: stored("start_over", 300.0), 200),
+        (lambda: stored("stop", 5.0), 200),
+        (lambda: {"format": 2}, 200),
     ],
     ids=["just asked for", "left behind", "a stop", "of another version"],
 )
 def test_an_instruction_gives_way_only_where_nobody_follows_it_any_more(
-    pages: Pages, tasks: Tasks, earlier: dict[str, Any], status: int
+    pages: Pages, tasks: Tasks, left_behind: Callable[[], dict[str, Any]], status: int
 ) -> None:
     task = tasks.add_dag(batch_report())
+    earlier = left_behind()
     tasks.leave(task, earlier)
 
     response = pages.press(task, "repair")
