@@ -166,6 +166,7 @@ def test_each_of_three_quick_runs_of_the_nightly_batch_reaches_the_example_downs
     assert {sum(counts.values()) for counts in decisions.values()} == {NIGHTLY_ROWS}
 
 
+@pytest.mark.slow
 def test_each_of_three_quick_batches_of_a_day_reaches_the_example_s_report_of_that_day(
     consumed: Consumed, events_of: dict[str, str], running_airflow: RunningAirflow, tmp_path: Path
 ) -> None:

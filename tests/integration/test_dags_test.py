@@ -20,7 +20,7 @@ def conf(tmp_path: Path) -> dict[str, str]:
     return conf_in(tmp_path)
 
 
-@pytest.mark.parametrize("mode", ["poke", "deferrable"])
+@pytest.mark.parametrize("mode", [pytest.param("poke", marks=pytest.mark.slow), "deferrable"])
 def test_dags_test_runs_the_flow_with_the_calls_that_it_needs(
     idle_airflow: LocalAirflow, sandbox_of_idle_airflow: Sandbox, conf: dict[str, str], mode: str
 ) -> None:

@@ -219,6 +219,7 @@ class TestTheFlow:
         assert {(one.state, one.try_number) for one in instances} == {("success", 1)}
         assert list(module_sandbox.counts.runs_per_case.values()) == [1] * workflows
 
+    @pytest.mark.slow
     def test_a_killed_component_can_be_started_again(self, stack: Stack) -> None:
         for name in ("worker-1", "triggerer-1"):
             if stack.is_running(name):
