@@ -56,7 +56,8 @@ def connected(argument: str, hook: DbApiHook) -> Iterator[Any]:
     :param argument: name of the argument that asks for it, for the errors
     :param hook: what ``database_hook`` returned
     :raises InvalidInput: where the database refuses what it is asked, and would again
-    :raises DatabaseFailed: where it cannot be reached, or anything else goes wrong there
+    :raises DatabaseFailed: where it cannot be reached, or anything else goes wrong in the block, which says by
+        ``not_of_the_database`` what is not the database's
     """
     failure: WorkflowsError | None = None
     connection: Any = None

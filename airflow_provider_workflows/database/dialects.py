@@ -37,6 +37,8 @@ class SqlDialect:
     :param quotes: what stands before and after a name
     :param has_capitals: whether a name without quotes is one in capitals
     :param merges: how rows with a known key are changed: by ``MERGE``, ``UPDATE ... FROM``, or ``UPDATE ... JOIN``
+    :param same_key: how a row of the table is found by its key in the staging table, with the key's column in the
+        place of ``{0}``
     :param staging: the words that create the staging table
     :param staging_name: the staging table's name, without the digits that end it
     :param has_transactions: whether several statements can be one transaction
@@ -52,6 +54,7 @@ class SqlDialect:
     quotes: str = '""'
     has_capitals: bool = False
     merges: Literal["merge", "update_from", "update_join"] = "merge"
+    same_key: str = "t.{0} = s.{0}"
     staging: str = "CREATE TEMPORARY TABLE"
     staging_name: str = "workflows_staging_"
     has_transactions: bool = True
@@ -79,6 +82,8 @@ _POSTGRESQL = SqlDialect(
     merges="update_from",
     locks="LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
 )
+#: Its own tells "a1" from "A1" in no key, and its temporary tables have that of another database, ``tempdb``.
+_MSSQL_BINARY = "Latin1_General_100_BIN2"
 _NO_TEMPORARY_TABLES = SqlDialect(
     "",
     quotes="``",
@@ -103,14 +108,9 @@ DIALECTS: Mapping[str, SqlDialect] = {
             "sqlite",
             {
                 **_ANSI,
-                "key": "TEXT",
-                "text": "TEXT",
+                **dict.fromkeys(("key", "text", "decimal", "timestamp", "date", "json"), "TEXT"),
                 "integer": "INTEGER",
                 "number": "REAL",
-                "decimal": "TEXT",
-                "timestamp": "TEXT",
-                "date": "TEXT",
-                "json": "TEXT",
             },
             merges="update_from",
             times="text",
@@ -120,6 +120,9 @@ DIALECTS: Mapping[str, SqlDialect] = {
             "mysql",
             {
                 **_ANSI,
+                # The server's own collation takes "a1" and "A1" for one key. In a comparison with a column that has
+                # such a one, MySQL goes by the binary one.
+                "key": "VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
                 "text": "LONGTEXT",
                 "number": "DOUBLE",
                 "timestamp": "DATETIME(3)",
@@ -133,14 +136,16 @@ DIALECTS: Mapping[str, SqlDialect] = {
             "mssql",
             {
                 **_ANSI,
-                "key": "NVARCHAR(200)",
-                "text": "NVARCHAR(MAX)",
+                "key": f"NVARCHAR(200) COLLATE {_MSSQL_BINARY}",
+                **dict.fromkeys(("text", "json"), "NVARCHAR(MAX)"),
                 "number": "FLOAT",
                 "boolean": "BIT",
                 "timestamp": "DATETIMEOFFSET(3)",
-                "json": "NVARCHAR(MAX)",
             },
             quotes="[]",
+            # SQL Server compares columns of two collations only where one is named, and a table that is there
+            # already has the collation of its database.
+            same_key=f"t.{{0}} = s.{{0}} COLLATE {_MSSQL_BINARY}",
             staging="CREATE TABLE",
             staging_name="#workflows_staging_",
         ),

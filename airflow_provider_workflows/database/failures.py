@@ -6,8 +6,19 @@ that can name nothing but tables, columns and types are repeated.
 
 from __future__ import annotations
 
-from airflow_provider_workflows.api.errors import DatabaseFailed, InvalidInput, WorkflowsError
+import contextlib
+from collections.abc import Iterator
+
+from airflow_provider_workflows.api.errors import (
+    DatabaseFailed,
+    InvalidInput,
+    WorkflowsError,
+    from_exception,
+    is_mistake,
+)
 from airflow_provider_workflows.api.redaction import one_line
+from airflow_provider_workflows.api.retry import Retry
+from airflow_provider_workflows.storage_retry import failure_reason
 
 #: SQLSTATEs whose message names a table, a column, a schema or the types of an operator: 42P01 and 42S02 no such
 #: table, 42703 and 42S22 no such column, 42501 no permission, 42702 ambiguous column, 42883 no such operator.
@@ -16,8 +27,9 @@ _NAMING = frozenset({"42P01", "42S02", "42703", "42S22", "42501", "42702", "4288
 _NAMING_BEGINNINGS = ("no such table", "no such column", "ambiguous column name", "Catalog Error")
 #: The classes of SQLSTATE in which another try would meet the same: feature, data, catalogue, schema, syntax.
 _LASTING_CLASSES = frozenset({"0A", "22", "3D", "3F", "42"})
-#: The classes of DB-API's errors of which that is so where there is no SQLSTATE.
-_LASTING_NAMES = frozenset({"ProgrammingError", "DataError", "NotSupportedError"})
+#: The classes of errors of which that is so where there is no SQLSTATE: three of DB-API's, and what psycopg2 raises
+#: for a text with a NUL, or with a character that the connection's encoding lacks.
+_LASTING_NAMES = frozenset({"ProgrammingError", "DataError", "NotSupportedError", "ValueError"})
 _SHOWN_CHARACTERS = 200
 
 
@@ -43,6 +55,27 @@ def database_failure(argument: str, conn_id: str, error: Exception) -> Workflows
         f"{argument}: the database of connection {conn_id!r} could not be used: {kind}; {left_out}. Another try "
         "goes on from here: nothing is lost, and no row runs twice"
     )
+
+
+@contextlib.contextmanager
+def not_of_the_database(doing: str) -> Iterator[None]:
+    """Say of errors in the block that they are not the database's, although it is connected.
+
+    :param doing: what the block does, as the subject of a sentence: ``result_table: reading the output``
+    :raises WorkflowsError: in place of any other error; its own words stay, since no driver wrote them
+    """
+    try:
+        yield
+    except WorkflowsError:
+        raise
+    except Exception as error:
+        if is_mistake(error):
+            raise from_exception(error, doing) from error
+        raise WorkflowsError(
+            f"{doing} failed, and not the database: {failure_reason(error)}. Another try goes on from here: "
+            "nothing is lost, and no row runs twice",
+            retry=Retry.LATER,
+        ) from error
 
 
 def _sqlstate(error: Exception) -> str:

@@ -116,7 +116,7 @@ class TableStatements:
     @property
     def merge(self) -> list[str]:
         """What changes the rows whose key is known, and adds the others."""
-        same = f"t.{self._key} = s.{self._key}"
+        same = self._dialect.same_key.format(self._key)
         names = ", ".join(self._names)
         values = ", ".join(f"s.{name}" for name in self._names)
         others = [name for name in self._names if name != self._key]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.database.connections import connected
 from airflow_provider_workflows.database.dialects import dialect_of
+from airflow_provider_workflows.database.failures import not_of_the_database
 from airflow_provider_workflows.database.table_statements import TableLayout, TableStatements
 
 if TYPE_CHECKING:
@@ -76,21 +77,40 @@ class TableWriter:
         """
         statements = self._statements
         number = 0
-        with connected(ARGUMENT, self._hook) as connection, contextlib.closing(connection.cursor()) as cursor:
-            cursor.execute(statements.create_staging)
+        with (
+            connected(ARGUMENT, self._hook) as connection,
+            contextlib.closing(connection.cursor()) as cursor,
+            self._staging(connection, cursor),
+        ):
             for some in _together(rows, max(1, self.dialect.most_values // len(self._layout.names))):
                 values = [value for row in some for value in row]
                 cursor.execute(statements.insert(len(some), self._placeholder), values)
                 number += len(some)
-            require_owner()
+            with not_of_the_database(f"{ARGUMENT}: asking whether this try may still write"):
+                require_owner()
             if statements.lock is not None:
                 cursor.execute(statements.lock)
             self._move(cursor)
             connection.commit()
-            if statements.drop_staging is not None:
-                cursor.execute(statements.drop_staging)
-                connection.commit()
         return number
+
+    @contextlib.contextmanager
+    def _staging(self, connection: Any, cursor: Any) -> Iterator[None]:
+        """Have the staging table for the block; where it does not go with the connection, drop it in any case."""
+        drop = self._statements.drop_staging
+        try:
+            cursor.execute(self._statements.create_staging)
+            yield
+        except BaseException:
+            if drop is not None:
+                # It holds results of people. What went wrong first says more than that it cannot be dropped.
+                with contextlib.suppress(Exception):
+                    cursor.execute(drop)
+                    connection.commit()
+            raise
+        if drop is not None:
+            cursor.execute(drop)
+            connection.commit()
 
     def _move(self, cursor: Any) -> None:
         """Have the table take the rows of the staging table."""
@@ -119,5 +139,9 @@ class TableWriter:
 
 def _together(rows: Iterable[Sequence[Any]], number: int) -> Iterator[list[Sequence[Any]]]:
     reading = iter(rows)
-    while some := list(itertools.islice(reading, number)):
+    while True:
+        with not_of_the_database(f"{ARGUMENT}: reading the batch's output"):
+            some = list(itertools.islice(reading, number))
+        if not some:
+            return
         yield some

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.database.failures import not_of_the_database
 
 # Made once: ``json.dumps`` with an option makes an encoder for each call.
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_ROWS_KEPT_AT_ONCE = 1000
+_KEEPING = "items: keeping the rows of the query on the worker's disk (TMPDIR)"
 
 
 class KeptRows:
@@ -32,12 +36,18 @@ class KeptRows:
 
         :param header: the names of the columns
         :param rows: the cells of each row, in the order of the columns: values of JSON, or ``Unreadable``
+        :raises WorkflowsError: if the disk does not take them
         """
-        file = tempfile.TemporaryFile()  # noqa: SIM115  (it is read for as long as the try lasts)
-        for row in rows:
-            file.write(_COMPACT.encode([_wrapped(cell) for cell in row]).encode())
-            file.write(b"\n")
-        file.flush()
+        reading = iter(rows)
+        with not_of_the_database(_KEEPING):
+            file = tempfile.TemporaryFile()  # noqa: SIM115  (it is read for as long as the try lasts)
+        while some := list(itertools.islice(reading, _ROWS_KEPT_AT_ONCE)):
+            with not_of_the_database(_KEEPING):
+                for row in some:
+                    file.write(_COMPACT.encode([_wrapped(cell) for cell in row]).encode())
+                    file.write(b"\n")
+        with not_of_the_database(_KEEPING):
+            file.flush()
         return cls(header, file)
 
     def read(self) -> Iterator[list[Any]]:

@@ -75,7 +75,8 @@ MERGES = {
         WHERE NOT EXISTS (SELECT 1 FROM `t` AS t WHERE t.`id` = s.`id`)
     """,
     "mssql": """
-        MERGE INTO [t] WITH (HOLDLOCK) AS t USING [#workflows_staging_7] AS s ON t.[id] = s.[id]
+        MERGE INTO [t] WITH (HOLDLOCK) AS t USING [#workflows_staging_7] AS s
+        ON t.[id] = s.[id] COLLATE Latin1_General_100_BIN2
         WHEN MATCHED THEN UPDATE SET [batch_id] = s.[batch_id]
         WHEN NOT MATCHED THEN INSERT ([id], [batch_id]) VALUES (s.[id], s.[batch_id]);
     """,
@@ -99,3 +100,15 @@ def test_a_merge_is_written_as_the_database_has_it(name: str) -> None:
     merge = "; ".join(TableStatements(DIALECTS[name], layout, "7").merge)
 
     assert merge == " ".join(MERGES[name].split())
+
+
+@pytest.mark.parametrize(
+    ("name", "collation"), [("mysql", "utf8mb4_bin"), ("mssql", "Latin1_General_100_BIN2")]
+)
+def test_keys_that_differ_in_case_are_two_where_the_server_would_take_them_for_one(
+    name: str, collation: str
+) -> None:
+    statements = statements_of(name)
+
+    for what in ("create", "create staging"):
+        assert re.search(rf"select. N?VARCHAR\(200\) .*?COLLATE {collation} NOT NULL", statements[what]), what
