@@ -30,10 +30,13 @@ from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.http_rules import UnsoundResponse, decoded
 from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG, no_response
+from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.tokens import TokenStore
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from typing_extensions import Self
 
 #: A compressed body that is longer is decoded in a thread: it may become a thousand times as long. So is one of
@@ -125,10 +128,31 @@ class AsyncWorkflowsClient:
         return await self.perform(endpoints.create_parameters(workflow_definition_id, parameters))
 
     async def run_workflow(
-        self, workflow_definition_id: str, case_id: str, parameters_id: str | None = None
+        self,
+        workflow_definition_id: str,
+        case_id: str | None = None,
+        parameters_id: str | None = None,
+        *,
+        record_id: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        locale: str | None = None,
+        expires_at: datetime | timedelta | None = None,
     ) -> models.StartedWorkflow:
-        """Start a run, which is billed (``POST /workflows/run``)."""
-        return await self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
+        """Start a run, which is billed, in the way of the settings' ``api_generation``.
+
+        :raises InvalidInput: naming an argument that cannot be right, or that the generation does not have
+        """
+        details = RunDetails(
+            workflow_definition_id, case_id, parameters_id, record_id, parameters, locale, expires_at
+        )
+        return await self.start_run(details)
+
+    async def start_run(self, details: RunDetails) -> models.StartedWorkflow:
+        """Start a run as ``run_workflow`` does.
+
+        :param details: what the run is started with
+        """
+        return await self.perform(endpoints.run_workflow(details, self.settings.api_generation))
 
     async def read_workflow(self, workflow_id: str, case_id: str | None = None) -> models.Workflow:
         """Return a workflow with its status (``GET /workflows/{workflowId}``).

@@ -37,11 +37,14 @@ from airflow_provider_workflows.api.network import (
     tls_context,
 )
 from airflow_provider_workflows.api.proxies import proxy_for
+from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.api.transport import SENDING, Incomplete, Sending, pool_manager
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from typing_extensions import Self
 
 
@@ -146,10 +149,31 @@ class WorkflowsClient:
         return self.perform(endpoints.create_parameters(workflow_definition_id, parameters))
 
     def run_workflow(
-        self, workflow_definition_id: str, case_id: str, parameters_id: str | None = None
+        self,
+        workflow_definition_id: str,
+        case_id: str | None = None,
+        parameters_id: str | None = None,
+        *,
+        record_id: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        locale: str | None = None,
+        expires_at: datetime | timedelta | None = None,
     ) -> models.StartedWorkflow:
-        """Start a run, which is billed (``POST /workflows/run``)."""
-        return self.perform(endpoints.run_workflow(workflow_definition_id, case_id, parameters_id))
+        """Start a run, which is billed, in the way of the settings' ``api_generation``.
+
+        :raises InvalidInput: naming an argument that cannot be right, or that the generation does not have
+        """
+        details = RunDetails(
+            workflow_definition_id, case_id, parameters_id, record_id, parameters, locale, expires_at
+        )
+        return self.start_run(details)
+
+    def start_run(self, details: RunDetails) -> models.StartedWorkflow:
+        """Start a run as ``run_workflow`` does.
+
+        :param details: what the run is started with
+        """
+        return self.perform(endpoints.run_workflow(details, self.settings.api_generation))
 
     def read_workflow(self, workflow_id: str, case_id: str | None = None) -> models.Workflow:
         """Return a workflow with its status (``GET /workflows/{workflowId}``).

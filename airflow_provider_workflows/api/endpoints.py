@@ -1,4 +1,4 @@
-"""Every endpoint of the API's generation 1 as a value: method, path, models, and whether it is repeatable."""
+"""Every endpoint of the API as a value: method, path, models, generations, and whether it is repeatable."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from airflow_provider_workflows.api import models
+from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS
 from airflow_provider_workflows.api.ids import require_id
+from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.strict_json import require_json_object
 
 ResponseModel = TypeVar("ResponseModel", bound=models.ResponseBody)
 _NO_IDS: Mapping[str, str] = {}
+#: Cases and sets of parameters: generation 3 has records, and parameters that are sent as a run is started.
+_WITH_CASES = frozenset({1, 2})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Endpoint(Generic[ResponseModel]):
     :param response: the model of a successful response
     :param repeatable: whether a request may be repeated after it may have been carried out: because it only reads,
         or because another case, set of parameters or token costs nothing. One that is not repeatable, and that is
-        ``POST /workflows/run`` alone, is repeated only if it surely was not carried out.
+        one that starts a run, is repeated only if it surely was not carried out.
     :param body: the JSON object to send, or None
     :param authenticated: whether the request carries a token
     :param sensitive: whether the body holds personal data or secrets, which no message may repeat
@@ -31,6 +35,8 @@ class Endpoint(Generic[ResponseModel]):
     :param expected: the ids that the response must name, if it names any, by the API's names of their fields:
         ``{"caseId": "3b2d..."}``
     :param ids: the ids that messages name besides the path's: ``{"case": "3b2d..."}``
+    :param versioned: whether it has versions, so that the ``Accept`` header names one
+    :param generations: numbers of the generations that have it
     """
 
     method: str
@@ -43,6 +49,8 @@ class Endpoint(Generic[ResponseModel]):
     text: bool = False
     expected: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
     ids: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
+    versioned: bool = True
+    generations: frozenset[int] = frozenset(GENERATIONS)
 
     def __str__(self) -> str:
         """Return the endpoint and its ids as messages name it."""
@@ -62,7 +70,14 @@ def refresh(refresh_token: str) -> Endpoint[models.Tokens]:
 
 def _token_endpoint(path: str, request: models.RequestBody) -> Endpoint[models.Tokens]:
     return Endpoint(
-        "POST", path, models.Tokens, repeatable=True, body=request.body(), authenticated=False, sensitive=True
+        "POST",
+        path,
+        models.Tokens,
+        repeatable=True,
+        body=request.body(),
+        authenticated=False,
+        sensitive=True,
+        versioned=False,
     )
 
 
@@ -73,7 +88,15 @@ def create_case(details: Mapping[str, Any]) -> Endpoint[models.Case]:
     :raises InvalidInput: naming the fields that are wrong, never a value
     """
     case = models.require_case_details(details)
-    return Endpoint("POST", "/cases", models.Case, repeatable=True, body=case.body(), sensitive=True)
+    return Endpoint(
+        "POST",
+        "/cases",
+        models.Case,
+        repeatable=True,
+        body=case.body(),
+        sensitive=True,
+        generations=_WITH_CASES,
+    )
 
 
 def read_case(case_id: str) -> Endpoint[models.Case]:
@@ -82,7 +105,14 @@ def read_case(case_id: str) -> Endpoint[models.Case]:
     :raises InvalidInput: if ``case_id`` is not a UUID
     """
     case_id = require_id("case_id", case_id)
-    return Endpoint("GET", f"/cases/{case_id}", models.Case, repeatable=True, expected={"caseId": case_id})
+    return Endpoint(
+        "GET",
+        f"/cases/{case_id}",
+        models.Case,
+        repeatable=True,
+        expected={"caseId": case_id},
+        generations=_WITH_CASES,
+    )
 
 
 def create_parameters(
@@ -106,29 +136,34 @@ def create_parameters(
         sensitive=True,
         expected={"workflowDefinitionId": definition},
         ids={"definition": definition},
+        generations=_WITH_CASES,
     )
 
 
 def run_workflow(
-    workflow_definition_id: str, case_id: str, parameters_id: str | None = None
+    details: RunDetails, generation: int = DEFAULT_GENERATION
 ) -> Endpoint[models.StartedWorkflow]:
-    """``POST /workflows/run``: a new run, which is billed; repeating it would bill another.
+    """``POST /workflows/run``, or from generation 3 on ``POST /workflows``: a new run, which is billed.
 
-    :raises InvalidInput: if one of the ids is not a UUID
+    Repeating it would bill another.
+
+    :param details: what the run is started with
+    :param generation: number of the API's generation
+    :raises InvalidInput: naming an argument that cannot be right, or that the generation does not have
     """
-    details = models.RunDetails(
-        case_id=require_id("case_id", case_id),
-        workflow_definition_id=require_id("workflow_definition_id", workflow_definition_id),
-        parameters_id=None if parameters_id is None else require_id("parameters_id", parameters_id),
-    )
+    body = details.body(generation)
+    names = {"case": "caseId", "record": "recordId", "definition": "workflowDefinitionId"}
     return Endpoint(
         "POST",
-        "/workflows/run",
+        GENERATIONS[generation].run_path,
         models.StartedWorkflow,
         repeatable=False,
-        body=details.body(),
-        expected={"caseId": details.case_id},
-        ids={"case": details.case_id, "definition": details.workflow_definition_id},
+        body=body,
+        sensitive="parameters" in body,
+        # What is named in the response must be what was asked for.
+        expected={name: body[name] for name in ("caseId", "recordId") if name in body},
+        ids={name: body[field] for name, field in names.items() if field in body},
+        generations=frozenset({generation}),
     )
 
 
@@ -181,4 +216,5 @@ def read_webhook_key(key_id: str) -> Endpoint[models.PlainText]:
         repeatable=True,
         authenticated=False,
         text=True,
+        versioned=False,
     )

@@ -8,6 +8,7 @@ decisions. Whether and when a call is repeated is decided in ``retry``.
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import logging
 import random
@@ -27,6 +28,7 @@ from airflow_provider_workflows.api.effects import (
     Sleep,
 )
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+from airflow_provider_workflows.api.generations import GENERATIONS, in_words
 from airflow_provider_workflows.api.http_rules import ACCEPT_ENCODING
 from airflow_provider_workflows.api.models import Tokens, WorkflowResult
 from airflow_provider_workflows.api.response_json import MAX_BYTES_READ_AT_ONCE
@@ -42,9 +44,8 @@ log = logging.getLogger(__name__)
 WARNING_INTERVAL_SECONDS = 60.0
 
 _SAME = {"Accept-Encoding": ACCEPT_ENCODING, "User-Agent": f"airflow-provider-workflows/{__version__}"}
-_JSON = {"Accept": "application/json", "Content-Type": "application/json", **_SAME}
-_ACCEPT = {"Accept": "application/json", **_SAME}
-_ACCEPT_TEXT = {"Accept": "text/plain", **_SAME}
+_CONTENT_TYPE = {"Content-Type": "application/json"}
+_JSON = "application/json"
 # Made once: ``json.dumps`` with an option makes an encoder for each call.
 _BODIES = json.JSONEncoder(allow_nan=False)
 
@@ -92,6 +93,7 @@ class Exchange:
 
         :raises WorkflowsError: the one that fits
         """
+        self._require_generation(endpoint)
         if not endpoint.authenticated:
             return (yield from self._tried(endpoint, self._settings.max_attempts))
         replayed = False
@@ -198,13 +200,30 @@ class Exchange:
         return body_or_error
 
     def _request(self, endpoint: Endpoint[ResponseModel], deadline: float) -> SendRequest:
-        headers = dict(_ACCEPT_TEXT if endpoint.text else _ACCEPT if endpoint.body is None else _JSON)
+        headers = {"Accept": self._accept(endpoint), **_SAME}
+        if endpoint.body is not None:
+            headers |= _CONTENT_TYPE
         if endpoint.authenticated and self._tokens.authorization is not None:
             headers["Authorization"] = self._tokens.authorization
         body = None if endpoint.body is None else _BODIES.encode(endpoint.body).encode()
         timeout = min(deadline - self._clock(), self._settings.retry_seconds)
         timeout = max(timeout, self._settings.read_timeout)
         return SendRequest(endpoint.method, endpoint.path, headers, body, timeout, endpoint.repeatable)
+
+    def _accept(self, endpoint: Endpoint[ResponseModel]) -> str:
+        if endpoint.text:
+            return "text/plain"
+        return GENERATIONS[self._settings.api_generation].accept if endpoint.versioned else _JSON
+
+    def _require_generation(self, endpoint: Endpoint[ResponseModel]) -> None:
+        """Return if the generation that the settings name has the endpoint."""
+        generation = self._settings.api_generation
+        if generation not in endpoint.generations:
+            raise errors.InvalidInput(
+                f"{endpoint.method} {endpoint.path} needs api_generation {in_words(endpoint.generations)}; the "
+                f"connection has {generation}, so nothing was sent. Generation 3 has records in place of cases, "
+                "and takes parameters with the run"
+            )
 
     def _rejected(self, generation: int, rejection: errors.AuthenticationFailed) -> None:
         """Take note of a call that was rejected with a token of ``generation``, though that was new."""
@@ -262,8 +281,19 @@ class Exchange:
                     "The token could not be refreshed (%s), so a new one is requested with the API key.",
                     error.summary,
                 )
+        _say_deprecated()
         return (
             yield from self._tried(
                 endpoints.authorize(self._settings.key, self._settings.secret), max_attempts
             )
         )
+
+
+@functools.cache
+def _say_deprecated() -> None:
+    """Log, once in a process, what the service says of API keys."""
+    log.info(
+        "The service has deprecated API keys (POST /auth/authorize) in favour of organization tokens, and will "
+        "remove them. Make an organization token in its dashboard and put it into the connection's password, with "
+        "no login. Until then the key goes on working."
+    )

@@ -1,7 +1,6 @@
-"""The bodies of requests and responses of the Workflows API, generation 1.
+"""The bodies of requests and responses of the Workflows API.
 
-A request's model refuses fields that the API does not have; a response's keeps them. Names are
-snake_case in Python and camelCase in the API; both spellings are accepted on input.
+A request's model refuses unknown fields, a response's keeps them. Both spellings of a name are accepted on input.
 """
 
 from __future__ import annotations
@@ -38,11 +37,9 @@ Number = Annotated[str, BeforeValidator(_text_from_number), WithJsonSchema({"typ
 ResponseId = Annotated[str, BeforeValidator(_text_from_number), Field(min_length=1)]
 """An id that the service gave: any text or number, because a run that exists must not be lost over its id."""
 
-
 IDENTIFIERS = ("personal_number", "company_number")
 """Fields with numbers that identify a person or a company: leading zeros belong to them."""
-
-#: Spelled out once, because each row of a batch is checked.
+# Once, because each row of a batch is checked.
 _SPELLED_IDENTIFIERS = tuple(spelling for name in IDENTIFIERS for spelling in (name, to_camel(name)))
 
 
@@ -189,28 +186,31 @@ class Parameters(ResponseBody):
     workflow_definition_id: str | None = None
 
 
-class RunDetails(RequestBody):
-    """Body of ``POST /workflows/run``."""
+class WorkflowFields(ResponseBody):
+    """What a workflow may have, depending on the generation that started it; link and token stay in memory."""
 
-    case_id: str
-    workflow_definition_id: str
-    parameters_id: str | None = None
+    case_id: str | None = None
+    record_id: str | None = None
+    origin: str | None = None
+    revision: int | str | None = None
+    execution_version: int | str | None = None
+    expires_at: str | None = None
+    link: str | None = Field(default=None, repr=False, exclude=True)
+    token: str | None = Field(default=None, repr=False, exclude=True)
 
 
-class StartedWorkflow(ResponseBody):
-    """Response of ``POST /workflows/run``. Only the id is required: a run that exists must not be lost."""
+class StartedWorkflow(WorkflowFields):
+    """Response of the request that starts a run. Only the id is required: a run that exists must not be lost."""
 
     id: ResponseId
-    case_id: str | None = None
     status: str | None = None
 
 
-class Workflow(ResponseBody):
-    """Response of ``GET /workflows/{workflowId}``."""
+class Workflow(WorkflowFields):
+    """Response of ``GET /workflows/{workflowId}``, whichever generation has started the workflow."""
 
     id: str = Field(min_length=1)
     status: str = Field(min_length=1)
-    case_id: str | None = None
 
 
 class WorkflowResult(KeptBody):

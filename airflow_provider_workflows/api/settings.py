@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS, in_words
 from airflow_provider_workflows.api.redaction import PersonalFields
 from airflow_provider_workflows.api.status import Statuses
 
@@ -44,6 +45,7 @@ class Settings:
     :param personal_fields: names of fields that hold personal data, beside those of a case
     :param hash_secret: the key of the hashes of personal numbers
     :param statuses: which statuses end a wait
+    :param api_generation: number of the API's generation that requests are of: 1, 2 or 3
     :raises InvalidInput: naming the setting and what is wrong with it
     """
 
@@ -63,6 +65,7 @@ class Settings:
     personal_fields: tuple[str, ...] = ()
     hash_secret: str = field(default="", repr=False)
     statuses: Statuses = field(default_factory=Statuses)
+    api_generation: int = DEFAULT_GENERATION
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _base_url(self.host, allow_http=self.allow_http))
@@ -75,6 +78,8 @@ class Settings:
             raise InvalidInput("requests_per_second must be a number above 0")
         if self.dashboard_url is not None and "{workflow_id}" not in self.dashboard_url:
             raise InvalidInput("dashboard_url must have {workflow_id} in it, where the workflow's id goes")
+        if self.api_generation not in GENERATIONS:
+            raise InvalidInput(f"api_generation must be {in_words(GENERATIONS)}")
         if self.max_attempts < 1:
             raise InvalidInput("max_attempts must be at least 1")
         if isinstance(self.verify, str) and not Path(self.verify).is_file():

@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.generations import GENERATIONS, in_words
 from airflow_provider_workflows.batch.bad_row_list import BadRowList
 from airflow_provider_workflows.batch.input.items import sharding_of, version_of
 from airflow_provider_workflows.batch.input_check import recheck, rewrite_manifest, write_manifest
@@ -51,6 +52,7 @@ def check_input(
     :param is_new: whether to begin the journal
     :raises InvalidInput: naming what is wrong with which rows, or that the output cannot be written
     """
+    _require_cases(settings)
     options.output.path_in(place.folder)
     require_writable("output_path", place.folder, options.output.mode)
     # A try that was killed before it was recorded may have left half a state here.
@@ -70,6 +72,16 @@ def check_input(
         begin_journal(place.state_folder)
     require_version(items, version)
     return dataclasses.replace(manifest, version=version, sharding=sharding_of(items))
+
+
+def _require_cases(settings: Settings) -> None:
+    """Return if the connection's generation of the API has cases, with which the runs of a batch are started."""
+    having = [number for number, one in GENERATIONS.items() if "case_id" in one.run_arguments]
+    if settings.api_generation not in having:
+        raise InvalidInput(
+            f"a batch starts its runs with cases, which needs api_generation {in_words(having)}; the connection "
+            f"has {settings.api_generation}, so nothing was sent"
+        )
 
 
 def _bad_rows(options: BatchOptions, folder: ObjectStoragePath) -> BadRowList:

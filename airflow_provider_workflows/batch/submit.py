@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.ids import is_same_id
+from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.batch.due_rows import DueRows
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
@@ -196,8 +197,9 @@ class Submission:
             endpoint = endpoints.create_parameters(self._workflow_definition_id, row.parameters)
             parameters_id = (await self._call(number, "parameters", endpoint)).id
             self._note(number, begun=None, parameters_id=parameters_id)
+        details = RunDetails(self._workflow_definition_id, case_id, parameters_id)
         run = await self._call(
-            number, "run", endpoints.run_workflow(self._workflow_definition_id, case_id, parameters_id)
+            number, "run", endpoints.run_workflow(details, self._client.settings.api_generation)
         )
         changes: dict[str, Any] = {"begun": None, "workflow_id": run.id, "submitted_at": time.time()}
         if run.case_id is not None and not is_same_id(run.case_id, case_id):

@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+#: Number of the latest generation in ``api/generations.py``, which is not imported here.
+LATEST_GENERATION = 3
+
 
 @dataclass(frozen=True)
 class ExtraField:
@@ -43,6 +46,13 @@ def _count(value: Any) -> int:
     if count < 1:
         raise ValueError
     return count
+
+
+def _generation(value: Any) -> int:
+    number = _count(value)
+    if number > LATEST_GENERATION:
+        raise ValueError
+    return number
 
 
 def _truth(value: Any) -> bool:
@@ -84,10 +94,18 @@ _NUMBER = {"type": ["number", "null"], "exclusiveMinimum": 0}
 _TEXT = {"type": ["string", "null"]}
 
 #: The groups of the form, whose fields are next to each other below.
-_STATUSES, _WEBHOOKS, _REQUESTS = "Statuses", "Webhooks", "Requests"
+_API, _STATUSES, _WEBHOOKS, _REQUESTS = "API", "Statuses", "Webhooks", "Requests"
 _PERSONAL_DATA, _DASHBOARD, _TLS = "Personal data", "Dashboard", "TLS"
 
 FIELDS: Mapping[str, ExtraField] = {
+    "api_generation": ExtraField(
+        _API,
+        "API generation",
+        "Which generation of the service's API is used: 1 with cases, 2 with cases or records, 3 with records and "
+        "with parameters that are sent as a run is started. Default: 1.",
+        {"type": ["integer", "null"], "minimum": 1, "maximum": 3},
+        _generation,
+    ),
     "success_statuses": ExtraField(
         _STATUSES,
         "Success statuses",
@@ -194,6 +212,7 @@ _WANTED: Mapping[Callable[[Any], Any], str] = {
     _above_zero: "a number above 0",
     _text: "text",
     _count: "a whole number from 1",
+    _generation: "1, 2 or 3",
     _truth: "true or false",
     _verification: "true, false or the path of a CA file",
     _names: "names separated by commas",

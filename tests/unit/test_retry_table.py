@@ -21,6 +21,7 @@ from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.polling import Wait
 from airflow_provider_workflows.api.responses import read
 from airflow_provider_workflows.api.retry import Retry
+from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.batch.collect import Collection
 from airflow_provider_workflows.batch.flow_control import FlowControl
 from airflow_provider_workflows.batch.input.items import read_items
@@ -43,7 +44,7 @@ BEGIN, END = "<!-- written by tests/unit/test_retry_table.py -->", "<!-- end -->
 
 ID = "63131229-edc5-49d0-888b-7724e65d7d2d"
 REPEATABLE = endpoints.read_workflow(ID), endpoints.create_case({}), endpoints.create_parameters(ID, {})
-RUN = endpoints.run_workflow(ID, ID)
+RUN = endpoints.run_workflow(RunDetails(ID, ID))
 SETTINGS = Settings(secret="tot_0123456789", retry_seconds=10_000.0)
 MAX_OUTAGE = 1000.0
 NOT_MET = ""

@@ -19,6 +19,7 @@ from airflow_provider_workflows.api.effects import (
 )
 from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.retry import Backoff
+from airflow_provider_workflows.api.run_details import RunDetails
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"
 NOW = 1_700_000_000.0
@@ -255,7 +256,7 @@ class TestEveryStatus:
             endpoints.read_workflow(WORKFLOW),
             endpoints.create_case({}),
             endpoints.create_parameters(WORKFLOW, {}),
-            endpoints.run_workflow(WORKFLOW, WORKFLOW),
+            endpoints.run_workflow(RunDetails(WORKFLOW, WORKFLOW)),
         ):
             driver = Driver(clock, tokens(1), refusal)
             with pytest.raises(errors.WorkflowsError) as caught:

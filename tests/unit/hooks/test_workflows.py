@@ -219,7 +219,7 @@ class TestProvider:
         sections = [widgets[f"extra__workflows__{name}"].field["schema"]["section"] for name in FIELDS]
 
         assert [section for section, _ in itertools.groupby(sections)] == list(dict.fromkeys(sections))
-        assert len(set(sections)) == 6
+        assert len(set(sections)) == 7
 
     def test_shows_the_port_without_which_airflow_cannot_test_a_connection(self) -> None:
         behaviour = ProvidersManager().field_behaviours["workflows"]
