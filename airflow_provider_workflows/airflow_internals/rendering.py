@@ -120,13 +120,17 @@ class RendersArguments(RendersText, _Operator):
         """
         return None
 
+    @property
+    def has_personal_arguments(self) -> bool:
+        """Whether any of the arguments may be personal."""
+        return type(self).redact_arguments is not RendersArguments.redact_arguments
+
     def require_rendering(self) -> None:
         """Raise where personal arguments would not be redacted, or data would be rendered.
 
         :raises AirflowException: saying what to do
         """
-        redacts = type(self).redact_arguments is not RendersArguments.redact_arguments
-        if redacts or is_of_mapped_task(self):
+        if self.has_personal_arguments or is_of_mapped_task(self):
             require_rendering()
 
     def wrap_data(self, names: Iterable[str]) -> None:

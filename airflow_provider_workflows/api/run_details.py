@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,27 @@ class RunDetails:
         names = ("case_id", "parameters_id", "record_id", "parameters", "locale", "expires_at")
         return frozenset(name for name in names if getattr(self, name) is not None)
 
+    @property
+    def about(self) -> str:
+        """The words for the case or the record that the run is for, such as ``case 3b2d...``; empty without one."""
+        if self.case_id is not None:
+            return f"case {self.case_id}"
+        return "" if self.record_id is None else f"record {self.record_id}"
+
+    @property
+    def subject(self) -> str:
+        """The words for the case or the record, and the definition."""
+        return " and ".join(filter(None, (self.about, f"definition {self.workflow_definition_id}")))
+
+    def require(self, generation: int) -> None:
+        """Return if a run of a generation could be started with this, now or before it was to expire.
+
+        :param generation: number of the API's generation
+        :raises InvalidInput: as ``body`` does, but for an expiry that has passed: a run may be there already
+        """
+        require_arguments(self.given, generation)
+        dataclasses.replace(self, expires_at=None).body(generation)
+
     def body(self, generation: int, now: datetime | None = None) -> dict[str, Any]:
         """Return the JSON object that starts the run.
 
@@ -82,6 +104,23 @@ def require_locale(locale: str) -> str:
     return locale
 
 
+def require_life(expires_at: object) -> None:
+    """Return if an expiry could be right, whatever the time is.
+
+    :param expires_at: a datetime with a time zone, or a timedelta from 30 minutes to 30 days
+    :raises InvalidInput: saying what is wrong with it
+    """
+    if isinstance(expires_at, datetime):
+        if expires_at.tzinfo is None:
+            raise InvalidInput("expires_at has no time zone: give a datetime with one, or a timedelta")
+    elif not isinstance(expires_at, timedelta):
+        raise InvalidInput(
+            f"expires_at must be a datetime with a time zone or a timedelta, not {type(expires_at).__name__}"
+        )
+    elif not SHORTEST_LIFE <= expires_at <= LONGEST_LIFE:
+        raise InvalidInput("expires_at must be from 30 minutes to 30 days ahead")
+
+
 def require_expiry(expires_at: datetime | timedelta, now: datetime) -> str:
     """Return when a run expires, in ISO 8601 and UTC.
 
@@ -89,12 +128,8 @@ def require_expiry(expires_at: datetime | timedelta, now: datetime) -> str:
     :param now: the moment from which it is counted
     :raises InvalidInput: if it is less than 30 minutes or more than 30 days ahead, or has no time zone
     """
-    if isinstance(expires_at, timedelta):
-        left = expires_at
-    elif expires_at.tzinfo is None:
-        raise InvalidInput("expires_at has no time zone: give a datetime with one, or a timedelta")
-    else:
-        left = expires_at - now
+    require_life(expires_at)
+    left = expires_at if isinstance(expires_at, timedelta) else expires_at - now
     if not SHORTEST_LIFE <= left <= LONGEST_LIFE:
         raise InvalidInput("expires_at must be from 30 minutes to 30 days ahead")
     # A timedelta of exactly 30 minutes must not be too short by the time that the request takes.

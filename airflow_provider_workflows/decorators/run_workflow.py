@@ -87,6 +87,10 @@ class ReturnedCase:
         )
 
 
+#: Arguments of ``RunWorkflowOperator`` for runs without a case.
+NOT_TAKEN = ("record_id", "parameters", "locale", "expires_at")
+
+
 class RunWorkflowTask(FunctionTask, RunWorkflowOperator):
     """Run a workflow for the case that a function returns; all else is as with ``RunWorkflowOperator``.
 
@@ -104,6 +108,12 @@ class RunWorkflowTask(FunctionTask, RunWorkflowOperator):
     custom_operator_name = "@task.run_workflow"
 
     def __init__(self, **kwargs: Any) -> None:
+        for name in NOT_TAKEN:
+            if name in kwargs:
+                raise InvalidInput(
+                    f"{name} is not an argument of @task.run_workflow, which runs workflows with cases: use "
+                    "RunWorkflowOperator"
+                )
         super().__init__(case_id="", **kwargs)
 
     @property
@@ -144,7 +154,8 @@ class RunWorkflowTask(FunctionTask, RunWorkflowOperator):
 
     def _take(self, case_id: str, parameters_id: str | None) -> None:
         self.case_id, self.parameters_id = case_id, parameters_id
-        self._with_parameters = parameters_id is not None
+        names = ("case_id", "parameters_id")
+        self._given = frozenset(name for name in names if getattr(self, name) is not None)
         if self._reporting is not None:
             self._reporting.report = dataclasses.replace(
                 self._reporting.report, case_id=case_id, parameters_id=parameters_id

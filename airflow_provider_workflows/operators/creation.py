@@ -57,14 +57,19 @@ class CreationRecord(FlatRecord):
         :param content: the input, as JSON
         """
         salt = secrets.token_hex(16)
-        return cls(created_id, salt, _digest(content, salt))
+        return cls(created_id, salt, digest(content, salt))
 
     def is_of(self, content: object) -> bool:
         """Return whether that was created from the same input."""
-        return hmac.compare_digest(self.digest, _digest(content, self.salt))
+        return hmac.compare_digest(self.digest, digest(content, self.salt))
 
 
-def _digest(content: object, salt: str) -> str:
+def digest(content: object, salt: str) -> str:
+    """Return a digest of JSON, keyed by a salt in hexadecimal.
+
+    :param content: the JSON
+    :param salt: bytes, in hexadecimal
+    """
     text = json.dumps(content, sort_keys=True, allow_nan=False).encode()
     # Slow on purpose: there are so few personal numbers that a fast hash of one would be found by trying them all.
     return hashlib.pbkdf2_hmac("sha256", text, bytes.fromhex(salt), DIGEST_ITERATIONS).hex()

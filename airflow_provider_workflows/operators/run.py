@@ -15,10 +15,9 @@ from airflow_provider_workflows.airflow_internals.execution_timeout import held_
 from airflow_provider_workflows.airflow_internals.task_state import clears
 from airflow_provider_workflows.api.errors import (
     DeadlineReached,
-    InvalidInput,
     WorkflowFailed,
 )
-from airflow_provider_workflows.api.ids import require_id
+from airflow_provider_workflows.api.generations import require_some_generation
 from airflow_provider_workflows.api.polling import (
     CountedWait,
     PollSchedule,
@@ -26,7 +25,14 @@ from airflow_provider_workflows.api.polling import (
     poll_until_done,
     success,
 )
-from airflow_provider_workflows.arguments import choice, seconds, templated_text, true_or_false
+from airflow_provider_workflows.api.run_details import require_life
+from airflow_provider_workflows.arguments import (
+    choice,
+    seconds,
+    templated_dict,
+    templated_text,
+    true_or_false,
+)
 from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.links import set_link
@@ -42,7 +48,7 @@ from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from airflow.sdk import Context
     from typing_extensions import Unpack
@@ -52,19 +58,28 @@ if TYPE_CHECKING:
 
 
 class RunWorkflowOperator(RunTry):
-    """Start a run of a workflow for a case (``POST /workflows/run``) and return the workflow's id.
+    """Start a run of a workflow and return the workflow's id.
+
+    It is started by ``POST /workflows/run``, or by ``POST /workflows`` where the connection's ``api_generation`` is
+    3; which of the arguments there are depends on that, and others are refused by name before anything is sent.
 
     A run is billed, so that none is submitted twice. The request is repeated only if it surely was not carried out,
     and the task stores that it submits, and what it submitted: a retry after a crash waits for the run that there
     is. A task that is cleared is repaired, as ``on_clear`` says. A run for another definition, case or parameters
-    than those of this try is not kept: a new one is submitted.
+    than those of this try (or another record, locale or expiry) is not kept: a new one is submitted.
 
     A task that is told to stop starts no run any more; the request that is under way ends, and its id is stored.
 
     :param workflow_definition_id: id of the workflow definition (templated)
-    :param case_id: id of the case (templated)
-    :param parameters_id: id of the parameters, for a workflow that needs some (templated); if it is given, it must
-        not turn out empty
+    :param case_id: id of the case (templated); generation 1, which needs it, and 2
+    :param parameters_id: id of the parameters, for a workflow that needs some (templated); generation 1 and 2. If
+        it is given, it must not turn out empty
+    :param record_id: id of the record that the run is about (templated); generation 2 and 3
+    :param parameters: JSON values by name, which are sent as the run is started (templated); generation 3. Values
+        under the name of a personal field are redacted in the log and in the view of rendered templates
+    :param locale: language of what an end user is shown, such as ``"en"`` (templated); generation 3
+    :param expires_at: when the run expires: a datetime with a time zone, or the time until then as a timedelta,
+        from 30 minutes to 30 days ahead; generation 3
     :param wait_for_completion: wait until the workflow has succeeded
     :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
         ``[operators] default_deferrable``
@@ -95,15 +110,23 @@ class RunWorkflowOperator(RunTry):
         "workflow_definition_id",
         "case_id",
         "parameters_id",
+        "record_id",
+        "parameters",
+        "locale",
         "workflows_conn_id",
     )
+    template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
 
     def __init__(
         self,
         *,
         workflow_definition_id: Text,
-        case_id: Text,
+        case_id: Text | None = None,
         parameters_id: Text | None = None,
+        record_id: Text | None = None,
+        parameters: Mapping[str, Any] | Text | None = None,
+        locale: Text | None = None,
+        expires_at: datetime | timedelta | None = None,
         wait_for_completion: bool = False,
         deferrable: bool | None = None,
         durable: bool = True,
@@ -116,8 +139,15 @@ class RunWorkflowOperator(RunTry):
     ) -> None:
         super().__init__(**kwargs)
         self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
-        self.case_id = templated_text("case_id", case_id)
+        self.case_id = None if case_id is None else templated_text("case_id", case_id)
         self.parameters_id = None if parameters_id is None else templated_text("parameters_id", parameters_id)
+        self.record_id = None if record_id is None else templated_text("record_id", record_id)
+        self.parameters = None
+        if parameters is not None:
+            self.parameters = templated_dict("parameters", parameters, "JSON values")
+            self.require_rendering()
+        self.locale = None if locale is None else templated_text("locale", locale)
+        self.expires_at = expires_at
         self.wait_for_completion = true_or_false("wait_for_completion", wait_for_completion)
         self.deferrable = is_deferrable(deferrable)
         self.durable = true_or_false("durable", durable)
@@ -129,16 +159,20 @@ class RunWorkflowOperator(RunTry):
         )
         self.max_outage = seconds("max_outage", max_outage, configuration.max_outage)
         self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
-        self._with_parameters = parameters_id is not None
+        self._given = self._details().given
+        require_some_generation(self._given)
+        if expires_at is not None:
+            require_life(expires_at)
 
     @property
     def map_index_name(self) -> str:
         """What a mapped task is called: by its definition and its case."""
-        return f"{self.workflow_definition_id}: case {self.case_id}"
+        return ": ".join(filter(None, (self.workflow_definition_id, self._details().about)))
 
     def execute(self, context: Context) -> str:
         """Run the workflow, and report how that has begun and ended; raises as the class says."""
         set_link(context)
+        self._take_salt(context)
         self._reporting = RunReporting(context, self._begun_report(time.time()), self.log)
         with self._failures_told(context, self._reporting):
             workflow_id: str = super().execute(context)
@@ -147,13 +181,14 @@ class RunWorkflowOperator(RunTry):
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the workflow, once it was started or, if asked to, has succeeded."""
         begun_at = time.time()
-        self._require_ids()
+        self._require_input(client.settings.api_generation)
         guard = self._guarded()
         client = client.guarded(guard)
         self._submission = RunSubmission(
             client,
             run_records(context) if self.durable else None,
             self._record(RunPhase.SUBMITTING),
+            details=self._details(),
             guard=guard,
             start_over=self.on_clear == "start_over",
             resubmit_unknown=self.on_unknown_outcome == "resubmit",
@@ -224,6 +259,7 @@ class RunWorkflowOperator(RunTry):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:
         """Return the id of the workflow that the trigger saw succeed, or raise what waiting would have raised."""
+        self._take_salt(context)
         report = dataclasses.replace(
             self._begun_report(time.time()),
             workflow_id=event["workflow_id"],
@@ -239,18 +275,6 @@ class RunWorkflowOperator(RunTry):
     def resume_arguments(self) -> dict[str, Any]:
         """What the resumed task is told beside the event; Airflow stores it as plain text."""
         return {}
-
-    def _require_ids(self) -> None:
-        require_id("workflow_definition_id", self.workflow_definition_id)
-        require_id("case_id", self.case_id)
-        if not self._with_parameters:
-            return
-        if self.parameters_id is None:
-            raise InvalidInput(
-                "parameters_id was given but turned out to be None: the task or template that it comes from "
-                "brought nothing. Leave it away to run without parameters"
-            )
-        require_id("parameters_id", self.parameters_id)
 
     def _end(self, context: Context, workflow_id: str, event: Mapping[str, Any]) -> str:
         self.lineage = self._lineage(workflow_id, event.get("status"))

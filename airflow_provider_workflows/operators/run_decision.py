@@ -54,4 +54,4 @@ _DESCRIPTIONS = {
 def described(record: RunRecord) -> str:
     """Return the words for a record, as a clause of a log line."""
     words = _DESCRIPTIONS[record.phase].format(record)
-    return f"for case {record.case_id} and definition {record.workflow_definition_id} {words}"
+    return f"for {record.subject} {words}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.operators.records import Records, TaskStateRecordStore, without_none
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class RunRecord:
 
     :param phase: how far it has come
     :param workflow_definition_id: id of the workflow definition
-    :param case_id: id of the case
+    :param case_id: id of the case, if there is one
     :param parameters_id: id of the parameters; None for a workflow without any
     :param workflow_id: id of the run, once it is known
     :param started: when the run was started, in seconds since the epoch
@@ -49,11 +50,13 @@ class RunRecord:
     :param host: base URL of the service at which the run is
     :param followed: id of the latest instruction of a person that was followed
     :param submission_id: names the submission of the run: what is handed over has it too
+    :param record_id: id of the record that the run is about
+    :param inline_digest: a digest of the parameters, locale and expiry that the run was started with
     """
 
     phase: RunPhase
     workflow_definition_id: str
-    case_id: str
+    case_id: str | None = None
     parameters_id: str | None = None
     workflow_id: str | None = None
     started: float | None = None
@@ -62,6 +65,8 @@ class RunRecord:
     host: str | None = None
     followed: str | None = None
     submission_id: str | None = None
+    record_id: str | None = None
+    inline_digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -91,13 +96,24 @@ class RunRecord:
         return (dataclasses.replace(self, earlier=()), *self.earlier)
 
     def has_input_of(self, other: RunRecord) -> bool:
-        """Return whether the run is of the same definition, case and parameters as another."""
+        """Return whether the run was started with the same as another: definition, case, record, parameters, ..."""
         return self._input == other._input
 
     @property
     def _input(self) -> tuple[str, ...]:
-        ids = (self.workflow_definition_id, self.case_id, self.parameters_id or "")
-        return tuple(text.strip().lower() for text in ids)
+        ids = (
+            self.workflow_definition_id,
+            self.case_id,
+            self.parameters_id,
+            self.record_id,
+            self.inline_digest,
+        )
+        return tuple((text or "").strip().lower() for text in ids)
+
+    @property
+    def subject(self) -> str:
+        """The words for what the run is for, by its ids."""
+        return RunDetails(self.workflow_definition_id, self.case_id, record_id=self.record_id).subject
 
 
 def run_records(context: Context) -> Records[RunRecord]:

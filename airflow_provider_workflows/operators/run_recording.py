@@ -163,17 +163,15 @@ class RunRecording:
                 else "Wait for it with a WorkflowStatusSensor: a clear of this task cannot know of it."
             )
             self._log.critical(
-                "Workflow %s was started for case %s and definition %s, is billed, and Airflow could not store "
-                "its id. %s",
+                "Workflow %s was started for %s, is billed, and Airflow could not store its id. %s",
                 record.workflow_id,
-                record.case_id,
-                record.workflow_definition_id,
+                record.subject,
                 where,
             )
             if not isinstance(error, Exception):
                 raise
             raise AirflowFailException(
-                f"Workflow {record.workflow_id} was started for case {record.case_id}, and Airflow could not "
+                f"Workflow {record.workflow_id} was started for {record.subject}, and Airflow could not "
                 f"store its id. {where} No retry submits another; for a new run clear the task with "
                 'on_clear="start_over".'
             ) from error

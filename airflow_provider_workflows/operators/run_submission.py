@@ -14,6 +14,7 @@ from airflow_provider_workflows.api.errors import (
     OutcomeUnknown,
     WorkflowsError,
 )
+from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.operators.earlier_runs import EarlierRuns
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_decision import Decision, decide, described
@@ -49,6 +50,7 @@ class RunSubmission:
     :param client: makes the calls, guarded by ``guard``
     :param records: the task's record; None to remember nothing
     :param record: the definition, the case and the parameters of the run, as they are recorded
+    :param details: what the run is started with; the ids of ``record`` alone if None
     :param guard: says whether this try may still act
     :param start_over: whether a cleared task submits a run whatever there is; else it is repaired
     :param resubmit_unknown: whether to submit where an earlier try may have
@@ -66,6 +68,7 @@ class RunSubmission:
         records: Records[RunRecord] | None,
         record: RunRecord,
         *,
+        details: RunDetails | None = None,
         guard: StopGuard,
         start_over: bool,
         resubmit_unknown: bool,
@@ -92,6 +95,9 @@ class RunSubmission:
             )
         )
         self._record = record
+        self._details = details or RunDetails(
+            record.workflow_definition_id, record.case_id, record.parameters_id, record.record_id
+        )
         self._guard = guard
         self._earlier = EarlierRuns(client, guard, waits=waits, log=log)
         self._resubmit_unknown = resubmit_unknown
@@ -250,35 +256,31 @@ class RunSubmission:
         return run
 
     def _submit(self) -> StartedRun:
-        record = self._record
         try:
-            workflow = self._client.run_workflow(
-                record.workflow_definition_id, record.case_id, record.parameters_id
-            )
+            workflow = self._client.start_run(self._details)
         except WorkflowsError as error:
             self._guard.has_sent_run = isinstance(error, OutcomeUnknown)
             raise
         self.workflow_id = workflow.id
         self._log.info(
-            "Started workflow %s of definition %s for case %s, status %s.",
+            "Started workflow %s of definition %s%s, status %s.",
             workflow.id,
-            record.workflow_definition_id,
-            record.case_id,
+            self._details.workflow_definition_id,
+            f" for {about}" if (about := self._details.about) else "",
             workflow.status,
         )
         return StartedRun(workflow.id, time.time())
 
     def _require_consent(self, run: RunRecord) -> None:
-        subject = f"case {run.case_id} and definition {run.workflow_definition_id}"
         if not self._resubmit_unknown:
             raise OutcomeUnknown(
-                f"An earlier try was cut off while it submitted a run for {subject}, so nobody knows whether "
+                f"An earlier try was cut off while it submitted a run for {run.subject}, so nobody knows whether "
                 'there is one. Find out in the service\'s dashboard; if there is no run, set on_clear="start_over" '
                 "and clear the task."
             )
         self._log.warning(
             "An earlier try may have submitted a run for %s. Submitting another, as on_unknown_outcome says.",
-            subject,
+            run.subject,
         )
 
     def _warn_of_missing_record(self, records: RunRecording) -> None:
@@ -286,11 +288,10 @@ class RunSubmission:
             self._log.warning(
                 "The task was cleared, and Airflow has no record of its earlier tries: either none of them came to "
                 "submit, or the record was discarded with the task's state. It cannot be known whether they have "
-                "started a run. This try submits 1, for case %s and definition %s; find out in the service's "
-                "dashboard whether there is another. From Airflow 3.4 on a clear discards the state unless it is "
+                "started a run. This try submits 1, for %s; find out in the service's dashboard whether "
+                "there is another. From Airflow 3.4 on a clear discards the state unless it is "
                 "to be kept: with [workflows] state_folder, a clear goes on all the same.",
-                self._record.case_id,
-                self._record.workflow_definition_id,
+                self._record.subject,
             )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.exceptions import (
     AirflowException,
@@ -12,13 +15,15 @@ from airflow_provider_workflows.airflow_internals.exceptions import (
     TaskDeferred,
 )
 from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store, retries_left
-from airflow_provider_workflows.api.errors import OutcomeUnknown, WorkflowsError
-from airflow_provider_workflows.api.ids import is_id
+from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowsError
+from airflow_provider_workflows.api.ids import is_id, require_id
+from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.operators.records import best_effort
+from airflow_provider_workflows.operators.redaction import redact_parameters, unwrap
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, run_records
 from airflow_provider_workflows.operators.state_store import a_clear_forgets
 from airflow_provider_workflows.operators.stop_guard import StopGuard
@@ -26,6 +31,7 @@ from airflow_provider_workflows.run_report import RunReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import timedelta
 
     from airflow.sdk import Context
 
@@ -48,14 +54,20 @@ class RunTry(WorkflowsOperator):
 
     # What the operator sets.
     workflow_definition_id: str
-    case_id: str
+    case_id: str | None
     parameters_id: str | None
+    record_id: str | None
+    parameters: Any
+    locale: str | None
+    expires_at: datetime | timedelta | None
     durable: bool
     on_clear: str
     on_unknown_outcome: str
     poll_interval: float
     max_poll_interval: float
 
+    #: Names of the arguments that the DAG has given, which must not turn out to be None.
+    _given: frozenset[str] = frozenset()
     #: What this process's calls go through, once there are any.
     _guard: StopGuard | None = None
     _was_told_to_stop = False
@@ -63,6 +75,13 @@ class RunTry(WorkflowsOperator):
     #: How the try has failed, once it has.
     try_end: RunEnd | None = None
     _submission: RunSubmission | None = None
+    #: The same for all tries and clears of a task, and another for each task, in hexadecimal.
+    _salt = ""
+
+    def _take_salt(self, context: Context) -> None:
+        ti = context["ti"]
+        task = [ti.dag_id, ti.run_id, ti.task_id, ti.map_index]
+        self._salt = hashlib.sha256(json.dumps(task).encode()).hexdigest()
 
     def on_kill(self) -> None:
         """Let no run be started any more, say in the task's log that one goes on, and end the wait.
@@ -87,9 +106,8 @@ class RunTry(WorkflowsOperator):
             )
         elif self._submission.may_have_started:
             self.log.warning(
-                "A run for case %s and definition %s may have been submitted: check the service's dashboard.",
-                self.case_id,
-                self.workflow_definition_id,
+                "A run for %s may have been submitted: check the service's dashboard.",
+                self._details().subject,
             )
 
     def unknown_outcome(self, error: OutcomeUnknown) -> Exception:
@@ -116,7 +134,34 @@ class RunTry(WorkflowsOperator):
             workflow_id=workflow_id,
             status=status,
             host=self.hook.settings.host,
+            record_id=self.record_id,
+            inline_digest=self._inline_digest(),
         )
+
+    def _details(self) -> RunDetails:
+        return RunDetails(
+            self.workflow_definition_id,
+            self.case_id,
+            self.parameters_id,
+            self.record_id,
+            unwrap(self.parameters),
+            self.locale,
+            self.expires_at,
+        )
+
+    def _inline_digest(self) -> str | None:
+        """Return a digest of what the run is started with besides ids, and None without any of that."""
+        if self.parameters is None and self.locale is None and self.expires_at is None:
+            return None
+        # Here: few tasks need it, and each file of a DAG is imported over and over.
+        from airflow_provider_workflows.operators.creation import digest  # noqa: PLC0415
+
+        expires = self.expires_at
+        if isinstance(expires, datetime):
+            expiry: object = expires.timestamp()
+        else:
+            expiry = None if expires is None else f"after {expires.total_seconds():g} seconds"
+        return digest([unwrap(self.parameters), self.locale, expiry], self._salt)
 
     def _store_end(self, context: Context, record: RunRecord) -> None:
         """Store how a run has ended; the records of earlier ones go once it has ended well."""
@@ -136,6 +181,28 @@ class RunTry(WorkflowsOperator):
             case_id=self.case_id,
             status=status,
         )
+
+    def _require_input(self, generation: int) -> None:
+        """Return if the run could be started, before anything is sent."""
+        for name in self._given:
+            if getattr(self, name) is None:
+                raise InvalidInput(
+                    f"{name} was given but turned out to be None: the task or template that it comes from "
+                    f"brought nothing. Leave it away to run without {name.removesuffix('_id')}"
+                )
+        require_id("workflow_definition_id", self.workflow_definition_id)
+        self._details().require(generation)
+
+    @property
+    def has_personal_arguments(self) -> bool:
+        """Whether there are parameters; the other arguments are ids."""
+        return getattr(self, "parameters", None) is not None
+
+    def redact_arguments(self, *, rendered: bool) -> None:
+        """Redact the personal fields of the parameters."""
+        super().redact_arguments(rendered=rendered)
+        if self.parameters is not None:
+            self.parameters = redact_parameters(self.parameters, self.personal_fields, rendered=rendered)
 
     def _begun_report(self, at: float) -> RunReport:
         return RunReport(

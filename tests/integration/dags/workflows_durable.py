@@ -73,8 +73,8 @@ class SlowStart:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    def run_workflow(self, *ids: Any) -> Any:
-        response = self._client.run_workflow(*ids)
+    def start_run(self, details: Any) -> Any:
+        response = self._client.start_run(details)
         while self._context["ti"].try_number == 1 and not self._operator._was_told_to_stop:
             time.sleep(0.05)
         return response
@@ -91,7 +91,7 @@ class KilledBeforeTheIdIsStored(RunWorkflowOperator):
     """The response of the POST has come, and the process is gone."""
 
     def call(self, client: Any, context: Any) -> str:
-        return super().call(KillingClient(client, context, after="run_workflow"), context)  # type: ignore[arg-type]
+        return super().call(KillingClient(client, context, after="start_run"), context)  # type: ignore[arg-type]
 
 
 class KilledAfterTheIdIsStored(RunWorkflowOperator):

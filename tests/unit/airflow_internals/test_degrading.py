@@ -145,6 +145,8 @@ def test_an_operator_with_personal_arguments_is_refused_where_they_would_show(
 
     with pytest.raises(AirflowException, match="Personal values cannot be redacted"):
         CreateCaseOperator(task_id="create_case", first_name="Brunhilde")
+    with pytest.raises(AirflowException, match="Personal values cannot be redacted"):
+        RunWorkflowOperator(task_id="run", workflow_definition_id="{{ a }}", parameters={"name": "Brunhilde"})
 
 
 def test_an_operator_without_personal_arguments_is_made_all_the_same(

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.decorators.run_workflow import RunTaskArguments, run_workflow
+from airflow_provider_workflows.decorators.run_workflow import NOT_TAKEN, RunTaskArguments, run_workflow
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.task_arguments import DecoratorArguments
 from airflow_provider_workflows.sandbox import Sandbox
@@ -252,9 +252,17 @@ def test_without_arguments_it_says_what_it_needs(name: str) -> None:
         getattr(task, name)(lambda: None)
 
 
+@pytest.mark.parametrize("name", NOT_TAKEN)
+def test_what_a_function_cannot_return_is_refused_by_name(name: str) -> None:
+    given: dict[str, Any] = {"task_id": "run", "workflow_definition_id": "any", name: "any"}
+
+    with DAG("refused"), pytest.raises(errors.InvalidInput, match=rf"^{name} is not an argument"):
+        run_workflow(**given)(lambda: "")()
+
+
 def test_type_checkers_know_all_arguments_of_the_operator() -> None:
     names = set(inspect.signature(RunWorkflowOperator.__init__).parameters)
-    of_function = {"self", "kwargs", "case_id", "parameters_id"}
+    of_function = {"self", "kwargs", "case_id", "parameters_id", *NOT_TAKEN}
 
     assert RunTaskArguments.__annotations__.keys() - DecoratorArguments.__annotations__.keys() == (
         names - of_function

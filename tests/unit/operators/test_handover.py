@@ -43,15 +43,15 @@ class ClearedTask(Task):
     def run_and_clear(self, **arguments: Any) -> None:
         """Run a try to which that happens, and do what Airflow does then."""
         store = self.context["task_state_store"] = ClearedStore()
-        run_workflow = WorkflowsClient.run_workflow
+        start_run = WorkflowsClient.start_run
 
         def cleared_meanwhile(client: WorkflowsClient, *ids: Any) -> Any:
-            workflow = run_workflow(client, *ids)
+            workflow = start_run(client, *ids)
             store.is_gone = True
             return workflow
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(WorkflowsClient, "run_workflow", cleared_meanwhile)
+            patch.setattr(WorkflowsClient, "start_run", cleared_meanwhile)
             with pytest.raises(AirflowFailException, match="could not store its id"):
                 self.operator(**arguments).execute(self.context)
         store.is_gone = False

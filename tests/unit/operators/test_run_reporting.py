@@ -128,13 +128,13 @@ class TestAnotherPackagesException:
         self, sandbox: Sandbox, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run = operator(sandbox)
-        sent = client_module.WorkflowsClient.run_workflow
+        sent = client_module.WorkflowsClient.start_run
 
         def lose(self: Any, *given: Any) -> Any:
             sent(self, *given)
             raise MemoryError
 
-        monkeypatch.setattr(client_module.WorkflowsClient, "run_workflow", lose)
+        monkeypatch.setattr(client_module.WorkflowsClient, "start_run", lose)
 
         with pytest.raises(MemoryError):
             run.execute(context)  # type: ignore[arg-type]
