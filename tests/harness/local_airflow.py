@@ -285,8 +285,9 @@ class LocalAirflow:
             "NO_COLOR": "1",
             "AIRFLOW_HOME": str(home),
             "TMPDIR": str(home / "tmp"),
-            # One writes at a time: on a busy machine others wait for longer than the default of five seconds.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+            # One writes at a time: on a busy machine others wait for longer than the default of five seconds. Of
+            # two that wait for each other, one is refused after this time.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20",
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.dags_folder),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

@@ -55,11 +55,7 @@ class Run:
     def clear(self) -> None:
         """Clear the task, whatever its state, and that of the case before it."""
         before = self.task.try_number
-        self.airflow.call(
-            "POST",
-            f"/dags/{self.dag_id}/clearTaskInstances",
-            {"dry_run": False, "only_failed": False, "dag_run_id": self.run_id, "task_ids": ["case", "run"]},
-        )
+        self.airflow.clear_all(self.dag_id, self.run_id, ["case", "run"])
         self.airflow.until(lambda: self.task.try_number > before, STATE_SECONDS, "the next try")
 
     def log(self, try_number: int) -> str:
