@@ -209,7 +209,7 @@ def test_parts_are_those_of_one_try_whenever_another_is_killed(
     "point",
     [
         *(("operators.records:TaskStateRecordStore.write", number) for number in (1, 2, 3)),
-        ("api.client:WorkflowsClient.run_workflow", 1),
+        ("api.client:WorkflowsClient.start_run", 1),
         ("operators.run:set_link", 1),
         ("lineage.events:emit", 1),
     ],

@@ -315,7 +315,7 @@ def test_parameters_are_sent_as_they_came(connected: Sandbox, new_run: Callable[
 ARGUMENTS: dict[Any, dict[str, Any]] = {
     CreateCaseOperator: {},
     CreateParametersOperator: {"workflow_definition_id": DEFINITION, "parameters": {}},
-    RunWorkflowOperator: {"workflow_definition_id": DEFINITION, "case_id": DEFINITION},
+    RunWorkflowOperator: {"workflow_definition_id": DEFINITION},
     GetWorkflowResultOperator: {"workflow_id": DEFINITION},
     WorkflowStatusSensor: {"workflow_id": DEFINITION},
     RunWorkflowBatchOperator: {
