@@ -14,12 +14,8 @@ from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import choice, refuse, whole_number
 from airflow_provider_workflows.batch.input.bad_rows import BadRows
 from airflow_provider_workflows.batch.input.columns import Fields, fields_of
-from airflow_provider_workflows.batch.input.items import (
-    DUPLICATE_KEY,
-    DUPLICATE_NUMBER,
-    Items,
-    read_items,
-)
+from airflow_provider_workflows.batch.input.items import Items, read_items
+from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY, DUPLICATE_NUMBER
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt

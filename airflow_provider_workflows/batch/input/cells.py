@@ -17,14 +17,14 @@ from airflow_provider_workflows.api.models import IDENTIFIERS
 
 #: An example of an identifier's length, for the messages.
 _LENGTHS = {"personal_number": 11, "company_number": 10}
-_NUMBERS = frozenset({*IDENTIFIERS, "phone_country_code", "phone_number"})
+NUMBERS = frozenset({*IDENTIFIERS, "phone_country_code", "phone_number"})
 #: Fields in which no name of a person or a company can stand.
-_NO_NAMES = frozenset({*_NUMBERS, "email"})
+_NO_NAMES = frozenset({*NUMBERS, "email"})
 _OBJECTS = frozenset({"phone", "documents", "parameters"})
 
 #: Text that a spreadsheet, a data frame or a database has put in the place of an empty cell or of an error, in
 #: exactly this spelling. Not "Null", "None", "Na" or "NAN", which are family names.
-_EMPTY_WORDS = frozenset(
+EMPTY_WORDS = frozenset(
     (
         *(
             "NULL",
@@ -66,16 +66,26 @@ _DECIMAL_POINT = re.compile(r"[+-]?\d+[.,]0*")
 #: With a sign, or behind a fraction: "12E10" is an ordinary key.
 _EXPONENT = re.compile(r"[+-]?\d+(?:[.,]\d+[eE][+-]?|[eE]\+)\d+")
 #: What a spreadsheet has put beside digits to keep them text: an apostrophe, or a formula such as ="007".
+APOSTROPHE = "\u02bc"
+"""The only mark of ``_MARKS`` that Unicode takes for a letter."""
 _MARKS = "'\u2018\u2019\u02bc`\u00b4=\"\u201c\u201d\u201e"
 _WITHOUT_MARKS = {ord(mark): None for mark in _MARKS}
 
-_ORDINARY_CHARACTERS = 200
+MOST_ORDINARY_CHARACTERS = 200
+
+
+def _is_ordinary_key(key: str) -> bool:
+    """Return whether a key is letters and digits, with hyphens among them as in a UUID or not."""
+    letters_and_digits = key.replace("-", "").replace("_", "")
+    return letters_and_digits.isalnum() and key[0] != "-" and APOSTROPHE not in key
+
+
 #: By field, what surely has neither marks nor characters that do not show in it.
 _ORDINARY: Mapping[str, Callable[[str], object]] = {
     **dict.fromkeys(("first_name", "last_name", "company_name", "company_address"), str.isprintable),
-    **dict.fromkeys(_NUMBERS, str.isdigit),
+    **dict.fromkeys(NUMBERS, str.isdigit),
     "email": re.compile(r"[!-~]+@[!-~]+").fullmatch,
-    "key": str.isalnum,
+    "key": _is_ordinary_key,
 }
 
 _EMPTY_REASON = "is text that stands for an empty cell or an error: leave the cell empty, or mend it"
@@ -100,9 +110,9 @@ def is_ordinary(name: str, value: Any) -> bool:
     return (
         is_ordinary_text is not None
         and type(value) is str
-        and 0 < len(value) <= _ORDINARY_CHARACTERS
+        and 0 < len(value) <= MOST_ORDINARY_CHARACTERS
         and bool(is_ordinary_text(value))
-        and value not in _EMPTY_WORDS
+        and value not in EMPTY_WORDS
         and value[0] != " "
         and value[-1] != " "
     )
@@ -133,12 +143,12 @@ def require_value(name: str, value: Any) -> None:
 
 
 def _require_text(name: str, text: str) -> None:
-    if text in _EMPTY_WORDS or (name in _NO_NAMES and text.casefold() in _EMPTY_WORDS_BUT_NAMES):
+    if text in EMPTY_WORDS or (name in _NO_NAMES and text.casefold() in _EMPTY_WORDS_BUT_NAMES):
         raise InvalidInput(_EMPTY_REASON)
     shows = text.isprintable() or [unicodedata.category(character)[0] not in "CZ" for character in text]
     if shows is not True and not any(shows):
         raise InvalidInput("has only characters that do not show: leave the cell empty, or mend it")
-    if name in _NUMBERS:
+    if name in NUMBERS:
         _require_number(name, text, shows=shows is True or all(shows))
     elif name == "key":
         _require_unchanged(name, text)

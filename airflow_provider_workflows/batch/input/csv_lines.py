@@ -1,4 +1,4 @@
-"""The lines of a CSV, read no further than a row may be long."""
+"""The lines of a CSV, read no further than a row may be long, or many of them as one block."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS
 NUL = "\ud800"
 UNDECODED = re.compile(f"[{NUL}{UNDECODED_CHARACTERS}]")
 """What stands for bytes that cannot be decoded, and for a NUL."""
+BLOCK_CHARACTERS = 256 * 1024
+"""Characters of a block, and characters that are read of the file at once."""
 _ENDS = ("\n", "\r")
 
 
@@ -29,6 +31,11 @@ class CsvLines:
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text
+        #: What was read of the file, the place in it of what was not taken yet, and of its beginning in the file.
+        self._read = ""
+        self._place = self._start = 0
+        self._has_ended = False
+        #: Lines that were looked at without taking them.
         self._ahead: deque[str] = deque()
         #: Number of lines that were read to their end.
         self._ended = 0
@@ -46,7 +53,7 @@ class CsvLines:
     def first_row(self) -> str:
         """Return the first row that is not blank, as text, without taking it; cut where it is too long."""
         row = ""
-        while line := self._text.readline(ROW_CHARACTERS + 1):
+        while line := self._line(ROW_CHARACTERS + 1):
             self._ahead.append(line)
             row = row + line if row or not line.isspace() else ""
             if (row and row.count('"') % 2 == 0) or len(row) > ROW_CHARACTERS:
@@ -59,11 +66,43 @@ class CsvLines:
         self._ahead.clear()
         self.begin_row()
 
+    @property
+    def place(self) -> int:
+        """The place in the file, in characters, behind what was taken."""
+        return self._start + self._place
+
+    def block(self, characters: int) -> str:
+        """Return the whole lines that come next, as text, without taking them.
+
+        Called where a row has ended, so that the first of them begins a row.
+
+        :param characters: of the block, at most
+        :return: empty at the end of the file, or where the next line is longer
+        """
+        if self._ahead:
+            return ""
+        while len(self._read) - self._place < characters and self._fill():
+            pass
+        stop = self._place + characters
+        if self._has_ended and stop >= len(self._read):
+            return self._read[self._place :]
+        return self._read[self._place : self._read.rfind("\n", self._place, stop) + 1]
+
+    def take_block(self, block: str, lines: int) -> None:
+        """Pass over a block.
+
+        :param block: what ``block`` has returned
+        :param lines: number of its lines
+        """
+        self._place += len(block)
+        self._ended += lines if block.endswith(_ENDS) else lines - 1
+        self.begin_row()
+
     def __iter__(self) -> CsvLines:
         return self
 
     def __next__(self) -> str:
-        line = self._ahead.popleft() if self._ahead else self._text.readline(ROW_CHARACTERS + 1)
+        line = self._ahead.popleft() if self._ahead else self._line(ROW_CHARACTERS + 1)
         if not line:
             raise StopIteration
         self._ended += line.endswith(_ENDS)
@@ -80,10 +119,48 @@ class CsvLines:
             self.is_refused = True
         return line
 
+    def _line(self, limit: int) -> str:
+        """Take the next line with its end, or the first characters of a long one."""
+        searched = self._place
+        while True:
+            end = self._end_of_line(searched)
+            if end < 0 and len(self._read) - self._place < limit:
+                before = len(self._read) - self._place
+                if self._fill():
+                    # A carriage return at the end may belong to the line feed that comes now.
+                    searched = self._place + max(before - 1, 0)
+                    continue
+            if end < 0:
+                end = len(self._read)
+            line = self._read[self._place : min(end, self._place + limit)]
+            self._place += len(line)
+            return line
+
+    def _end_of_line(self, start: int) -> int:
+        """Return the place behind the end of a line; -1 if it is not known yet where that is."""
+        feed = self._read.find("\n", start)
+        carriage = self._read.find("\r", start, len(self._read) if feed < 0 else feed)
+        if carriage < 0:
+            return feed + 1 if feed >= 0 else -1
+        if carriage + 1 == len(self._read):
+            return -1
+        return carriage + 2 if carriage + 1 == feed else carriage + 1
+
+    def _fill(self) -> bool:
+        """Return whether the file has more text, which is then behind what was read before."""
+        if self._has_ended:
+            return False
+        more = self._text.read(BLOCK_CHARACTERS)
+        self._has_ended = not more
+        self._read = self._read[self._place :] + more
+        self._start += self._place
+        self._place = 0
+        return bool(more)
+
     def _pass_over(self, line: str) -> None:
         """Read on to the end of the row, which is the first line's end outside of quotes."""
         while self._quotes % 2 or not line.endswith(_ENDS):
-            line = self._text.readline(ROW_CHARACTERS)
+            line = self._ahead.popleft() if self._ahead else self._line(ROW_CHARACTERS)
             self._ended += line.endswith(_ENDS)
             if not line and self._quotes % 2:
                 raise csv.Error

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells, behind
 from airflow_provider_workflows.batch.input.compression import StoredFile, uncompressed
 from airflow_provider_workflows.batch.input.formats import Format, format_of, require_suffix
 from airflow_provider_workflows.batch.input.part_files import PartFile, part_files, storage_problems
 from airflow_provider_workflows.batch.input.reading import Reading
-from airflow_provider_workflows.batch.input.rows import Cells
 from airflow_provider_workflows.storage import shown
 
 if TYPE_CHECKING:
@@ -39,8 +38,10 @@ def file_version(path: ObjectStoragePath) -> str:
     return f"{len(parts)} files;{hashlib.blake2b(versions.encode(), digest_size=16).hexdigest()}"
 
 
-def read_files(path: ObjectStoragePath, skip: int, reading: Reading) -> Iterator[tuple[int | None, Cells]]:
+def read_files(path: ObjectStoragePath, skip: int, reading: Reading) -> Iterator[ReadCells]:
     """Yield the line at which each row begins, None where files have no lines or are several, and its cells.
+
+    Rows that follow on each other may come together, as ``CellColumns``.
 
     :param path: a file, a folder or a pattern
     :param skip: data rows at the beginning to pass over
@@ -52,7 +53,7 @@ def read_files(path: ObjectStoragePath, skip: int, reading: Reading) -> Iterator
         require_suffix(parts[0].path.name, shown(parts[0].path))
         yield from _read_file(parts[0].path, skip, reading, set())
         return
-    yield from islice(_read_all(parts, reading), skip, None)
+    yield from behind(_read_all(parts, reading), skip)
 
 
 def _version(info: Mapping[str, Any]) -> str:
@@ -60,7 +61,7 @@ def _version(info: Mapping[str, Any]) -> str:
     return ";".join("" if each is None else str(each) for each in facets)
 
 
-def _read_all(parts: list[PartFile], reading: Reading) -> Iterator[tuple[None, Cells]]:
+def _read_all(parts: list[PartFile], reading: Reading) -> Iterator[ReadCells]:
     """Yield None and the cells of each row of several files; which rows are in which file is noted at the end."""
     formats: set[Format] = set()
     first_row = 1
@@ -71,7 +72,7 @@ def _read_all(parts: list[PartFile], reading: Reading) -> Iterator[tuple[None, C
         if part.info.get("size") != 0:
             try:
                 for _, cells in _read_file(part.path, 0, reading, formats):
-                    rows += 1
+                    rows += len(cells) if isinstance(cells, CellColumns) else 1
                     yield None, cells
             except InvalidInput as error:
                 raise InvalidInput(f"{error} ({shown(part.path)})") from None
@@ -84,7 +85,7 @@ def _read_all(parts: list[PartFile], reading: Reading) -> Iterator[tuple[None, C
 
 def _read_file(
     path: ObjectStoragePath, skip: int, reading: Reading, formats: set[Format]
-) -> Iterator[tuple[int | None, Cells]]:
+) -> Iterator[ReadCells]:
     with storage_problems(path):
         file = path.open("rb")  # type: ignore[no-untyped-call]
     with file, uncompressed(StoredFile(file), path.name) as (stream, name):
@@ -98,13 +99,11 @@ def _read_file(
 _HEAD_BYTES = 64
 
 
-def _rows(
-    found: Format, stream: io.BufferedReader[Any], skip: int, reading: Reading
-) -> Iterator[tuple[int | None, Cells]]:
+def _rows(found: Format, stream: io.BufferedReader[Any], skip: int, reading: Reading) -> Iterator[ReadCells]:
     # Most tasks read files of one format, and need no more.
     module, name = _READERS[found]
     read = getattr(importlib.import_module(f"{__package__}.{module}"), name)
-    rows: Iterator[tuple[int | None, Cells]] = read(stream, skip, reading)
+    rows: Iterator[ReadCells] = read(stream, skip, reading)
     return rows
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
+from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells, each_row
+from airflow_provider_workflows.batch.input.checked_columns import (
+    Checked,
+    OrdinaryRows,
+    checked_columns,
+    each_checked,
+)
+from airflow_provider_workflows.batch.input.keys import Keys
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.reading import Note, Reading, no_note
 from airflow_provider_workflows.batch.input.row_functions import PASSED_OVER, ROWS_READ_TWICE
-from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
+from airflow_provider_workflows.batch.input.rows import BadRow, Cells, Row, checked
 from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.table_items import TableItems, refuse_table
@@ -22,15 +29,27 @@ from airflow_provider_workflows.storage import ObjectStoragePath, shown, storage
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any] | SqlQuery"
 """A list of rows, a file of them, the JSON of a ``ShardReference``, or a query."""
 
-#: The reasons why a row whose key an earlier one has is a bad row.
-DUPLICATE_KEY = "is used by an earlier row"
-DUPLICATE_NUMBER = "its number is the key of an earlier row"
-
 
 def read_items(
     items: Items, options: InputOptions = AS_IT_IS, *, note: Note = no_note
 ) -> Iterator[Row | BadRow]:
-    """Return an iterator over all rows in order, each checked, that reads the input as a stream.
+    """Return an iterator over all rows in order, each checked: those of ``read_together``, one by one.
+
+    :param items: as ``read_together`` takes them
+    :param options: how they are read
+    :param note: is told what is left out, without a value of a row
+    :raises InvalidInput: as ``read_together``
+    :raises DatabaseFailed: if the database of a query cannot be used
+    """
+    return each_checked(read_together(items, options, note=note))
+
+
+def read_together(
+    items: Items, options: InputOptions = AS_IT_IS, *, note: Note = no_note
+) -> Iterator[Checked]:
+    """Return an iterator over all rows in order, checked, that reads the input as a stream.
+
+    Of a large table it has many rows together, as ``OrdinaryRows``.
 
     The keys of rows that can be run are unique.
 
@@ -51,7 +70,7 @@ def read_items(
     if isinstance(items, TableItems):
         reading.take_header(items.columns)
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
-        return _read(((None, cells) for cells in items), reading)
+        return _read(((None, cast("Cells", cells)) for cells in items), reading)
     # What a DAG imports when it is parsed has no need of what reads files.
     from airflow_provider_workflows.batch.input.files import read_files  # noqa: PLC0415
 
@@ -133,36 +152,36 @@ def short_name_of(items: object) -> str | None:
 
 
 def _read(
-    source: Iterator[tuple[int | None, object]],
+    source: Iterator[ReadCells],
     reading: Reading,
     *,
     first_row: int = 1,
     rows: int | None = None,
-) -> Iterator[Row | BadRow]:
+) -> Iterator[Checked]:
     """Yield the rows that are not passed over, ``rows`` of them at most; each has its number in the whole input."""
-    keys = _Keys(first_row)
-    functions = reading.functions
+    keys = Keys(first_row)
     # Asked once: there are as many rows as there are.
-    are_changed = bool(functions.names)
-    count = number = 0
-    for number, (line, cells) in enumerate(source, first_row):
-        row = (
-            _row(number, line, cells, reading)
-            if are_changed
-            else checked(number, cells, reading.fields, flat=reading.is_table, rules=reading.rules, line=line)
-        )
-        if are_changed and number < first_row + ROWS_READ_TWICE:
-            functions.require_same(number, line, row, _row(number, line, cells, reading))
-        if row is None:
-            continue
-        count += 1
-        if reason := keys.clash(row):
-            columns = cells if isinstance(cells, Mapping) else ()
-            column = next((str(name) for name in columns if reading.fields.of(name) == "key"), "")
-            problems = row.problems if isinstance(row, BadRow) else ()
-            kept = columns if reading.rules.keeps_cells and columns else None
-            row = BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key, line, kept)
-        yield row
+    are_changed = bool(reading.functions.names)
+    count, number = 0, first_row - 1
+    for line, cells in each_row(source) if are_changed else source:
+        if isinstance(cells, CellColumns):
+            taken = cells if rows is None else cells.between(0, rows - count)
+            yield from _together(number + 1, line, taken, reading, keys)
+            number += len(taken)
+            count += len(taken)
+        else:
+            number += 1
+            row = (
+                _changed(number, line, cells, reading, is_first=number < first_row + ROWS_READ_TWICE)
+                if are_changed
+                else checked(
+                    number, cells, reading.fields, flat=reading.is_table, rules=reading.rules, line=line
+                )
+            )
+            if row is None:
+                continue
+            count += 1
+            yield _with_own_key(row, keys.clash(row), cells, reading)
         if count == rows:
             break
     if passed_over := max(number - first_row + 1 - count, 0):
@@ -179,35 +198,54 @@ def _read(
         )
 
 
+def _together(
+    number: int, line: int | None, cells: CellColumns, reading: Reading, keys: Keys
+) -> Iterator[Checked]:
+    """Yield rows of which none is passed over or changed; those in which all is as it should be stay together."""
+    for checked_rows in checked_columns(number, line, cells, reading):
+        if not isinstance(checked_rows, OrdinaryRows):
+            row = checked_rows
+            if reason := keys.clash(row):
+                row = _with_own_key(row, reason, cells.row(row.number - number), reading)
+            yield row
+            continue
+        start = 0
+        for place, reason in keys.clashes(checked_rows).items():
+            if place > start:
+                yield checked_rows.between(start, place)
+            row = checked_rows.row(place)
+            yield _with_own_key(row, reason, cells.row(row.number - number), reading)
+            start = place + 1
+        if start == 0:
+            yield checked_rows
+        elif start < len(checked_rows):
+            yield checked_rows.between(start, len(checked_rows))
+
+
+def _with_own_key(row: Row | BadRow, reason: str, cells: object, reading: Reading) -> Row | BadRow:
+    """Return a row, as a bad one if there is a reason why it cannot have its key."""
+    if not reason:
+        return row
+    columns = cells if isinstance(cells, Mapping) else ()
+    column = next((str(name) for name in columns if reading.fields.of(name) == "key"), "")
+    problems = row.problems if isinstance(row, BadRow) else ()
+    kept = columns if reading.rules.keeps_cells and columns else None
+    return BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key, row.line, kept)
+
+
+def _changed(
+    number: int, line: int | None, cells: object, reading: Reading, *, is_first: bool
+) -> Row | BadRow | None:
+    """Return a row as the user's functions have it; None if it is passed over."""
+    row = _row(number, line, cells, reading)
+    if is_first:
+        reading.functions.require_same(number, line, row, _row(number, line, cells, reading))
+    return row
+
+
 def _row(number: int, line: int | None, cells: object, reading: Reading) -> Row | BadRow | None:
     """Return a row as it can be run, or what is wrong with it; None if it is passed over."""
     applied = reading.functions.applied(number, line, cells)
     if applied is PASSED_OVER:
         return None
     return checked(number, applied, reading.fields, flat=reading.is_table, rules=reading.rules, line=line)
-
-
-class _Keys:
-    """The keys so far; nothing is kept as long as each is its row's number."""
-
-    def __init__(self, first_row: int) -> None:
-        self._numbers = range(first_row, first_row)
-        self._digests: set[bytes] | None = None
-
-    def clash(self, row: Row | BadRow) -> str:
-        """Return why the row cannot have its key; empty if it can."""
-        is_number = row.key == str(row.number)
-        if self._digests is None:
-            if is_number:
-                return ""
-            # All rows before have their number as a key.
-            self._numbers, self._digests = range(self._numbers.start, row.number), set()
-        # Python takes 48 bytes for a digest of 15: a hundred thousand keys cost 15 MB with the set.
-        digest = hashlib.blake2b(row.key.encode(), digest_size=15).digest()
-        if digest in self._digests or self._is_earlier_number(row.key):
-            return DUPLICATE_NUMBER if is_number else DUPLICATE_KEY
-        self._digests.add(digest)
-        return ""
-
-    def _is_earlier_number(self, key: str) -> bool:
-        return key.isascii() and key.isdigit() and str(int(key)) == key and int(key) in self._numbers

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.value_rules import ValueRules
 
 #: The name in the body of ``POST /cases`` of each field that is text.
-_BODY_NAMES = {name: to_camel(name) for name in CASE_FIELDS if name not in ("phone", "documents")}
+BODY_NAMES = {name: to_camel(name) for name in CASE_FIELDS if name not in ("phone", "documents")}
 
 
 def ordinary_row(
@@ -42,8 +42,8 @@ def ordinary_row(
             continue
         if not is_ordinary(name, value):
             return None
-        if name in _BODY_NAMES:
-            case[_BODY_NAMES[name]] = value
+        if name in BODY_NAMES:
+            case[BODY_NAMES[name]] = value
         elif name == "key":
             key = value
         elif value.startswith("00"):

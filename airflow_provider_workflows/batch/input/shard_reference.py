@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.checked_columns import Checked, OrdinaryRows
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
 _DIGEST_BYTES = 16
@@ -71,7 +72,7 @@ class ShardReference:
         before = {} if self.rows_before is None else {"rows_before": self.rows_before}
         return {"all_rows": self.all_rows, "digest": self.digest, **before}
 
-    def compared(self, rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+    def compared(self, rows: Iterator[Checked]) -> Iterator[Checked]:
         """Yield the shard's rows, and raise at their end if they are not those that ``shard`` has read.
 
         :param rows: the rows that are there now
@@ -82,7 +83,8 @@ class ShardReference:
             return
         found = ShardDigest(salt_of(self.digest))
         for row in rows:
-            found.take(row)
+            for each in row if isinstance(row, OrdinaryRows) else (row,):
+                found.take(each)
             yield row
         if str(found) != self.digest:
             raise InvalidInput(

@@ -14,11 +14,12 @@ from xml.parsers import expat
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import IDENTIFIERS
+from airflow_provider_workflows.batch.input.cell_columns import ReadCells, behind
 from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
 from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
 from airflow_provider_workflows.batch.input.number_formats import shown_number
 from airflow_provider_workflows.batch.input.reading import Reading
-from airflow_provider_workflows.batch.input.rows import Cells, Unreadable
+from airflow_provider_workflows.batch.input.rows import Unreadable
 from airflow_provider_workflows.batch.input.sheet_cells import Cell, SharedTexts, SheetRow, sheet_rows
 from airflow_provider_workflows.batch.input.sheets import Sheet, Workbook, chosen_sheet, read_workbook
 from airflow_provider_workflows.counted import counted
@@ -36,7 +37,7 @@ _DAMAGE = (
 
 def workbook_rows(
     stream: io.BufferedReader[Any], skip: int, reading: Reading
-) -> Iterator[tuple[int | None, Cells]]:
+) -> Iterator[ReadCells]:
     """Yield the number of each row of the sheet, as a person sees it, and its cells.
 
     :param stream: the file
@@ -50,7 +51,7 @@ def workbook_rows(
             sheet = chosen_sheet(workbook, reading.options.sheet, lambda each: _has_rows(archive, each))
             with contextlib.closing(_Values(archive, workbook)) as values, archive.open(sheet.file) as cells:
                 rows = _rows(sheet_rows(cells), values, reading)
-                yield from islice(without_empty_end(rows, reading), skip, None)
+                yield from behind(without_empty_end(rows, reading), skip)
     except InvalidInput:
         raise
     except _DAMAGE:
@@ -100,7 +101,7 @@ class _Values:
         return shown_number(number, code, begins_1904=self._begins_1904)
 
 
-def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterator[tuple[int | None, Cells]]:
+def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterator[ReadCells]:
     header: list[str] = []
     for row in rows:
         header = _texts(row, values)

@@ -1,0 +1,75 @@
+"""The cells of many rows of a table, column by column: most is seen of a whole column at the cost of a few cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from airflow_provider_workflows.batch.input.rows import Cells
+
+
+@dataclass(frozen=True, slots=True)
+class CellColumns:
+    """The cells of rows that follow on each other, each at the line after that of the row before.
+
+    :param names: of the columns
+    :param columns: the cells of each column, as many in each
+    """
+
+    names: Sequence[str]
+    columns: Sequence[Sequence[Any]]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.columns[0]) if self.columns else 0
+
+    def row(self, place: int) -> dict[str, Any]:
+        """Return the value of each column of a row.
+
+        :param place: of the row in here, from 0
+        """
+        return {name: column[place] for name, column in zip(self.names, self.columns, strict=True)}
+
+    def between(self, start: int, stop: int) -> CellColumns:
+        """Return the rows from a place to another, the first being 0."""
+        return CellColumns(self.names, [column[start:stop] for column in self.columns])
+
+    def named(self) -> dict[str, Sequence[Any]]:
+        """Return the cells of each column by its name."""
+        return dict(zip(self.names, self.columns, strict=True))
+
+
+ReadCells: TypeAlias = "tuple[int | None, Cells | CellColumns]"
+"""The line at which a row begins, None where a file has no lines, and its cells; or those of several rows."""
+
+
+def each_row(read: Iterator[ReadCells]) -> Iterator[tuple[int | None, Cells]]:
+    """Yield each row by itself.
+
+    :param read: what a reader yields
+    """
+    for line, cells in read:
+        if isinstance(cells, CellColumns):
+            for place in range(len(cells)):
+                yield None if line is None else line + place, cells.row(place)
+        else:
+            yield line, cells
+
+
+def behind(read: Iterator[ReadCells], skip: int) -> Iterator[ReadCells]:
+    """Yield rows without the first ones.
+
+    :param read: what a reader yields
+    :param skip: number of rows to pass over
+    """
+    for line, cells in read:
+        if skip <= 0:
+            yield line, cells
+        elif not isinstance(cells, CellColumns):
+            skip -= 1
+        elif skip >= len(cells):
+            skip -= len(cells)
+        else:
+            yield None if line is None else line + skip, cells.between(skip, len(cells))
+            skip = 0

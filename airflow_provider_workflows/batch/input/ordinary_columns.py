@@ -1,0 +1,176 @@
+"""Whole columns in which all values are as they should be, seen at a fraction of what each value by itself takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.calling_codes import LENGTHS, OTHER_LENGTHS
+from airflow_provider_workflows.batch.input.cells import (
+    APOSTROPHE,
+    EMPTY_WORDS,
+    MOST_ORDINARY_CHARACTERS,
+    NUMBERS,
+    is_ordinary,
+)
+from airflow_provider_workflows.batch.input.ordinary_rows import BODY_NAMES
+from airflow_provider_workflows.batch.input.phones import is_plain_phone
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.input.value_rules import ValueRules
+
+#: Stands between values of a column while they are looked at together.
+_BETWEEN = "|"
+_TEXT = {str}
+_TEXT_OR_NONE = {str, type(None)}
+_PHONE = ("phone_country_code", "phone_number")
+
+Texts = Sequence[str]
+"""The values of a column; empty where a row has none."""
+
+
+def ordinary_columns(
+    columns: Mapping[str, Sequence[Any]], rules: ValueRules
+) -> tuple[dict[str, Texts], set[int]] | None:
+    """Return the values of each field as they are sent, and the places of the rows that take a closer check.
+
+    Of each other row it says what ``checked`` would say.
+
+    :param columns: the cells of each field's column, as many in each
+    :param rules: what values become, and what they must be
+    :return: None if all rows take a closer check
+    """
+    if rules.defaults:
+        return None
+    odd: set[int] = set()
+    values: dict[str, Texts] = {}
+    for name, cells in columns.items():
+        texts = _texts(name, cells, odd)
+        if name in rules.zero_pad:
+            texts = _padded(texts, rules.zero_pad[name], odd)
+        if any(texts):
+            if not _is_all_ordinary(name, texts):
+                odd.update(
+                    place for place, text in enumerate(texts) if text and not is_ordinary(name, text)
+                )
+            if name in rules.checks:
+                odd.update(_failing(texts, rules.checks[name]))
+            values[name] = texts
+    _find_odd_phones(values, len(next(iter(columns.values()), ())), odd)
+    case = [texts for name, texts in values.items() if name in BODY_NAMES or name in _PHONE]
+    if not any(map(all, case)):
+        odd.update(place for place, row in enumerate(zip(*case, strict=True)) if not any(row))
+        if not case:
+            return None
+    return values, odd
+
+
+def _texts(name: str, cells: Sequence[Any], odd: set[int]) -> Texts:
+    """Return the cells as texts, with nothing in the place of those that are none."""
+    kinds = set(map(type, cells))
+    if kinds <= _TEXT:
+        return cells
+    if not kinds <= _TEXT_OR_NONE:
+        odd.update(
+            place for place, cell in enumerate(cells) if cell is not None and type(cell) is not str
+        )
+    return [cell if type(cell) is str else "" for cell in cells]
+
+
+def _is_all_ordinary(name: str, texts: Texts) -> bool:
+    """Return whether surely all texts are ordinary ones of a field, or empty."""
+    given = texts if all(texts) else [*filter(None, texts)]
+    if max(map(len, given)) > MOST_ORDINARY_CHARACTERS:
+        return False
+    if name in NUMBERS:
+        return "".join(given).isdigit()
+    if name == "email":
+        joined = _BETWEEN.join(given)
+        return (
+            set(map(str.count, given, repeat("@"))) == {1}
+            and joined.isascii()
+            and joined.isprintable()
+            and " " not in joined
+            and not _begins_or_ends(joined, "@")
+        )
+    if name == "key":
+        return _are_ordinary_keys(_BETWEEN.join(given)) and EMPTY_WORDS.isdisjoint(given)
+    if name not in BODY_NAMES:
+        return False
+    distinct = set(given)
+    joined = _BETWEEN.join(distinct)
+    return (
+        joined.isprintable() and not _begins_or_ends(joined, " ") and EMPTY_WORDS.isdisjoint(distinct)
+    )
+
+
+def _are_ordinary_keys(joined: str) -> bool:
+    if _begins_or_ends(joined, "-") or _begins_or_ends(joined, "_"):
+        return False
+    letters_and_digits = joined.replace(_BETWEEN, "").replace("-", "").replace("_", "")
+    return letters_and_digits.isalnum() and APOSTROPHE not in joined
+
+
+def _begins_or_ends(joined: str, mark: str) -> bool:
+    """Return whether any of the texts that were joined may begin or end with a mark."""
+    return (
+        joined[0] == mark
+        or joined[-1] == mark
+        or f"{_BETWEEN}{mark}" in joined
+        or f"{mark}{_BETWEEN}" in joined
+    )
+
+
+def _padded(texts: Texts, digits: int, odd: set[int]) -> Texts:
+    joined = "".join(texts)
+    if joined.isascii() and (joined.isdigit() or not joined) and max(map(len, texts)) <= digits:
+        return [text and text.zfill(digits) for text in texts]
+    # A number, or what is none, with something beside its digits, and a number that is too long.
+    odd.update(
+        place
+        for place, text in enumerate(texts)
+        if text and not (text.isascii() and text.isdigit() and len(text) <= digits)
+    )
+    return [text and text.zfill(digits) for text in texts]
+
+
+def _failing(texts: Texts, check: Callable[[str], None]) -> Iterable[int]:
+    for place, text in enumerate(texts):
+        if text:
+            try:
+                check(text)
+            except InvalidInput:
+                yield place
+
+
+def _find_odd_phones(values: dict[str, Texts], rows: int, odd: set[int]) -> None:
+    """Add the rows whose phone, in two parts, is not sent as it is."""
+    if not any(name in values for name in _PHONE):
+        return
+    codes, numbers = (values.get(name) or [""] * rows for name in _PHONE)
+    given = set(codes)
+    shortest = min(LENGTHS.get(code, OTHER_LENGTHS)[1] for code in given)
+    joined = _BETWEEN.join(numbers)
+    if (
+        all(codes)
+        and all(numbers)
+        # Then none of them has its calling code in front.
+        and max(map(len, numbers)) <= shortest
+        and joined.isascii()
+        and joined[0] != "0"
+        and f"{_BETWEEN}0" not in joined
+        and all(map(_is_plain, given))
+        and joined.replace(_BETWEEN, "").isdigit()
+    ):
+        return
+    odd.update(
+        place
+        for place, (code, number) in enumerate(zip(codes, numbers, strict=True))
+        if (code or number) and not (code and number and is_plain_phone(code, number))
+    )
+
+
+def _is_plain(code: str) -> bool:
+    return code.isascii() and code.isdigit() and code[0] != "0"
