@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.rows import BadRow, Row, Unreadable
+from airflow_provider_workflows.batch.input.rows import BadRow, Unreadable
 from airflow_provider_workflows.batch.spreadsheet_cells import cell
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import remove_file, shown
@@ -21,6 +21,7 @@ from airflow_provider_workflows.storage_retry import failure_reason
 from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.input.checked_columns import Checked
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class BadRowList:
         self._is_whole = False
         self._file = tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY)  # noqa: SIM115  (open until it is written)
 
-    def taken(self, rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
+    def taken(self, rows: Iterable[Checked]) -> Iterator[Checked]:
         """Yield rows, and take note of those that are bad.
 
         :param rows: all rows of the input

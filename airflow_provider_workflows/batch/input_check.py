@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -15,6 +15,7 @@ from airflow_provider_workflows.api.pseudonyms import (
     secret_fingerprint,
 )
 from airflow_provider_workflows.batch.input.bad_rows import BadRows
+from airflow_provider_workflows.batch.input.checked_columns import Checked, OrdinaryRows, each_checked
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.manifest import MANIFEST_NAME, Manifest, read_salt
 from airflow_provider_workflows.batch.row_digests import NO_DIGEST, AllRowsDigest, RowDigests
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 # Made once: ``json.dumps`` with an option makes an encoder for each call.
+_JSON_TEXT = json.encoder.encode_basestring_ascii
 _LINE = json.JSONEncoder(separators=(",", ":"))
 
 
 def write_manifest(
     folder: ObjectStoragePath,
-    items: Iterable[Row | BadRow],
+    items: Iterable[Checked],
     *,
     common: tuple[str, Mapping[str, Any] | None],
     skip_bad_rows: bool,
@@ -39,7 +41,7 @@ def write_manifest(
     """Read and check the whole input, and write each row's key and what is wrong with it, but no other value.
 
     :param folder: where the batch keeps its state
-    :param items: the rows, as ``read_items`` yields them
+    :param items: the rows, as ``read_together`` yields them
     :param common: what is sent for all rows, as ``RowDigests`` takes it
     :param skip_bad_rows: leave bad rows out
     :param hash_secret: write the hashes of personal numbers as well, keyed with this
@@ -55,7 +57,7 @@ def write_manifest(
 
 def rewrite_manifest(
     folder: ObjectStoragePath,
-    items: Iterable[Row | BadRow],
+    items: Iterable[Checked],
     manifest: Manifest,
     *,
     common: tuple[str, Mapping[str, Any] | None],
@@ -64,7 +66,7 @@ def rewrite_manifest(
     """Write a manifest again, with the hashes of personal numbers.
 
     :param folder: where the batch keeps its state
-    :param items: the rows, as ``read_items`` yields them
+    :param items: the rows, as ``read_together`` yields them
     :param manifest: what ``write_manifest`` returned
     :param common: what is sent for all rows, as ``RowDigests`` takes it
     :param hash_secret: keys the hashes
@@ -82,25 +84,30 @@ def rewrite_manifest(
 
 
 def _write(
-    file: BinaryIO, items: Iterable[Row | BadRow], check: _Check, salt: str, hash_secret: str | None
+    file: BinaryIO, items: Iterable[Checked], check: _Check, salt: str, hash_secret: str | None
 ) -> None:
     first: dict[str, object] = {"salt": salt, "common": check.digests.of_common()}
     if hash_secret is not None:
         first["hashed_with"] = secret_fingerprint(hash_secret, salt)
     file.write(_line(first))
-    expected: int | None = None
     expected_number: int | None = None
-    for row in items:
+    expected_line: int | None = None
+    # A hash is made of each row by itself.
+    for row in items if hash_secret is None else each_checked(items):
         fields: dict[str, object] = {}
         if expected_number is not None and row.number != expected_number:
             # Rows before this one were passed over.
             fields["row"] = row.number
-        expected_number = row.number + 1
+        rows = len(row) if isinstance(row, OrdinaryRows) else 1
+        expected_number = row.number + rows
         if row.line is not None:
             # Most rows begin a line after the one before.
-            if row.line != expected:
+            if row.line != expected_line:
                 fields["line"] = row.line
-            expected = row.line + 1
+            expected_line = row.line + rows
+        if isinstance(row, OrdinaryRows):
+            file.write(_lines(row, check.take_rows(row), fields))
+            continue
         digest = check.take(row)
         if row.has_key:
             fields["key"] = row.key
@@ -113,9 +120,30 @@ def _write(
         file.write(_line(fields))
 
 
+def _lines(rows: OrdinaryRows, digests: Sequence[bytes], fields: Mapping[str, object]) -> bytes:
+    """Return the lines of several rows.
+
+    :param rows: the rows
+    :param digests: the digest of each
+    :param fields: of the first of them, beside its key and its digest
+    """
+    hexadecimal = map(bytes.hex, digests)
+    if rows.own_keys is None:
+        lines = [f'{{"digest":"{digest}"}}\n' for digest in hexadecimal]
+    else:
+        pairs = zip(map(_JSON_TEXT, rows.own_keys), rows.own_keys, hexadecimal, strict=True)
+        lines = [
+            f'{{"key":{text},"digest":"{digest}"}}\n' if key else f'{{"digest":"{digest}"}}\n'
+            for text, key, digest in pairs
+        ]
+    if fields:
+        lines[0] = _LINE.encode({**fields, **json.loads(lines[0])}) + "\n"
+    return "".join(lines).encode()
+
+
 def recheck(
     folder: ObjectStoragePath,
-    items: Iterable[Row | BadRow],
+    items: Iterable[Checked],
     *,
     common: tuple[str, Mapping[str, Any] | None],
     skip_bad_rows: bool,
@@ -123,7 +151,7 @@ def recheck(
     """Check the whole input anew, for a later try; the manifest is equal if the first try was given the same.
 
     :param folder: where the batch keeps its state
-    :param items: the rows, as ``read_items`` yields them
+    :param items: the rows, as ``read_together`` yields them
     :param common: what is sent for all rows, as ``RowDigests`` takes it
     :param skip_bad_rows: leave bad rows out
     :raises InvalidInput: as ``write_manifest``
@@ -131,7 +159,10 @@ def recheck(
     """
     check = _Check(RowDigests(read_salt(folder), common))
     for row in items:
-        check.take(row)
+        if isinstance(row, OrdinaryRows):
+            check.take_rows(row)
+        else:
+            check.take(row)
     return check.manifest(skip_bad_rows=skip_bad_rows)
 
 
@@ -149,10 +180,7 @@ class _Check:
 
     def take(self, row: Row | BadRow) -> bytes:
         """Take note of a row, and return its digest."""
-        self._first_row = self._first_row or row.number
-        has_gap = self._rows > 0 and row.number != self._last_row + 1
-        self._last_row = row.number
-        self._rows += 1
+        after_gap = self._count(row.number, 1)
         # A bad row has nothing that a later try would have to find.
         self._has_keys = self._has_keys and (row.has_key or isinstance(row, BadRow))
         if isinstance(row, BadRow):
@@ -160,8 +188,24 @@ class _Check:
             self._bad.add(row)
         else:
             digest = self.digests.of(row)
-        self._all.take(row.key, digest, row.number if has_gap else None)
+        self._all.take(row.key, digest, after_gap)
         return digest
+
+    def take_rows(self, rows: OrdinaryRows) -> list[bytes]:
+        """Take note of several rows, and return their digests."""
+        after_gap = self._count(rows.number, len(rows))
+        self._has_keys = self._has_keys and rows.own_keys is not None and all(rows.own_keys)
+        digests = self.digests.of_rows(rows)
+        self._all.take_rows(rows.keys, digests, after_gap)
+        return digests
+
+    def _count(self, number: int, rows: int) -> int | None:
+        """Count rows, and return the number of the first if it does not follow on that of the row before."""
+        self._first_row = self._first_row or number
+        has_gap = self._rows > 0 and number != self._last_row + 1
+        self._last_row = number + rows - 1
+        self._rows += rows
+        return number if has_gap else None
 
     def manifest(self, *, skip_bad_rows: bool) -> Manifest:
         if not skip_bad_rows:

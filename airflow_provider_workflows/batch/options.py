@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.items import read_together
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.reading import Note, no_note
 from airflow_provider_workflows.batch.output_options import OutputOptions
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import Settings
+    from airflow_provider_workflows.batch.input.checked_columns import Checked
     from airflow_provider_workflows.batch.input.items import Items
-    from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class BatchOptions:
     input: InputOptions = AS_IT_IS
     output: OutputOptions = field(default_factory=OutputOptions)
 
-    def rows(self, items: Items, *, note: Note = no_note) -> Iterator[Row | BadRow]:
-        """Return an iterator over the checked rows of items.
+    def rows(self, items: Items, *, note: Note = no_note) -> Iterator[Checked]:
+        """Return an iterator over the checked rows of items, many of them together.
 
-        :param items: as ``read_items`` takes them
+        :param items: as ``read_together`` takes them
         :param note: is told what is left out, without a value of a row
-        :raises InvalidInput: as ``read_items``
+        :raises InvalidInput: as ``read_together``
         """
-        return read_items(items, self.input, note=note)
+        return read_together(items, self.input, note=note)
 
     def hash_secret(self, settings: Settings) -> str | None:
         """Return the secret that personal numbers are hashed with, or None if hashes are not asked for.

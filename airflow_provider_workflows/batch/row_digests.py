@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic.alias_generators import to_camel
@@ -12,8 +12,10 @@ from pydantic.alias_generators import to_camel
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import CASE_FIELDS
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
+from airflow_provider_workflows.batch.input.columns import PHONE_PARTS
 
 if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows
     from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
 DIGEST_BYTES = 8
@@ -23,6 +25,8 @@ NO_DIGEST = bytes(DIGEST_BYTES)
 _DIGESTED = json.JSONEncoder(sort_keys=True)
 #: The fields of a case that are text, by their names in the body, in the order in which they are digested.
 _TEXTS = tuple(to_camel(name) for name in CASE_FIELDS if name not in ("phone", "documents"))
+#: The same of the fields of a row, with its key in front and the parts of its phone behind.
+_TEXT_FIELDS = ("key", *(name for name in CASE_FIELDS if name not in ("phone", "documents")), *PHONE_PARTS)
 _NOTHING = ("",) * len(_TEXTS)
 _TEXTS_AND_PHONE = frozenset((*_TEXTS, "phone"))
 _NO_PHONE = {"countryCode": "", "number": ""}
@@ -61,6 +65,16 @@ class RowDigests:
         digest.update(_content_of(row))
         return bytes(digest.digest())
 
+    def of_rows(self, rows: OrdinaryRows) -> list[bytes]:
+        """Return the digest of each of several rows."""
+        begin = self._with_common_parameters.copy
+        digests = []
+        for content in _contents_of(rows):
+            digest = begin()
+            digest.update(content)
+            digests.append(digest.digest())
+        return digests
+
 
 def _content_of(row: Row) -> bytes:
     """Return what is sent for a row, and its own key, as bytes that no other content has.
@@ -79,6 +93,13 @@ def _content_of(row: Row) -> bytes:
                 return "\x1f".join(texts).encode()
     sent = [row.key if row.has_key else None, row.case_id, case, row.parameters]
     return _DIGESTED.encode(sent).encode()
+
+
+def _contents_of(rows: OrdinaryRows) -> list[bytes]:
+    """Return what ``_content_of`` returns of each of several rows, whose texts are all printable."""
+    nothing = [""] * len(rows)
+    columns = [rows.values.get(name, nothing) for name in _TEXT_FIELDS]
+    return "\n".join(map("\x1f".join, zip(*columns, strict=True))).encode().split(b"\n")
 
 
 class CheckedRows:
@@ -130,6 +151,12 @@ class CheckedRows:
         if self._digest(row.number) != NO_DIGEST:
             raise self._changed(row.number, row.line)
 
+    def are_same(self, rows: OrdinaryRows) -> bool:
+        """Return whether all of several rows are what they were when the input was checked."""
+        start = (rows.number - self._first_row) * DIGEST_BYTES
+        checked = self._checked[start : start + len(rows) * DIGEST_BYTES]
+        return checked == b"".join(self._digests.of_rows(rows))
+
     def require(self, row: Row) -> None:
         """Return if a row is what it was when the input was checked.
 
@@ -175,6 +202,19 @@ class AllRowsDigest:
             self._digest.update(b"row %d;" % after_gap)
         content = key.encode(errors="surrogatepass")
         self._digest.update(b"%d:%b%b" % (len(content), content, digest))
+
+    def take_rows(self, keys: Iterable[str], digests: Iterable[bytes], after_gap: int | None = None) -> None:
+        """Take note of the next rows, which follow on each other.
+
+        :param keys: the key of each
+        :param digests: the digest of each
+        :param after_gap: the number of the first, if it does not follow on that of the row before
+        """
+        if after_gap is not None:
+            self._digest.update(b"row %d;" % after_gap)
+        contents = [key.encode() for key in keys]
+        parts = zip(map(len, contents), contents, digests, strict=True)
+        self._digest.update(b"".join(map(b"%d:%b%b".__mod__, parts)))
 
     def __str__(self) -> str:
         """Return the digest of the rows so far."""

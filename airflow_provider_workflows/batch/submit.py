@@ -16,7 +16,6 @@ from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.batch.due_rows import DueRows
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
-from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowState
@@ -24,6 +23,8 @@ from airflow_provider_workflows.batch.row_state import RowState
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
     from airflow_provider_workflows.batch.current_client import CurrentClient
+    from airflow_provider_workflows.batch.input.checked_columns import Checked
+    from airflow_provider_workflows.batch.input.rows import Row
     from airflow_provider_workflows.batch.row_digests import CheckedRows
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Submission:
         #: Numbers of rows that this try has given up without a run.
         self._given_up = array("I")
 
-    async def run(self, rows: Iterator[Row | BadRow]) -> None:
+    async def run(self, rows: Iterator[Checked]) -> None:
         """Submit the rows that are due; those that fail are in ``states`` with their error.
 
         Once a person has stopped the submission no row begins, and calls under way end.
@@ -122,8 +123,8 @@ class Submission:
         else:
             await self._create_parameters()
 
-    def _is_due(self, row: Row) -> bool:
-        state = self._states.get(row.number)
+    def _is_due(self, number: int) -> bool:
+        state = self._states.get(number)
         return state is None or state.is_due
 
     async def _create_parameters(self) -> None:

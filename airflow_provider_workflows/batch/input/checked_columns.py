@@ -97,9 +97,7 @@ def each_checked(rows: Iterable[Checked]) -> Iterator[Row | BadRow]:
             yield row
 
 
-def checked_columns(
-    number: int, line: int | None, cells: CellColumns, reading: Reading
-) -> Iterator[Checked]:
+def checked_columns(number: int, line: int | None, cells: CellColumns, reading: Reading) -> Iterator[Checked]:
     """Yield rows as they can be run, or what is wrong with them.
 
     :param number: of the first of them, from 1

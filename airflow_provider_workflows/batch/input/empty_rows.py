@@ -61,6 +61,4 @@ def _is_nothing(value: Any) -> bool:
 
 def _is_empty(cells: Mapping[str, Any], fields: Fields) -> bool:
     """Return whether no column that is read has a value: a spreadsheet may have numbered its empty rows."""
-    return all(
-        _is_nothing(value) for column, value in cells.items() if fields.get(column, "") is not None
-    )
+    return all(_is_nothing(value) for column, value in cells.items() if fields.get(column, "") is not None)

@@ -27,9 +27,9 @@ _HASH = 0xFFFFFFFF
 class Keys:
     """The keys so far.
 
-    Nothing is kept as long as each is its row's number. As long as they ascend, by their length and then their text,
-    none can be there twice, and they only go to the disk, into a file without a name. Once one does not, each takes
-    16 bytes of memory.
+    Nothing is kept as long as each is its row's number. As long as they ascend, by their length and then their
+    text, none can be there twice, and they only go to the disk, into a file without a name. Once one does not, each
+    takes 16 bytes of memory.
 
     :param first_row: number of the first row
     """
@@ -149,8 +149,8 @@ class _KeptKeys:
 class _Places:
     """Finds keys among those that are kept, by a table with open addressing.
 
-    A slot has half of a key's hash and, from 1, the key's place; it is 0 while it is free. At most half of the slots
-    are taken. Whether a key is really the same is seen by the kept one.
+    A slot has half of a key's hash and, from 1, the key's place; it is 0 while it is free. At most half of the
+    slots are taken. Whether a key is really the same is seen by the kept one.
     """
 
     def __init__(self, kept: _KeptKeys) -> None:

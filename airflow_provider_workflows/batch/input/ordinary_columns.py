@@ -1,4 +1,4 @@
-"""Whole columns in which all values are as they should be, seen at a fraction of what each value by itself takes."""
+"""Whole columns in which all values are as they should be, seen at a fraction of what each by itself takes."""
 
 from __future__ import annotations
 
@@ -47,14 +47,12 @@ def ordinary_columns(
     odd: set[int] = set()
     values: dict[str, Texts] = {}
     for name, cells in columns.items():
-        texts = _texts(name, cells, odd)
+        texts = _texts(cells, odd)
         if name in rules.zero_pad:
             texts = _padded(texts, rules.zero_pad[name], odd)
         if any(texts):
             if not _is_all_ordinary(name, texts):
-                odd.update(
-                    place for place, text in enumerate(texts) if text and not is_ordinary(name, text)
-                )
+                odd.update(place for place, text in enumerate(texts) if text and not is_ordinary(name, text))
             if name in rules.checks:
                 odd.update(_failing(texts, rules.checks[name]))
             values[name] = texts
@@ -67,15 +65,13 @@ def ordinary_columns(
     return values, odd
 
 
-def _texts(name: str, cells: Sequence[Any], odd: set[int]) -> Texts:
+def _texts(cells: Sequence[Any], odd: set[int]) -> Texts:
     """Return the cells as texts, with nothing in the place of those that are none."""
     kinds = set(map(type, cells))
     if kinds <= _TEXT:
         return cells
     if not kinds <= _TEXT_OR_NONE:
-        odd.update(
-            place for place, cell in enumerate(cells) if cell is not None and type(cell) is not str
-        )
+        odd.update(place for place, cell in enumerate(cells) if cell is not None and type(cell) is not str)
     return [cell if type(cell) is str else "" for cell in cells]
 
 
@@ -101,9 +97,7 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
         return False
     distinct = set(given)
     joined = _BETWEEN.join(distinct)
-    return (
-        joined.isprintable() and not _begins_or_ends(joined, " ") and EMPTY_WORDS.isdisjoint(distinct)
-    )
+    return joined.isprintable() and not _begins_or_ends(joined, " ") and EMPTY_WORDS.isdisjoint(distinct)
 
 
 def _are_ordinary_keys(joined: str) -> bool:

@@ -35,9 +35,7 @@ _DAMAGE = (
 )
 
 
-def workbook_rows(
-    stream: io.BufferedReader[Any], skip: int, reading: Reading
-) -> Iterator[ReadCells]:
+def workbook_rows(stream: io.BufferedReader[Any], skip: int, reading: Reading) -> Iterator[ReadCells]:
     """Yield the number of each row of the sheet, as a person sees it, and its cells.
 
     :param stream: the file
