@@ -1,0 +1,119 @@
+"""Random tables, such as people have them: mostly right, with all that may be wrong with a cell, a row or a line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from typing import Any
+
+from airflow_provider_workflows.batch.input.options import InputOptions
+
+_HEADERS = (
+    ("key", "first_name", "last_name", "email", "personal_number", "phone_country_code", "phone_number"),
+    ("Key", "First Name", "company_name", "company_number", "company_address"),
+    ("first_name", "last_name", "email"),
+    ("", "key", "first_name", "personal_number"),
+    ("first_name", "", "email", "phone"),
+    ("key", "first_name", "phone", "parameters", "note"),
+    ("key", "case_id", "first_name"),
+    ("email",),
+    ("first_name", "unknown"),
+    ("Kowalska", "Nowak"),
+)
+_ODD_CELLS = (
+    *("", " ", "  ", "\t", "NULL", "nan", "#N/A", "N/A", "null", "\u00a0", "\u200b", "a\u200bb", " Ada", "Ada "),
+    *("1.0", "1E+10", "12E10", "'007", "\u02bc007", "0048", "+48", "00", "0", "7 7", "²", "\u0663", "-a", "a-b"),
+    *("a_b", "_", "x" * 201, "y" * 200, "a|b", " |", "a@b@c", "@", "a@", "@b", "a b@c", "ż@b", "a,b", "a;b"),
+    *('say "ah"', "two\nlines", "two\r\nlines", "a\rb", "a\0b", "{}", '{"a": 1}', "+48 600 700 800", "48600700800"),
+    *("3f2504e0-4f89-41d3-9a0c-0305e82c3301", "90010112345", "1", "2", "3", "12", "\x1f", "\u2028", "\x85", "é", "😀"),
+)
+_NAMES = ("Ada", "Łukasz", "O'Neil", "Zoë", "Jan Maria", "李", "Nowak-Lee")
+
+
+def random_table(draw: random.Random) -> tuple[bytes, InputOptions]:
+    """Return the content of a CSV, and how it is read.
+
+    :param draw: by which all is chosen
+    """
+    header = draw.choice(_HEADERS)
+    delimiter = draw.choice(",,,;\t|")
+    oddness = draw.choice((0.0, 0.002, 0.02, 0.2))
+    text = io.StringIO(newline="")
+    end = draw.choice(("\n", "\r\n", "\n", "\r"))
+    quoting = draw.choice((csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    writer.writerow(header)
+    keys = draw.choice((_ascending, _descending, _number, _any_key))
+    for number in range(1, draw.choice((0, 1, 9, 60, 200)) + 1):
+        row = [_cell(name, number, draw, oddness, keys) for name in header]
+        if draw.random() < oddness / 4:
+            draw.choice((row.clear, row.pop, lambda row=row: row.append("x")))()  # type: ignore[misc]
+        if draw.random() < oddness / 8:
+            row = [""] * len(header)
+        if draw.random() < oddness / 16:
+            text.write(draw.choice(('a"b', '"a"b', "\r", end, '"never closed', "a\n")))
+        writer.writerow(row) if row else text.write(end)
+    for _ in range(draw.choice((0, 0, 0, 2))):
+        text.write(draw.choice((end, f"{delimiter * (len(header) - 1)}{end}")))
+    content = text.getvalue()
+    if draw.random() < 0.2:
+        content = content.removesuffix(end)
+    encoding = draw.choice(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "cp1250"))
+    return content.encode(encoding, errors="replace"), _options(header, draw, encoding)
+
+
+def _cell(name: str, number: int, draw: random.Random, oddness: float, keys: Any) -> str:
+    if draw.random() < oddness:
+        return draw.choice(_ODD_CELLS)
+    name = name.lower().replace(" ", "_")
+    if name == "key":
+        return str(keys(number, draw, oddness))
+    if name in ("case_id", "parameters", "", "note", "phone"):
+        return ""
+    return {
+        "email": f"person{number}@example.com",
+        "personal_number": f"{draw.randrange(10**draw.choice((11, 9))):0{draw.choice((11, 11, 1))}}",
+        "company_number": f"{draw.randrange(10**10):010}",
+        "phone_country_code": draw.choice(("48", "48", "49", "1")),
+        "phone_number": f"{draw.randrange(500_000_000, 800_000_000)}",
+    }.get(name, draw.choice(_NAMES))
+
+
+def _ascending(number: int, draw: random.Random, oddness: float) -> str:
+    return f"C{number - (draw.random() < oddness):05}"
+
+
+def _descending(number: int, draw: random.Random, oddness: float) -> str:
+    return f"C{1000 - number + (draw.random() < oddness)}"
+
+
+def _number(number: int, draw: random.Random, oddness: float) -> str:
+    return draw.choice(("", str(number))) if draw.random() >= oddness else str(number - 1)
+
+
+def _any_key(number: int, draw: random.Random, oddness: float) -> str:
+    return draw.choice((f"{number}-{draw.randrange(10**6)}", "", f"A_{number}", str(draw.randrange(10**9))))
+
+
+def _options(header: tuple[str, ...], draw: random.Random, encoding: str) -> InputOptions:
+    given: dict[str, Any] = {}
+    if encoding == "cp1250" and draw.random() < 0.7:
+        given["encoding"] = encoding
+    if "note" in header or draw.random() < 0.1:
+        given["columns"] = {header[-1]: None} if "note" in header else {header[0]: "first_name"}
+    if draw.random() < 0.2:
+        given["zero_pad"] = {"personal_number": 11, "company_number": 10}
+    if draw.random() < 0.2:
+        given["checks"] = {"personal_number": "PL-PESEL", "email": "EMAIL"}
+    if draw.random() < 0.1:
+        given["defaults"] = {"last_name": "Nowak"}
+    if draw.random() < 0.1:
+        given["default_country_code"] = "48"
+    if draw.random() < 0.15:
+        given["where"] = lambda row: len("".join(map(str, row.values()))) % 3 > 0
+    if draw.random() < 0.15:
+        given["transform"] = lambda row: {**row, next(iter(row), "first_name"): "Ada"}
+    if draw.random() < 0.2:
+        given["bad_row_values"] = True
+    return InputOptions(**given)

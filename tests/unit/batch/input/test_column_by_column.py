@@ -1,0 +1,97 @@
+"""A table that is read and checked column by column gives what it gives row by row: rows, lines, words, digests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input import csv_lines, csv_rows, rows
+from airflow_provider_workflows.batch.input.checked_columns import Checked, OrdinaryRows, each_checked
+from airflow_provider_workflows.batch.input.items import Items, read_together
+from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
+from airflow_provider_workflows.batch.input_check import recheck, write_manifest
+from airflow_provider_workflows.storage import ObjectStoragePath
+
+from .random_tables import random_table
+
+COMMON = ("definition", {"level": 1})
+HEADER = "key,first_name,email,personal_number,phone_country_code,phone_number\n"
+
+
+def whole(items: Items, options: InputOptions, folder: Path) -> dict[str, Any]:
+    """Return all that a reading gives."""
+    noted: list[str] = []
+    read: list[Any] = []
+
+    def taken(checked: Iterator[Checked]) -> Iterator[Checked]:
+        for each in checked:
+            for row in each_checked([each]):
+                read.append((row, row.line, getattr(row, "cells", None)))
+            yield each
+
+    state = ObjectStoragePath(str(folder))
+    found: dict[str, Any] = {"rows": read, "noted": noted}
+    try:
+        found["manifest"] = write_manifest(
+            state,
+            taken(read_together(items, options, note=noted.append)),
+            common=COMMON,
+            skip_bad_rows=True,
+            salt="salt",
+        )
+        found["lines"] = (folder / "manifest.jsonl").read_text()
+        found["again"] = recheck(state, read_together(items, options), common=COMMON, skip_bad_rows=True)
+    except InvalidInput as error:
+        found["error"] = str(error)
+    return found
+
+
+def row_by_row(items: Items, options: InputOptions, folder: Path) -> dict[str, Any]:
+    """Return the same of a reading in which each row is looked at closely."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_rows, "columns_of_block", lambda *_: None)
+        patch.setattr(rows, "ordinary_row", lambda *_: None)
+        return whole(items, options, folder)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a table of a few rows be many blocks."""
+    monkeypatch.setattr(csv_lines, "BLOCK_CHARACTERS", 700)
+    monkeypatch.setattr(csv_rows, "BLOCK_CHARACTERS", 1500)
+    monkeypatch.setattr(csv_rows, "_LEAST_CHARACTERS", 100)
+
+
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 20))]
+)
+@pytest.mark.usefixtures("small_blocks")
+def test_random_tables_give_what_they_give_row_by_row(seed: int, tmp_path: Path) -> None:
+    draw = random.Random(seed)  # noqa: S311  (the same tables each time)
+    for number in range(10 if seed < 2 else 40):
+        content, options = random_table(draw)
+        path = tmp_path / f"{number}.csv"
+        path.write_bytes(content)
+
+        found = whole(str(path), options, tmp_path / f"{number}")
+
+        assert found == row_by_row(str(path), options, tmp_path / f"{number}-by-row"), (content, options)
+
+
+def test_ordinary_rows_stay_together_and_others_stand_by_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "cases.csv"
+    lines = [f"C{number:03},Ada,ada@example.com,90010112345,48,600700800\n" for number in range(100)]
+    lines[40] = "C040,NULL,,,,\n"
+    path.write_text(HEADER + "".join(lines))
+
+    found = [
+        (len(each), each.number, each.line) if isinstance(each, OrdinaryRows) else type(each).__name__
+        for each in read_together(str(path), AS_IT_IS)
+    ]
+
+    assert found == [(40, 1, 2), "BadRow", (59, 42, 43)]
