@@ -15,10 +15,12 @@ class CellColumns:
 
     :param names: of the columns
     :param columns: the cells of each column, as many in each
+    :param are_texts: whether each of them surely is text
     """
 
     names: Sequence[str]
     columns: Sequence[Sequence[Any]]
+    are_texts: bool = False
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -33,7 +35,7 @@ class CellColumns:
 
     def between(self, start: int, stop: int) -> CellColumns:
         """Return the rows from a place to another, the first being 0."""
-        return CellColumns(self.names, [column[start:stop] for column in self.columns])
+        return CellColumns(self.names, [column[start:stop] for column in self.columns], self.are_texts)
 
     def named(self) -> dict[str, Sequence[Any]]:
         """Return the cells of each column by its name."""

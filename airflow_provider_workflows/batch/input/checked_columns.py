@@ -109,7 +109,11 @@ def checked_columns(number: int, line: int | None, cells: CellColumns, reading: 
     columns, wrong = columns_of(named, reading.fields)
     found = None
     if not wrong:
-        found = ordinary_columns({name: named[column] for name, column in columns.items()}, reading.rules)
+        found = ordinary_columns(
+            {name: named[column] for name, column in columns.items()},
+            reading.rules,
+            are_texts=cells.are_texts,
+        )
     values, odd = ({}, set(range(len(cells)))) if found is None else found
     sent = {name: texts for name, texts in values.items() if name in _SENT}
     together = OrdinaryRows(number, len(cells), sent, line)

@@ -88,7 +88,7 @@ def _rows(records: _Records, names: list[str], without_name: list[int]) -> Itera
     while True:
         line, columns = records.take_block(len(names), without_name)
         if columns is not None:
-            yield line, CellColumns(names, columns)
+            yield line, CellColumns(names, columns, are_texts=True)
             continue
         record = next(records, None)
         if record is None:

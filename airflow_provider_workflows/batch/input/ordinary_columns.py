@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Stands between values of a column while they are looked at together.
 _BETWEEN = "|"
+_LONGEST_EMPTY_WORD = max(map(len, EMPTY_WORDS))
 _TEXT = {str}
 _TEXT_OR_NONE = {str, type(None)}
 _PHONE = ("phone_country_code", "phone_number")
@@ -32,7 +33,7 @@ Texts = Sequence[str]
 
 
 def ordinary_columns(
-    columns: Mapping[str, Sequence[Any]], rules: ValueRules
+    columns: Mapping[str, Sequence[Any]], rules: ValueRules, *, are_texts: bool = False
 ) -> tuple[dict[str, Texts], set[int]] | None:
     """Return the values of each field as they are sent, and the places of the rows that take a closer check.
 
@@ -40,6 +41,7 @@ def ordinary_columns(
 
     :param columns: the cells of each field's column, as many in each
     :param rules: what values become, and what they must be
+    :param are_texts: whether each cell surely is text
     :return: None if all rows take a closer check
     """
     if rules.defaults:
@@ -47,7 +49,7 @@ def ordinary_columns(
     odd: set[int] = set()
     values: dict[str, Texts] = {}
     for name, cells in columns.items():
-        texts = _texts(cells, odd)
+        texts = cells if are_texts else _texts(cells, odd)
         if name in rules.zero_pad:
             texts = _padded(texts, rules.zero_pad[name], odd)
         if any(texts):
@@ -78,7 +80,8 @@ def _texts(cells: Sequence[Any], odd: set[int]) -> Texts:
 def _is_all_ordinary(name: str, texts: Texts) -> bool:
     """Return whether surely all texts are ordinary ones of a field, or empty."""
     given = texts if all(texts) else [*filter(None, texts)]
-    if max(map(len, given)) > MOST_ORDINARY_CHARACTERS:
+    lengths = set(map(len, given))
+    if max(lengths) > MOST_ORDINARY_CHARACTERS:
         return False
     if name in NUMBERS:
         return "".join(given).isdigit()
@@ -92,7 +95,8 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
             and not _begins_or_ends(joined, "@")
         )
     if name == "key":
-        return _are_ordinary_keys(_BETWEEN.join(given)) and EMPTY_WORDS.isdisjoint(given)
+        is_longer = min(lengths) > _LONGEST_EMPTY_WORD
+        return _are_ordinary_keys(_BETWEEN.join(given)) and (is_longer or EMPTY_WORDS.isdisjoint(given))
     if name not in BODY_NAMES:
         return False
     distinct = set(given)
@@ -140,7 +144,7 @@ def _failing(texts: Texts, check: Callable[[str], None]) -> Iterable[int]:
 
 
 def _find_odd_phones(values: dict[str, Texts], rows: int, odd: set[int]) -> None:
-    """Add the rows whose phone, in two parts, is not sent as it is."""
+    """Add the rows whose phone, in two parts of digits, is not sent as it is."""
     if not any(name in values for name in _PHONE):
         return
     codes, numbers = (values.get(name) or [""] * rows for name in _PHONE)
@@ -156,7 +160,6 @@ def _find_odd_phones(values: dict[str, Texts], rows: int, odd: set[int]) -> None
         and joined[0] != "0"
         and f"{_BETWEEN}0" not in joined
         and all(map(_is_plain, given))
-        and joined.replace(_BETWEEN, "").isdigit()
     ):
         return
     odd.update(
