@@ -31,24 +31,33 @@ MIN_ROWS_PER_SECOND = 1_000_000 / 15
 COLUMNS = ("key", "first_name", "last_name", "email", "personal_number", "phone_country_code", "phone_number")
 _PART_ROWS = 50_000
 
-_OURS = """
-from airflow_provider_workflows.batch.input.items import read_items
+#: An earlier checkout reads the rows one by one.
+_READ = """
+from airflow_provider_workflows.batch.input import items
+read = getattr(items, "read_together", items.read_items)
+"""
+_OURS = f"""
+{_READ}
 from airflow_provider_workflows.batch.row_digests import RowDigests
 IMPORTED()
 rows, digests = 0, RowDigests("salt", ("definition", None))
-for row in read_items(sys.argv[1]):
-    digests.of(row)
-    rows += 1
+for row in read(sys.argv[1]):
+    if hasattr(row, "key"):
+        digests.of(row)
+        rows += 1
+    else:
+        digests.of_rows(row)
+        rows += len(row)
 """
-_MANIFEST = """
+_MANIFEST = f"""
 import tempfile
-from airflow_provider_workflows.batch.input.items import read_items
+{_READ}
 from airflow_provider_workflows.batch.input_check import write_manifest
 from airflow_provider_workflows.storage import ObjectStoragePath
 IMPORTED()
 with tempfile.TemporaryDirectory() as folder:
     manifest = write_manifest(
-        ObjectStoragePath(folder), read_items(sys.argv[1]), common=("definition", None), skip_bad_rows=False
+        ObjectStoragePath(folder), read(sys.argv[1]), common=("definition", None), skip_bad_rows=False
     )
 rows = manifest.rows
 """

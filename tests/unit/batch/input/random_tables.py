@@ -22,11 +22,63 @@ _HEADERS = (
     ("Kowalska", "Nowak"),
 )
 _ODD_CELLS = (
-    *("", " ", "  ", "\t", "NULL", "nan", "#N/A", "N/A", "null", "\u00a0", "\u200b", "a\u200bb", " Ada", "Ada "),
-    *("1.0", "1E+10", "12E10", "'007", "\u02bc007", "0048", "+48", "00", "0", "7 7", "²", "\u0663", "-a", "a-b"),
+    *(
+        "",
+        " ",
+        "  ",
+        "\t",
+        "NULL",
+        "nan",
+        "#N/A",
+        "N/A",
+        "null",
+        "\u00a0",
+        "\u200b",
+        "a\u200bb",
+        " Ada",
+        "Ada ",
+    ),
+    *(
+        "1.0",
+        "1E+10",
+        "12E10",
+        "'007",
+        "\u02bc007",
+        "0048",
+        "+48",
+        "00",
+        "0",
+        "7 7",
+        "²",
+        "\u0663",
+        "-a",
+        "a-b",
+    ),
     *("a_b", "_", "x" * 201, "y" * 200, "a|b", " |", "a@b@c", "@", "a@", "@b", "a b@c", "ż@b", "a,b", "a;b"),
-    *('say "ah"', "two\nlines", "two\r\nlines", "a\rb", "a\0b", "{}", '{"a": 1}', "+48 600 700 800", "48600700800"),
-    *("3f2504e0-4f89-41d3-9a0c-0305e82c3301", "90010112345", "1", "2", "3", "12", "\x1f", "\u2028", "\x85", "é", "😀"),
+    *(
+        'say "ah"',
+        "two\nlines",
+        "two\r\nlines",
+        "a\rb",
+        "a\0b",
+        "{}",
+        '{"a": 1}',
+        "+48 600 700 800",
+        "48600700800",
+    ),
+    *(
+        "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
+        "90010112345",
+        "1",
+        "2",
+        "3",
+        "12",
+        "\x1f",
+        "\u2028",
+        "\x85",
+        "é",
+        "😀",
+    ),
 )
 _NAMES = ("Ada", "Łukasz", "O'Neil", "Zoë", "Jan Maria", "李", "Nowak-Lee")
 
@@ -63,6 +115,24 @@ def random_table(draw: random.Random) -> tuple[bytes, InputOptions]:
     return content.encode(encoding, errors="replace"), _options(header, draw, encoding)
 
 
+def random_columns(draw: random.Random) -> tuple[dict[str, list[Any]], InputOptions]:
+    """Return the values of the columns of a typed file, and how it is read.
+
+    :param draw: by which all is chosen
+    """
+    header = tuple(name for name in draw.choice(_HEADERS) if name)
+    oddness = draw.choice((0.0, 0.002, 0.02, 0.2))
+    keys = draw.choice((_ascending, _descending, _number, _any_key))
+    columns: dict[str, list[Any]] = {name: [] for name in header}
+    for number in range(1, draw.choice((0, 1, 9, 60, 1500)) + 1):
+        for name, column in columns.items():
+            column.append(None if draw.random() < oddness else _cell(name, number, draw, oddness, keys))
+    for name, column in columns.items():
+        if draw.random() < 0.1:
+            columns[name] = [draw.choice((None, 7, 90010112345)) for _ in column]
+    return columns, _options(header, draw, "utf-8")
+
+
 def _cell(name: str, number: int, draw: random.Random, oddness: float, keys: Any) -> str:
     if draw.random() < oddness:
         return draw.choice(_ODD_CELLS)
@@ -73,7 +143,7 @@ def _cell(name: str, number: int, draw: random.Random, oddness: float, keys: Any
         return ""
     return {
         "email": f"person{number}@example.com",
-        "personal_number": f"{draw.randrange(10**draw.choice((11, 9))):0{draw.choice((11, 11, 1))}}",
+        "personal_number": f"{draw.randrange(10 ** draw.choice((11, 9))):0{draw.choice((11, 11, 1))}}",
         "company_number": f"{draw.randrange(10**10):010}",
         "phone_country_code": draw.choice(("48", "48", "49", "1")),
         "phone_number": f"{draw.randrange(500_000_000, 800_000_000)}",

@@ -7,19 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import feather, parquet
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input import csv_lines, csv_rows, rows
+from airflow_provider_workflows.batch.input import checked_columns, csv_lines, csv_rows, rows
 from airflow_provider_workflows.batch.input.checked_columns import Checked, OrdinaryRows, each_checked
 from airflow_provider_workflows.batch.input.items import Items, read_together
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input_check import recheck, write_manifest
 from airflow_provider_workflows.storage import ObjectStoragePath
 
-from .random_tables import random_table
+from .random_tables import random_columns, random_table
 
 COMMON = ("definition", {"level": 1})
+TABLES = 12
 HEADER = "key,first_name,email,personal_number,phone_country_code,phone_number\n"
 
 
@@ -30,8 +33,7 @@ def whole(items: Items, options: InputOptions, folder: Path) -> dict[str, Any]:
 
     def taken(checked: Iterator[Checked]) -> Iterator[Checked]:
         for each in checked:
-            for row in each_checked([each]):
-                read.append((row, row.line, getattr(row, "cells", None)))
+            read.extend((row, row.line, getattr(row, "cells", None)) for row in each_checked([each]))
             yield each
 
     state = ObjectStoragePath(str(folder))
@@ -55,6 +57,7 @@ def row_by_row(items: Items, options: InputOptions, folder: Path) -> dict[str, A
     """Return the same of a reading in which each row is looked at closely."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_rows, "columns_of_block", lambda *_: None)
+        patch.setattr(checked_columns, "ordinary_columns", lambda *_, **__: None)
         patch.setattr(rows, "ordinary_row", lambda *_: None)
         return whole(items, options, folder)
 
@@ -68,12 +71,12 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 20))]
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 40))]
 )
 @pytest.mark.usefixtures("small_blocks")
 def test_random_tables_give_what_they_give_row_by_row(seed: int, tmp_path: Path) -> None:
-    draw = random.Random(seed)  # noqa: S311  (the same tables each time)
-    for number in range(10 if seed < 2 else 40):
+    draw = random.Random(seed)
+    for number in range(TABLES):
         content, options = random_table(draw)
         path = tmp_path / f"{number}.csv"
         path.write_bytes(content)
@@ -81,6 +84,28 @@ def test_random_tables_give_what_they_give_row_by_row(seed: int, tmp_path: Path)
         found = whole(str(path), options, tmp_path / f"{number}")
 
         assert found == row_by_row(str(path), options, tmp_path / f"{number}-by-row"), (content, options)
+
+
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 20))]
+)
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_random_columns_of_a_typed_file_give_what_they_give_row_by_row(
+    kind: str, seed: int, tmp_path: Path
+) -> None:
+    draw = random.Random(seed)
+    for number in range(TABLES):
+        columns, options = random_columns(draw)
+        table = pa.table({name: pa.array(cells) for name, cells in columns.items()})
+        path = tmp_path / f"{number}.{kind}"
+        if kind == "parquet":
+            parquet.write_table(table, path)
+        else:
+            feather.write_feather(table, str(path))
+
+        found = whole(str(path), options, tmp_path / f"{number}")
+
+        assert found == row_by_row(str(path), options, tmp_path / f"{number}-by-row"), (columns, options)
 
 
 def test_ordinary_rows_stay_together_and_others_stand_by_themselves(tmp_path: Path) -> None:
