@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import io
 import re
 import unicodedata
@@ -119,7 +120,8 @@ def as_text(stream: io.BufferedReader[Any], encoding: str | None, *, newline: st
         return TextFile(text, lambda: f"is damaged: it is not in {found.upper()} as the rest of the file is")
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=newline)
     sample = stream.peek(1)
-    return TextFile(text, lambda: _not_utf_8(sample))
+    # Said once: to find likely encodings takes 2 ms, and each cell of the file may need it.
+    return TextFile(text, functools.cache(lambda: _not_utf_8(sample)))
 
 
 def _may_be(encoding: str, marked: str) -> bool:

@@ -1,4 +1,4 @@
-"""Random tables, such as people have them: mostly right, with all that may be wrong with a cell, a row or a line."""
+"""Random tables, such as people have them: mostly right, with what may be wrong in a cell, a row or a line."""
 
 from __future__ import annotations
 
