@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DUPLICATE_KEY = "is used by an earlier row"
 DUPLICATE_NUMBER = "its number is the key of an earlier row"
 
-_BYTES_IN_MEMORY = 1024 * 1024
+_BYTES_IN_MEMORY = 256 * 1024
 _KEYS_WRITTEN_AT_ONCE = 1024
 _LEAST_SLOTS = 1 << 10
 _HASH = 0xFFFFFFFF

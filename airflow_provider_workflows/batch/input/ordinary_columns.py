@@ -79,8 +79,11 @@ def _texts(cells: Sequence[Any], odd: set[int]) -> Texts:
 
 def _is_all_ordinary(name: str, texts: Texts) -> bool:
     """Return whether surely all texts are ordinary ones of a field, or empty."""
-    given = texts if all(texts) else [*filter(None, texts)]
-    lengths = set(map(len, given))
+    lengths = set(map(len, texts))
+    given = texts
+    if 0 in lengths:
+        given = [*filter(None, texts)]
+        lengths.remove(0)
     if max(lengths) > MOST_ORDINARY_CHARACTERS:
         return False
     if name in NUMBERS:

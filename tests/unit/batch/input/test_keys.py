@@ -1,0 +1,111 @@
+"""No two rows have the same key, in whatever order the keys come, and however they fall in the table."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from collections.abc import Sequence
+
+import pytest
+
+from airflow_provider_workflows.batch.input import keys
+from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows
+from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY, DUPLICATE_NUMBER, Keys
+from airflow_provider_workflows.batch.input.rows import Row
+
+NO, KEY, NUMBER = "", DUPLICATE_KEY, DUPLICATE_NUMBER
+
+
+def together(first: int, own_keys: Sequence[str]) -> OrdinaryRows:
+    """Return rows with keys of their own, or without where these are empty."""
+    return OrdinaryRows(first, len(own_keys), {"key": own_keys, "first_name": ["Ada"] * len(own_keys)})
+
+
+def reasons(own_keys: Sequence[str], sizes: Sequence[int], first: int = 1) -> list[str]:
+    """Return the reason of each row, having asked for as many rows at a time as ``sizes`` say in turn."""
+    found, all_keys, place, turn = [], Keys(first), 0, 0
+    while place < len(own_keys):
+        size = sizes[turn % len(sizes)]
+        rows = together(first + place, own_keys[place : place + size])
+        if size == 1:
+            found.append(all_keys.clash(next(iter(rows))))
+        else:
+            clashes = all_keys.clashes(rows)
+            found += [clashes.get(each, "") for each in range(len(rows))]
+        place, turn = place + size, turn + 1
+    return found
+
+
+@pytest.mark.parametrize("sizes", [(1,), (2,), (100,), (1, 3)], ids=str)
+@pytest.mark.parametrize(
+    ("own_keys", "expected"),
+    [
+        (["a", "b", "c", "aa"], [NO, NO, NO, NO]),
+        (["a", "b", "b", "c"], [NO, NO, KEY, NO]),
+        (["c", "b", "a", "c", "b"], [NO, NO, NO, KEY, KEY]),
+        (["b", "aa", "b", "aa"], [NO, NO, KEY, KEY]),
+        (["", "", ""], [NO, NO, NO]),
+        (["1", "2", "1"], [NO, NO, KEY]),
+        (["", "", "x", "2", "02"], [NO, NO, NO, KEY, NO]),
+        (["3", "a", ""], [NO, NO, NUMBER]),
+        (["a", "", "3", "2", ""], [NO, NO, NO, KEY, NO]),
+    ],
+    ids=str,
+)
+def test_a_key_that_an_earlier_row_has_is_refused(
+    own_keys: list[str], expected: list[str], sizes: tuple[int, ...]
+) -> None:
+    assert reasons(own_keys, sizes) == expected
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_many_keys_are_found_as_a_set_would_find_them(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_KEYS_WRITTEN_AT_ONCE", 50)
+    draw = random.Random(seed)
+    own_keys = [f"{number:05}" for number in range(1500)] + [
+        f"{draw.randrange(6000):05}" for _ in range(1500)
+    ]
+    earlier: set[str] = set()
+    expected = []
+    for key in own_keys:
+        expected.append(KEY if key in earlier else NO)
+        earlier.add(key)
+
+    assert reasons(own_keys, (1, 700, 20)) == expected
+
+
+def test_keys_with_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "hash", lambda _: 7, raising=False)
+
+    assert reasons(["b", "a", "c", "a", "b"], (1,)) == [NO, NO, NO, KEY, KEY]
+
+
+def test_the_keys_of_rows_before_a_shard_are_not_known_in_it() -> None:
+    assert reasons(["", "5", "12"], (1,), first=11) == [NO, NO, NO]
+    assert reasons(["", "11", ""], (2,), first=11) == [NO, KEY, NO]
+
+
+def test_a_bad_row_s_key_is_its_own_too() -> None:
+    all_keys = Keys(1)
+
+    assert all_keys.clash(Row(1, "x", None, {}, None, has_key=True)) == NO
+    assert all_keys.clashes(together(2, ["w", "x", "y"])) == {1: KEY}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(("key", "most_bytes"), [("C{:08}", 2), ("{:08}-C", 2), ("{:x}", 40)])
+def test_keys_take_no_memory_while_they_ascend_and_little_else(key: str, most_bytes: int) -> None:
+    rows = 100_000
+    draw = random.Random(0)
+    numbers = range(rows) if most_bytes == 2 else [draw.getrandbits(60) for _ in range(rows)]
+    all_keys = Keys(1)
+    tracemalloc.start()
+
+    for first in range(0, rows, 1000):
+        assert not all_keys.clashes(
+            together(first + 1, [key.format(each) for each in numbers[first : first + 1000]])
+        )
+
+    used = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert used < 400_000 + most_bytes * rows
