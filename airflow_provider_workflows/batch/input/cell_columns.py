@@ -8,6 +8,10 @@ from typing import Any, TypeAlias
 
 from airflow_provider_workflows.batch.input.rows import Cells
 
+#: Rows that are put together, and those that are left alone.
+_MOST_ROWS = 1000
+_LEAST_ROWS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class CellColumns:
@@ -57,6 +61,61 @@ def each_row(read: Iterator[ReadCells]) -> Iterator[tuple[int | None, Cells]]:
                 yield None if line is None else line + place, cells.row(place)
         else:
             yield line, cells
+
+
+def together(read: Iterator[ReadCells]) -> Iterator[ReadCells]:
+    """Yield rows that come one by one together, as far as they have the same columns in the same order.
+
+    :param read: what a reader yields
+    :raises Exception: what the reader raises, behind the rows before it
+    """
+    group = _Group()
+    try:
+        for line, cells in read:
+            if type(cells) is not dict or not cells:
+                yield from group.taken()
+                yield line, cells
+            elif not group.has_taken(line, cells):
+                yield from group.taken()
+                group.begin(line, cells)
+    except Exception:
+        yield from group.taken()
+        raise
+    yield from group.taken()
+
+
+class _Group:
+    """Rows with the same columns that follow on each other."""
+
+    def __init__(self) -> None:
+        self._line: int | None = None
+        self._names: tuple[Any, ...] = ()
+        self._rows: list[dict[str, Any]] = []
+
+    def begin(self, line: int | None, cells: dict[str, Any]) -> None:
+        """Begin with a row."""
+        self._line = line
+        self._names = tuple(cells)
+        self._rows = [cells]
+
+    def has_taken(self, line: int | None, cells: dict[str, Any]) -> bool:
+        """Return whether a row is one of the group, and add it then."""
+        rows = self._rows
+        follows = line is None if self._line is None else line == self._line + len(rows)
+        if not (follows and 0 < len(rows) < _MOST_ROWS and tuple(cells) == self._names):
+            return False
+        rows.append(cells)
+        return True
+
+    def taken(self) -> Iterator[ReadCells]:
+        """Yield the rows, and forget them."""
+        rows, self._rows = self._rows, []
+        if len(rows) >= _LEAST_ROWS:
+            columns = list(zip(*[row.values() for row in rows], strict=True))
+            yield self._line, CellColumns(self._names, columns)
+        else:
+            for place, row in enumerate(rows):
+                yield None if self._line is None else self._line + place, row
 
 
 def behind(read: Iterator[ReadCells], skip: int) -> Iterator[ReadCells]:

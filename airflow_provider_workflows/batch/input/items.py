@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import is_resolved_later, refuse
-from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells, each_row
+from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells, each_row, together
 from airflow_provider_workflows.batch.input.checked_columns import (
     Checked,
     OrdinaryRows,
@@ -163,7 +163,7 @@ def _read(
     # Asked once: there are as many rows as there are.
     are_changed = bool(reading.functions.names)
     count, number = 0, first_row - 1
-    for line, cells in each_row(source) if are_changed else source:
+    for line, cells in each_row(source) if are_changed else together(source):
         if isinstance(cells, CellColumns):
             taken = cells if rows is None else cells.between(0, rows - count)
             yield from _together(number + 1, line, taken, reading, keys)

@@ -1,4 +1,4 @@
-"""The rows that are due are handed out in order; one that has changed since it was checked is refused at its turn."""
+"""The rows that are due are handed out in order; one that has changed since the check is refused at its turn."""
 
 from __future__ import annotations
 

@@ -93,14 +93,19 @@ def random_table(draw: random.Random) -> tuple[bytes, InputOptions]:
     oddness = draw.choice((0.0, 0.002, 0.02, 0.2))
     text = io.StringIO(newline="")
     end = draw.choice(("\n", "\r\n", "\n", "\r"))
-    quoting = draw.choice((csv.QUOTE_MINIMAL, csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
-    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    is_quoted = draw.random() < 0.3
+    writer = csv.writer(
+        text,
+        delimiter=delimiter,
+        lineterminator=end,
+        quoting=csv.QUOTE_ALL if is_quoted else csv.QUOTE_MINIMAL,
+    )
     writer.writerow(header)
     keys = draw.choice((_ascending, _descending, _number, _any_key))
     for number in range(1, draw.choice((0, 1, 9, 60, 200)) + 1):
         row = [_cell(name, number, draw, oddness, keys) for name in header]
         if draw.random() < oddness / 4:
-            draw.choice((row.clear, row.pop, lambda row=row: row.append("x")))()  # type: ignore[misc]
+            draw.choice((row.clear, row.pop, lambda row=row: row.append("x")))()
         if draw.random() < oddness / 8:
             row = [""] * len(header)
         if draw.random() < oddness / 16:
@@ -131,6 +136,31 @@ def random_columns(draw: random.Random) -> tuple[dict[str, list[Any]], InputOpti
         if draw.random() < 0.1:
             columns[name] = [draw.choice((None, 7, 90010112345)) for _ in column]
     return columns, _options(header, draw, "utf-8")
+
+
+def random_rows(draw: random.Random) -> tuple[list[Any], InputOptions]:
+    """Return a list of rows, each with the names of its own columns, and how it is read.
+
+    :param draw: by which all is chosen
+    """
+    columns, options = random_columns(draw)
+    rows: list[Any] = [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+    oddness = draw.choice((0.0, 0.01, 0.3))
+    for place, row in enumerate(rows):
+        if draw.random() < oddness:
+            rows[place] = draw.choice(
+                (
+                    None,
+                    {},
+                    {"first_name": "Ada"},
+                    {**row, "unknown": "x"},
+                    dict(reversed(row.items())),
+                    {**row, "phone": {"country_code": "48", "number": "600700800"}},
+                )
+            )
+    return rows, options
 
 
 def _cell(name: str, number: int, draw: random.Random, oddness: float, keys: Any) -> str:
