@@ -14,9 +14,10 @@ from airflow_provider_workflows.batch.input.cells import (
     MOST_ORDINARY_CHARACTERS,
     NUMBERS,
     is_ordinary,
+    require_value,
 )
 from airflow_provider_workflows.batch.input.ordinary_rows import BODY_NAMES
-from airflow_provider_workflows.batch.input.phones import is_plain_phone
+from airflow_provider_workflows.batch.input.phones import is_plain_phone, split_phone
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.value_rules import ValueRules
@@ -48,8 +49,13 @@ def ordinary_columns(
         return None
     odd: set[int] = set()
     values: dict[str, Texts] = {}
+    written: Texts = ()
     for name, cells in columns.items():
         texts = cells if are_texts else _texts(cells, odd)
+        if name == "phone":
+            # Its two parts are sent as if they had columns of their own.
+            written = texts
+            continue
         if name in rules.zero_pad:
             texts = _padded(texts, rules.zero_pad[name], odd)
         if any(texts):
@@ -58,6 +64,11 @@ def ordinary_columns(
             if name in rules.checks:
                 odd.update(_failing(texts, rules.checks[name]))
             values[name] = texts
+    if any(written):
+        if values.keys() & set(_PHONE):
+            odd.update(place for place, text in enumerate(written) if text)
+        else:
+            values.update(zip(_PHONE, _split(written, rules.default_country_code, odd), strict=True))
     _find_odd_phones(values, len(next(iter(columns.values()), ())), odd)
     case = [texts for name, texts in values.items() if name in BODY_NAMES or name in _PHONE]
     if not any(map(all, case)):
@@ -144,6 +155,22 @@ def _failing(texts: Texts, check: Callable[[str], None]) -> Iterable[int]:
                 check(text)
             except InvalidInput:
                 yield place
+
+
+def _split(phones: Texts, default_country_code: str | None, odd: set[int]) -> tuple[list[str], list[str]]:
+    """Return the calling code and the number of each phone that is written as a whole."""
+    codes, numbers = [""] * len(phones), [""] * len(phones)
+    for place, phone in enumerate(phones):
+        if not phone:
+            continue
+        try:
+            require_value("phone_number", phone)
+            split = split_phone(phone, default_country_code)
+        except InvalidInput:
+            odd.add(place)
+        else:
+            codes[place], numbers[place] = split["country_code"], split["number"]
+    return codes, numbers
 
 
 def _find_odd_phones(values: dict[str, Texts], rows: int, odd: set[int]) -> None:

@@ -15,6 +15,7 @@ _HEADERS = (
     ("first_name", "last_name", "email"),
     ("", "key", "first_name", "personal_number"),
     ("first_name", "", "email", "phone"),
+    ("key", "phone", "last_name", "phone_number"),
     ("key", "first_name", "phone", "parameters", "note"),
     ("key", "case_id", "first_name"),
     ("email",),
@@ -169,8 +170,12 @@ def _cell(name: str, number: int, draw: random.Random, oddness: float, keys: Any
     name = name.lower().replace(" ", "_")
     if name == "key":
         return str(keys(number, draw, oddness))
-    if name in ("case_id", "parameters", "", "note", "phone"):
+    if name in ("case_id", "parameters", "", "note"):
         return ""
+    if name == "phone":
+        return draw.choice(
+            ("", "+48 600 700 800", "0048600700800", "+39 06 6982", "(22) 600-70-80", "+1 212 555 0100")
+        )
     return {
         "email": f"person{number}@example.com",
         "personal_number": f"{draw.randrange(10 ** draw.choice((11, 9))):0{draw.choice((11, 11, 1))}}",
