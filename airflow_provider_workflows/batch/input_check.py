@@ -15,7 +15,7 @@ from airflow_provider_workflows.api.pseudonyms import (
     secret_fingerprint,
 )
 from airflow_provider_workflows.batch.input.bad_rows import BadRows
-from airflow_provider_workflows.batch.input.checked_columns import Checked, OrdinaryRows, each_checked
+from airflow_provider_workflows.batch.input.checked_columns import Checked, OrdinaryRows
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.manifest import MANIFEST_NAME, Manifest, read_salt
 from airflow_provider_workflows.batch.row_digests import NO_DIGEST, AllRowsDigest, RowDigests
@@ -92,8 +92,7 @@ def _write(
     file.write(_line(first))
     expected_number: int | None = None
     expected_line: int | None = None
-    # A hash is made of each row by itself.
-    for row in items if hash_secret is None else each_checked(items):
+    for row in items:
         fields: dict[str, object] = {}
         if expected_number is not None and row.number != expected_number:
             # Rows before this one were passed over.
@@ -106,7 +105,7 @@ def _write(
                 fields["line"] = row.line
             expected_line = row.line + rows
         if isinstance(row, OrdinaryRows):
-            file.write(_lines(row, check.take_rows(row), fields))
+            file.write(_lines(row, check.take_rows(row), fields, hash_secret))
             continue
         digest = check.take(row)
         if row.has_key:
@@ -120,12 +119,15 @@ def _write(
         file.write(_line(fields))
 
 
-def _lines(rows: OrdinaryRows, digests: Sequence[bytes], fields: Mapping[str, object]) -> bytes:
+def _lines(
+    rows: OrdinaryRows, digests: Sequence[bytes], fields: Mapping[str, object], hash_secret: str | None
+) -> bytes:
     """Return the lines of several rows.
 
     :param rows: the rows
     :param digests: the digest of each
     :param fields: of the first of them, beside its key and its digest
+    :param hash_secret: as ``write_manifest`` takes it
     """
     hexadecimal = map(bytes.hex, digests)
     if rows.own_keys is None:
@@ -136,6 +138,11 @@ def _lines(rows: OrdinaryRows, digests: Sequence[bytes], fields: Mapping[str, ob
             f'{{"key":{text},"digest":"{digest}"}}\n' if key else f'{{"digest":"{digest}"}}\n'
             for text, key, digest in pairs
         ]
+    if hash_secret is not None:
+        hashes = (personal_number_hash(each, hash_secret) for each in rows.values.get("personal_number", ()))
+        for place, hashed in enumerate(hashes):
+            if hashed:
+                lines[place] = f'{lines[place][:-2]},"hash":"{hashed}"}}\n'
     if fields:
         lines[0] = _LINE.encode({**fields, **json.loads(lines[0])}) + "\n"
     return "".join(lines).encode()

@@ -45,6 +45,7 @@ def whole(items: Items, options: InputOptions, folder: Path) -> dict[str, Any]:
             taken(read_together(items, options, note=noted.append)),
             common=COMMON,
             skip_bad_rows=True,
+            hash_secret="a secret" if options.bad_row_values else None,
             salt="salt",
         )
         found["lines"] = (folder / "manifest.jsonl").read_text()
