@@ -104,7 +104,7 @@ class _KeptKeys:
         #: Where in the file each group of keys begins, and how many keys are before it.
         self._offsets = array("Q")
         self._befores = array("Q")
-        self._written = 0
+        self._written = self._bytes = 0
         self._last: list[str] = []
         self._group: tuple[int, list[str]] | None = None
 
@@ -120,9 +120,12 @@ class _KeptKeys:
         """Take note of keys, none of which has a line feed."""
         self._last += keys
         if len(self._last) >= _KEYS_WRITTEN_AT_ONCE:
-            self._offsets.append(self._file.seek(0, 2))
+            content = "\n".join(self._last).encode(errors="surrogatepass")
+            self._offsets.append(self._bytes)
             self._befores.append(self._written)
-            self._file.write("\n".join(self._last).encode(errors="surrogatepass"))
+            self._file.seek(self._bytes)
+            self._file.write(content)
+            self._bytes += len(content)
             self._written += len(self._last)
             self._last = []
 
@@ -140,9 +143,9 @@ class _KeptKeys:
 
     def _read(self, group: int) -> list[str]:
         start = self._offsets[group]
+        end = self._offsets[group + 1] if group + 1 < len(self._offsets) else self._bytes
         self._file.seek(start)
-        is_last = group + 1 == len(self._offsets)
-        content = self._file.read(-1 if is_last else self._offsets[group + 1] - start)
+        content = self._file.read(end - start)
         return content.decode(errors="surrogatepass").split("\n")
 
 
