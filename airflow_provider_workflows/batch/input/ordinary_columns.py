@@ -45,36 +45,31 @@ def ordinary_columns(
     :param are_texts: whether each cell surely is text
     :return: None if all rows take a closer check
     """
-    if rules.defaults:
+    if not all(name in BODY_NAMES and is_ordinary(name, value) for name, value in rules.defaults.items()):
         return None
+    rows = len(next(iter(columns.values()), ()))
     odd: set[int] = set()
     values: dict[str, Texts] = {}
-    written: Texts = ()
     for name, cells in columns.items():
         texts = cells if are_texts else _texts(cells, odd)
-        if name == "phone":
-            # Its two parts are sent as if they had columns of their own.
-            written = texts
-            continue
         if name in rules.zero_pad:
             texts = _padded(texts, rules.zero_pad[name], odd)
         if any(texts):
-            if not _is_all_ordinary(name, texts):
-                odd.update(place for place, text in enumerate(texts) if text and not is_ordinary(name, text))
+            values[name] = texts
+            # A phone that is written as a whole has a rule of its own.
+            if name != "phone":
+                odd.update(_odd_places(name, texts))
             if name in rules.checks:
                 odd.update(_failing(texts, rules.checks[name]))
-            values[name] = texts
-    if any(written):
-        if values.keys() & set(_PHONE):
-            odd.update(place for place, text in enumerate(written) if text)
-        else:
-            values.update(zip(_PHONE, _split(written, rules.default_country_code, odd), strict=True))
-    _find_odd_phones(values, len(next(iter(columns.values()), ())), odd)
+    _split_phones(values, rules.default_country_code, odd)
+    _find_odd_phones(values, rows, odd)
     case = [texts for name, texts in values.items() if name in BODY_NAMES or name in _PHONE]
+    if not case:
+        return None
     if not any(map(all, case)):
         odd.update(place for place, row in enumerate(zip(*case, strict=True)) if not any(row))
-        if not case:
-            return None
+    for name, default in rules.defaults.items():
+        values[name] = [text or default for text in values.get(name) or [""] * rows]
     return values, odd
 
 
@@ -86,6 +81,13 @@ def _texts(cells: Sequence[Any], odd: set[int]) -> Texts:
     if not kinds <= _TEXT_OR_NONE:
         odd.update(place for place, cell in enumerate(cells) if cell is not None and type(cell) is not str)
     return [cell if type(cell) is str else "" for cell in cells]
+
+
+def _odd_places(name: str, texts: Texts) -> Iterable[int]:
+    """Return the places of texts that are not surely ordinary ones of a field, and not empty."""
+    if _is_all_ordinary(name, texts):
+        return ()
+    return (place for place, text in enumerate(texts) if text and not is_ordinary(name, text))
 
 
 def _is_all_ordinary(name: str, texts: Texts) -> bool:
@@ -157,20 +159,24 @@ def _failing(texts: Texts, check: Callable[[str], None]) -> Iterable[int]:
                 yield place
 
 
-def _split(phones: Texts, default_country_code: str | None, odd: set[int]) -> tuple[list[str], list[str]]:
-    """Return the calling code and the number of each phone that is written as a whole."""
-    codes, numbers = [""] * len(phones), [""] * len(phones)
+def _split_phones(values: dict[str, Texts], default_country_code: str | None, odd: set[int]) -> None:
+    """Have the two parts of phones that are written as a whole, as if they had columns of their own."""
+    phones = values.pop("phone", ())
+    if values.keys() & set(_PHONE):
+        odd.update(place for place, phone in enumerate(phones) if phone)
+        return
+    parts = [[""] * len(phones), [""] * len(phones)]
     for place, phone in enumerate(phones):
-        if not phone:
-            continue
-        try:
-            require_value("phone_number", phone)
-            split = split_phone(phone, default_country_code)
-        except InvalidInput:
-            odd.add(place)
-        else:
-            codes[place], numbers[place] = split["country_code"], split["number"]
-    return codes, numbers
+        if phone:
+            try:
+                require_value("phone_number", phone)
+                split = split_phone(phone, default_country_code)
+            except InvalidInput:
+                odd.add(place)
+            else:
+                parts[0][place], parts[1][place] = split["country_code"], split["number"]
+    if phones:
+        values.update(zip(_PHONE, parts, strict=True))
 
 
 def _find_odd_phones(values: dict[str, Texts], rows: int, odd: set[int]) -> None:

@@ -212,7 +212,14 @@ def _options(header: tuple[str, ...], draw: random.Random, encoding: str) -> Inp
     if draw.random() < 0.2:
         given["checks"] = {"personal_number": "PL-PESEL", "email": "EMAIL"}
     if draw.random() < 0.1:
-        given["defaults"] = {"last_name": "Nowak"}
+        given["defaults"] = draw.choice(
+            (
+                {"last_name": "Nowak", "company_name": "Nowak & Sons"},
+                {"first_name": " Ada "},
+                {"company_number": 7},
+                {"documents": [{"resource_id": "r"}]},
+            )
+        )
     if draw.random() < 0.1:
         given["default_country_code"] = "48"
     if draw.random() < 0.15:
