@@ -16,7 +16,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input import checked_columns, csv_lines, csv_rows, rows
 from airflow_provider_workflows.batch.input.cell_columns import ReadCells, together
 from airflow_provider_workflows.batch.input.checked_columns import Checked, OrdinaryRows, each_checked
-from airflow_provider_workflows.batch.input.items import Items, read_together
+from airflow_provider_workflows.batch.input.items import Items, read_items, read_together
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input_check import recheck, write_manifest
 from airflow_provider_workflows.storage import ObjectStoragePath
@@ -128,6 +128,22 @@ def test_random_rows_give_what_they_give_row_by_row(*, is_file: bool, seed: int,
         found = whole(given, options, tmp_path / f"{number}")
 
         assert found == row_by_row(given, options, tmp_path / f"{number}-by-row"), (items, options)
+
+
+@pytest.mark.parametrize("first_row", [1, 2, 41, 42, 60, 95])
+@pytest.mark.parametrize("number", [1, 5, 30])
+@pytest.mark.usefixtures("small_blocks")
+def test_a_shard_has_the_rows_of_its_numbers(first_row: int, number: int, tmp_path: Path) -> None:
+    path = tmp_path / "cases.csv"
+    lines = [f"C{each:03},Ada,ada{each}@example.com,90010112345,48,600700800\n" for each in range(1, 101)]
+    lines[40] = 'C041,"Ada\nMaria",,,,\n'
+    lines[41] = "C042,NULL,,,,\n\n"
+    path.write_text(HEADER + "".join(lines))
+    every = [(row, row.line) for row in read_items(str(path))]
+
+    shard = read_items({"items": str(path), "first_row": first_row, "rows": min(number, 101 - first_row)})
+
+    assert [(row, row.line) for row in shard] == every[first_row - 1 : first_row - 1 + number]
 
 
 def test_rows_before_one_that_cannot_be_read_come_before_the_error() -> None:
