@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from airflow_provider_workflows.batch.input.cells import (
 )
 from airflow_provider_workflows.batch.input.ordinary_rows import BODY_NAMES
 from airflow_provider_workflows.batch.input.phones import is_plain_phone, split_phone
+from airflow_provider_workflows.batch.input.rows import CELL_CHARACTERS
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.value_rules import ValueRules
@@ -92,44 +94,61 @@ def _odd_places(name: str, texts: Texts) -> Iterable[int]:
 
 def _is_all_ordinary(name: str, texts: Texts) -> bool:
     """Return whether surely all texts are ordinary ones of a field, or empty."""
-    lengths = set(map(len, texts))
-    given = texts
-    if 0 in lengths:
-        given = [*filter(None, texts)]
-        lengths.remove(0)
-    if max(lengths) > MOST_ORDINARY_CHARACTERS:
-        return False
+    given = texts if all(texts) else [*filter(None, texts)]
+    if name == "key":
+        return _are_ordinary_keys(given)
     if name in NUMBERS:
-        return "".join(given).isdigit()
+        joined = "".join(given)
+        return joined.isdigit() and _are_short(joined, given)
     if name == "email":
         joined = _BETWEEN.join(given)
         return (
-            set(map(str.count, given, repeat("@"))) == {1}
+            # So there is one in each.
+            joined.count("@") == len(given)
+            and all(map(operator.contains, given, repeat("@")))
             and joined.isascii()
             and joined.isprintable()
             and " " not in joined
             and not _begins_or_ends(joined, "@")
+            and _are_short(joined, given)
         )
-    if name == "key":
-        is_longer = min(lengths) > _LONGEST_EMPTY_WORD
-        return _are_ordinary_keys(_BETWEEN.join(given)) and (is_longer or EMPTY_WORDS.isdisjoint(given))
     if name not in BODY_NAMES:
         return False
     distinct = set(given)
     joined = _BETWEEN.join(distinct)
-    return joined.isprintable() and not _begins_or_ends(joined, " ") and EMPTY_WORDS.isdisjoint(distinct)
+    return (
+        joined.isprintable()
+        and not _begins_or_ends(joined, " ")
+        and EMPTY_WORDS.isdisjoint(distinct)
+        and _are_short(joined, distinct)
+    )
 
 
-def _are_ordinary_keys(joined: str) -> bool:
-    if _begins_or_ends(joined, "-") or _begins_or_ends(joined, "_"):
+def _are_ordinary_keys(given: Texts) -> bool:
+    lengths = set(map(len, given))
+    if max(lengths) > MOST_ORDINARY_CHARACTERS:
         return False
-    letters_and_digits = joined.replace(_BETWEEN, "").replace("-", "").replace("_", "")
-    return letters_and_digits.isalnum() and APOSTROPHE not in joined
+    letters_and_digits = "".join(given)
+    if not letters_and_digits.isalnum():
+        joined = _BETWEEN.join(given)
+        if _begins_or_ends(joined, "-") or _begins_or_ends(joined, "_"):
+            return False
+        letters_and_digits = letters_and_digits.replace("-", "").replace("_", "")
+    return (
+        letters_and_digits.isalnum()
+        and APOSTROPHE not in letters_and_digits
+        and (min(lengths) > _LONGEST_EMPTY_WORD or EMPTY_WORDS.isdisjoint(given))
+    )
+
+
+def _are_short(joined: str, given: Iterable[str]) -> bool:
+    """Return whether no text is longer than a cell may be: mostly not even all of them are."""
+    return len(joined) <= CELL_CHARACTERS or max(map(len, given)) <= CELL_CHARACTERS
 
 
 def _begins_or_ends(joined: str, mark: str) -> bool:
     """Return whether any of the texts that were joined may begin or end with a mark."""
-    return (
+    return mark in joined and (
         joined[0] == mark
         or joined[-1] == mark
         or f"{_BETWEEN}{mark}" in joined
