@@ -31,12 +31,13 @@ MIN_ROWS_PER_SECOND = 1_000_000 / 15
 COLUMNS = ("key", "first_name", "last_name", "email", "personal_number", "phone_country_code", "phone_number")
 _PART_ROWS = 50_000
 
-#: An earlier checkout reads the rows one by one. Airflow loads all plugins when a process first opens a file.
+#: An earlier checkout reads the rows one by one. Airflow loads all plugins when a process first reads a file.
 _READ = """
 from airflow_provider_workflows.batch.input import items
 from airflow_provider_workflows.storage import storage_path
 read = getattr(items, "read_together", items.read_items)
-storage_path("items", sys.argv[1]).open("rb").close()
+with storage_path("items", sys.argv[1]).open("rb") as file:
+    file.read(1)
 """
 _OURS = f"""
 {_READ}
