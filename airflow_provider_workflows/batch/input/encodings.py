@@ -42,7 +42,8 @@ _NAMED_ENCODINGS = 3
 _MARKS_IN_TEXT = frozenset(
     "\u2013\u2014\u2018\u2019\u201a\u201c\u201d\u201e\u2026\u20ac\u00a0\u00a7\u00b0\u00ab\u00bb"
 )
-_WORD = re.compile(r"[^\W\d_]*[^\x00-\x7f][^\W\d_]*")
+#: Begun where letters begin only: from within a run of 100,000 letters, each place took as long as the run.
+_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]*[^\x00-\x7f][^\W\d_]*")
 _MIN_WORD = 4
 _SAMPLE_BYTES = 4096
 #: What stands for a byte that cannot be decoded; "surrogateescape", which is faster, is used for UTF-8.
