@@ -1,4 +1,4 @@
-"""The cells of many rows of a table, column by column: a whole column is looked at, at the cost of a few cells."""
+"""The cells of many rows of a table, column by column: a whole column is checked at the cost of a few cells."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class CsvLines:
         self._read = ""
         self._place = self._start = 0
         self._has_ended = False
-        #: Lines that were looked at without taking them.
+        #: Lines that were read and not yet taken.
         self._ahead: deque[str] = deque()
         #: Number of lines that were read to their end.
         self._ended = 0

@@ -32,7 +32,7 @@ from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_
 
 #: Rows by which a header is told from a person where no column has a field.
 _SAMPLE_ROWS = 20
-#: Where a row takes a closer look, smaller blocks are taken, down to this, so that fewer others take it too.
+#: Around a row that is read by itself, smaller blocks are taken, down to this, so that fewer others are too.
 _LEAST_CHARACTERS = 4096
 
 Record = tuple[int, "list[Any] | Unreadable"]

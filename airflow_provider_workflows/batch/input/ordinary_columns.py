@@ -24,7 +24,7 @@ from airflow_provider_workflows.batch.input.rows import CELL_CHARACTERS
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.value_rules import ValueRules
 
-#: Stands between values of a column while they are looked at together.
+#: Stands between values of a column while they are checked together.
 _BETWEEN = "|"
 _LONGEST_EMPTY_WORD = max(map(len, EMPTY_WORDS))
 _TEXT = {str}
@@ -76,7 +76,7 @@ def ordinary_columns(
 
 
 def _texts(cells: Sequence[Any], odd: set[int]) -> Texts:
-    """Return the cells as texts, with nothing in the place of those that are none."""
+    """Return the cells as texts, with nothing in the place of the others."""
     kinds = set(map(type, cells))
     if kinds <= _TEXT:
         return cells
@@ -160,7 +160,7 @@ def _padded(texts: Texts, digits: int, odd: set[int]) -> Texts:
     joined = "".join(texts)
     if joined.isascii() and (joined.isdigit() or not joined) and max(map(len, texts)) <= digits:
         return [text and text.zfill(digits) for text in texts]
-    # A number, or what is none, with something beside its digits, and a number that is too long.
+    # What has something beside its digits, and a number that is too long.
     odd.update(
         place
         for place, text in enumerate(texts)

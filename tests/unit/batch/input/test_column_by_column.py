@@ -56,7 +56,7 @@ def whole(items: Items, options: InputOptions, folder: Path) -> dict[str, Any]:
 
 
 def row_by_row(items: Items, options: InputOptions, folder: Path) -> dict[str, Any]:
-    """Return the same of a reading in which each row is looked at closely."""
+    """Return the same of a reading in which each row is checked by itself."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_rows, "columns_of_block", lambda *_: None)
         patch.setattr(checked_columns, "ordinary_columns", lambda *_, **__: None)

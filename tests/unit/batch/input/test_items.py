@@ -174,7 +174,7 @@ class TestColumns:
         assert row.parameters == {"a": [1, None]}
 
     def test_of_parquet_hold_objects_as_they_are(self, tmp_path: Path) -> None:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"phone": {"country_code": "48", "number": "6"}, "parameters": {"a": 1}, "first_name": "Jo"},
             {"phone": None, "parameters": None, "first_name": "Al"},
         ]
