@@ -35,6 +35,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": modules(
             "operators.case",
             "operators.parameters",
+            "operators.table_record",
             "operators.run",
             "operators.result",
             "operators.batch",

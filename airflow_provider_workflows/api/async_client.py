@@ -30,6 +30,7 @@ from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.http_rules import UnsoundResponse, decoded
 from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG, no_response
+from airflow_provider_workflows.api.record_models import Record
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.tokens import TokenStore
@@ -126,6 +127,14 @@ class AsyncWorkflowsClient:
     ) -> models.Parameters:
         """Create a set of parameters, JSON values by name (``POST /parameters``)."""
         return await self.perform(endpoints.create_parameters(workflow_definition_id, parameters))
+
+    async def create_record(self, table_id: str, fields: Mapping[str, Any]) -> Record:
+        """Create a record of a table, JSON values by name (``POST /tables/{tableId}/records``)."""
+        return await self.perform(endpoints.create_record(table_id, fields))
+
+    async def read_record(self, table_id: str, record_id: str) -> Record:
+        """Return a record (``GET /tables/{tableId}/records/{recordId}``)."""
+        return await self.perform(endpoints.read_record(table_id, record_id))
 
     async def run_workflow(
         self,

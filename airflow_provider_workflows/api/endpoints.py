@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS
 from airflow_provider_workflows.api.ids import require_id
+from airflow_provider_workflows.api.record_models import Record
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.strict_json import require_json_object
 
@@ -16,6 +17,7 @@ ResponseModel = TypeVar("ResponseModel", bound=models.ResponseBody)
 _NO_IDS: Mapping[str, str] = {}
 #: Cases and sets of parameters: generation 3 has records, and parameters that are sent as a run is started.
 _WITH_CASES = frozenset({1, 2})
+_WITH_RECORDS = frozenset({2, 3})
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,42 @@ def run_workflow(
         expected={name: body[name] for name in ("caseId", "recordId") if name in body},
         ids={name: body[field] for name, field in names.items() if field in body},
         generations=frozenset({generation}),
+    )
+
+
+def create_record(table_id: str, fields: Mapping[str, Any]) -> Endpoint[Record]:
+    """``POST /tables/{tableId}/records``: a new record; repeating it makes another, which costs nothing.
+
+    :param table_id: id of the table
+    :param fields: JSON values by the names of the table's fields
+    :raises InvalidInput: if ``table_id`` is not a UUID, or JSON cannot express a value
+    """
+    return Endpoint(
+        "POST",
+        f"/tables/{require_id('table_id', table_id)}/records",
+        Record,
+        repeatable=True,
+        body=require_json_object("fields", fields),
+        sensitive=True,
+        versioned=False,
+        generations=_WITH_RECORDS,
+    )
+
+
+def read_record(table_id: str, record_id: str) -> Endpoint[Record]:
+    """``GET /tables/{tableId}/records/{recordId}``: a record.
+
+    :raises InvalidInput: if one of the ids is not a UUID
+    """
+    record_id = require_id("record_id", record_id)
+    return Endpoint(
+        "GET",
+        f"/tables/{require_id('table_id', table_id)}/records/{record_id}",
+        Record,
+        repeatable=True,
+        expected={"id": record_id},
+        versioned=False,
+        generations=_WITH_RECORDS,
     )
 
 

@@ -221,8 +221,8 @@ class Exchange:
         if generation not in endpoint.generations:
             raise errors.InvalidInput(
                 f"{endpoint.method} {endpoint.path} needs api_generation {in_words(endpoint.generations)}; the "
-                f"connection has {generation}, so nothing was sent. Generation 3 has records in place of cases, "
-                "and takes parameters with the run"
+                f"connection has {generation}, so nothing was sent. Generation 1 has cases, 2 has both cases "
+                "and records, and 3 has records, and takes parameters with the run"
             )
 
     def _rejected(self, generation: int, rejection: errors.AuthenticationFailed) -> None:

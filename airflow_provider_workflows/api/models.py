@@ -96,7 +96,7 @@ class KeptBody(ResponseBody):
         return body
 
     def json_object(self) -> dict[str, Any]:
-        """Return the body as it came, in the API's spelling, with the fields that the model does not name."""
+        """Return the body as it came."""
         return super().json_object() if self._received is None else self._received
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.retry import Backoff, Retry
-from airflow_provider_workflows.api.status import Outcome, Statuses
+from airflow_provider_workflows.api.status import EXPIRED_STATUS, Outcome, Statuses
 from airflow_provider_workflows.log_throttle import utc_time
 
 if TYPE_CHECKING:
@@ -280,6 +280,12 @@ def success(event: Mapping[str, Any], workflow_id: str, statuses: Statuses) -> s
         raise errors.DeadlineReached(
             f"The wait for workflow {workflow_id} has timed out, its status is {status}. The workflow itself "
             "goes on, for the API has no call that cancels it.",
+            workflow_status=status,
+        )
+    if statuses.outcome(status) is Outcome.FAILURE and status == EXPIRED_STATUS:
+        raise errors.WorkflowFailed(
+            f"Workflow {workflow_id} has expired (status {status}) before it was completed. A new run has the time "
+            "until its own expiry: give expires_at a later one if that was too short.",
             workflow_status=status,
         )
     if statuses.outcome(status) is Outcome.FAILURE:

@@ -23,6 +23,8 @@ FAILURE_STATUSES = (
     "TERMINATED",
     "TIMED_OUT",
 )
+#: Of a run that was not completed before its expiry.
+EXPIRED_STATUS = "EXPIRED"
 PENDING_STATUSES = ("RUNNING",)
 
 

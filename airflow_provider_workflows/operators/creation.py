@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 #: The keys of the records in the task's state store.
 CASE_KEY = "workflow_case"
 PARAMETERS_KEY = "workflow_parameters"
+RECORD_KEY = "workflow_record"
 
 #: How often the digest of what was created is iterated; it takes some 40 ms.
 DIGEST_ITERATIONS = 50_000
@@ -79,7 +80,7 @@ def creation_records(context: Context, key: str) -> Records[CreationRecord]:
     """Return the record of the case, or of the parameters, that a task has created.
 
     :param context: the task's context
-    :param key: ``CASE_KEY`` or ``PARAMETERS_KEY``
+    :param key: ``CASE_KEY``, ``PARAMETERS_KEY`` or ``RECORD_KEY``
     """
     return Records(TaskStateRecordStore(context, key), CreationRecord)
 
@@ -141,7 +142,7 @@ def create_once(
     its ``execution_timeout`` for one, has not succeeded, so that no other task has had the id.
 
     :param context: the task's context
-    :param key: ``CASE_KEY`` or ``PARAMETERS_KEY``
+    :param key: ``CASE_KEY``, ``PARAMETERS_KEY`` or ``RECORD_KEY``
     :param content: all that is sent, and to which host, as JSON; only a digest of it is stored
     :param create: creates what is asked for, and returns its id
     :param noun: what that is, for the log

@@ -13,7 +13,9 @@ from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.run_record import RUN_KEY
+from airflow_provider_workflows.operators.table_record import CreateRecordOperator
 from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox.tables import TABLE, TYPED_TABLE
 from tests.unit.operators.test_run_modes import OFTEN, drive
 
 NAME = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"
@@ -150,3 +152,54 @@ def test_an_argument_of_another_generation_is_refused_before_anything_is_sent(
 def test_what_no_generation_takes_is_refused_as_the_dag_is_parsed(given: dict[str, Any]) -> None:
     with pytest.raises(errors.InvalidInput, match=r"no generation of the API|expires_at"):
         RunWorkflowOperator(task_id="run", workflow_definition_id=ID, **given)
+
+
+def create(context: dict[str, Any], table_id: str, fields: dict[str, Any]) -> str:
+    operator = CreateRecordOperator(task_id="create_record", table_id=table_id, fields=fields)
+    operator.render_template_fields(context)  # type: ignore[arg-type]
+    assert "Brunhilde" not in str(_serialize_rendered_fields(operator))
+    record_id: str = operator.execute(context)  # type: ignore[arg-type]
+    return record_id
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+def test_a_run_is_about_the_record_that_was_created(
+    connect: Connect, context: dict[str, Any], generation: int
+) -> None:
+    sandbox = connect(generation)
+    record_id = create(context, TABLE, {"firstName": "Brunhilde", "limit": 5})
+    run(sandbox, context, record_id=record_id)
+    assert [workflow.record_id for workflow in sandbox.workflows] == [record_id]
+    with sandbox.client(api_generation=generation) as client:
+        assert client.read_record(TABLE, record_id).json_object()["firstName"] == "Brunhilde"
+
+
+def test_a_retry_returns_the_record_that_there_is(connect: Connect, context: dict[str, Any]) -> None:
+    sandbox = connect(3)
+    assert create(context, TABLE, {"limit": 5}) == create(context, TABLE, {"limit": 5})
+    assert sandbox.counts.requests["POST /tables/{tableId}/records"] == 1
+
+
+def test_a_record_is_refused_by_generation_1_before_anything_is_sent(
+    connect: Connect, context: dict[str, Any]
+) -> None:
+    sandbox = connect(1)
+    with pytest.raises(errors.InvalidInput, match="needs api_generation 2 or 3"):
+        create(context, TABLE, {"limit": 5})
+    assert not sandbox.counts.requests
+
+
+def test_a_field_of_another_type_is_named_without_its_value(
+    connect: Connect, context: dict[str, Any]
+) -> None:
+    connect(3)
+    with pytest.raises(errors.RequestRejected, match="born") as refused:
+        create(context, TYPED_TABLE, {"born": "Brunhilde"})
+    assert "Brunhilde" not in str(refused.value)
+
+
+def test_an_expired_run_fails_with_its_own_message(connect: Connect, context: dict[str, Any]) -> None:
+    sandbox = connect(3)
+    definition = sandbox.define(seconds=0.0, status="EXPIRED")
+    with pytest.raises(errors.WorkflowFailed, match="has expired"):
+        run(sandbox, context, workflow_definition_id=definition)
