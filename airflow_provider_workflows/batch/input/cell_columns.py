@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -40,6 +40,15 @@ class CellColumns:
     def between(self, start: int, stop: int) -> CellColumns:
         """Return the rows from a place to another, the first being 0."""
         return CellColumns(self.names, [column[start:stop] for column in self.columns], self.are_texts)
+
+    def with_columns(self, values: Mapping[str, Any]) -> CellColumns:
+        """Return the rows with further columns, each of which has one value in all of them.
+
+        :param values: the value of each column
+        """
+        columns = [*self.columns, *([value] * len(self) for value in values.values())]
+        are_texts = self.are_texts and all(isinstance(value, str) for value in values.values())
+        return CellColumns([*self.names, *values], columns, are_texts)
 
     def named(self) -> dict[str, Sequence[Any]]:
         """Return the cells of each column by its name."""

@@ -18,8 +18,8 @@ def without_empty_end(rows: Iterator[ReadCells], reading: Reading) -> Iterator[R
     :param reading: is told of what is left out
     """
     empty = array("Q")
-    for line, cells in _with_empty_rows_alone(rows, reading.fields):
-        if isinstance(cells, Mapping) and _is_empty(cells, reading.fields):
+    for line, cells in with_empty_rows_alone(rows, reading.fields):
+        if isinstance(cells, Mapping) and is_empty_row(cells, reading.fields):
             empty.append(line or 0)
             continue
         for place in empty:
@@ -31,8 +31,12 @@ def without_empty_end(rows: Iterator[ReadCells], reading: Reading) -> Iterator[R
         reading.note(f"items: {len(empty)} empty row{several} at the end of the table left out")
 
 
-def _with_empty_rows_alone(rows: Iterator[ReadCells], fields: Fields) -> Iterator[ReadCells]:
-    """Yield rows, and those that are together one by one if any of them is empty."""
+def with_empty_rows_alone(rows: Iterator[ReadCells], fields: Fields) -> Iterator[ReadCells]:
+    """Yield rows, and those that are together one by one if any of them is empty.
+
+    :param rows: the line at which each begins, and its cells
+    :param fields: the field of each column
+    """
     for line, cells in rows:
         if isinstance(cells, CellColumns) and _has_empty_row(cells, fields):
             yield from each_row(iter([(line, cells)]))
@@ -59,6 +63,10 @@ def _is_nothing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
 
-def _is_empty(cells: Mapping[str, Any], fields: Fields) -> bool:
-    """Return whether no column that is read has a value: a spreadsheet may have numbered its empty rows."""
+def is_empty_row(cells: Mapping[str, Any], fields: Fields) -> bool:
+    """Return whether no column that is read has a value: a spreadsheet may have numbered its empty rows.
+
+    :param cells: the value of each column
+    :param fields: the field of each column
+    """
     return all(_is_nothing(value) for column, value in cells.items() if fields.get(column, "") is not None)

@@ -12,6 +12,7 @@ from airflow_provider_workflows.batch.input.cell_columns import CellColumns, Rea
 from airflow_provider_workflows.batch.input.compression import StoredFile, uncompressed
 from airflow_provider_workflows.batch.input.formats import Format, format_of, require_suffix
 from airflow_provider_workflows.batch.input.part_files import PartFile, part_files, storage_problems
+from airflow_provider_workflows.batch.input.partition_columns import with_partition, without_values
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.storage import shown
 
@@ -51,7 +52,7 @@ def read_files(path: ObjectStoragePath, skip: int, reading: Reading) -> Iterator
     parts = part_files(path)
     if len(parts) == 1:
         require_suffix(parts[0].path.name, shown(parts[0].path))
-        yield from _read_file(parts[0].path, skip, reading, set())
+        yield from _read_file(parts[0], skip, reading, set())
         return
     yield from behind(_read_all(parts, reading), skip)
 
@@ -71,11 +72,12 @@ def _read_all(parts: list[PartFile], reading: Reading) -> Iterator[ReadCells]:
         # Of nothing, which Spark writes where a part has no rows, there is no header either.
         if part.info.get("size") != 0:
             try:
-                for _, cells in _read_file(part.path, 0, reading, formats):
+                for _, cells in _read_file(part, 0, reading, formats):
                     rows += len(cells) if isinstance(cells, CellColumns) else 1
                     yield None, cells
             except InvalidInput as error:
-                raise InvalidInput(f"{error} ({shown(part.path)})") from None
+                name = without_values(shown(part.path), reading.fields)
+                raise InvalidInput(f"{error} ({name})") from None
         if rows and len(noted) < _NOTED_FILES:
             noted.append(f"{part.path.name} has rows {first_row:,} to {first_row + rows - 1:,}")
         first_row += rows
@@ -83,17 +85,19 @@ def _read_all(parts: list[PartFile], reading: Reading) -> Iterator[ReadCells]:
     reading.note(f"items: {len(parts)} files were read, in this order: {'; '.join(noted)}{others}")
 
 
-def _read_file(
-    path: ObjectStoragePath, skip: int, reading: Reading, formats: set[Format]
-) -> Iterator[ReadCells]:
-    with storage_problems(path):
-        file = path.open("rb")  # type: ignore[no-untyped-call]
-    with file, uncompressed(StoredFile(file), path.name) as (stream, name):
+def _read_file(part: PartFile, skip: int, reading: Reading, formats: set[Format]) -> Iterator[ReadCells]:
+    reading.take_partition([*part.partition])
+    with storage_problems(part.path):
+        file = part.path.open("rb")  # type: ignore[no-untyped-call]
+    with file, uncompressed(StoredFile(file), part.path.name) as (stream, name):
         found = format_of(name, stream.peek(_HEAD_BYTES)[:_HEAD_BYTES])
         formats.add(found)
         if len(formats) > 1:
             raise InvalidInput("items has files of more than one format: name those of one, as in *.csv")
-        yield from _rows(found, stream, skip, reading)
+        rows = _rows(found, stream, skip, reading)
+        if part.partition:
+            rows = with_partition(rows, part.partition, reading.fields, first_row=skip + 1)
+        yield from rows
 
 
 _HEAD_BYTES = 64

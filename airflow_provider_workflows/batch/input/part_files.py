@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.partition_columns import is_partition, partition_of
 from airflow_provider_workflows.storage import ObjectStoragePath, forget_listing, shown
 
 _PATTERN = re.compile(r"[*?\[]")
-#: A folder of Hive's or Spark's for the rows that have one value in a column.
-_PARTITION = re.compile(r"[^=]+=.*")
 _DIGITS = re.compile(r"([0-9]+)")
 #: What the folder of a table has whose files are not all of its present rows.
 _TABLE_FORMATS = {"_delta_log": "Delta", ".hoodie": "Hudi"}
@@ -28,17 +27,20 @@ class PartFile:
 
     :param path: where it is
     :param info: what its storage says of it, such as its size
+    :param partition: the values of the columns that are in the names of its folders
     """
 
     path: ObjectStoragePath
     info: Mapping[str, Any]
+    partition: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def part_files(path: ObjectStoragePath) -> list[PartFile]:
     """Return the files that items are, in the order in which their rows are numbered.
 
     It is the order of their names, numbers within these by their value. Names that begin with ``_`` or ``.`` are
-    left out, as programs do that write such folders.
+    left out, as programs do that write such folders. Columns are in the names of those folders that are found in
+    the folder, or by the pattern, and not in those that ``path`` names itself.
 
     :param path: a file, a folder, or a pattern with ``*``, ``?`` or ``[...]``
     :raises InvalidInput: if there is no such file, or the folder is one of which not all files are to be read
@@ -48,7 +50,7 @@ def part_files(path: ObjectStoragePath) -> list[PartFile]:
         if _PATTERN.search(path.path) and not path.fs.exists(path.path):
             return _matching(path)
         info = path.fs.info(path.path)
-        return _of_folder(path, path) if info.get("type") == "directory" else [PartFile(path, info)]
+        return _of_folder(path, path, path) if info.get("type") == "directory" else [PartFile(path, info)]
 
 
 @contextlib.contextmanager
@@ -83,13 +85,17 @@ def _matching(pattern: ObjectStoragePath) -> list[PartFile]:
         path = _within(base, found)
         if _is_left_out(path.name) and not all_names:
             continue
-        parts += _of_folder(path, path) if info.get("type") == "directory" else [PartFile(path, info)]
+        parts += (
+            _of_folder(path, path, base) if info.get("type") == "directory" else [_part(path, info, base)]
+        )
     if not parts:
         raise InvalidInput(f"items: no file matches {shown(pattern)}")
     return sorted(parts, key=lambda part: _order(part.path))
 
 
-def _of_folder(folder: ObjectStoragePath, items: ObjectStoragePath) -> list[PartFile]:
+def _of_folder(
+    folder: ObjectStoragePath, items: ObjectStoragePath, base: ObjectStoragePath
+) -> list[PartFile]:
     folder.fs.invalidate_cache(folder.path)
     parts: list[PartFile] = []
     entries = {
@@ -104,9 +110,9 @@ def _of_folder(folder: ObjectStoragePath, items: ObjectStoragePath) -> list[Part
             continue
         path = _within(folder, info["name"])
         if info.get("type") != "directory":
-            parts.append(PartFile(path, info))
-        elif _PARTITION.fullmatch(name):
-            parts += _of_folder(path, items)
+            parts.append(_part(path, info, base))
+        elif is_partition(name):
+            parts += _of_folder(path, items, base)
         else:
             raise InvalidInput(
                 f"items: {shown(items)} has folders in it, and whether they belong to the same table is not known: "
@@ -132,9 +138,17 @@ def _require_finished_rows(folder: ObjectStoragePath, entries: Mapping[str, Any]
         )
 
 
+def _part(path: ObjectStoragePath, info: Mapping[str, Any], base: ObjectStoragePath) -> PartFile:
+    return PartFile(path, info, partition_of(_below(base, path.path).split("/")[:-1]))
+
+
 def _within(base: ObjectStoragePath, found: str) -> ObjectStoragePath:
     """Return the path of a file that the storage has found below another."""
-    return base / found.strip("/").removeprefix(base.path.strip("/")).strip("/")
+    return base / _below(base, found)
+
+
+def _below(base: ObjectStoragePath, found: str) -> str:
+    return found.strip("/").removeprefix(base.path.strip("/")).strip("/")
 
 
 def _is_left_out(name: str) -> bool:

@@ -51,11 +51,34 @@ class Reading:
     functions: RowFunctions = field(init=False)
     is_table: bool = field(init=False, default=False)
     _columns: frozenset[str] | None = field(init=False, default=None)
+    _partition: Sequence[str] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.fields = fields_of(self.options.columns)
         self.rules = ValueRules.of(self.options)
         self.functions = self.options.functions
+
+    def take_partition(self, names: Sequence[str]) -> None:
+        """Take the columns that a file has by the names of its folders, before its header.
+
+        :param names: the names of the columns; those without a field are left out
+        :raises InvalidInput: if the files before it have others
+        """
+        if self._partition is not None:
+            if set(names) != set(self._partition):
+                raise InvalidInput("items: a file is in folders of other columns than the files before it")
+            return
+        self._partition = names
+        if not names:
+            return
+        self.note(f"items: columns by the names of folders: {', '.join(map(named, names))}")
+        # Most are of no person, such as the day of an export.
+        if unknown := [name for name in names if self.fields.of(name) == ""]:
+            self.fields.update(dict.fromkeys(unknown))
+            self.note(
+                f"items: columns by the names of folders that have no field are not sent: "
+                f"{', '.join(map(named, unknown))}"
+            )
 
     def take_header(
         self, names: Sequence[str], rows: Callable[[], Sequence[Sequence[str]]] | None = None
@@ -75,8 +98,10 @@ class Reading:
         # Any column may be one that the user's function makes fields of.
         if not is_transformed and not any(map(self.fields.of, names)):
             raise _no_known_column(names, rows)
-        check_header(names, self.fields, is_transformed=is_transformed)
-        columns = frozenset(map(plain_name, names))
+        own = frozenset(map(plain_name, names))
+        others = [name for name in self._partition or () if plain_name(name) not in own]
+        check_header([*names, *others], self.fields, is_transformed=is_transformed)
+        columns = own.union(map(plain_name, others))
         if self._columns is not None:
             if columns != self._columns:
                 raise InvalidInput("items: a file has other columns than the files before it")

@@ -79,12 +79,6 @@ class TestFolder:
 
         assert keys_in(tmp_path) == ["a", "b"]
 
-    def test_of_partitions_is_read(self, tmp_path: Path) -> None:
-        csv(tmp_path / "day=2026-01-02" / "part-0.csv", "b")
-        csv(tmp_path / "day=2026-01-01" / "part-0.csv", "a")
-
-        assert keys_in(tmp_path) == ["a", "b"]
-
     def test_with_other_folders_in_it_is_refused(self, tmp_path: Path) -> None:
         csv(tmp_path / "part-0.csv", "a")
         csv(tmp_path / "old" / "part-0.csv", "b")
