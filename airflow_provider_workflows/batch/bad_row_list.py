@@ -82,9 +82,11 @@ class BadRowList:
             raise InvalidInput(f"{refusal}\nAll of them are in {listed}" if listed else refusal)
 
     def _take(self, row: BadRow) -> None:
-        for column, reason in row.problems:
+        for place, (column, reason) in enumerate(row.problems, 1):
             self._problems += 1
-            fields: list[object] = [row.number, row.line, cell(column), cell(reason)]
+            is_of_earlier = row.earlier is not None and place == len(row.problems)
+            full_reason = f"{reason}: row {row.earlier}" if is_of_earlier else reason
+            fields: list[object] = [row.number, row.line, cell(column), cell(full_reason)]
             if self._values:
                 fields.append(_value_of(row.cells, column))
             self._file.write(_line(fields))

@@ -23,6 +23,7 @@ class BadRows:
         self.number = 0
         self._rows: dict[str, array[int]] = {}
         self._lines: dict[str, array[int]] = {}
+        self._earlier: dict[str, array[int]] = {}
 
     def add(self, row: BadRow) -> None:
         """Take note of a bad row.
@@ -36,6 +37,8 @@ class BadRows:
         self._rows.setdefault(reason, array("L")).append(row.number)
         if row.line is not None:
             self._lines.setdefault(reason, array("L")).append(row.line)
+        if row.earlier is not None:
+            self._earlier.setdefault(reason, array("L")).append(row.earlier)
 
     def require_none(self, rows: int) -> None:
         """Return if there is no bad row.
@@ -46,7 +49,7 @@ class BadRows:
         if not self.number:
             return
         shown = [
-            f"{named_rows(found, self._lines.get(reason, ()))}: {reason}"
+            f"{named_rows(found, self._lines.get(reason, ()))}: {reason}{self._earlier_rows(reason)}"
             for reason, found in self._rows.items()
         ]
         others = self.number - sum(map(len, self._rows.values()))
@@ -55,6 +58,10 @@ class BadRows:
             'Mend them, or leave them out with on_bad_row="skip":'
         )
         raise InvalidInput("\n".join([summary, *shown, *([f"and {others} more"] if others else [])]))
+
+    def _earlier_rows(self, reason: str) -> str:
+        earlier = set(self._earlier.get(reason, ()))
+        return f": {named_rows(earlier)}" if earlier else ""
 
 
 def named_rows(rows: Iterable[int], lines: Iterable[int] = ()) -> str:

@@ -15,7 +15,7 @@ from airflow_provider_workflows.batch.input.checked_columns import (
     checked_columns,
     each_checked,
 )
-from airflow_provider_workflows.batch.input.keys import Keys
+from airflow_provider_workflows.batch.input.keys import Clash, Keys
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.reading import Note, Reading, no_note
 from airflow_provider_workflows.batch.input.row_functions import PASSED_OVER, ROWS_READ_TWICE
@@ -205,16 +205,16 @@ def _together(
     for checked_rows in checked_columns(number, line, cells, reading):
         if not isinstance(checked_rows, OrdinaryRows):
             row = checked_rows
-            if reason := keys.clash(row):
-                row = _with_own_key(row, reason, cells.row(row.number - number), reading)
+            if clash := keys.clash(row):
+                row = _with_own_key(row, clash, cells.row(row.number - number), reading)
             yield row
             continue
         start = 0
-        for place, reason in keys.clashes(checked_rows).items():
+        for place, clash in keys.clashes(checked_rows).items():
             if place > start:
                 yield checked_rows.between(start, place)
             row = checked_rows.row(place)
-            yield _with_own_key(row, reason, cells.row(row.number - number), reading)
+            yield _with_own_key(row, clash, cells.row(row.number - number), reading)
             start = place + 1
         if start == 0:
             yield checked_rows
@@ -222,15 +222,16 @@ def _together(
             yield checked_rows.between(start, len(checked_rows))
 
 
-def _with_own_key(row: Row | BadRow, reason: str, cells: object, reading: Reading) -> Row | BadRow:
+def _with_own_key(row: Row | BadRow, clash: Clash | None, cells: object, reading: Reading) -> Row | BadRow:
     """Return a row, as a bad one if there is a reason why it cannot have its key."""
-    if not reason:
+    if clash is None:
         return row
     columns = cells if isinstance(cells, Mapping) else ()
     column = next((str(name) for name in columns if reading.fields.of(name) == "key"), "")
     problems = row.problems if isinstance(row, BadRow) else ()
     kept = columns if reading.rules.keeps_cells and columns else None
-    return BadRow(row.number, row.key, (*problems, (column, reason)), row.has_key, row.line, kept)
+    found = (*problems, (column, clash.reason))
+    return BadRow(row.number, row.key, found, row.has_key, row.line, kept, clash.earlier)
 
 
 def _changed(

@@ -8,7 +8,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows
@@ -24,12 +24,23 @@ _LEAST_SLOTS = 1 << 10
 _HASH = 0xFFFFFFFF
 
 
+class Clash(NamedTuple):
+    """Why a row cannot have its key.
+
+    :param reason: in words that are the same for each such row
+    :param earlier: the number of the row that has the key
+    """
+
+    reason: str
+    earlier: int
+
+
 class Keys:
     """The keys so far.
 
     Nothing is kept as long as each is its row's number. As long as they ascend, by their length and then their
     text, none can be there twice, and they only go to the disk, into a file without a name. Once one does not, each
-    takes 16 bytes of memory.
+    takes 16 bytes of memory. So does each gap in the numbers of the rows.
 
     :param first_row: number of the first row
     """
@@ -41,11 +52,11 @@ class Keys:
         self._last = (0, "")
         self._places: _Places | None = None
 
-    def clash(self, row: Row | BadRow) -> str:
-        """Return why the row cannot have its key; empty if it can."""
+    def clash(self, row: Row | BadRow) -> Clash | None:
+        """Return why the row cannot have its key; None if it can."""
         return self._clash(row.number, row.key)
 
-    def clashes(self, rows: OrdinaryRows) -> dict[int, str]:
+    def clashes(self, rows: OrdinaryRows) -> dict[int, Clash]:
         """Return why rows cannot have their keys, by their places in ``rows``."""
         if self._kept is None and rows.own_keys is None:
             return {}
@@ -53,26 +64,27 @@ class Keys:
         if self._kept is None and keys[0] != str(rows.number):
             self._kept = self._begun(rows.number)
         if self._kept is not None and self._places is None and _ascend(self._last, keys):
-            self._kept.extend(keys)
+            self._kept.extend(keys, rows.number)
             self._last = (len(keys[-1]), keys[-1])
             return {}
         found = ((place, self._clash(rows.number + place, key)) for place, key in enumerate(keys))
-        return {place: reason for place, reason in found if reason}
+        return {place: clash for place, clash in found if clash is not None}
 
-    def _clash(self, number: int, key: str) -> str:
+    def _clash(self, number: int, key: str) -> Clash | None:
         if self._kept is None:
             if key == str(number):
-                return ""
+                return None
             self._kept = self._begun(number)
         if self._places is None:
             if (len(key), key) > self._last:
                 self._last = (len(key), key)
-                self._kept.extend((key,))
-                return ""
+                self._kept.extend((key,), number)
+                return None
             self._places = _Places(self._kept)
-        if not self._is_earlier_number(key) and self._places.take(key):
-            return ""
-        return DUPLICATE_NUMBER if key == str(number) else DUPLICATE_KEY
+        earlier = int(key) if self._is_earlier_number(key) else self._places.take(key, number)
+        if earlier is None:
+            return None
+        return Clash(DUPLICATE_NUMBER if key == str(number) else DUPLICATE_KEY, earlier)
 
     def _begun(self, number: int) -> _KeptKeys:
         """Begin to keep keys at a row: all rows before have their number as a key."""
@@ -107,6 +119,10 @@ class _KeptKeys:
         self._written = self._bytes = 0
         self._last: list[str] = []
         self._group: tuple[int, list[str]] | None = None
+        #: How many keys are before those of rows whose numbers follow on each other, and the number of their first.
+        self._run_places = array("Q")
+        self._run_numbers = array("Q")
+        self._next_number = 0
 
     def __len__(self) -> int:
         return self._written + len(self._last)
@@ -116,8 +132,16 @@ class _KeptKeys:
             yield from self._read(group)
         yield from self._last
 
-    def extend(self, keys: Sequence[str]) -> None:
-        """Take note of keys, none of which has a line feed."""
+    def extend(self, keys: Sequence[str], number: int) -> None:
+        """Take note of keys, none of which has a line feed.
+
+        :param keys: of rows that follow on each other
+        :param number: of the first of these rows
+        """
+        if number != self._next_number or not self._run_places:
+            self._run_places.append(len(self))
+            self._run_numbers.append(number)
+        self._next_number = number + len(keys)
         self._last += keys
         if len(self._last) >= _KEYS_WRITTEN_AT_ONCE:
             content = "\n".join(self._last).encode(errors="surrogatepass")
@@ -140,6 +164,14 @@ class _KeptKeys:
         if self._group is None or self._group[0] != number:
             self._group = (number, self._read(number))
         return self._group[1][place - self._befores[number]]
+
+    def number(self, place: int) -> int:
+        """Return the number of the row whose key it is.
+
+        :param place: how many keys came before it
+        """
+        run = bisect_right(self._run_places, place) - 1
+        return self._run_numbers[run] + place - self._run_places[run]
 
     def _read(self, group: int) -> list[str]:
         start = self._offsets[group]
@@ -165,22 +197,27 @@ class _Places:
         for place, key in enumerate(kept, 1):
             self._put(hash(key) & _HASH, place)
 
-    def take(self, key: str) -> bool:
-        """Return whether a key is not there, and keep it then."""
+    def take(self, key: str, number: int) -> int | None:
+        """Return the number of the row that has a key; None if none has it, and keep it then.
+
+        :param key: the key
+        :param number: of its row
+        """
         slots = self._slots
         mask = len(slots) - 1
         hashed = hash(key) & _HASH
         slot = hashed & mask
         while taken := slots[slot]:
-            if taken >> 32 == hashed and self._kept.at((taken & _HASH) - 1) == key:
-                return False
+            place = (taken & _HASH) - 1
+            if taken >> 32 == hashed and self._kept.at(place) == key:
+                return self._kept.number(place)
             slot = (slot + 1) & mask
-        self._kept.extend((key,))
+        self._kept.extend((key,), number)
         place = len(self._kept)
         slots[slot] = hashed << 32 | place
         if place * 2 > mask:
             self._grow()
-        return True
+        return None
 
     def _grow(self) -> None:
         before = self._slots

@@ -69,6 +69,7 @@ class BadRow:
     :param has_key: whether it has an identifier of its own
     :param line: the line of its file at which it begins; None if it is from no file that has lines
     :param cells: the value of each column, where the list of bad rows is to have the values
+    :param earlier: the number of the row whose key it has; the last of the problems says so then
     """
 
     number: int
@@ -77,6 +78,7 @@ class BadRow:
     has_key: bool = False
     line: int | None = field(default=None, compare=False)
     cells: Mapping[Any, Any] | None = field(default=None, compare=False, repr=False)
+    earlier: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,18 @@ class TestBadRowList:
         assert "4960070080" not in (batch.folder / "bad_rows.csv").read_text()
         assert connected.counts.requests[CASE_CALL] == 0
 
+    def test_says_which_earlier_row_has_a_key_that_is_used_again(
+        self, batch: BatchTask, connected: Sandbox, items: str
+    ) -> None:
+        Path(items).write_text("Id,Name,Phone\nK1,Ada,\nK2,Bob,\nK1,Cleo,x\n")
+
+        with pytest.raises(InvalidInput, match="Id: is used by an earlier row: row 1"):
+            batch.run(items, **self.ARGUMENTS)
+
+        assert [(row["row"], row["column"], row["reason"]) for row in self.listed(batch)][1:] == [
+            ("3", "Id", "is used by an earlier row: row 1")
+        ]
+
     def test_is_for_its_owner_alone_and_has_values_where_they_are_asked_for(
         self, batch: BatchTask, connected: Sandbox, items: str
     ) -> None:

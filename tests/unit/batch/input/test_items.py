@@ -16,6 +16,7 @@ from pyarrow import parquet
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.bad_rows import BadRows
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
@@ -208,24 +209,34 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("keys", "bad"),
         [
-            (["a", "b", "a"], [3]),
-            (["a", "a", "a"], [2, 3]),
-            ([7, "7"], [2]),
-            ([None, None, "1"], [3]),
-            ([None, None, "2"], [3]),
-            (["2", None], [2]),
-            (["3", "x", None], [3]),
-            (["2", "1"], []),
-            (["1", "2", None], []),
-            ([None, "02", "9"], []),
+            (["a", "b", "a"], {3: 1}),
+            (["a", "a", "a"], {2: 1, 3: 1}),
+            ([7, "7"], {2: 1}),
+            ([None, None, "1"], {3: 1}),
+            ([None, None, "2"], {3: 2}),
+            (["2", None], {2: 1}),
+            (["3", "x", None], {3: 1}),
+            (["2", "1"], {}),
+            (["1", "2", None], {}),
+            ([None, "02", "9"], {}),
         ],
     )
-    def test_are_refused_when_an_earlier_row_has_them(self, keys: list[Any], bad: list[int]) -> None:
+    def test_are_refused_when_an_earlier_row_has_them(self, keys: list[Any], bad: dict[int, int]) -> None:
         rows = list(read_items([{"email": "a", "key": key} for key in keys]))
 
-        refused = {row.number: row.problems for row in rows if isinstance(row, BadRow)}
-        assert list(refused) == bad
-        assert all(column == "key" and "earlier row" in reason for ((column, reason),) in refused.values())
+        refused = {row.number: row for row in rows if isinstance(row, BadRow)}
+        assert {number: row.earlier for number, row in refused.items()} == bad
+        for row in refused.values():
+            ((column, reason),) = row.problems
+            assert column == "key"
+            assert "earlier row" in reason
+
+    def test_are_those_of_earlier_rows_by_the_numbers_that_the_input_gives_them(self) -> None:
+        rows = [{"email": "a", "key": key} for key in ("x", "c", "x", "b", "b", "c", "x")]
+
+        read = read_items(rows, InputOptions(where=lambda row: row["key"] != "x"))
+
+        assert [(row.number, row.earlier) for row in read if isinstance(row, BadRow)] == [(5, 4), (6, 2)]
 
     def test_of_rows_that_are_bad_otherwise_count_too(self) -> None:
         bad, again = read_items([{"email": 1, "key": "a"}, {"email": "b", "key": "a"}])
@@ -273,6 +284,19 @@ class TestError:
         assert str(raised.value).splitlines()[1:] == [
             f"rows 1{to}50, 61 (lines 2{to}51, 62 of the file): phone: is no number",
             "row 70 (line 75 of the file): email: is missing",
+        ]
+
+    def test_names_the_earlier_rows_whose_keys_are_used_again(self) -> None:
+        bad = BadRows()
+        for number, earlier in ((7, 1), (8, 2), (9, 1)):
+            bad.add(BadRow(number, "a", (("key", DUPLICATE_KEY),), earlier=earlier))
+
+        with pytest.raises(InvalidInput) as raised:
+            bad.require_none(9)
+
+        to = "\N{EN DASH}"
+        assert str(raised.value).splitlines()[1:] == [
+            f"rows 7{to}9: key: is used by an earlier row: rows 1{to}2"
         ]
 
     def test_says_nothing_of_more_when_all_are_shown(self) -> None:

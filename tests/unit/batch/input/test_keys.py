@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_workflows.batch.input import keys
 from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows
-from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY, DUPLICATE_NUMBER, Keys
+from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY, DUPLICATE_NUMBER, Clash, Keys
 from airflow_provider_workflows.batch.input.rows import Row
 
 NO, KEY, NUMBER = "", DUPLICATE_KEY, DUPLICATE_NUMBER
@@ -23,7 +23,13 @@ def together(first: int, own_keys: Sequence[str]) -> OrdinaryRows:
 
 def reasons(own_keys: Sequence[str], sizes: Sequence[int], first: int = 1) -> list[str]:
     """Return the reason of each row, having asked for as many rows at a time as ``sizes`` say in turn."""
-    found, all_keys, place, turn = [], Keys(first), 0, 0
+    return [NO if clash is None else clash.reason for clash in clashes_of(own_keys, sizes, first)]
+
+
+def clashes_of(own_keys: Sequence[str], sizes: Sequence[int], first: int = 1) -> list[Clash | None]:
+    """Return why each row cannot have its key, asked for as ``reasons`` asks."""
+    all_keys, place, turn = Keys(first), 0, 0
+    found: list[Clash | None] = []
     while place < len(own_keys):
         size = sizes[turn % len(sizes)]
         rows = together(first + place, own_keys[place : place + size])
@@ -31,7 +37,7 @@ def reasons(own_keys: Sequence[str], sizes: Sequence[int], first: int = 1) -> li
             found.append(all_keys.clash(next(iter(rows))))
         else:
             clashes = all_keys.clashes(rows)
-            found += [clashes.get(each, "") for each in range(len(rows))]
+            found += [clashes.get(each) for each in range(len(rows))]
         place, turn = place + size, turn + 1
     return found
 
@@ -59,19 +65,19 @@ def test_a_key_that_an_earlier_row_has_is_refused(
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_many_keys_are_found_as_a_set_would_find_them(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_keys_are_found_as_a_dict_would_find_them(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "_KEYS_WRITTEN_AT_ONCE", 50)
     draw = random.Random(seed)
     own_keys = [f"{number:05}" for number in range(1500)] + [
         f"{draw.randrange(6000):05}" for _ in range(1500)
     ]
-    earlier: set[str] = set()
+    earlier: dict[str, int] = {}
     expected = []
-    for key in own_keys:
-        expected.append(KEY if key in earlier else NO)
-        earlier.add(key)
+    for number, key in enumerate(own_keys, 1):
+        expected.append(Clash(KEY, earlier[key]) if key in earlier else None)
+        earlier.setdefault(key, number)
 
-    assert reasons(own_keys, (1, 700, 20)) == expected
+    assert clashes_of(own_keys, (1, 700, 20)) == expected
 
 
 def test_keys_with_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +94,32 @@ def test_the_keys_of_rows_before_a_shard_are_not_known_in_it() -> None:
 def test_a_bad_row_s_key_is_its_own_too() -> None:
     all_keys = Keys(1)
 
-    assert all_keys.clash(Row(1, "x", None, {}, None, has_key=True)) == NO
-    assert all_keys.clashes(together(2, ["w", "x", "y"])) == {1: KEY}
+    assert all_keys.clash(Row(1, "x", None, {}, None, has_key=True)) is None
+    assert all_keys.clashes(together(2, ["w", "x", "y"])) == {1: Clash(KEY, 1)}
+
+
+@pytest.mark.parametrize("sizes", [(1,), (2,), (1, 3)], ids=str)
+@pytest.mark.parametrize(
+    ("own_keys", "expected"),
+    [
+        (["b", "a", "b", "a"], {3: 1, 4: 2}),
+        (["b", "b", "b", "a", "c", "c"], {2: 1, 3: 1, 6: 5}),
+        (["", "", "x", "2", "1"], {4: 2, 5: 1}),
+        (["a", "", "3", "2", ""], {4: 2}),
+        (["5", "a", "a", "b", ""], {3: 2, 5: 1}),
+    ],
+    ids=str,
+)
+def test_the_earlier_row_is_named_by_its_number(
+    own_keys: list[str], expected: dict[int, int], sizes: tuple[int, ...]
+) -> None:
+    clashes = clashes_of(own_keys, sizes)
+
+    assert {number: clash.earlier for number, clash in enumerate(clashes, 1) if clash} == expected
+
+
+def test_the_earlier_row_of_a_shard_is_named_by_its_number_in_the_file() -> None:
+    assert clashes_of(["", "c", "b", "c", "11"], (1, 2), first=11)[3:] == [Clash(KEY, 12), Clash(KEY, 11)]
 
 
 @pytest.mark.thorough
