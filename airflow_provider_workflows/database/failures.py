@@ -62,7 +62,7 @@ def not_of_the_database(doing: str) -> Iterator[None]:
     """Say of errors in the block that they are not the database's, although it is connected.
 
     :param doing: what the block does, as the subject of a sentence: ``result_table: reading the output``
-    :raises WorkflowsError: in place of any other error; its own words stay, since no driver wrote them
+    :raises WorkflowsError: in place of any other error, without its text: that of storage may name a key
     """
     try:
         yield
@@ -75,7 +75,7 @@ def not_of_the_database(doing: str) -> Iterator[None]:
             f"{doing} failed, and not the database: {failure_reason(error)}. Another try goes on from here: "
             "nothing is lost, and no row runs twice",
             retry=Retry.LATER,
-        ) from error
+        ) from None
 
 
 def _sqlstate(error: Exception) -> str:

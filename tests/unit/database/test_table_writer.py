@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -113,6 +114,15 @@ def test_an_output_that_cannot_be_read_is_not_taken_for_a_failure_of_the_databas
 
     assert not isinstance(raised.value, DatabaseFailed)
     assert raised.value.is_retryable()
+
+
+def test_what_a_storage_says_of_a_failure_is_not_in_the_log() -> None:
+    error = PermissionError("Access Denied: hunter2")
+
+    with pytest.raises(WorkflowsError) as raised:
+        write(Recording(), broken_output(error))
+
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
 
 
 def test_a_mistake_in_code_beside_the_database_is_said_to_be_one() -> None:
