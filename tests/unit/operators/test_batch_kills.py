@@ -34,9 +34,9 @@ PACKAGE = "airflow_provider_workflows"
 
 #: What is under way at the kill: the name of a function, and which of its calls.
 POINTS = [
-    ("batch.input.items:read_items", 1),
+    ("batch.input.items:read_together", 1),
     ("batch.input_check:_line", 1),
-    ("batch.input_check:_line", 20),
+    ("batch.input_check:_lines", 1),
     ("batch.repair:begin_journal", 1),
     ("batch.place:BatchFile.write", 1),
     ("batch.place:BatchFile.write", 2),
