@@ -103,6 +103,17 @@ class Collection:
             for task in under_way:
                 task.cancel()
 
+    async def count(self, rows: Iterable[ManifestRow]) -> None:
+        """Count rows of which an earlier try has written each, with its result; nothing is fetched or written.
+
+        :param rows: the rows of the manifest
+        """
+        async for row in self._read_in_thread(rows):
+            state = self._states.get(row.number, RowState())
+            outcome = state.outcome(self._client.settings.statuses)
+            has_result = row.skipped is None and outcome is RowOutcome.SUCCEEDED
+            self._count([_Ended(_output_row(row, state, outcome)) if has_result else await self._output(row)])
+
     async def _read_in_thread(self, rows: Iterable[ManifestRow]) -> AsyncIterator[ManifestRow]:
         """Yield rows that are read in another thread: storage may fail for two minutes."""
         reading = iter(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from airflow_provider_workflows.batch.place import BatchPlace
 from airflow_provider_workflows.batch.progress import BatchProgress, Publish
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
 from airflow_provider_workflows.batch.reported_rows import ReportedRows
+from airflow_provider_workflows.batch.row_state import RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +29,11 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api import Settings
     from airflow_provider_workflows.api.tokens import TokenStore
     from airflow_provider_workflows.batch.options import BatchOptions
+
+log = logging.getLogger(__name__)
+
+#: Rows of which a later try may know more, though it submits nothing.
+_LACKING = (RowOutcome.RESULT_MISSING, RowOutcome.RUNNING)
 
 
 class CollectedRows(ReportedRows):
@@ -105,6 +112,44 @@ class CollectedRows(ReportedRows):
             collection = self._collection(client, fetch=False)
             await self._write_output(collection)
         return await asyncio.to_thread(self.ended_report, collection)
+
+    async def count_written_output(self) -> None:
+        """Make the report of an output that an earlier try has written whole; nothing is fetched or written.
+
+        :raises Exception: if the manifest cannot be read
+        """
+        async with self._client() as client:
+            collection = self._collection(client)
+            rows = read_manifest(self.state_folder, self.manifest, is_stopped=self.is_stopped)
+            await collection.count(rows)
+        self.report = await asyncio.to_thread(self.ended_report, collection)
+
+    def whole_output_digest(self) -> str | None:
+        """Return ``written_output_digest`` once the output was written; None if a later try may add to it."""
+        if any(self.report.outcomes.get(outcome.value) for outcome in _LACKING):
+            return None
+        return self.written_output_digest()
+
+    def written_output_digest(self) -> str | None:
+        """Return what tells the output that is there, and all that it was made of, from another; None without one.
+
+        That is the file, the journal's state of each row, the statuses, the options of the output and the secret of
+        its hashes.
+        """
+        from airflow_provider_workflows.batch.written_output import digest_of  # noqa: PLC0415  (not while parsing)
+
+        try:
+            return digest_of(
+                self.output,
+                self.states,
+                options=self._options.output,
+                statuses=self._statuses,
+                state_folder=self.state_folder,
+                hash_secret=self._hash_secret,
+            )
+        except Exception as error:  # noqa: BLE001  (each kind of storage has its own; then results are fetched)
+            log.info("Whether the output is whole cannot be told: %s.", type(error).__name__)
+            return None
 
     def _with(self, place: BatchPlace, manifest: Manifest) -> Self:
         """Return the batch as its journal says now, or with another input.

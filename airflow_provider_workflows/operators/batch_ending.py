@@ -36,10 +36,19 @@ class BatchEnding(BatchTry):
         with self._output_at_failure(context, batch, record):
             # Again: the DAG may be another one than when the task was deferred.
             batch.require_hashes(lambda: self._read_items(context))
-            asyncio.run(batch.collect(publisher(context), self.log))
+            if self._has_whole_output(batch, record):
+                self.log.info(
+                    "The output of an earlier try has all results, and none is fetched again: %s.",
+                    shown(batch.output),
+                )
+                asyncio.run(batch.count_written_output())
+            else:
+                asyncio.run(batch.collect(publisher(context), self.log))
         if self.result_table is not None:
             # The output has its results: a failure of the table must not write one without them over it.
-            record = self._tries(context).store(dataclasses.replace(record, has_results=True))
+            record = self._tries(context).store(
+                dataclasses.replace(record, has_results=True, whole_output=batch.whole_output_digest())
+            )
             with self._output_at_failure(context, batch, record):
                 self._write_table(self.result_table, batch, self._tries(context).batch_id)
         failure = self._failure_policy.evaluate(batch.report, batch.withheld)
@@ -54,6 +63,11 @@ class BatchEnding(BatchTry):
         if timed_out:
             raise AirflowTaskTimeout(str(failure)) from failure
         raise failure
+
+    @staticmethod
+    def _has_whole_output(batch: Batch, record: BatchRecord) -> bool:
+        """Return whether an earlier try has written the output as this one would, with all results."""
+        return record.whole_output is not None and record.whole_output == batch.written_output_digest()
 
     def _prepare_table(self, batch: Batch, batch_id: str) -> None:
         """Return once the table of results, if there is to be one, can take those of the batch.

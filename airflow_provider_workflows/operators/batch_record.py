@@ -47,6 +47,8 @@ class BatchRecord:
     :param cases: number of rows that had a case, or more, when this was written
     :param earlier: URIs of the state folders of earlier starts, which are removed when this one has ended well
     :param has_results: whether an output with results was written, which one without must not replace
+    :param whole_output: what ``written_output_digest`` gave once the output had all results; None if that is not
+        known
     :param host: base URL of the service at which the runs are
     :param followed: id of the latest instruction of a person that was followed
     :param withholds: whether rows are withheld until the next clear, as a person has said
@@ -61,6 +63,7 @@ class BatchRecord:
     cases: int = 0
     earlier: tuple[str, ...] = ()
     has_results: bool = False
+    whole_output: str | None = None
     host: str | None = None
     followed: str | None = None
     withholds: bool = False
@@ -78,6 +81,7 @@ class BatchRecord:
                 "cases": self.cases,
                 "earlier": list(self.earlier),
                 "has_results": self.has_results,
+                "whole_output": self.whole_output,
                 "host": self.host,
                 "followed": self.followed,
                 "withholds": self.withholds,

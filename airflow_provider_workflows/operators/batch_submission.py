@@ -203,7 +203,8 @@ class BatchSubmission(BatchRecording):
             record, was_cleared = self._stopped(record, batch), False
         elif was_cleared:
             batch.release()
-            record = dataclasses.replace(record, withholds=False, stopped_by=None)
+            # Who clears a task may want the results as the service has them now.
+            record = dataclasses.replace(record, withholds=False, stopped_by=None, whole_output=None)
         chosen = self._chosen(batch)
         if str(record.place.folder).rstrip("/") != str(self._folders.folder).rstrip("/"):
             batch, record = self._move(record)
@@ -268,7 +269,9 @@ class BatchSubmission(BatchRecording):
             shown(record.place.folder),
         )
         earlier = (*record.earlier, str(record.place.state_folder))
-        record = dataclasses.replace(record, place=place, earlier=earlier, has_results=False)
+        record = dataclasses.replace(
+            record, place=place, earlier=earlier, has_results=False, whole_output=None
+        )
         return self._make_batch(record), record
 
     def _has_same_input(self, batch: Batch, items: Items, *, is_due: bool) -> bool:

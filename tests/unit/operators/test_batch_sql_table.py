@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,8 @@ from airflow_provider_workflows.api.errors import BatchFailed, DatabaseFailed, I
 from airflow_provider_workflows.database.table_writer import TableWriter
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sql import SqlTable
-from tests.unit.batch_task import RUN_CALL, BatchTask
+from airflow_provider_workflows.xcom_keys import SUMMARY_KEY
+from tests.unit.batch_task import RESULT_CALL, RESULT_PATH, RUN_CALL, BatchTask
 from tests.unit.database.conftest import CONN_ID, Warehouse, postgresql, warehouse, warehouse_of
 
 pytestmark = pytest.mark.thorough
@@ -262,6 +266,146 @@ def test_a_database_that_fails_is_written_by_the_next_try_and_nothing_runs_again
 
     assert len(rows_of(warehouse)) == 3
     assert connected.counts.requests[RUN_CALL] == 3
+
+
+class TestTryAfterAFailedWrite:
+    """What a try does whose predecessor has written the output, and not the table."""
+
+    @pytest.fixture
+    def fail(
+        self, scored: BatchTask, warehouse: Warehouse, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[..., None]:
+        """Return a function that runs a try whose table cannot be written."""
+
+        def failing(*_: object) -> None:
+            raise ConnectionResetError
+
+        def run(items: Any = PEOPLE, **arguments: Any) -> None:
+            with monkeypatch.context() as broken:
+                broken.setattr(TableWriter, "_move", failing)
+                with pytest.raises(DatabaseFailed):
+                    scored.run(items, result_table=table(), **arguments)
+            connected.counts.reset()
+            scored.ti.try_number += 1
+
+        return run
+
+    @pytest.mark.parametrize("deferrable", [True, False])
+    @pytest.mark.parametrize("rows_per_file", [None, 2])
+    def test_writes_the_table_from_the_output_and_fetches_no_result(
+        self,
+        scored: BatchTask,
+        connected: Sandbox,
+        warehouse: Warehouse,
+        fail: Callable[..., None],
+        deferrable: bool,
+        rows_per_file: int | None,
+    ) -> None:
+        arguments: Any = {"deferrable": deferrable, "output_rows_per_file": rows_per_file}
+        fail(**arguments)
+        fail(**arguments)
+
+        summary = scored.run(PEOPLE, result_table=table(), **arguments)
+
+        assert connected.counts.requests[RESULT_CALL] == 0
+        assert connected.counts.requests[RUN_CALL] == 0
+        assert rows_of(warehouse) == [(row["key"], "succeeded", "COMPLETED", "PASS", 0.5) for row in PEOPLE]
+        assert (summary["outcomes"], summary["statuses"]) == ({"succeeded": 3}, {"COMPLETED": 3})
+
+    def test_counts_rows_that_were_skipped_or_have_failed_as_before(
+        self,
+        scored: BatchTask,
+        connected: Sandbox,
+        warehouse: Warehouse,
+        fail: Callable[..., None],
+    ) -> None:
+        connected.define(scored.definition_id, seconds=0.0, status="FAILED")
+        rows = [*PEOPLE, {"key": "c9"}]
+        fail(rows, on_bad_row="skip")
+
+        with pytest.raises(BatchFailed, match="3 of 4 rows did not succeed"):
+            scored.run(rows, result_table=table(), on_bad_row="skip")
+
+        assert [row[:2] for row in rows_of(warehouse)] == [(row["key"], "failed") for row in PEOPLE]
+        assert scored.ti.xcoms[SUMMARY_KEY]["outcomes"] == {"failed": 3, "skipped": 1}
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda batch: batch.clear(),
+            lambda batch: (batch.folder / "results.jsonl").write_text(""),
+            lambda batch: (batch.folder / "results.jsonl").unlink(),
+        ],
+        ids=["clear", "cut", "removed"],
+    )
+    def test_fetches_the_results_after_a_clear_and_where_the_output_is_another(
+        self,
+        scored: BatchTask,
+        connected: Sandbox,
+        warehouse: Warehouse,
+        fail: Callable[..., None],
+        change: Callable[[BatchTask], object],
+    ) -> None:
+        fail()
+        change(scored)
+
+        scored.run(PEOPLE, result_table=table())
+
+        assert connected.counts.requests[RESULT_CALL] == 3
+        assert len(rows_of(warehouse)) == len(scored.output) == 3
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"output_format": "csv"},
+            {"output_rows_per_file": 2},
+            {"hash_personal_numbers": True},
+            {"output_path": "elsewhere"},
+        ],
+        ids=lambda arguments: next(iter(arguments)),
+    )
+    def test_fetches_the_results_where_the_output_is_to_be_written_otherwise(
+        self,
+        scored: BatchTask,
+        connected: Sandbox,
+        warehouse: Warehouse,
+        fail: Callable[..., None],
+        arguments: dict[str, Any],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        extra = {
+            **connected.connection["extra"],
+            "hash_secret": "a secret of more than thirty-two characters",
+        }
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(connected.connection | {"extra": extra})
+        )
+        if "output_path" in arguments:
+            arguments = {"output_path": str(tmp_path / "elsewhere")}
+        fail()
+        warehouse.execute("DROP TABLE results")
+
+        scored.run(PEOPLE, result_table=table(), **arguments)
+
+        assert connected.counts.requests[RESULT_CALL] == 3
+        assert len(rows_of(warehouse)) == 3
+
+    def test_fetches_the_results_where_one_was_missing(
+        self,
+        scored: BatchTask,
+        connected: Sandbox,
+        warehouse: Warehouse,
+        fail: Callable[..., None],
+    ) -> None:
+        connected.fault("forbidden", path=RESULT_PATH)
+        fail()
+        connected.clear_faults()
+
+        scored.run(PEOPLE, result_table=table())
+
+        assert connected.counts.requests[RESULT_CALL] == 3
+        assert [row[3] for row in rows_of(warehouse)] == ["PASS"] * 3
 
 
 @pytest.mark.parametrize(
