@@ -212,7 +212,10 @@ PYTHON_TASK = Feature(
 
 
 def redacting_task(
-    redact: Callable[[Any], Any], check: Callable[..., None] | None = None, **defaults: Any
+    redact: Callable[[Any], Any],
+    check: Callable[..., None] | None = None,
+    own: Callable[[Any], Any] = lambda value: value,
+    **defaults: Any,
 ) -> TaskDecorator:
     """Return a decorator as ``@task`` is, for a function whose rendered arguments must not show.
 
@@ -221,6 +224,7 @@ def redacting_task(
     :param redact: returns an argument so that what is personal in it does not show
     :param check: takes the arguments by name when the DAG is parsed, and raises if one cannot be right; some may be
         resolved later
+    :param own: returns an argument for this task alone, where Airflow would render one in its place
     :param defaults: arguments of the operator
     :raises AirflowException: if Airflow lacks what it takes
     """
@@ -244,7 +248,9 @@ def redacting_task(
                 check(**signature.bind_partial(*task.op_args, **task.op_kwargs).arguments)
 
         def wrap_data(self, names: Iterable[str]) -> None:
-            self._change_arguments(lambda name, value: Data(value) if name in names else _rows_as_data(value))
+            self._change_arguments(
+                lambda name, value: Data(value) if name in names else _rows_as_data(own(value))
+            )
 
         def redact_arguments(self, *, rendered: bool) -> None:
             if rendered:

@@ -17,6 +17,7 @@ from airflow_provider_workflows.batch.input.columns import Fields, fields_of
 from airflow_provider_workflows.batch.input.items import Items, read_items
 from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY, DUPLICATE_NUMBER
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
+from airflow_provider_workflows.batch.input.query_file import lines_of
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
@@ -60,14 +61,18 @@ def references(
     :param options: how the items are read
     :param on_bad_row: ``"fail"``, or ``"skip"`` to leave bad rows to the batch tasks; a key that two rows have is
         refused in any case
-    :param folder: where to write items that come as a list, for the shards to read
+    :param folder: where to write items that come as a list or from a query, for the shards to read
     :param max_shards: the largest number of mapped tasks that Airflow takes
     :param again: whether this may have been done before for the same batch tasks
     :raises InvalidInput: if an argument or the items cannot be right, or there are too many shards
+    :raises DatabaseFailed: if the database of a query cannot be used
     """
     whole_number("size", size, at_least=1)
     choice("on_bad_row", on_bad_row, ("fail", "skip"))
     uri = str(_place(items, folder))
+    if isinstance(items, SqlQuery):
+        # With the rows that an earlier call has read.
+        items = items.copy()
     rows, checked = _check(items, size, options, fail=on_bad_row == "fail")
     shards = len(checked)
     if shards > max_shards:
@@ -75,7 +80,14 @@ def references(
             f"{rows} rows in shards of {size} make {shards} shards, and Airflow maps over {max_shards} at most "
             f"([core] max_map_length): a size of {math.ceil(rows / max_shards)} fits"
         )
-    if not isinstance(items, (str, ObjectStoragePath, SqlQuery)):
+    key = None
+    if isinstance(items, SqlQuery):
+        key = items.key_column
+        with replacing(ObjectStoragePath(uri)) as file:
+            file.writelines(lines_of(items, options))
+        written = ShardReference(uri, 1, rows, key=key).to_json()
+        rows, checked = _check(written, size, options, fail=on_bad_row == "fail")
+    elif not isinstance(items, (str, ObjectStoragePath)):
         fields = fields_of(options.columns)
         with replacing(ObjectStoragePath(uri)) as file:
             # The user's functions may need a column that is left out.
@@ -93,6 +105,7 @@ def references(
             str(shard.digest),
             again,
             None if options.where is None else before,
+            key,
         ).to_json()
         for shard, before in zip(checked, befores, strict=True)
     ]
@@ -109,18 +122,14 @@ def _place(items: Items, folder: str | None) -> ObjectStoragePath:
     """Return where the shards read: the items' own file, or one in ``folder``."""
     if isinstance(items, (str, ObjectStoragePath)):
         return storage_path("items", items)
-    if isinstance(items, SqlQuery):
-        raise InvalidInput(
-            "items is a query, whose rows cannot be sharded: give the query to a single batch task, which "
-            "reads them as a stream"
-        )
+    is_query = isinstance(items, SqlQuery)
     refuse_table(items)
-    if isinstance(items, Mapping) or not isinstance(items, Sequence):
-        refuse("items", "a URI or a list", items)
+    if not is_query and (isinstance(items, Mapping) or not isinstance(items, Sequence)):
+        refuse("items", "a URI, a list or a SqlQuery", items)
     if folder is None:
         raise InvalidInput(
-            "items is a list: give a folder to write it to, where the shards can read it, "
-            "such as folder='s3://bucket/run'"
+            f"items is a {'query' if is_query else 'list'}: give a folder to write its rows to, where the shards "
+            "can read them, such as folder='s3://bucket/run'"
         )
     path = storage_path("folder", folder)
     require_writable("folder", path)

@@ -44,6 +44,10 @@ def operator_lineage(
     outputs = [] if lineage.output is None else [file_dataset(lineage.output)]
     # A task may fail because it was given rows in place of a file: they must not become a dataset's name.
     inputs = [file_dataset(uri) for uri in lineage.inputs if _PLACE.match(uri)]
+    if lineage.tables:
+        from openlineage.client.event_v2 import Dataset  # noqa: PLC0415
+
+        inputs += [Dataset(namespace=namespace, name=name) for namespace, name in lineage.tables]
     if lineage.query is not None or lineage.table is not None:
         from airflow_provider_workflows.lineage.tables import table_written, tables_read  # noqa: PLC0415
 

@@ -20,6 +20,7 @@ class TaskLineage:
     :param inputs: URIs of what the task has read
     :param output: URI of the file that it has written
     :param query: id of the connection, and the query, that it has read rows by
+    :param tables: namespace and name of each table that its rows were read from before, by another task
     :param table: id of the connection, and the table, that it has written results into
     """
 
@@ -33,6 +34,7 @@ class TaskLineage:
     output: str | None = None
     query: tuple[str, str] | None = None
     table: tuple[str, str] | None = None
+    tables: tuple[tuple[str, str], ...] = ()
 
     @property
     def extra(self) -> dict[str, Any]:

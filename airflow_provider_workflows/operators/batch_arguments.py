@@ -19,7 +19,12 @@ from airflow_provider_workflows.arguments import (
     whole_number,
 )
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
-from airflow_provider_workflows.batch.input.items import require_items_or_template, short_name_of, source_of
+from airflow_provider_workflows.batch.input.items import (
+    require_items_or_template,
+    short_name_of,
+    source_of,
+    tables_of,
+)
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.table_items import refuse_table
 from airflow_provider_workflows.batch.options import BatchOptions
@@ -175,6 +180,11 @@ class BatchArguments(OutputArguments):
     def _query(self) -> tuple[str, str] | None:
         """Id of the connection, and the query, that the items are read by; None if they are from no database."""
         return (self.items.conn_id, self.items.sql) if isinstance(self.items, SqlQuery) else None
+
+    @property
+    def _tables_of_shards(self) -> tuple[tuple[str, str], ...]:
+        """Namespace and name of each table that ``shard`` has read the items from."""
+        return tables_of(self._items)
 
     def _output_folder(self, context: Context) -> ObjectStoragePath:
         """Return the folder of the output: a mapped task has one of its own in ``output_path``."""

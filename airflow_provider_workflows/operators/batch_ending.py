@@ -125,5 +125,6 @@ class BatchEnding(BatchTry):
             inputs=() if source is None else (shown(source),),
             output=None if summary is None else shown(summary["output"]),
             query=self._query,
+            tables=self._tables_of_shards,
             table=None if summary is None or table is None else (table.conn_id, table.table),
         )

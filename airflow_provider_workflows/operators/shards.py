@@ -13,6 +13,7 @@ from airflow_provider_workflows.airflow_internals.retries import policy_argument
 from airflow_provider_workflows.arguments import choice, file_mode, is_resolved_later, whole_number
 from airflow_provider_workflows.batch.input.items import Items
 from airflow_provider_workflows.batch.input.options import OPTION_CHECKS, InputOptions
+from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.sharding import references, write_index
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.redaction import Redacted, unwrap
@@ -31,9 +32,16 @@ def _redacted(value: Any) -> Any:
     return Redacted(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
+def _own(value: Any) -> Any:
+    # Airflow renders a query in its place, where another run of the DAG in this process would find the text.
+    return value.copy() if isinstance(value, SqlQuery) else value
+
+
 def _task(check: Callable[..., None] | None = None) -> TaskDecorator:
     # Rows that come as an argument would be stored in the view of rendered templates.
-    return redacting_task(_redacted, check, multiple_outputs=False, **policy_argument(WorkflowsRetryPolicy()))
+    return redacting_task(
+        _redacted, check, _own, multiple_outputs=False, **policy_argument(WorkflowsRetryPolicy())
+    )
 
 
 def _check_shard(*, size: object = 1, on_bad_row: object = "fail", **given: object) -> None:
@@ -85,11 +93,14 @@ def shard(
     :param where: as in ``RunWorkflowBatchOperator``, which needs it too: rows that it passes over are in no shard
     :param transform: as in ``RunWorkflowBatchOperator``, which needs it too
     :param defaults: as in ``RunWorkflowBatchOperator``, which needs them too
-    :param folder: where to write items that come as a list, for the shards to read (templated)
+    :param folder: where to write items that come as a list or from a query, for the shards to read (templated).
+        The file holds what the rows hold, and stays there until you remove it
     :raises InvalidInput: if the items cannot be right, or there are more shards than Airflow maps over
+    :raises DatabaseFailed: if the database of a query cannot be used
     """
-    return references(
-        unwrap(items),
+    given = unwrap(items)
+    found = references(
+        given,
         unwrap(size),
         options=InputOptions(
             columns=unwrap(columns),
@@ -108,6 +119,14 @@ def shard(
         max_shards=integer("core", "max_map_length", default=1024),
         again=_has_run_before(),
     )
+    tables = _tables_read(given) if isinstance(given, SqlQuery) else []
+    return [{**reference, "tables": tables} for reference in found] if tables else found
+
+
+def _tables_read(query: SqlQuery) -> list[list[str]]:
+    from airflow_provider_workflows.lineage.tables import tables_read  # noqa: PLC0415  (not while parsing)
+
+    return [[table.namespace, table.name] for table in tables_read(query.conn_id, query.sql)]
 
 
 def _has_run_before() -> bool:

@@ -65,8 +65,11 @@ def read_together(
         reading = Reading(dataclasses.replace(options, columns=items.columns(options.columns)), note)
         reading.take_header(items.header)
         return _read(items.rows(), reading)
-    reading = Reading(options, note)
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
+    key = None if shard is None else shard.key
+    if key is not None:
+        options = dataclasses.replace(options, columns={**(options.columns or {}), key: "key"})
+    reading = Reading(options, note)
     if isinstance(items, TableItems):
         reading.take_header(items.columns)
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
@@ -76,7 +79,12 @@ def read_together(
 
     path = storage_path("items", items if shard is None else shard.items)
     first_row, rows = (1, None) if shard is None else (shard.first_row, shard.rows)
-    all_rows = _read(read_files(path, first_row - 1, reading), reading, first_row=first_row, rows=rows)
+    found = read_files(path, first_row - 1, reading)
+    if key is not None:
+        from airflow_provider_workflows.batch.input.query_file import rows_with_header  # noqa: PLC0415
+
+        found = rows_with_header(found, reading)
+    all_rows = _read(found, reading, first_row=first_row, rows=rows)
     return all_rows if shard is None else shard.compared(all_rows)
 
 
@@ -129,6 +137,16 @@ def source_of(items: object) -> str | None:
     text = str(items).strip() if isinstance(items, (str, ObjectStoragePath)) else ""
     # Rows that a template has made text of are not a path, and must not show either.
     return None if not text or text[0] in "[{(" or not text.isprintable() else text
+
+
+def tables_of(items: object) -> tuple[tuple[str, str], ...]:
+    """Return namespace and name of each table that ``shard`` has read items from.
+
+    :param items: as ``source_of`` takes them
+    """
+    if not isinstance(items, Mapping) or not is_shard_reference(items):
+        return ()
+    return tuple((namespace, name) for namespace, name in ShardReference.from_json(items).tables)
 
 
 def short_name_of(items: object) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from airflow_provider_workflows.batch.input.rows import BadRow, Row
 _DIGEST_BYTES = 16
 _ROWS = {"items", "first_row", "rows"}
 _SHARDING = {"all_rows", "digest"}
-_OPTIONAL = {"again", "rows_before"}
+_OPTIONAL = {"again", "rows_before", "key", "tables"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class ShardReference:
     :param rows_before: number of the rows in the shards before it, where ``where`` has passed over some, so that
         the numbers of rows do not say so
     :param again: whether ``shard`` may have run before, so that a row may have a run in another shard
+    :param key: the column of the rows' keys, where the file has the rows of a query
+    :param tables: namespace and name of each table that the query has read, as lineage names them
     """
 
     items: Any
@@ -41,6 +43,8 @@ class ShardReference:
     digest: str | None = None
     again: bool = False
     rows_before: int | None = None
+    key: str | None = None
+    tables: Sequence[Sequence[str]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the reference as JSON, as a batch task takes it for its items."""
@@ -49,7 +53,10 @@ class ShardReference:
             "first_row": self.first_row,
             "rows": self.rows,
             **(self.sharding or {}),
-        } | ({"again": True} if self.again else {})
+            **({"again": True} if self.again else {}),
+            **({} if self.key is None else {"key": self.key}),
+            **({"tables": [[*table] for table in self.tables]} if self.tables else {}),
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> ShardReference:
@@ -143,4 +150,13 @@ def _are_typed(fields: Mapping[str, Any]) -> bool:
         and isinstance(fields.get("digest", ""), str)
         and type(before) is int
         and before >= 0
+        and isinstance(fields.get("key", ""), str)
+        and _are_tables(fields.get("tables", []))
+    )
+
+
+def _are_tables(tables: object) -> bool:
+    return isinstance(tables, Sequence) and all(
+        isinstance(table, Sequence) and len(table) == 2 and all(isinstance(name, str) for name in table)
+        for table in tables
     )

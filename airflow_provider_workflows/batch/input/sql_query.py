@@ -85,10 +85,18 @@ class SqlQuery:
         :param columns: the field of each column that is named otherwise
         :raises InvalidInput: if the query has no such column, or ``columns`` says something else of it
         """
-        column = self._column(self.key)
+        column = self.key_column
         if (columns or {}).get(column, "key") != "key":
             raise InvalidInput(f"columns maps {named(column)} to another field, and it is the key of items")
         return {**(columns or {}), column: "key"}
+
+    @property
+    def key_column(self) -> str:
+        """The column of the key, as the database spells it.
+
+        :raises InvalidInput: as ``rows``, and if the query has no such column
+        """
+        return self._column(self.key)
 
     @property
     def header(self) -> Sequence[str]:

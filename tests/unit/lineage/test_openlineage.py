@@ -173,7 +173,7 @@ def test_the_schema_s_id_is_that_of_the_facet(validator: Draft202012Validator) -
 
 
 def test_the_facet_has_all_ids_and_counts_of_the_task() -> None:
-    of_files = {"inputs", "output", "query", "table"}
+    of_files = {"inputs", "output", "query", "table", "tables"}
     result = {name for name in facet_of(BATCH) | facet_of(RUN) if not name.startswith("_")}
 
     assert (

@@ -68,6 +68,21 @@ def test_an_event_names_both_beside_the_output(namespace: str, database: str) ->
     }
 
 
+def test_tables_that_another_task_has_read_are_inputs_beside_its_file() -> None:
+    lineage = TaskLineage(
+        "https://api.example",
+        inputs=("/run/items.jsonl",),
+        tables=(("postgres://host:5432", "bank.public.due"),),
+    )
+
+    event = operator_lineage(lineage)
+
+    assert names(list(event.inputs)) == {
+        ("file", "/run/items.jsonl"),
+        ("postgres://host:5432", "bank.public.due"),
+    }
+
+
 def test_what_cannot_be_told_is_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
     assert tables_read("nowhere", "SELECT * FROM due") == []
     assert "tables of connection nowhere cannot be told" in caplog.text

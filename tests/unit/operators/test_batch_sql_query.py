@@ -11,7 +11,6 @@ from airflow.sdk import DAG
 from airflow.serialization.helpers import serialize_template_field
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.sharding import references
 from airflow_provider_workflows.decorators.workflows_batch import workflows_batch
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.sandbox import Sandbox
@@ -162,8 +161,3 @@ def test_a_function_may_return_a_query(
     task.execute(batch.context)
 
     assert batch.outcomes == ["succeeded"] * ROWS
-
-
-def test_a_query_is_not_sharded(database: sqlite3.Connection) -> None:
-    with pytest.raises(InvalidInput, match="cannot be sharded"):
-        references(ITEMS, 2)

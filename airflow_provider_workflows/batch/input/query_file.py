@@ -1,0 +1,61 @@
+"""The rows of a query in a file, for the shards to read: written once, so that all of them read the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.strict_json import require_json_object
+from airflow_provider_workflows.batch.input.columns import fields_of
+from airflow_provider_workflows.batch.input.options import InputOptions
+from airflow_provider_workflows.batch.input.reading import Reading
+from airflow_provider_workflows.batch.input.rows import Cells
+from airflow_provider_workflows.batch.input.scalars import plain
+from airflow_provider_workflows.batch.input.sql_query import SqlQuery
+
+#: Of the type of no field: what JSON cannot express makes a bad row, which must stay bad.
+NOT_JSON = ((),)
+
+_Rows: TypeAlias = "Iterator[tuple[int | None, Cells]]"
+
+
+def lines_of(query: SqlQuery, options: InputOptions) -> Iterator[bytes]:
+    """Yield the rows of a query, each as a line of JSON with all columns; one that is left out has no values.
+
+    :param query: whose rows they are
+    :param options: how they are read
+    :raises InvalidInput: if the query cannot be right
+    :raises DatabaseFailed: if the database cannot be used
+    """
+    fields = fields_of(query.columns(options.columns))
+    # The user's functions may need a column that is left out.
+    is_dropped = {name: not options.functions.names and fields.of(name) is None for name in query.header}
+    for _, cells in query.rows():
+        row = {name: None if is_dropped[name] else _json_value(value) for name, value in _items_of(cells)}
+        yield f"{json.dumps(row, ensure_ascii=False)}\n".encode()
+
+
+def rows_with_header(rows: _Rows, reading: Reading) -> _Rows:
+    """Yield the rows of such a file, once the names of their columns are checked.
+
+    :param rows: as the file has them
+    :param reading: how they are read
+    :raises InvalidInput: naming the columns that are wrong
+    """
+    for place, (line, cells) in enumerate(rows):
+        if place == 0 and isinstance(cells, Mapping):
+            reading.take_header([*cells])
+        yield line, cells
+
+
+def _items_of(cells: Cells) -> Iterator[tuple[str, Any]]:
+    return iter(cells.items()) if isinstance(cells, Mapping) else iter(())
+
+
+def _json_value(value: Any) -> Any:
+    try:
+        return require_json_object("row", {"": plain(value)})[""]
+    except InvalidInput:
+        return NOT_JSON
