@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
+from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells
 from airflow_provider_workflows.batch.input.columns import fields_of
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.reading import Reading
@@ -17,8 +18,6 @@ from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 
 #: Of the type of no field: what JSON cannot express makes a bad row, which must stay bad.
 NOT_JSON = ((),)
-
-_Rows: TypeAlias = "Iterator[tuple[int | None, Cells]]"
 
 
 def lines_of(query: SqlQuery, options: InputOptions) -> Iterator[bytes]:
@@ -37,7 +36,7 @@ def lines_of(query: SqlQuery, options: InputOptions) -> Iterator[bytes]:
         yield f"{json.dumps(row, ensure_ascii=False)}\n".encode()
 
 
-def rows_with_header(rows: _Rows, reading: Reading) -> _Rows:
+def rows_with_header(rows: Iterator[ReadCells], reading: Reading) -> Iterator[ReadCells]:
     """Yield the rows of such a file, once the names of their columns are checked.
 
     :param rows: as the file has them
@@ -45,7 +44,9 @@ def rows_with_header(rows: _Rows, reading: Reading) -> _Rows:
     :raises InvalidInput: naming the columns that are wrong
     """
     for place, (line, cells) in enumerate(rows):
-        if place == 0 and isinstance(cells, Mapping):
+        if place == 0 and isinstance(cells, CellColumns):
+            reading.take_header(cells.names)
+        elif place == 0 and isinstance(cells, Mapping):
             reading.take_header([*cells])
         yield line, cells
 
