@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox.connections import CONNECTION_IDS
 from development.alert_channel import AlertChannel
 from development.terminal import clean_up_when_terminated, coloured, say
 from tests.harness.local_airflow import EXAMPLE_DAGS, HOST, AirflowFailed, LocalAirflow, RunningAirflow
@@ -18,6 +19,8 @@ from tests.harness.ports import next_free_port
 
 CONNECTION_ID = "workflows_default"
 ALERT_CONNECTION_ID = "workflows_alerts"
+RECORDS_GENERATION = 3
+RECORDS_CONNECTION_ID = CONNECTION_IDS[RECORDS_GENERATION]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +96,8 @@ def tour(port: int, show_alert: Callable[[str], None] | None = None) -> Iterator
             with airflow.standalone() as running:
                 # In the database, where a person can see and test them.
                 extra = sandbox.connection["extra"] | {"webhooks": True}
-                running.add_connection(CONNECTION_ID, sandbox.connection_with_token | {"extra": extra})
+                running.add_connection(CONNECTION_ID, sandbox.connection | {"extra": extra})
+                running.add_connection(RECORDS_CONNECTION_ID, sandbox.connection_of(RECORDS_GENERATION))
                 running.add_connection(ALERT_CONNECTION_ID, channel.connection)
                 yield Tour(running, sandbox, airflow.temporary_folder)
 
@@ -113,16 +117,18 @@ def _greeting(tour: Tour) -> str:
         "  2. Single case: trigger workflows_single_case. Its task wait_for_workflow has a tab, Workflow.",
         "     With the slow definition it waits for an hour. The definitions:",
         *definitions,
-        "  3. Batch: trigger workflows_nightly_batch. The rows of its second definition fail, on purpose.",
-        "  4. Page: open the tab Workflow of run_batch [1], or Workflows in the navigation, where all runs are.",
-        "  5. Repair: press the button Repair on that tab. Only the rows that have failed run again.",
-        "  6. Assets: the batch has started a run of workflows_downstream; workflows_daily_batch starts one of",
+        "  3. Record: trigger workflows_record, which does the same with a record in place of the case, on",
+        f"     generation 3 of the API: its connection {RECORDS_CONNECTION_ID} says so.",
+        "  4. Batch: trigger workflows_nightly_batch. The rows of its second definition fail, on purpose.",
+        "  5. Page: open the tab Workflow of run_batch [1], or Workflows in the navigation, where all runs are.",
+        "  6. Repair: press the button Repair on that tab. Only the rows that have failed run again.",
+        "  7. Assets: the batch has started a run of workflows_downstream; workflows_daily_batch starts one of",
         "     workflows_daily_report, for its day.",
-        "  7. TaskFlow: trigger workflows_taskflow. Functions say what its batch and its two single runs check.",
-        "  8. Webhook: unpause workflows_on_completion, then trigger workflows_single_case: the end of its",
+        "  8. TaskFlow: trigger workflows_taskflow. Functions say what its batch and its two single runs check.",
+        "  9. Webhook: unpause workflows_on_completion, then trigger workflows_single_case: the end of its",
         "     workflow starts a run. Pause it again before a batch: each row would start one.",
-        "  9. Alert: trigger workflows_fails_on_purpose, the only one that ends red. The alert appears below.",
-        " 10. Trouble: let the sandbox fail five times, then trigger anything:",
+        " 10. Alert: trigger workflows_fails_on_purpose, the only one that ends red. The alert appears below.",
+        " 11. Trouble: let the sandbox fail five times, then trigger anything:",
         f"     curl -H 'Content-Type: application/json' {sandbox.url}/_sandbox/faults \\",
         """       -d '{"name": "server_error", "times": 5}'""",
         "",

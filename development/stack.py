@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox.connections import CONNECTION_IDS
 from development.terminal import clean_up_when_terminated, coloured, say
 from tests.harness.local_airflow import EXAMPLE_DAGS
 from tests.harness.ports import next_free_port
@@ -58,8 +59,9 @@ def _run(wanted_port: int, workers: int) -> None:
         Sandbox() as sandbox,
         Stack(EXAMPLE_DAGS, workers=workers, port=port) as stack,
     ):
-        # In the database, where a person can see and test it.
-        stack.running.add_connection(CONNECTION_ID, sandbox.connection_with_token)
+        # In the database, where a person can see and test them.
+        for generation, conn_id in CONNECTION_IDS.items():
+            stack.running.add_connection(conn_id, sandbox.connection_of(generation))
         say(_greeting(stack, sandbox))
         logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
         logging.getLogger("airflow_provider_workflows.sandbox").setLevel(logging.DEBUG)

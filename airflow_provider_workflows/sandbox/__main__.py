@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import shlex
 import signal
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 
 from airflow_provider_workflows.command_line.arguments import SANDBOX_ARGUMENTS
 from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH
-from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE, Sandbox
+from airflow_provider_workflows.sandbox.server import Sandbox
 
 PROGRAM = "workflows-sandbox"
 
@@ -72,14 +71,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _greeting(sandbox: Sandbox) -> str:
-    # The service has deprecated API keys.
-    connection = shlex.quote(json.dumps(sandbox.connection_with_token))
     lines = [
         f"The sandbox of the Workflows API listens on {sandbox.url} (Ctrl+C ends it).",
         "",
         f"  organization token  {sandbox.organization_token}",
         f"  key                 {sandbox.key}",
         f"  secret              {sandbox.secret}",
+        "                      (key and secret work too, though the service has deprecated them)",
         *([f"  CA file             {sandbox.ca_file}"] if sandbox.ca_file else []),
         "",
         "Workflow definitions:",
@@ -88,8 +86,8 @@ def _greeting(sandbox: Sandbox) -> str:
         "Tables:",
         *(f"  {table.id}  {table.summary}" for table in sandbox.tables),
         "",
-        "For Airflow:",
-        f"  export {ENVIRONMENT_VARIABLE}={connection}",
+        "For Airflow, a connection for each generation of the API:",
+        *(f"  export {name}={shlex.quote(value)}" for name, value in sandbox.environment.items()),
         "",
         f"OpenAPI document: {sandbox.url}{OPENAPI_PATH}",
         "Control endpoints:",

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS
 from airflow_provider_workflows.api.settings import Settings, is_loopback
 from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.sockets import network_location, reachable
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 CONNECTION_TYPE = "workflows"
 ENVIRONMENT_VARIABLE = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"
+CONNECTION_IDS = {
+    generation: "workflows_default"
+    if generation == DEFAULT_GENERATION
+    else f"workflows_generation_{generation}"
+    for generation in GENERATIONS
+}
+"""The ids of Airflow's connections to a sandbox, by the generation of the API."""
 
 
 class Connectable(ABC):
@@ -61,7 +69,7 @@ class Connectable(ABC):
 
     @property
     def settings(self) -> Settings:
-        """Settings of a client of this sandbox."""
+        """Settings of a client of this sandbox, with key and secret, so that its tokens expire."""
         return Settings(
             host=self.url,
             key=self.key,
@@ -90,24 +98,36 @@ class Connectable(ABC):
 
     @property
     def connection(self) -> JsonObject:
-        """The fields of an Airflow connection to this sandbox."""
+        """The fields of an Airflow connection to this sandbox, with the organization token."""
+        return self.connection_of(DEFAULT_GENERATION)
+
+    def connection_of(self, api_generation: int) -> JsonObject:
+        """Return the fields of an Airflow connection to this sandbox for one generation of the API.
+
+        :param api_generation: number of the generation: 1, 2 or 3
+        :raises ValueError: if there is no such generation
+        """
+        if api_generation not in GENERATIONS:
+            raise ValueError(f"there is no api_generation {api_generation!r}, only 1, 2 or 3")
         extra: JsonObject = {"verify": self.ca_file} if self.ca_file else {}
         if self._needs_allow_http:
             extra["allow_http"] = True
+        if api_generation != DEFAULT_GENERATION:
+            extra["api_generation"] = api_generation
         return {
             "conn_type": CONNECTION_TYPE,
             # Apart from the host: Airflow's button "Test connection" works only where a port is stored.
             "host": self._url_without_port,
             "port": self._port,
-            "login": self.key,
-            "password": self.secret,
+            "login": None,
+            "password": self.organization_token,
             "extra": extra,
         }
 
     @property
-    def connection_with_token(self) -> JsonObject:
-        """The fields of an Airflow connection to this sandbox, with the organization token in place of the key."""
-        return self.connection | {"login": None, "password": self.organization_token}
+    def connection_with_key(self) -> JsonObject:
+        """The fields of an Airflow connection to this sandbox with key and secret, which are deprecated."""
+        return self.connection | {"login": self.key, "password": self.secret}
 
     @property
     def _url_without_port(self) -> str:
@@ -121,18 +141,23 @@ class Connectable(ABC):
     @property
     def connection_uri(self) -> str:
         """The Airflow connection as a URI whose host Airflow reads as the full URL."""
-        host, key, secret = (
-            quote(value, safe="") for value in (self._url_without_port, self.key, self.secret)
-        )
+        host, token = (quote(value, safe="") for value in (self._url_without_port, self.organization_token))
         extra = self.connection["extra"]
         # Airflow keeps JSON types only in __extra__; it reads other parameters of the query as text.
         query = f"?{urlencode({'__extra__': json.dumps(extra)})}" if extra else ""
-        return f"{CONNECTION_TYPE}://{key}:{secret}@{host}:{self._port}/{query}"
+        return f"{CONNECTION_TYPE}://:{token}@{host}:{self._port}/{query}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variable that gives Airflow the connection ``workflows_default``."""
-        return {ENVIRONMENT_VARIABLE: self.connection_json}
+        """The environment variables that give Airflow a connection for each generation of the API.
+
+        That of generation 1 is ``workflows_default``, those of the others ``workflows_generation_2`` and
+        ``workflows_generation_3``.
+        """
+        return {
+            f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(self.connection_of(generation))
+            for generation, conn_id in CONNECTION_IDS.items()
+        }
 
     @property
     def _needs_allow_http(self) -> bool:

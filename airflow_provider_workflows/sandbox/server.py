@@ -170,7 +170,10 @@ class Sandbox(Connectable):
         self._tokens.expire(refresh=refresh)
 
     def rotate_secret(self) -> str:
-        """Replace the API key's secret, end all tokens, and return the new secret; ``connection`` has it too."""
+        """Replace the API key's secret, end all tokens, and return the new secret.
+
+        ``connection_with_key`` has it from then on.
+        """
         return self._tokens.rotate_secret()
 
     def issue_organization_token(self, *scopes: Scope) -> str:
@@ -186,7 +189,7 @@ class Sandbox(Connectable):
         return self._tokens.issue_organization_token(scopes)
 
     def rotate_organization_token(self) -> str:
-        """End the organization token and return a new one, which ``connection_with_token`` has from then on."""
+        """End the organization token and return a new one, which ``connection`` has from then on."""
         return self._tokens.rotate_organization_token()
 
     def expire_runs(self, workflow_id: str | None = None) -> list[str]:

@@ -34,7 +34,6 @@ def test_dags_test_runs_the_flow_with_the_calls_that_it_needs(
     requests = dict(sandbox_of_idle_airflow.counts.requests)
     assert requests.pop(STATUS_CALL) >= 3
     assert requests == {
-        "POST /auth/authorize": 1,
         "POST /cases": 1,
         "POST /parameters": 1,
         "POST /workflows/run": 1,

@@ -1,4 +1,4 @@
-"""What the example DAGs do without the events that they are made for."""
+"""What the example DAGs do without Airflow, and without the events that they are made for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_provider_workflows.sandbox import Sandbox
 from tests.harness.local_airflow import EXAMPLE_DAGS
+from tests.unit.operators.test_run_modes import drive
+from tests.unit.tasks import TaskInstance, TaskStateStore
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -37,7 +40,7 @@ def test_the_examples_are_in_the_package_with_what_they_read() -> None:
 
     examples = {entry.name for entry in folder.iterdir() if entry.name.startswith("workflows_")}
     assert "workflows_single_case.py" in examples
-    assert len(examples) >= 8
+    assert len(examples) >= 9
     assert {entry.name for entry in (folder / "data").iterdir()} == {"nightly_cases.csv", "person.json"}
 
 
@@ -73,3 +76,45 @@ def test_a_run_on_completion_is_skipped_where_there_is_no_result(
     else:
         with pytest.raises(AirflowSkipException, match=reason):
             module.skip_without_result(context)
+
+
+class Tasks(TaskInstance):
+    """What the tasks of a run have returned, by their ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.returned: dict[str, Any] = {}
+
+    def xcom_pull(self, *, task_ids: Any, **_: Any) -> Any:
+        return self.returned[task_ids]
+
+
+def test_a_record_goes_through_a_workflow_of_generation_3(
+    example: Callable[[str], ModuleType],
+    connected: Sandbox,
+    short_pauses: None,
+    context: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dag = example("workflows_record").record.dag
+    connected.define(dag.params["definition"], seconds=0.0, result={"decision": "PASS"})
+    params = {**dag.params.dump(), "output": str(tmp_path)}
+    tasks = Tasks()
+
+    for task_id in ("create_record", "run_workflow", "get_result", "print_result"):
+        task = dag.get_task(task_id)
+        given = {**context, "ti": tasks, "task_state_store": TaskStateStore(), "params": params, "task": task}
+        task.render_template_fields(given)  # type: ignore[arg-type]
+        tasks.returned[task_id] = drive(lambda task=task: task, given)  # type: ignore[misc]
+
+    (workflow,) = connected.workflows
+    assert (workflow.generation, workflow.record_id) == (3, tasks.returned["create_record"])
+    assert workflow.parameters == {"limit": 1.5, "strict": True}
+    assert set(connected.counts.requests) == {
+        "POST /tables/{tableId}/records",
+        "POST /workflows",
+        "GET /workflows/{workflowId}",
+        "GET /workflows/{workflowId}/result",
+    }
+    assert "'decision': 'PASS'" in capsys.readouterr().out

@@ -22,8 +22,8 @@ def sandbox() -> Iterator[Sandbox]:
 def settings_of(sandbox: Sandbox) -> Settings:
     return Settings(
         host=sandbox.url,
-        key=sandbox.connection["login"],
-        secret=sandbox.connection["password"],
+        key=sandbox.key,
+        secret=sandbox.secret,
         max_attempts=1,
     )
 

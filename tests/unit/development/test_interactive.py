@@ -9,7 +9,13 @@ import pytest
 
 from airflow_provider_workflows.plugin import WorkflowsPlugin
 from airflow_provider_workflows.sandbox import Sandbox
-from development.interactive import ALERT_CONNECTION_ID, CONNECTION_ID, Tour, _greeting
+from development.interactive import (
+    ALERT_CONNECTION_ID,
+    CONNECTION_ID,
+    RECORDS_CONNECTION_ID,
+    Tour,
+    _greeting,
+)
 from tests.harness.local_airflow import EXAMPLE_DAGS
 from tests.harness.running_airflow import RunningAirflow
 
@@ -28,7 +34,7 @@ def dag_ids() -> set[str]:
 def test_it_names_no_dag_and_no_connection_that_is_not_there(greeting: str) -> None:
     named = set(re.findall(r"\bworkflows_\w+", greeting))
 
-    assert named - {CONNECTION_ID, ALERT_CONNECTION_ID} <= dag_ids()
+    assert named - {CONNECTION_ID, RECORDS_CONNECTION_ID, ALERT_CONNECTION_ID} <= dag_ids()
 
 
 def test_it_leads_to_every_example_but_the_one_that_shows_nothing(greeting: str) -> None:
@@ -36,7 +42,19 @@ def test_it_leads_to_every_example_but_the_one_that_shows_nothing(greeting: str)
 
 
 @pytest.mark.parametrize(
-    "step", ["Connection", "Single case", "Batch", "Page", "Repair", "Assets", "Webhook", "Alert", "Trouble"]
+    "step",
+    [
+        "Connection",
+        "Single case",
+        "Record",
+        "Batch",
+        "Page",
+        "Repair",
+        "Assets",
+        "Webhook",
+        "Alert",
+        "Trouble",
+    ],
 )
 def test_it_has_a_step_for_each_thing_that_there_is_to_see(greeting: str, step: str) -> None:
     assert re.search(rf"^ +\d+\. {step}: ", greeting, re.MULTILINE)

@@ -24,13 +24,12 @@ WORKFLOW_PATH = "/workflows/{workflowId}"
 
 def with_token(sandbox: Sandbox, **extra: Any) -> dict[str, Any]:
     """A connection that the service likes best, with more in its extra."""
-    token = {"login": "", "password": sandbox.organization_token}
-    return sandbox.connection | token | {"extra": sandbox.connection["extra"] | extra}
+    return sandbox.connection | {"extra": sandbox.connection["extra"] | extra}
 
 
 class TestWell:
     def test_authorizes_for_real_each_time(self, connect: Connect, sandbox: Sandbox) -> None:
-        hook = connect(sandbox.connection)
+        hook = connect(sandbox.connection_with_key)
 
         results = [hook.test_connection()[0], hook.test_connection()[0]]
 
@@ -48,7 +47,7 @@ class TestWell:
         assert sandbox.counts.requests["POST /auth/authorize"] == 0
 
     def test_says_that_a_key_and_its_secret_are_deprecated(self, connect: Connect, sandbox: Sandbox) -> None:
-        worked, said = connect(sandbox.connection).test_connection()
+        worked, said = connect(sandbox.connection_with_key).test_connection()
 
         assert worked
         assert "which the service has deprecated: an organization token takes their place" in said
@@ -76,7 +75,7 @@ class TestCredentialsAndHost:
     def test_says_what_is_wrong(
         self, connect: Connect, sandbox: Sandbox, change: dict[str, str], message: str
     ) -> None:
-        worked, said = connect(sandbox.connection | change).test_connection()
+        worked, said = connect(sandbox.connection_with_key | change).test_connection()
 
         assert not worked
         assert said.startswith("Connection 'workflows_default': ")
@@ -90,7 +89,7 @@ class TestCredentialsAndHost:
     ) -> None:
         elsewhere = {"host": f"{sandbox.connection['host']}/elsewhere"}
 
-        worked, said = connect(sandbox.connection | credentials | elsewhere).test_connection()
+        worked, said = connect(sandbox.connection_with_key | credentials | elsewhere).test_connection()
 
         assert not worked
         assert f"Wrong base URL: there is no Workflows API at {sandbox.url}/elsewhere" in said
@@ -112,7 +111,7 @@ class TestCredentialsAndHost:
     ) -> None:
         sandbox.fault(fault)
 
-        worked, said = connect(sandbox.connection).test_connection()
+        worked, said = connect(sandbox.connection_with_key).test_connection()
 
         assert not worked
         assert "Not the Workflows API" in said
@@ -193,7 +192,7 @@ class TestPermissions:
         sandbox.fault("forbidden", path=WORKFLOW_PATH)
 
         worked, said = connect(
-            with_token(sandbox) if credentials == "token" else sandbox.connection
+            sandbox.connection if credentials == "token" else sandbox.connection_with_key
         ).test_connection()
 
         assert worked

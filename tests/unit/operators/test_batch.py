@@ -43,8 +43,9 @@ class TestSuccess:
 
     @pytest.mark.thorough
     def test_each_row_costs_the_requests_it_needs_and_no_more(
-        self, batch: BatchTask, sandbox: Sandbox
+        self, batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(sandbox.connection_with_key))
         batch.run(cases(40), parameters={"limit": 1}, max_concurrency=4)
 
         assert sandbox.counts.requests == {

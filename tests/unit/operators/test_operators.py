@@ -79,7 +79,7 @@ class TestCreateCase:
 
         assert case_id
         assert sandbox.counts.cases == 1
-        assert sandbox.counts.requests == {"POST /auth/authorize": 1, "POST /cases": 1}
+        assert sandbox.counts.requests == {"POST /cases": 1}
 
     def test_sends_what_was_given(self, sandbox: Sandbox) -> None:
         case_id = run(CreateCaseOperator(task_id="case", **ARGUMENTS))

@@ -1,7 +1,8 @@
-"""A secret that is rotated while a task runs: it goes on with what the connection says by then, in each mode."""
+"""A secret or a token that is rotated while a task runs: it goes on with what the connection says by then."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +22,42 @@ VARIABLE = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"
 pytestmark = [pytest.mark.usefixtures("connected", "short_pauses"), pytest.mark.sampled(2)]
 
 
-class Rotation:
-    """Rotates the secret once the sandbox has seen a call, and the connection once the old one was rejected."""
+class Credentials:
+    """What a connection authorizes with.
 
-    def __init__(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    :param kind: ``"token"`` or ``"key"``
+    """
+
+    def __init__(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
         self.sandbox = sandbox
         self.monkeypatch = monkeypatch
+        self.kind = kind
+        self.store()
+
+    def store(self) -> None:
+        """Have the connection say what the service accepts now."""
+        accepted = self.sandbox.connection if self.kind == "token" else self.sandbox.connection_with_key
+        self.monkeypatch.setenv(VARIABLE, json.dumps(accepted))
+
+    def rotate(self) -> None:
+        """Have the service accept others from now on."""
+        if self.kind == "token":
+            self.sandbox.rotate_organization_token()
+        else:
+            self.sandbox.rotate_secret()
+
+    @property
+    def rejections(self) -> int:
+        """How many requests the service has rejected for their credentials."""
+        return sum(seen.status == 401 for seen in self.sandbox.requests_seen)
+
+
+class Rotation:
+    """Rotates the credentials once the sandbox has seen a call, and the connection once the old were rejected."""
+
+    def __init__(self, sandbox: Sandbox, credentials: Credentials) -> None:
+        self.sandbox = sandbox
+        self.credentials = credentials
         self._thread: threading.Thread | None = None
 
     def after(self, call: str, number: int) -> None:
@@ -40,10 +71,9 @@ class Rotation:
 
     def _rotate(self, call: str, number: int) -> None:
         _until(lambda: self.sandbox.counts.requests[call] >= number)
-        before = self.sandbox.counts.requests[AUTHORIZE_CALL]
-        self.sandbox.rotate_secret()
-        _until(lambda: self.sandbox.counts.requests[AUTHORIZE_CALL] >= before + 2)
-        self.monkeypatch.setenv(VARIABLE, self.sandbox.connection_json)
+        self.credentials.rotate()
+        _until(lambda: self.credentials.rejections >= 3)
+        self.credentials.store()
 
 
 def _until(condition: Callable[[], object]) -> None:
@@ -53,9 +83,16 @@ def _until(condition: Callable[[], object]) -> None:
         time.sleep(0.002)
 
 
+@pytest.fixture(params=["token", "key"])
+def credentials(
+    connected: Sandbox, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Credentials:
+    return Credentials(connected, monkeypatch, request.param)
+
+
 @pytest.fixture
-def rotation(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rotation]:
-    made = Rotation(sandbox, monkeypatch)
+def rotation(sandbox: Sandbox, credentials: Credentials) -> Iterator[Rotation]:
+    made = Rotation(sandbox, credentials)
     yield made
     assert made.is_over()
 
@@ -108,11 +145,11 @@ def test_a_wait_goes_on(
 
 @pytest.mark.thorough
 def test_a_batch_whose_first_call_is_rejected_fails_at_once(
-    batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    batch: BatchTask, sandbox: Sandbox, credentials: Credentials
 ) -> None:
-    sandbox.rotate_secret()
+    credentials.rotate()
 
     with pytest.raises(errors.AuthenticationFailed):
         batch.run(cases(ROWS))
 
-    assert sandbox.counts.requests == {AUTHORIZE_CALL: 1}
+    assert sandbox.counts.requests == {"POST /cases" if credentials.kind == "token" else AUTHORIZE_CALL: 1}

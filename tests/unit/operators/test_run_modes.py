@@ -174,8 +174,8 @@ class TestContract:
     def test_a_failure_status_is_raised_with_its_name(
         self, subject: Any, sandbox: Sandbox, seconds: float
     ) -> None:
-        with pytest.raises(subject.failure, match="failure status EXPIRED"):
-            subject.wait(sandbox.define(seconds=seconds, status="EXPIRED"))
+        with pytest.raises(subject.failure, match="failure status TIMED_OUT"):
+            subject.wait(sandbox.define(seconds=seconds, status="TIMED_OUT"))
 
     @pytest.mark.thorough
     def test_execution_timeout_ends_the_wait_and_says_that_the_workflow_goes_on(

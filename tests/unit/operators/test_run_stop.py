@@ -100,7 +100,9 @@ def run_supervisor(task: Task, arguments: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def task(connected: Sandbox, short_pauses: None, tmp_path: Path) -> Task:
+def task(connected: Sandbox, short_pauses: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
+    # So that there is a call before the one that starts a run.
+    monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(connected.connection_with_key))
     return Task(connected, FileStore(tmp_path / "store.json"))
 
 
@@ -153,7 +155,7 @@ class TestSigterm:
     def test_while_a_run_is_being_started_whose_end_a_webhook_will_tell_does_not_defer(
         self, task: Task, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with_webhooks = task.sandbox.connection
+        with_webhooks = task.sandbox.connection_with_key
         with_webhooks["extra"] |= {"webhooks": True}
         monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(with_webhooks))
         task.sandbox.fault("latency", seconds=REQUEST_SECONDS, path="/workflows/run")
@@ -295,7 +297,7 @@ class TestExecutionTimeout:
     def test_where_no_response_comes_at_all_leaves_the_outcome_unknown(
         self, task: Task, begin: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        impatient = task.sandbox.connection
+        impatient = task.sandbox.connection_with_key
         impatient["extra"] |= {"read_timeout": 1.0}
         monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(impatient))
         task.sandbox.fault("latency", seconds=LONG_SECONDS, path="/workflows/run", times=1)

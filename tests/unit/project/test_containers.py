@@ -124,7 +124,7 @@ class TestSecrets:
         assert written.stat().st_mode & 0o077 == 0
 
     @pytest.mark.thorough
-    def test_the_connection_is_stored_with_the_token_of_a_file(self, tmp_path: Path) -> None:
+    def test_the_connections_are_stored_with_the_token_of_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "workflows_secret").write_text('tot_"quoted\\"\n')
         (tmp_path / "bin").mkdir()
         airflow = tmp_path / "bin" / "airflow"
@@ -140,13 +140,15 @@ class TestSecrets:
 
         subprocess.run(["bash", "-e", "-c", script], env=environment, check=True, timeout=60)
 
+        connection = {
+            "conn_type": "workflows",
+            "host": "http://sandbox",
+            "port": 8099,
+            "password": 'tot_"quoted\\"',
+        }
         assert json.loads((tmp_path / "imported").read_text()) == {
-            "workflows_default": {
-                "conn_type": "workflows",
-                "host": "http://sandbox",
-                "port": 8099,
-                "password": 'tot_"quoted\\"',
-            }
+            "workflows_default": connection,
+            "workflows_generation_3": connection | {"extra": {"api_generation": 3}},
         }
         assert not (tmp_path / "made").exists()
 

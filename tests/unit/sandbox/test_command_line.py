@@ -46,8 +46,10 @@ def started(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_its_connection_serves_and_ends_at_a_signal(number: signal.Signals) -> None:
     with started() as (process, greeting):
-        (export,) = re.findall(r"export AIRFLOW_CONN_WORKFLOWS_DEFAULT=(.*)", greeting)
-        connection = json.loads(*shlex.split(export))
+        exports = dict(re.findall(r"export AIRFLOW_CONN_(\w+)=(.*)", greeting))
+        connections = {name: json.loads(*shlex.split(text)) for name, text in exports.items()}
+        connection = connections["WORKFLOWS_DEFAULT"]
+        assert [given["extra"].get("api_generation") for given in connections.values()] == [None, 2, 3]
         assert all(text in greeting for text in (DEFINITION, "organization token", "/openapi.json"))
         url = f"{connection['host']}:{connection['port']}"
         token = {"Authorization": connection["password"]}

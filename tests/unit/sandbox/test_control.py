@@ -60,7 +60,7 @@ def test_the_secret_is_rotated(sandbox: Sandbox, call: Caller) -> None:
 
     secret = call("POST", "/_sandbox/secret").json()["secret"]
 
-    assert secret == sandbox.secret == sandbox.connection["password"]
+    assert secret == sandbox.secret == sandbox.connection_with_key["password"]
     assert call("GET", "/cases/x").status_code == 401
     assert call("POST", "/auth/refresh", {"refreshToken": tokens["refreshToken"]}).status_code == 401
     assert call("POST", "/auth/authorize", before).status_code == 401

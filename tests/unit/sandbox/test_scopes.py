@@ -55,7 +55,7 @@ def test_a_scope_that_does_not_exist_is_an_error(sandbox: Sandbox, call: Caller)
 def test_a_rotated_token_is_no_longer_accepted(sandbox: Sandbox, call: Caller) -> None:
     old = sandbox.organization_token
     new = sandbox.rotate_organization_token()
-    assert new == sandbox.organization_token == sandbox.connection_with_token["password"] != old
+    assert new == sandbox.organization_token == sandbox.connection["password"] != old
     assert new.startswith("tot_")
     assert error_code(call("POST", "/workflows", RUN)) == "UNAUTHORIZED"
     call.token = new

@@ -151,17 +151,32 @@ async def test_the_async_client_reaches_it(either: Sandbox) -> None:
     assert either.counts.requests["POST /auth/authorize"] == 0
 
 
-def test_the_environment_holds_the_connection(either: Sandbox) -> None:
+def test_the_environment_holds_a_connection_of_each_generation(either: Sandbox) -> None:
     connection = json.loads(either.environment["AIRFLOW_CONN_WORKFLOWS_DEFAULT"])
     assert connection == either.connection == json.loads(either.connection_json)
+    extra = {"verify": either.ca_file} if either.ca_file else {}
     assert connection == {
         "conn_type": "workflows",
         "host": either.url.rpartition(":")[0],
         "port": int(either.url.rpartition(":")[2]),
-        "login": either.key,
-        "password": either.secret,
-        "extra": {"verify": either.ca_file} if either.ca_file else {},
+        "login": None,
+        "password": either.organization_token,
+        "extra": extra,
     }
+    for generation in (2, 3):
+        given = json.loads(either.environment[f"AIRFLOW_CONN_WORKFLOWS_GENERATION_{generation}"])
+        assert given == connection | {"extra": extra | {"api_generation": generation}}
+    assert len(either.environment) == 3
+
+
+def test_a_connection_of_a_generation_that_there_is_not_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="there is no api_generation 4, only 1, 2 or 3"):
+        sandbox.connection_of(4)
+
+
+def test_a_connection_with_key_and_secret_can_be_had(either: Sandbox) -> None:
+    credentials = {"login": either.key, "password": either.secret}
+    assert either.connection_with_key == either.connection | credentials
 
 
 def test_airflow_reads_the_uri_as_it_reads_the_json(either: Sandbox) -> None:
@@ -170,7 +185,7 @@ def test_airflow_reads_the_uri_as_it_reads_the_json(either: Sandbox) -> None:
     for connection in (from_uri, from_json):
         assert connection.conn_type == "workflows"
         assert f"{connection.host}:{connection.port}" == either.url
-        assert (connection.login, connection.password) == (either.key, either.secret)
+        assert (connection.login or None, connection.password) == (None, either.organization_token)
         assert connection.extra_dejson == either.connection["extra"]
 
 

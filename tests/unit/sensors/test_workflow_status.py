@@ -167,15 +167,23 @@ class TestErrors:
 
 
 class TestRejectedKey:
-    def test_ends_the_task_at_its_first_poll(self, wait: Wait, sandbox: Sandbox) -> None:
+    @pytest.mark.parametrize(
+        # With key and secret: with the token that there was, and with a new one.
+        ("credentials", "polls"),
+        [("connection", 1), ("connection_with_key", 2)],
+        ids=["token", "key"],
+    )
+    def test_ends_the_task_at_its_first_poll(
+        self, wait: Wait, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, credentials: str, polls: int
+    ) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(getattr(sandbox, credentials)))
         workflow_id = started(sandbox, seconds=600)
         sandbox.fault("unauthorized", path="/workflows/{workflowId}")
 
         with pytest.raises(errors.AuthenticationFailed):
             wait(workflow_id=workflow_id)
 
-        # With the token that there was, and with a new one.
-        assert sandbox.counts.requests[STATUS_CALL] == 2
+        assert sandbox.counts.requests[STATUS_CALL] == polls
 
     @pytest.mark.thorough
     def test_is_waited_out_once_a_poll_has_succeeded(self, wait: Wait, sandbox: Sandbox) -> None:

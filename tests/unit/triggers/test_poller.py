@@ -91,8 +91,9 @@ async def wait_for(workflow_id: str, **arguments: Any) -> Event:
 class TestSharing:
     @pytest.mark.thorough
     async def test_a_thousand_waits_take_the_pool_s_connections_one_token_and_one_lookup(
-        self, sandbox: Sandbox, lookups: collections.Counter[str]
+        self, sandbox: Sandbox, lookups: collections.Counter[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(sandbox.connection_with_key))
         ids = workflows(sandbox, 1000, seconds=1.0)
 
         events = await asyncio.gather(*map(wait_for, ids))
@@ -396,22 +397,25 @@ class TestBounds:
 
 class TestConnection:
     @pytest.mark.thorough
+    @pytest.mark.parametrize("credentials", ["token", "key"])
     async def test_is_read_again_when_it_expires_so_that_a_rotated_secret_is_picked_up(
         self,
         sandbox: Sandbox,
         monkeypatch: pytest.MonkeyPatch,
         lookups: collections.Counter[str],
+        credentials: str,
     ) -> None:
+        rotated = sandbox.connection if credentials == "token" else sandbox.connection_with_key
         monkeypatch.setenv(
             "AIRFLOW_CONN_WORKFLOWS_DEFAULT",
-            json.dumps(sandbox.connection | {"password": "before-the-rotation"}),
+            json.dumps(rotated | {"password": "tot_before-the-rotation"}),
         )
         (workflow_id,) = workflows(sandbox, 1, seconds=0.0)
         task = asyncio.ensure_future(wait_for(workflow_id))
         await until(lambda: lookups[CONNECTION] >= 2)
         assert not task.done()
 
-        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", sandbox.connection_json)
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(rotated))
 
         assert await task == {"status": "COMPLETED"}
         assert lookups[CONNECTION] >= 2
@@ -422,7 +426,7 @@ class TestConnection:
     ) -> None:
         monkeypatch.setenv(
             "AIRFLOW_CONN_WORKFLOWS_DEFAULT",
-            json.dumps(sandbox.connection | {"password": "before-the-rotation"}),
+            json.dumps(sandbox.connection_with_key | {"password": "before-the-rotation"}),
         )
         ids = workflows(sandbox, 200, seconds=0.0)
         begun = asyncio.get_running_loop().time()
@@ -432,7 +436,7 @@ class TestConnection:
         read, sent = lookups[CONNECTION], sandbox.counts.requests["POST /auth/authorize"]
         # The steps end after 0.5, 1.5, 3.5, 7.5 seconds and so on.
         steps = math.floor(math.log2((asyncio.get_running_loop().time() - begun) / 0.5 + 1))
-        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", sandbox.connection_json)
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(sandbox.connection_with_key))
         events = await asyncio.gather(*tasks)
 
         assert events == [{"status": "COMPLETED"}] * 200

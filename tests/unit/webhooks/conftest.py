@@ -331,7 +331,8 @@ def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     """Set a connection to the sandbox."""
 
     def set_connection(conn_id: str = CONN_ID, **extra: Any) -> None:
-        connection = sandbox.connection
+        # Key and secret go on working, and have a call more that can fail.
+        connection = sandbox.connection_with_key
         given = json.dumps(connection | {"extra": connection["extra"] | extra})
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", given)
 

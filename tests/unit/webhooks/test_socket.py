@@ -203,7 +203,7 @@ async def test_the_text_of_an_error_of_the_service_is_not_logged(
     service = TalkativeService(api.sandbox, failing, body)
     server = await asyncio.start_server(service.respond, "127.0.0.1", 0)
     host = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    connection = api.sandbox.connection | {"host": host, "port": None}
+    connection = api.sandbox.connection_with_key | {"host": host, "port": None}
     monkeypatch.setenv(
         f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection | {"extra": {"webhooks": True}})
     )
