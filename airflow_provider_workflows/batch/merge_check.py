@@ -58,25 +58,28 @@ def _require_all_rows(
     shards: Sequence[Mapping[str, Any]], references: Sequence[Mapping[str, Any]] | None
 ) -> None:
     """Raise if rows are in no summary: Airflow leaves out a mapped task that has returned nothing."""
+    passed_over = any("rows_before" in shard.get("sharding", {}) for shard in shards)
     next_row = 1
     for shard in shards:
         # Where rows were passed over, the numbers of rows have gaps, and the shard says how many were before it.
         before = shard.get("sharding", {}).get("rows_before", shard["first_row"] - 1)
         if before + 1 != next_row:
-            _raise_missing(next_row, before)
+            _raise_missing(next_row, before, passed_over=passed_over)
         next_row += shard["rows"]
     if references is None:
         all_rows = shards[0].get("sharding", {}).get("all_rows", 0)
     else:
         all_rows = sum(each["rows"] for each in references)
     if next_row <= all_rows:
-        _raise_missing(next_row, all_rows)
+        _raise_missing(next_row, all_rows, passed_over=passed_over)
 
 
-def _raise_missing(first: int, last: int) -> NoReturn:
+def _raise_missing(first: int, last: int, *, passed_over: bool) -> NoReturn:
+    # Which numbers they have in the file is not known here.
+    counted_how = ", counted without those that where passes over," if passed_over else ""
     raise InvalidInput(
-        f"rows {first:,} to {last:,} are in no summary: their batch task failed, was skipped or has not run. "
-        "Clear it, then merge again"
+        f"rows {first:,} to {last:,}{counted_how} are in no summary: their batch task failed, was skipped or has "
+        "not run. Clear it, then merge again"
     )
 
 
@@ -96,9 +99,10 @@ def _require_keys_once(shards: Sequence[Mapping[str, Any]]) -> None:
     rows = 0
     for index, shard in enumerate(shards):
         rows_before = rows
-        for rows, digest in enumerate(_key_digests(index, shard), rows_before + 1):
+        for number, digest in _key_digests(index, shard):
+            rows += 1
             if digest in digests and len(doubled) < _SHOWN_ROWS:
-                doubled.setdefault(digest, _row(index, rows))
+                doubled.setdefault(digest, _row(index, number))
             digests.add(digest)
         if rows - rows_before != shard["rows"]:
             raise InvalidInput(
@@ -116,9 +120,9 @@ def _require_keys_once(shards: Sequence[Mapping[str, Any]]) -> None:
 
 def _first_row_with(key_digest: bytes, shards: Sequence[Mapping[str, Any]]) -> str:
     for index, shard in enumerate(shards):
-        for row, digest in enumerate(_key_digests(index, shard), shard["first_row"]):
+        for number, digest in _key_digests(index, shard):
             if digest == key_digest:
-                return _row(index, row)
+                return _row(index, number)
     raise LookupError
 
 
@@ -126,10 +130,11 @@ def _row(index: int, number: int) -> str:
     return f"row {number:,} of shard {index}"
 
 
-def _key_digests(index: int, shard: Mapping[str, Any]) -> Iterator[bytes]:
+def _key_digests(index: int, shard: Mapping[str, Any]) -> Iterator[tuple[int, bytes]]:
+    """Yield for each row its number, which is that of the input, and the digest of its key."""
     try:
-        for key in read_output(shard["output"]).row_keys():
-            yield hashlib.blake2b(key.encode(), digest_size=_KEY_DIGEST_BYTES).digest()
+        for number, key in read_output(shard["output"]).row_keys():
+            yield number, hashlib.blake2b(key.encode(), digest_size=_KEY_DIGEST_BYTES).digest()
     except FileNotFoundError:
         raise InvalidInput(
             f"the output of shard {index} (its map index) is not there any more: {shown(shard['output'])}. Clear "

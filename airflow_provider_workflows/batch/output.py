@@ -121,15 +121,16 @@ class OutputRows(Iterator[dict[str, Any]]):
                 # Before there were times, they were text.
                 yield from (batch.cast(schema) for batch in batches)
 
-    def row_keys(self) -> Iterator[str]:
-        """Yield the key of each row, and read no more than that takes; raises as ``__next__``."""
+    def row_keys(self) -> Iterator[tuple[int, str]]:
+        """Yield number and key of each row, and read no more than that takes; raises as ``__next__``."""
         for path in self._files():
             with _opened(path) as file:
                 if path.suffix == ".parquet":
-                    for batch in parquet_batches(file, ["key"]):
-                        yield from batch.column(0).to_pylist()
+                    for batch in parquet_batches(file, ["row", "key"]):
+                        numbers, keys = (batch.column(name).to_pylist() for name in ("row", "key"))
+                        yield from zip(numbers, keys, strict=True)
                 else:
-                    yield from (row["key"] for row in _READERS[path.suffix](file))
+                    yield from ((row["row"], row["key"]) for row in _READERS[path.suffix](file))
 
 
 @contextlib.contextmanager

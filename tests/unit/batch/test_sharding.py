@@ -219,6 +219,15 @@ def written(folder: Path, name: str, rows: int = 2, first_row: int = 1, **status
     return summary(folder / name / "results.jsonl", rows, first_row, **statuses)
 
 
+def written_keys(folder: Path, keys: dict[int, str], output_format: str = "jsonl") -> dict[str, Any]:
+    """Write the output of a shard, a key by its row number, and return its summary."""
+    output, options = ObjectStoragePath(str(folder)), OutputOptions(output_format)
+    with writer(output, options) as writing:
+        for row, key in keys.items():
+            writing.write(dataclasses.replace(_output_row(row), key=key))
+    return summary(str(options.path_in(output)), len(keys), min(keys))
+
+
 class Lazy(Sequence[Any]):
     """Yields its items one by one, as Airflow gives what mapped tasks returned."""
 
@@ -406,13 +415,14 @@ class TestIndex:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_key_that_two_shards_have_is_refused_and_not_shown(self, tmp_path: Path) -> None:
-        first, second = written(tmp_path, "a"), written(tmp_path, "b", first_row=2)
+        first = written_keys(tmp_path / "a", {1: "Kx1", 2: "Kx2"})
+        second = written_keys(tmp_path / "b", {3: "Kx2", 4: "Kx3"})
 
         with pytest.raises(InvalidInput, match=r"^1 of 4 rows repeat the key of an earlier row") as raised:
-            write_index([first, second | {"first_row": 3}], str(tmp_path / "out"))
+            write_index([first, second], str(tmp_path / "out"))
 
         assert "row 2 of shard 0 and row 3 of shard 1." in str(raised.value)
-        assert "'2'" not in str(raised.value)
+        assert "Kx" not in str(raised.value)
         assert not (tmp_path / "out" / "index.json").exists()
 
     @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
@@ -420,13 +430,10 @@ class TestIndex:
         self, tmp_path: Path, output_format: str
     ) -> None:
         keys = (["Kx1", "Kx2", "Kx3"], ["Kx4", "Kx2", "Kx5"], ["Kx1", "Kx2", "Kx6"])
-        shards = []
-        for index, of_shard in enumerate(keys):
-            folder = ObjectStoragePath(f"{tmp_path}/{index}")
-            with writer(folder, OutputOptions(output_format)) as writing:
-                for row, key in enumerate(of_shard, 3 * index + 1):
-                    writing.write(dataclasses.replace(_output_row(row), key=key))
-            shards.append(summary(str(OutputOptions(output_format).path_in(folder)), 3, 3 * index + 1))
+        shards = [
+            written_keys(tmp_path / str(index), dict(enumerate(of_shard, 3 * index + 1)), output_format)
+            for index, of_shard in enumerate(keys)
+        ]
 
         with pytest.raises(InvalidInput) as raised:
             write_index(shards, str(tmp_path / "out"))
@@ -436,6 +443,30 @@ class TestIndex:
             raised.value
         )
         assert "Kx" not in str(raised.value)
+
+    @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+    def test_where_rows_were_passed_over_both_rows_of_a_key_have_the_numbers_of_the_file(
+        self, tmp_path: Path, output_format: str
+    ) -> None:
+        first = written_keys(tmp_path / "a", {20: "Kx1", 40: "Kx2"}, output_format)
+        second = written_keys(tmp_path / "b", {60: "Kx2", 80: "Kx3"}, output_format)
+        before = [{"sharding": {"all_rows": 4, "digest": "s:1", "rows_before": rows}} for rows in (0, 2)]
+
+        with pytest.raises(InvalidInput) as raised:
+            write_index([first | before[0], second | before[1]], str(tmp_path / "out"))
+
+        assert "row 40 of shard 0 and row 60 of shard 1." in str(raised.value)
+
+    def test_where_rows_were_passed_over_the_rows_of_a_missing_shard_are_not_called_those_of_the_file(
+        self, tmp_path: Path
+    ) -> None:
+        second = written_keys(tmp_path / "b", {60: "Kx2", 80: "Kx3"})
+        sharding = {"all_rows": 4, "digest": "s:1", "rows_before": 2}
+
+        with pytest.raises(
+            InvalidInput, match=r"^rows 1 to 2, counted without those that where passes over, are"
+        ):
+            write_index([second | {"sharding": sharding}], str(tmp_path / "out"))
 
     def test_an_output_that_is_gone_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(
