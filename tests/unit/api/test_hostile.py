@@ -8,7 +8,6 @@ import dataclasses
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -73,12 +72,9 @@ class TestResponseWithoutEnd:
     def test_is_given_up(self, drive: Drive, pieces: tuple[bytes, ...], endless: bytes) -> None:
         with responding(*pieces, endless=endless) as settings:
             client = drive(dataclasses.replace(settings, read_timeout=0.2, retry_seconds=0.2))
-            begin = time.monotonic()
 
             with pytest.raises((errors.ServiceUnavailable, errors.UnexpectedResponse)):
                 client("read_workflow", DEFINITION)
-
-            assert time.monotonic() - begin < 10
 
     def test_is_not_read_beyond_any_size(self, drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
         for module in ("transport", "async_client"):
@@ -224,16 +220,15 @@ class TestTokensOfSeveralClients:
     def test_that_are_valid_still_are_not_waited_for(self, drive: Drive, sandbox: Sandbox) -> None:
         sandbox.token_seconds = 100.0
         now = 0.0
-        client = drive(dataclasses.replace(sandbox.settings, retry_seconds=60), clock=lambda: now)
+        client = drive(dataclasses.replace(sandbox.settings, retry_seconds=2000), clock=lambda: now)
         client("authorize")
-        sandbox.fault("rate_limited", retry_after=20, path="/auth/refresh")
-        sandbox.fault("rate_limited", retry_after=20, path="/auth/authorize")
+        sandbox.fault("rate_limited", retry_after=1000, path="/auth/refresh")
+        sandbox.fault("rate_limited", retry_after=1000, path="/auth/authorize")
         now = 95.0
-        begin = time.monotonic()
 
         client("create_case")
 
-        assert time.monotonic() - begin < 10
+        assert sandbox.counts.requests["POST /cases"] == 1
 
 
 @pytest.mark.parametrize(

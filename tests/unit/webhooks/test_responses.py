@@ -19,6 +19,9 @@ from tests.unit.webhooks.conftest import CONN_ID, KEY_PATH, STATUS_PATH, Api, Da
 
 pytestmark = pytest.mark.sampled(3)
 
+#: Seconds by which the response is late: who waits for it does not come to an end in time.
+LONGER_THAN_A_TEST = 1000.0
+
 
 @pytest.fixture
 def uri(api: Api, database: Database) -> str:
@@ -139,10 +142,8 @@ async def test_a_service_that_is_slow_is_not_waited_for(
     workflow_id = api.run()
     monkeypatch.setattr(handler, "CALL_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(public_keys, "FAILED_FETCH_PAUSE_SECONDS", 0.0)
-    api.sandbox.fault("latency", seconds=3.0, path=path)
-    started = time.monotonic()
+    api.sandbox.fault("latency", seconds=LONGER_THAN_A_TEST, path=path)
     assert await api.tell(workflow_id) == 503
-    assert time.monotonic() - started < 1.5
     api.sandbox.clear_faults()
     api.clock.move_on(run_polls.EARLY_WEBHOOK_REPOLL_SECONDS)
     assert await api.tell(workflow_id) == 204
@@ -174,10 +175,8 @@ async def test_the_response_comes_in_time_whatever_takes_long(
 ) -> None:
     workflow_id = api.run()
     monkeypatch.setattr(app, "RESPONSE_TIMEOUT_SECONDS", 0.3)
-    api.sandbox.fault("latency", seconds=3.0, path=STATUS_PATH)
-    started = time.monotonic()
+    api.sandbox.fault("latency", seconds=LONGER_THAN_A_TEST, path=STATUS_PATH)
     assert await api.tell(workflow_id) == 503
-    assert time.monotonic() - started < 1.5
 
 
 @pytest.mark.thorough
@@ -288,9 +287,8 @@ async def test_a_database_that_is_slow_does_not_hold_up_other_deliveries(
     commits.seconds = 0.8
     slow = asyncio.create_task(api.tell(workflow_id))
     await asyncio.sleep(0.2)
-    started = time.monotonic()
     assert (await api.post(b"{}")).status_code == 204
-    assert time.monotonic() - started < 0.3
+    assert not slow.done()
     assert await slow == 503
 
 
