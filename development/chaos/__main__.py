@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import Sequence
 
+from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS
 from development.chaos.report import lines
 from development.chaos.run import LONG, SHORT, Form, run
 from development.terminal import clean_up_when_terminated, coloured, say
@@ -40,13 +41,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--minutes", type=float, help=f"begin no action after that time (default: {LONG.acts_within / 60:g})"
     )
+    parser.add_argument(
+        "--generation",
+        type=int,
+        choices=tuple(GENERATIONS),
+        default=DEFAULT_GENERATION,
+        help="of the API: 1 with cases, 2 with records too, 3 with records and parameters (default: %(default)s)",
+    )
     options = parser.parse_args(arguments)
     clean_up_when_terminated()
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     say(f"Seed {seed}.")
     say("Starting PostgreSQL, Redis and Airflow, which takes half a minute to two minutes ...")
     try:
-        report = run(_form(options), seed)
+        report = run(_form(options), seed, options.generation)
     except KeyboardInterrupt:
         say("\nEverything is stopped and removed.")
         return 130

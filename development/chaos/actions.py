@@ -220,13 +220,13 @@ class Chaos:
             RUNS_FAIL_SECONDS, "Runs succeed again", lambda: void(service.define(definition_id))
         )
 
-    def rotate_secret(self) -> None:
-        """Replace the secret at the service, and a while later in the connection."""
+    def rotate_token(self) -> None:
+        """Replace the organization token at the service, and a while later in the connections."""
         if not self.system.service.is_up:
             raise NotNow
-        self.system.service.sandbox.rotate_secret()
+        self.system.service.sandbox.rotate_organization_token()
         self.occurrences.later(
-            self.chance.uniform(2.0, 6.0), "The new secret is in the connection", self.system.store_secret
+            self.chance.uniform(2.0, 6.0), "The new token is in the connections", self.system.store_token
         )
 
     def fail_storage(self, state: str) -> None:
@@ -248,7 +248,7 @@ class Chaos:
 
         def stop() -> None:
             # A busy machine may take seconds for a response; one that is lost would leave its outcome unknown.
-            under_way = self.system.cases_under_way() - self.occurrences.under_way_at_kills
+            under_way = self.system.subjects_under_way() - self.occurrences.under_way_at_kills
             if under_way and time.monotonic() < latest:
                 self.occurrences.later(1.0, "", stop)
                 return
@@ -360,7 +360,7 @@ def _actions() -> Sequence[Action]:
         action("API server: SIGKILL", 1, 0, Chaos.end_component, "api-server", kill),
         action("API server: SIGTERM", 1, 0, Chaos.end_component, "api-server", terminate),
         action("worker: SIGTERM", 1, 0, Chaos.end_component, "worker", terminate),
-        action("secret replaced, then in the connection", 2, 0, Chaos.rotate_secret),
+        action("token replaced, then in the connections", 2, 0, Chaos.rotate_token),
     )
 
 

@@ -43,7 +43,7 @@ class Row:
     :param person: who belongs to it
     :param outcome: how it ended
     :param workflow_id: its run
-    :param case_id: its case
+    :param subject_id: its case, or its record
     :param result: what the run found out, where the output has it
     """
 
@@ -51,7 +51,7 @@ class Row:
     person: Person
     outcome: str
     workflow_id: str | None
-    case_id: str | None
+    subject_id: str | None
     result: Mapping[str, Any] | None = None
 
 
@@ -106,7 +106,7 @@ class Outcome:
                 problems.append(f"{row.name}: the run {row.workflow_id} is not its own")
             if row.result is not None:
                 results += 1
-                if Person.of_case(row.result) != row.person:
+                if not _is_of(row.result, row):
                     problems.append(f"{row.name}: the result of another person")
         with_run = sum(row.workflow_id is not None for row in self.rows)
         return Check(
@@ -121,7 +121,7 @@ class Outcome:
         problems = [
             f"{row.name}: unknown, and its call was under way at no SIGKILL"
             for row in unknown
-            if row.case_id not in under_way
+            if row.subject_id not in under_way
         ]
         found = (
             f"{len(unknown)} unknown; {len(under_way)} calls under way at {self._occurrences.kills} SIGKILLs"
@@ -178,13 +178,21 @@ class Outcome:
 
     def _single_runs(self) -> Iterator[Row]:
         records, results = self._system.single_records(), self._system.single_results()
-        persons = {run.case_id: run.person for run in self.runs}
+        persons = {run.subject_id: run.person for run in self.runs}
         states = {task.map_index: task.state for task in self._system.tasks(SINGLE_RUNS)}
-        for number, case_id in enumerate(self._system.case_ids):
+        for number, subject_id in enumerate(self._system.subject_ids):
             outcome = str(states.get(number))
             if outcome == "success":
                 outcome = "succeeded" if number in results else "without a result"
             elif outcome == "failed" and records.get(number, {}).get("phase") == "submitting":
                 outcome = "unknown"
-            person = persons.get(case_id, Person("", "", ""))
-            yield Row(f"single run {number}", person, outcome, results.get(number), case_id)
+            person = persons.get(subject_id, Person("", "", ""))
+            yield Row(f"single run {number}", person, outcome, results.get(number), subject_id)
+
+
+def _is_of(result: Mapping[str, Any], row: Row) -> bool:
+    """Return whether a result is that of a row, by its person, or by its case where it names no person."""
+    # Only results of generation 1 do.
+    if "partyDetails" in result:
+        return Person.of_case(result) == row.person
+    return row.subject_id is not None and result.get("caseId") == row.subject_id

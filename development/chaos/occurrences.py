@@ -47,7 +47,7 @@ class Occurrences:
     :param started: when the run began, in monotonic seconds
     :param counts: how often each action was done
     :param stops: the processes that had to end
-    :param under_way_at_kills: ids of cases whose call was under way at a SIGKILL
+    :param under_way_at_kills: ids of cases and records whose call was under way at a SIGKILL
     :param kills: number of SIGKILLs
     :param start_overs: how often a batch was told to start over
     :param ended_alone: components that ended though nobody had touched them
@@ -101,7 +101,7 @@ class Occurrences:
     def killed(self, system: System) -> None:
         """Note a SIGKILL, and the calls that were under way."""
         self.kills += 1
-        self.under_way_at_kills |= system.cases_under_way()
+        self.under_way_at_kills |= system.subjects_under_way()
 
     def must_end(self, what: str, process: psutil.Process, under_way: int, after: float | None) -> None:
         """Note that a process has to end.

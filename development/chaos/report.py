@@ -12,7 +12,7 @@ def lines(report: Report) -> Iterator[str]:
     """Yield the lines of the table."""
     size = report.size
     amount = f"{size.single_runs:,} single runs and a batch of {size.rows:,} rows"
-    yield f"Seed {report.seed}: {amount}, in {report.seconds / 60:.0f} minutes."
+    yield f"Seed {report.seed}, generation {report.generation}: {amount}, in {report.seconds / 60:.0f} minutes."
     yield ""
     yield "| done | times |"
     yield "| --- | ---: |"

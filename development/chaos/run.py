@@ -61,6 +61,7 @@ class Report:
     """What came of a chaos run.
 
     :param seed: what everything was drawn from
+    :param generation: of the API, for the single runs
     :param size: how much there was of everything
     :param seconds: how long it took
     :param done: how often each action was done
@@ -71,6 +72,7 @@ class Report:
     """
 
     seed: int
+    generation: int
     size: Size
     seconds: float
     done: Counter[str]
@@ -85,17 +87,18 @@ class Report:
         return all(check.holds for check in self.checks)
 
 
-def run(form: Form, seed: int) -> Report:
+def run(form: Form, seed: int, generation: int = 1) -> Report:
     """Carry out a chaos run.
 
     :param form: which one
     :param seed: of everything that is drawn
+    :param generation: of the API
     :raises StackUnavailable: if this machine has no PostgreSQL or Redis
     :raises AirflowFailed: when the stack does not start
     """
     chance = random.Random(seed)  # noqa: S311  (no secret depends on it)
     began = time.monotonic()
-    with System(form.size, seed) as system:
+    with System(form.size, seed, generation) as system:
         system.begin()
         ahead = _Sequence(form, chance)
         occurrences = Occurrences()
@@ -106,6 +109,7 @@ def run(form: Form, seed: int) -> Report:
         checks = Outcome(system, occurrences).checks()
         return Report(
             seed,
+            generation,
             form.size,
             time.monotonic() - began,
             occurrences.counts,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.api.generations import GENERATIONS
+from airflow_provider_workflows.sandbox import TABLE, Sandbox
 from development.chaos.table import Person
 
 #: The share of calls that meet a fault.
@@ -31,7 +32,8 @@ _FAULTS_OF_REPEATABLE_CALLS: tuple[dict[str, Any], ...] = (
     {"name": "html_ok"},
 )
 #: A run takes the service a while to start: so that at a kill there are calls under way.
-_RUN_LATENCY: dict[str, Any] = {"name": "latency", "seconds": 0.25, "path": "/workflows/run"}
+_RUN_LATENCY: dict[str, Any] = {"name": "latency", "seconds": 0.25}
+_RUN_PATHS = sorted({generation.run_path for generation in GENERATIONS.values()})
 _REPEATABLE = ("/cases", "/workflows/{workflowId}", "/workflows/{workflowId}/result")
 
 
@@ -40,15 +42,15 @@ class Run:
     """A run as the service has seen it.
 
     :param workflow_id: its id
-    :param case_id: its case
-    :param person: whose case it is
+    :param subject_id: its case, or its record
+    :param person: whose it is
     :param definition_id: its workflow definition
     :param started: when, in seconds since the epoch
     :param fails: whether it ends in a failure status
     """
 
     workflow_id: str
-    case_id: str
+    subject_id: str
     person: Person
     definition_id: str
     started: float
@@ -66,6 +68,7 @@ class Service:
         self.sandbox = Sandbox(seed=seed)
         self._run_seconds = run_seconds
         self._runs: list[Run] = []
+        self._persons_of_records: dict[str, Person] = {}
         self.is_up = False
 
     def start(self) -> None:
@@ -76,7 +79,8 @@ class Service:
     def add_faults(self) -> None:
         """Let calls meet faults, and no others than these."""
         self.sandbox.clear_faults()
-        self.sandbox.fault(**_RUN_LATENCY)
+        for path in _RUN_PATHS:
+            self.sandbox.fault(**_RUN_LATENCY, path=path)
         share = SHARE_OF_FAULTS / (len(_FAULTS_OF_ALL) + len(_FAULTS_OF_REPEATABLE_CALLS))
         for fault in _FAULTS_OF_ALL:
             self.sandbox.fault(**fault, share=share)
@@ -109,17 +113,25 @@ class Service:
         status = "FAILED" if fails else "COMPLETED"
         return self.sandbox.define(definition_id, seconds=self._run_seconds, status=status)
 
-    def create_cases(self, persons: list[Person]) -> list[str]:
-        """Create a case for each person, as a user of the service did long ago, and return their ids."""
-        with self.sandbox.client() as client:
-            return [
-                client.create_case(
-                    first_name=person.first_name,
-                    last_name=person.last_name,
-                    personal_number=person.personal_number,
-                ).case_id
-                for person in persons
-            ]
+    def create_subjects(self, persons: list[Person], generation: int) -> list[str]:
+        """Create what runs are about, as a user of the service did long ago, and return the ids.
+
+        :param persons: whose runs they will be
+        :param generation: of the API: a case for each in generation 1, a record in the later ones
+        """
+        with self.sandbox.client(api_generation=generation) as client:
+            if generation == 1:
+                return [
+                    client.create_case(
+                        first_name=person.first_name,
+                        last_name=person.last_name,
+                        personal_number=person.personal_number,
+                    ).case_id
+                    for person in persons
+                ]
+            ids = [client.create_record(TABLE, {"firstName": person.first_name}).id for person in persons]
+        self._persons_of_records.update(zip(ids, persons, strict=True))
+        return ids
 
     def runs(self) -> list[Run]:
         """Return all runs, oldest first."""
@@ -127,8 +139,10 @@ class Service:
             self._runs.append(
                 Run(
                     workflow.id,
-                    workflow.case["caseId"],
-                    Person.of_case(workflow.case),
+                    workflow.record_id or workflow.case["caseId"],
+                    self._persons_of_records[workflow.record_id]
+                    if workflow.record_id
+                    else Person.of_case(workflow.case),
                     workflow.definition.id,
                     datetime.fromisoformat(workflow.created_date.replace("Z", "+00:00")).timestamp(),
                     workflow.definition.status != "COMPLETED",

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 SINGLE_RUNS, BATCH, START_OVER = "chaos_single_runs", "chaos_batch", "chaos_start_over"
-CONNECTION = "chaos"
+SINGLE_RUNS_CONNECTION, BATCHES_CONNECTION = "chaos_single_runs", "chaos_batches"
 TASK = "run"
+#: Batches create cases, which generation 3 does not have.
+LATEST_GENERATION_OF_BATCHES = 2
 #: A run that was started less than this many seconds ago says that its batch submits.
 SUBMITTING_SECONDS = 2.0
 #: A call that starts a run takes this many seconds at most.
@@ -96,12 +98,17 @@ class System:
 
     :param size: how much there is of everything
     :param seed: of what the service draws
+    :param generation: of the API
     :raises StackUnavailable: on entering, if this machine has no PostgreSQL or Redis
     :raises AirflowFailed: on entering, when a part does not start
     """
 
-    def __init__(self, size: Size, seed: int) -> None:
+    def __init__(self, size: Size, seed: int, generation: int) -> None:
         self.size = size
+        self._generations = {
+            SINGLE_RUNS_CONNECTION: generation,
+            BATCHES_CONNECTION: min(generation, LATEST_GENERATION_OF_BATCHES),
+        }
         self.service = Service(seed, size.run_seconds)
         self._cleanup = contextlib.ExitStack()
         self._run_ids: dict[str, str] = {}
@@ -123,6 +130,7 @@ class System:
                 "PYTHONPATH": os.pathsep.join(paths),
                 "CHAOS_REQUESTS_PER_SECOND": str(self.size.requests_per_second),
                 "CHAOS_POLL_SECONDS": "{} {}".format(*self.size.poll_seconds),
+                "CHAOS_GENERATION": str(self._generations[SINGLE_RUNS_CONNECTION]),
                 storage.FLAG_VARIABLE: str(self.storage_flag),
             }
             self.stack = cleanup.enter_context(
@@ -136,12 +144,15 @@ class System:
 
     def begin(self) -> None:
         """Start the single runs and the batches."""
-        self.stack.running.call("POST", "/connections", self._connection())
+        for connection_id, generation in self._generations.items():
+            connection = self.service.sandbox.connection_of(generation)
+            self.stack.running.add_connection(connection_id, connection)
         persons = [
             Person(f"Single{number}", "Export1", f"{70_000_000_000 + number}")
             for number in range(self.size.single_runs)
         ]
-        self.case_ids = self.service.create_cases(persons)
+        generation = self._generations[SINGLE_RUNS_CONNECTION]
+        self.subject_ids = self.service.create_subjects(persons, generation)
         self.service.add_faults()
         self.tables = {
             BATCH: Table(self.folder / "batch.csv", "Row", self.size.rows),
@@ -156,8 +167,8 @@ class System:
                 "definition": self.definitions[name],
             }
             self._run_ids[name] = self.stack.running.trigger(name, conf)
-        cases = {"case_ids": self.case_ids, "definition": self.definitions[SINGLE_RUNS]}
-        self._run_ids[SINGLE_RUNS] = self.stack.running.trigger(SINGLE_RUNS, cases)
+        subjects = {"subject_ids": self.subject_ids, "definition": self.definitions[SINGLE_RUNS]}
+        self._run_ids[SINGLE_RUNS] = self.stack.running.trigger(SINGLE_RUNS, subjects)
 
     def output(self, name: str) -> Path:
         """Return the folder of a batch's output."""
@@ -208,9 +219,12 @@ class System:
         """Mark a task instance as failed, as a person does."""
         self.stack.running.mark(name, self._run_ids[name], TASK, "failed", map_index=map_index)
 
-    def store_secret(self) -> None:
-        """Store the service's present secret in the connection, as a person does."""
-        self.stack.running.call("PATCH", f"/connections/{CONNECTION}", self._connection())
+    def store_token(self) -> None:
+        """Store the service's present token in the connections, as a person does."""
+        for connection_id, generation in self._generations.items():
+            fields = self.service.sandbox.connection_of(generation)
+            connection = {**fields, "connection_id": connection_id, "extra": json.dumps(fields["extra"])}
+            self.stack.running.call("PATCH", f"/connections/{connection_id}", connection)
 
     def process(self, task: TaskState) -> psutil.Process | None:
         """Return the process that runs a task instance; its parent is the task's supervisor."""
@@ -224,9 +238,9 @@ class System:
         names = self.stack.topology.components
         return [name for name in names if name.startswith("worker") and self.stack.is_running(name)]
 
-    def cases_under_way(self) -> set[str]:
-        """Return the ids of the cases for which the start of a run has begun, and has no response (yet)."""
-        return self._batch_cases_under_way() | self._single_cases_under_way()
+    def subjects_under_way(self) -> set[str]:
+        """Return the ids of the cases and records whose run is being started, and has no response (yet)."""
+        return self._batch_cases_under_way() | self._single_subjects_under_way()
 
     def _batch_cases_under_way(self) -> set[str]:
         return {
@@ -239,10 +253,10 @@ class System:
             if (row.submitted_at or 0.0) > time.time() - LONGEST_CALL_SECONDS
         }
 
-    def _single_cases_under_way(self) -> set[str]:
+    def _single_subjects_under_way(self) -> set[str]:
         states_of_tasks = {task.map_index: task.state for task in self.tasks(SINGLE_RUNS)}
         return {
-            self.case_ids[map_index]
+            self.subject_ids[map_index]
             for map_index, record in self.single_records().items()
             if record["phase"] == "submitting" and states_of_tasks.get(map_index) != "failed"
         }
@@ -284,10 +298,6 @@ class System:
             for record in _records(log)
             if str(record.get("event", "")).startswith("The task was told to stop")
         ]
-
-    def _connection(self) -> dict[str, object]:
-        fields = self.service.sandbox.connection
-        return {**fields, "connection_id": CONNECTION, "extra": json.dumps(fields["extra"])}
 
 
 def _records(log: Path) -> Iterator[dict[str, object]]:

@@ -18,29 +18,35 @@ POLL_SECONDS = [float(bound) for bound in os.environ.get("CHAOS_POLL_SECONDS", "
 POLLS: dict[str, Any] = {"poll_interval": POLL_SECONDS[0], "max_poll_interval": POLL_SECONDS[1]}
 #: Each kill of a process takes one, and the many kills are not to make a task fail.
 TRIES: dict[str, Any] = {"retries": 200, "retry_delay": timedelta(seconds=1)}
-SERVICE: dict[str, Any] = {"workflow_definition_id": "{{ params.definition }}", "workflows_conn_id": "chaos"}
+DEFINITION: dict[str, Any] = {"workflow_definition_id": "{{ params.definition }}"}
+#: Of the API, for the single runs; the connection of the batches says theirs.
+GENERATION = int(os.environ.get("CHAOS_GENERATION", "1"))
+SUBJECT = "case_id" if GENERATION == 1 else "record_id"
+INLINE: dict[str, Any] = {"parameters": {"limit": 5}, "locale": "en", "expires_at": timedelta(days=1)}
 
 with DAG(
     "chaos_single_runs",
     schedule=None,
     catchup=False,
     max_active_tasks=1000,
-    params={"case_ids": [], "definition": ""},
+    params={"subject_ids": [], "definition": ""},
 ):
 
     @task(retries=200)
-    def cases(params: dict[str, Any]) -> list[str]:
-        """Return the cases to run the workflow on."""
-        return list(params["case_ids"])
+    def subjects(params: dict[str, Any]) -> list[str]:
+        """Return the cases or records to run the workflow on."""
+        return list(params["subject_ids"])
 
     RunWorkflowOperator.partial(
         task_id="run",
         wait_for_completion=True,
         deferrable=True,
+        workflows_conn_id="chaos_single_runs",
         **POLLS,
-        **SERVICE,
+        **DEFINITION,
         **TRIES,
-    ).expand(case_id=cases())  # type: ignore[call-arg]
+        **(INLINE if GENERATION == 3 else {}),
+    ).expand(**{SUBJECT: subjects()})  # type: ignore[call-arg]
 
 BATCHES: dict[str, dict[str, Any]] = {"chaos_batch": {}, "chaos_start_over": {"on_clear": "start_over"}}
 
@@ -58,8 +64,9 @@ for dag_id, options in BATCHES.items():
             requests_per_second=REQUESTS_PER_SECOND,
             # Rows that a kill has left unknown are not to fail a batch for ever.
             max_failed_share=0.5,
+            workflows_conn_id="chaos_batches",
             **POLLS,
-            **SERVICE,
+            **DEFINITION,
             **TRIES,
             **options,
         )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_provider_workflows.api.run_details import RunDetails
 from development.chaos.service import Service, by_person
 from development.chaos.storage import FLAG_VARIABLE, FailingFileSystem, StorageFault
 from development.chaos.table import Person, Table
@@ -48,15 +50,18 @@ class TestTable:
         assert _rows(tables[0].path) == _rows(tables[1].path)
 
 
-def test_the_service_says_whose_runs_there_were() -> None:
+@pytest.mark.parametrize("generation", [1, 2, 3])
+def test_the_service_says_whose_runs_there_were(generation: int) -> None:
     service = Service(seed=1, run_seconds=(0.0, 0.0))
     service.start()
     try:
         jana, jan = Person("Jana", "Export1", "80000000001"), Person("Jan", "Export1", "80000000002")
         definition_id = service.define()
-        first, second = service.create_cases([jana, jan])
-        with service.sandbox.client() as client:
-            started = [client.run_workflow(definition_id, case_id).id for case_id in (first, second, first)]
+        first, second = service.create_subjects([jana, jan], generation)
+        name = "case_id" if generation == 1 else "record_id"
+        subjects: list[dict[str, Any]] = [{name: first}, {name: second}, {name: first}]
+        with service.sandbox.client(api_generation=generation) as client:
+            started = [client.start_run(RunDetails(definition_id, **subject)).id for subject in subjects]
     finally:
         service.stop()
 
