@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import socket
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, WorkflowsClient, retry
+from airflow_provider_workflows.api.generations import DEFAULT_GENERATION
 from airflow_provider_workflows.sandbox import Sandbox
 
 
@@ -67,12 +69,22 @@ def drive(request: pytest.FixtureRequest) -> Iterator[Callable[..., Driver]]:
 
 
 @pytest.fixture
-def client(drive: Callable[[Settings], Driver], sandbox: Sandbox) -> Driver:
-    """Either client, authorized, with the sandbox's counts at zero."""
-    driver = drive(sandbox.settings)
-    driver("authorize")
-    sandbox.counts.reset()
-    return driver
+def client_of(drive: Callable[[Settings], Driver], sandbox: Sandbox) -> Callable[[int], Driver]:
+    """Make either client for a generation of the API, authorized, with the sandbox's counts at zero."""
+
+    def make(generation: int) -> Driver:
+        driver = drive(dataclasses.replace(sandbox.settings, api_generation=generation))
+        driver("authorize")
+        sandbox.counts.reset()
+        return driver
+
+    return make
+
+
+@pytest.fixture
+def client(client_of: Callable[[int], Driver]) -> Driver:
+    """Either client of generation 1, authorized, with the sandbox's counts at zero."""
+    return client_of(DEFAULT_GENERATION)
 
 
 @pytest.fixture(autouse=True)

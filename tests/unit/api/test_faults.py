@@ -1,22 +1,26 @@
-"""The fault table, over both clients: what is repeated, how often the service saw it, what the caller got."""
+"""The fault table, over both clients and all generations of the API.
+
+It says what is repeated, how often the service saw it, and what the caller got.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_provider_workflows.api import Settings, errors
+from airflow_provider_workflows.api.generations import GENERATIONS
 from airflow_provider_workflows.api.retry import Backoff
-from airflow_provider_workflows.sandbox import DEFINITION, FORBIDDEN_DEFINITION, Sandbox
+from airflow_provider_workflows.api.run_details import RunDetails
+from airflow_provider_workflows.sandbox import DEFINITION, FORBIDDEN_DEFINITION, TABLE, Sandbox
 
 from .conftest import Driver
 
 ATTEMPTS = Settings(key="key", secret="secret").max_attempts
 
 STATUS_CALL = "GET /workflows/{workflowId}"
-RUN_CALL = "POST /workflows/run"
-
 SERVER_ERRORS = [
     pytest.param({"name": "server_error", "status": status, "form": form}, id=f"{status}-{form}")
     for status in (500, 502, 504)
@@ -37,15 +41,87 @@ RATE_LIMITED = [
     pytest.param({"name": "rate_limited", "retry_after": "Sun, 06 Nov 1994 08:49:37 GMT"}, id="429-date"),
     pytest.param({"name": "rate_limited", "retry_after": "soon"}, id="429-garbage"),
 ]
+#: One of each kind: where one generation has been through all of them, these suffice for the others.
+OF_EACH_KIND = [
+    SERVER_ERRORS[1],
+    UNAVAILABLE[0],
+    LOST_RESPONSES[2],
+    UNEXPECTED[0],
+    UNEXPECTED[2],
+    RATE_LIMITED[0],
+]
+
+
+class Runs:
+    """Starts runs of a generation, of a case or a record of its own.
+
+    :param client: a client of that generation
+    :param sandbox: the service
+    :param generation: its number
+    """
+
+    def __init__(self, client: Driver, sandbox: Sandbox, generation: int) -> None:
+        self.client = client
+        self.path = GENERATIONS[generation].run_path
+        self.call = f"POST {self.path}"
+        self.subject_id: str = (
+            client("create_case").case_id if generation == 1 else client("create_record", TABLE, {}).id
+        )
+        self._given: dict[str, Any] = {"case_id" if generation == 1 else "record_id": self.subject_id}
+        if generation == 3:
+            self._given |= {"parameters": {"row": 7}, "locale": "en"}
+        sandbox.counts.reset()
+
+    def start(self, definition_id: str = DEFINITION) -> str:
+        """Start a run, and return its id."""
+        workflow_id: str = self.client("start_run", RunDetails(definition_id, **self._given)).id
+        return workflow_id
+
+
+@pytest.fixture(params=GENERATIONS)
+def runs(request: pytest.FixtureRequest, client_of: Callable[[int], Driver], sandbox: Sandbox) -> Runs:
+    return Runs(client_of(request.param), sandbox, request.param)
+
+
+def runs_of(sandbox: Sandbox, runs: Runs) -> int:
+    """Return how many runs the service has started for the case or the record, having seen no other."""
+    assert set(sandbox.counts.runs_per_subject) <= {runs.subject_id}
+    return sandbox.counts.runs_per_subject[runs.subject_id]
 
 
 def started_workflow(client: Driver) -> str:
     case = client("create_case")
-    return client("run_workflow", DEFINITION, case.case_id).id
+    workflow_id: str = client("run_workflow", DEFINITION, case.case_id).id
+    return workflow_id
 
 
 class TestCallThatReads:
     """``GET /workflows/{workflowId}``."""
+
+    @pytest.mark.parametrize("fault", OF_EACH_KIND)
+    def test_of_any_generation_is_repeated_until_it_is_responded_to(
+        self, runs: Runs, sandbox: Sandbox, fault: dict[str, Any]
+    ) -> None:
+        workflow_id = runs.start()
+        sandbox.fault(**fault, times=ATTEMPTS - 1)
+
+        workflow = runs.client("read_workflow", workflow_id)
+
+        assert (workflow.id, workflow.status) == (workflow_id, "RUNNING")
+        assert sandbox.counts.requests[STATUS_CALL] == ATTEMPTS
+
+    # A result has no field that it must have.
+    @pytest.mark.parametrize("fault", [one for one in OF_EACH_KIND if one.id != "missing_fields"])
+    def test_of_a_result_is_repeated_until_it_is_responded_to(
+        self, runs: Runs, sandbox: Sandbox, fault: dict[str, Any]
+    ) -> None:
+        workflow_id = runs.start(sandbox.define(seconds=0.0, result={"decision": "PASS"}))
+        sandbox.fault(**fault, path="/workflows/{workflowId}/result", times=ATTEMPTS - 1)
+
+        result = runs.client("read_result", workflow_id)
+
+        assert result.json_object()["decision"] == "PASS"
+        assert sandbox.counts.requests[f"{STATUS_CALL}/result"] == ATTEMPTS
 
     @pytest.mark.parametrize(
         "fault", [*SERVER_ERRORS, *UNAVAILABLE, *LOST_RESPONSES, *UNEXPECTED, *RATE_LIMITED]
@@ -92,29 +168,70 @@ class TestCallThatReads:
         assert sandbox.counts.requests[STATUS_CALL] == 1
 
 
-@pytest.mark.parametrize(
-    "call", [["create_case"], ["create_parameters", DEFINITION, {}]], ids=["/cases", "/parameters"]
-)
+class Creation:
+    """A call that makes what costs nothing, and the client of a generation that has it."""
+
+    def __init__(self, client: Driver, path: str, *call: Any) -> None:
+        self.path = path
+        self.call = f"POST {path}"
+        self._client = client
+        self._call = call
+
+    def __call__(self) -> Any:
+        return self._client(*self._call)
+
+
+CREATIONS: dict[str, tuple[Any, ...]] = {
+    "/cases": ("create_case",),
+    "/parameters": ("create_parameters", DEFINITION, {}),
+    "/tables/{tableId}/records": ("create_record", TABLE, {"firstName": "Ada"}),
+}
+#: What each generation creates that a run is about or is given.
+CREATED_IN = {1: ("/cases", "/parameters"), 2: tuple(CREATIONS), 3: ("/tables/{tableId}/records",)}
+
+
+def created(*generations: int) -> list[Any]:
+    return [
+        pytest.param((number, path), id=f"{number}-{path}")
+        for number in generations
+        for path in CREATED_IN[number]
+    ]
+
+
+@pytest.fixture
+def create(request: pytest.FixtureRequest, client_of: Callable[[int], Driver]) -> Creation:
+    generation, path = request.param
+    return Creation(client_of(generation), path, *CREATIONS[path])
+
+
 class TestCallThatMakesWhatCostsNothing:
-    """``POST /cases`` and ``POST /parameters``: a case or a set of parameters too many is not a run."""
+    """``POST /cases``, ``/parameters``, ``/tables/{tableId}/records``: one too many is not a run."""
 
-    @staticmethod
-    def path(call: list[Any]) -> str:
-        return {"create_case": "/cases", "create_parameters": "/parameters"}[call[0]]
+    @pytest.mark.parametrize("create", created(2, 3), indirect=True)
+    @pytest.mark.parametrize("fault", OF_EACH_KIND)
+    def test_of_a_later_generation_is_repeated_until_it_is_responded_to(
+        self, create: Creation, sandbox: Sandbox, fault: dict[str, Any]
+    ) -> None:
+        sandbox.fault(**fault, path=create.path, times=ATTEMPTS - 1)
 
+        create()
+
+        assert sandbox.counts.requests == {create.call: ATTEMPTS}
+
+    @pytest.mark.parametrize("create", created(1), indirect=True)
     @pytest.mark.parametrize(
         "fault", [*SERVER_ERRORS, *UNAVAILABLE, *LOST_RESPONSES, *UNEXPECTED, *RATE_LIMITED]
     )
     def test_is_repeated_until_it_is_responded_to(
-        self, client: Driver, sandbox: Sandbox, call: list[Any], fault: dict[str, Any]
+        self, create: Creation, sandbox: Sandbox, fault: dict[str, Any]
     ) -> None:
-        path = self.path(call)
-        sandbox.fault(**fault, path=path, times=ATTEMPTS - 1)
+        sandbox.fault(**fault, path=create.path, times=ATTEMPTS - 1)
 
-        client(*call)
+        create()
 
-        assert sandbox.counts.requests == {f"POST {path}": ATTEMPTS}
+        assert sandbox.counts.requests == {create.call: ATTEMPTS}
 
+    @pytest.mark.parametrize("create", created(1), indirect=True)
     @pytest.mark.parametrize(
         ("fault", "error"),
         [
@@ -124,51 +241,43 @@ class TestCallThatMakesWhatCostsNothing:
         ],
     )
     def test_is_given_up_after_the_last_attempt_until_later(
-        self,
-        client: Driver,
-        sandbox: Sandbox,
-        call: list[Any],
-        fault: dict[str, Any],
-        error: type[errors.WorkflowsError],
+        self, create: Creation, sandbox: Sandbox, fault: dict[str, Any], error: type[errors.WorkflowsError]
     ) -> None:
-        path = self.path(call)
-        sandbox.fault(**fault, path=path)
+        sandbox.fault(**fault, path=create.path)
 
         with pytest.raises(error) as raised:
-            client(*call)
+            create()
 
         assert raised.value.is_retryable()
-        assert sandbox.counts.requests[f"POST {path}"] == ATTEMPTS
+        assert sandbox.counts.requests[create.call] == ATTEMPTS
 
-    def test_is_not_repeated_when_it_was_refused(
-        self, client: Driver, sandbox: Sandbox, call: list[Any]
-    ) -> None:
-        path = self.path(call)
-        sandbox.fault("forbidden", path=path)
+    @pytest.mark.parametrize("create", created(1, 2, 3), indirect=True)
+    def test_is_not_repeated_when_it_was_refused(self, create: Creation, sandbox: Sandbox) -> None:
+        sandbox.fault("forbidden", path=create.path)
 
         with pytest.raises(errors.PermissionDenied):
-            client(*call)
+            create()
 
-        assert sandbox.counts.requests[f"POST {path}"] == 1
+        assert sandbox.counts.requests[create.call] == 1
 
 
+@pytest.mark.sampled(3)  # one of each generation
 class TestCallThatMustNotBeRepeated:
-    """``POST /workflows/run``: one call is at most one run."""
+    """``POST /workflows/run`` and ``POST /workflows``: one call is at most one run."""
 
     @pytest.mark.parametrize("fault", [*UNAVAILABLE, *RATE_LIMITED])
     def test_is_repeated_when_it_surely_was_not_carried_out(
-        self, client: Driver, sandbox: Sandbox, fault: dict[str, Any]
+        self, runs: Runs, sandbox: Sandbox, fault: dict[str, Any]
     ) -> None:
-        case_id = client("create_case").case_id
         sandbox.fault(**fault, times=2)
 
-        client("run_workflow", DEFINITION, case_id)
+        runs.start()
 
-        assert sandbox.counts.requests[RUN_CALL] == 3
-        assert sandbox.counts.runs_per_case[case_id] == 1
+        assert sandbox.counts.requests[runs.call] == 3
+        assert runs_of(sandbox, runs) == 1
 
     @pytest.mark.parametrize(
-        ("fault", "runs"),
+        ("fault", "started"),
         [
             *[pytest.param(*case.values, 0, id=case.id) for case in SERVER_ERRORS],
             pytest.param({"name": "server_error", "status": 500, "work_done": True}, 1, id="500-done"),
@@ -181,23 +290,21 @@ class TestCallThatMustNotBeRepeated:
         ],
     )
     def test_is_sent_once_when_its_outcome_is_unknown(
-        self, client: Driver, sandbox: Sandbox, fault: dict[str, Any], runs: int
+        self, runs: Runs, sandbox: Sandbox, fault: dict[str, Any], started: int
     ) -> None:
-        case_id = client("create_case").case_id
-        sandbox.fault(**fault, path="/workflows/run")
+        sandbox.fault(**fault, path=runs.path)
 
         with pytest.raises(errors.OutcomeUnknown) as raised:
-            client("run_workflow", DEFINITION, case_id)
+            runs.start()
 
-        assert sandbox.counts.requests[RUN_CALL] == 1
-        assert sandbox.counts.runs_per_case[case_id] == runs
-        assert case_id in str(raised.value)
+        assert sandbox.counts.requests[runs.call] == 1
+        assert runs_of(sandbox, runs) == started
+        assert runs.subject_id in str(raised.value)
         assert DEFINITION in str(raised.value)
 
     def test_is_repeated_when_no_connection_came_about(
-        self, client: Driver, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+        self, runs: Runs, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        case_id = client("create_case").case_id
         sandbox.stop()
         pauses: list[int] = []
 
@@ -211,64 +318,58 @@ class TestCallThatMustNotBeRepeated:
 
         # A connection that was kept from before may still be tried, and found closed before anything is sent
         # on it; both clients drop such a connection when the service closes it.
-        client("run_workflow", DEFINITION, case_id)
+        runs.start()
 
         assert pauses == [1, 2]
-        assert sandbox.counts.runs_per_case[case_id] == 1
+        assert runs_of(sandbox, runs) == 1
 
-    def test_is_not_repeated_when_it_was_refused(self, client: Driver, sandbox: Sandbox) -> None:
-        case_id = client("create_case").case_id
-
+    def test_is_not_repeated_when_it_was_refused(self, runs: Runs, sandbox: Sandbox) -> None:
         with pytest.raises(errors.PermissionDenied) as raised:
-            client("run_workflow", FORBIDDEN_DEFINITION, case_id)
+            runs.start(FORBIDDEN_DEFINITION)
 
-        assert sandbox.counts.requests[RUN_CALL] == 1
+        assert sandbox.counts.requests[runs.call] == 1
         assert raised.value.status == 403
         assert raised.value.code
         assert raised.value.fingerprint
         assert raised.value.fingerprint in str(raised.value)
 
-    def test_is_not_repeated_when_it_was_redirected(self, client: Driver, sandbox: Sandbox) -> None:
-        case_id = client("create_case").case_id
-        sandbox.fault("redirect", path="/workflows/run")
+    def test_is_not_repeated_when_it_was_redirected(self, runs: Runs, sandbox: Sandbox) -> None:
+        sandbox.fault("redirect", path=runs.path)
 
         with pytest.raises(errors.UnexpectedResponse):
-            client("run_workflow", DEFINITION, case_id)
+            runs.start()
 
-        assert sandbox.counts.requests[RUN_CALL] == 1
+        assert sandbox.counts.requests[runs.call] == 1
 
 
 class TestExpiredToken:
     """401 refreshes once and replays once."""
 
-    def test_is_refreshed_and_the_call_replayed(self, client: Driver, sandbox: Sandbox) -> None:
-        case_id = client("create_case").case_id
+    def test_is_refreshed_and_the_call_replayed(self, runs: Runs, sandbox: Sandbox) -> None:
         sandbox.expire_tokens()
 
-        client("run_workflow", DEFINITION, case_id)
+        runs.start()
 
-        assert sandbox.counts.requests[RUN_CALL] == 2
+        assert sandbox.counts.requests[runs.call] == 2
         assert sandbox.counts.requests["POST /auth/refresh"] == 1
         assert sandbox.counts.requests["POST /auth/authorize"] == 0
-        assert sandbox.counts.runs_per_case[case_id] == 1
+        assert runs_of(sandbox, runs) == 1
 
-    def test_leads_to_authorize_where_refresh_fails(self, client: Driver, sandbox: Sandbox) -> None:
-        case_id = client("create_case").case_id
+    def test_leads_to_authorize_where_refresh_fails(self, runs: Runs, sandbox: Sandbox) -> None:
         sandbox.expire_tokens(refresh=True)
 
-        client("run_workflow", DEFINITION, case_id)
+        runs.start()
 
         assert sandbox.counts.requests["POST /auth/refresh"] == 1
         assert sandbox.counts.requests["POST /auth/authorize"] == 1
-        assert sandbox.counts.runs_per_case[case_id] == 1
+        assert runs_of(sandbox, runs) == 1
 
-    def test_is_replayed_no_more_than_once(self, client: Driver, sandbox: Sandbox) -> None:
-        case_id = client("create_case").case_id
-        sandbox.fault("unauthorized", path="/workflows/run")
+    def test_is_replayed_no_more_than_once(self, runs: Runs, sandbox: Sandbox) -> None:
+        sandbox.fault("unauthorized", path=runs.path)
 
         with pytest.raises(errors.AuthenticationFailed):
-            client("run_workflow", DEFINITION, case_id)
+            runs.start()
 
-        assert sandbox.counts.requests[RUN_CALL] == 2
+        assert sandbox.counts.requests[runs.call] == 2
         assert sandbox.counts.requests["POST /auth/refresh"] == 1
-        assert sandbox.counts.runs_per_case[case_id] == 0
+        assert runs_of(sandbox, runs) == 0

@@ -60,14 +60,21 @@ def send(sandbox: Sandbox, method: str, path: str, **options: Any) -> tuple[int,
         connection.close()
 
 
+CREATED = [
+    # All of a case is optional, and its number may come as a number.
+    ("/cases", {}),
+    ("/cases", {"personalNumber": 85010112345}),
+    ("/cases", CASE_DETAILS),
+    ("/parameters", {**RUN, "parameters": PARAMETERS}),
+]
+
+
 def in_a_week() -> str:
     return (datetime.now(timezone.utc) + timedelta(days=7)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.mark.parametrize("accept", [JSON_TYPE, VERSION_1, VERSION_2])
-@pytest.mark.parametrize(
-    ("path", "body"), [("/cases", CASE_DETAILS), ("/parameters", {**RUN, "parameters": PARAMETERS})]
-)
+@pytest.mark.parametrize(("path", "body"), CREATED)
 def test_cases_and_parameters_are_created(
     sandbox: Sandbox, accept: str, path: str, body: dict[str, Any]
 ) -> None:
@@ -124,3 +131,41 @@ def test_the_document_of_a_case_is_a_resource_as_it_was_given(sandbox: Sandbox) 
     assert set(resource) == set(RESOURCE)
     _, case = send(sandbox, "POST", "/cases", body={"documents": [resource]})
     assert case["partyDetails"]["documents"] == [resource]
+
+
+def test_key_and_secret_give_tokens_and_a_refresh_token_gives_others(sandbox: Sandbox) -> None:
+    key = {"key": sandbox.key, "secret": sandbox.secret}
+    status, tokens = send(sandbox, "POST", "/auth/authorize", body=key)
+    refreshed, others = send(sandbox, "POST", "/auth/refresh", body={"refreshToken": tokens["refreshToken"]})
+    assert (status, refreshed) == (200, 200)
+    assert set(tokens) == set(others) == {"accessToken", "refreshToken", "expiryDuration", "tokenType"}
+
+
+@pytest.mark.parametrize("accept", [JSON_TYPE, VERSION_1, VERSION_2])
+@pytest.mark.parametrize(
+    ("path", "subject"), [("/workflows/run", {"caseId": CASE}), ("/workflows", {"locale": "en"})]
+)
+def test_runs_of_each_generation_are_read_with_their_results(
+    sandbox: Sandbox, path: str, subject: dict[str, Any], accept: str
+) -> None:
+    definition = {"workflowDefinitionId": sandbox.define(seconds=0.0, result={"decision": "PASS"})}
+    _, started = send(sandbox, "POST", path, body={**definition, **subject})
+    status, run = send(sandbox, "GET", f"/workflows/{started['id']}", accept=accept)
+    found, result = send(sandbox, "GET", f"/workflows/{started['id']}/result", accept=accept)
+    assert (status, run["id"], run["status"]) == (200, started["id"], "COMPLETED")
+    assert (found, result["decision"]) == (200, "PASS")
+
+
+def test_a_case_a_record_and_its_attachments_are_read(sandbox: Sandbox) -> None:
+    record = f"/tables/{TABLE}/records/{READY_RECORD}"
+    _, attachment = send(sandbox, "POST", f"{record}/attachments", body=FORM)
+    paths = {
+        "a case": f"/cases/{CASE}",
+        "a record": record,
+        "an attachment": f"{record}/attachments/{attachment['id']}",
+    }
+    read = {name: send(sandbox, "GET", path) for name, path in paths.items()}
+    assert {status for status, _ in read.values()} == {200}
+    assert read["a case"][1]["caseId"] == CASE
+    assert {"id", "version", "createdAt", "updatedAt"} <= set(read["a record"][1])
+    assert read["an attachment"][1]["link"].startswith(sandbox.url)
