@@ -30,10 +30,11 @@ from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.http_rules import UnsoundResponse, decoded
 from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG, no_response
-from airflow_provider_workflows.api.record_models import Record
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
+from airflow_provider_workflows.api.table_calls import AsyncTableCalls
 from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.api.uploads import FormBody
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -51,7 +52,7 @@ def _url(text: str) -> yarl.URL:
     return yarl.URL(text, encoded=True)
 
 
-class AsyncWorkflowsClient:
+class AsyncWorkflowsClient(AsyncTableCalls):
     """The Workflows API for asynchronous code: one pooled session, for one event loop.
 
     :param settings: host, credentials and bounds
@@ -128,14 +129,6 @@ class AsyncWorkflowsClient:
         """Create a set of parameters, JSON values by name (``POST /parameters``)."""
         return await self.perform(endpoints.create_parameters(workflow_definition_id, parameters))
 
-    async def create_record(self, table_id: str, fields: Mapping[str, Any]) -> Record:
-        """Create a record of a table, JSON values by name (``POST /tables/{tableId}/records``)."""
-        return await self.perform(endpoints.create_record(table_id, fields))
-
-    async def read_record(self, table_id: str, record_id: str) -> Record:
-        """Return a record (``GET /tables/{tableId}/records/{recordId}``)."""
-        return await self.perform(endpoints.read_record(table_id, record_id))
-
     async def run_workflow(
         self,
         workflow_definition_id: str,
@@ -205,13 +198,15 @@ class AsyncWorkflowsClient:
             raise RuntimeError("the client has been closed")
         session = self._http.session or await self._http.get()
         timeout = self._timeout if send.timeout == self._timeout.total else self._client_timeout(send.timeout)
+        form = send.body if isinstance(send.body, FormBody) else None
+        data = send.body if form is None else form.on_loop()
         async with self._http.slots:
             try:
                 async with session.request(
                     send.method,
                     _url(self.settings.host + send.path),
                     headers=send.headers,
-                    data=send.body,
+                    data=data,
                     allow_redirects=False,
                     proxy=self._http.proxy,
                     proxy_headers=self._http.proxy_headers,
@@ -247,6 +242,8 @@ class AsyncWorkflowsClient:
                 OSError,
                 ValueError,
             ) as error:
+                if form is not None and form.failure is not None:
+                    raise form.failure from None
                 return no_response(error, arrived=True)
 
     @staticmethod

@@ -37,9 +37,9 @@ from airflow_provider_workflows.api.network import (
     tls_context,
 )
 from airflow_provider_workflows.api.proxies import proxy_for
-from airflow_provider_workflows.api.record_models import Record
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
+from airflow_provider_workflows.api.table_calls import TableCalls
 from airflow_provider_workflows.api.tokens import TokenStore
 from airflow_provider_workflows.api.transport import SENDING, Incomplete, Sending, pool_manager
 
@@ -59,7 +59,7 @@ class _Unguarded:
         time.sleep(seconds)
 
 
-class WorkflowsClient:
+class WorkflowsClient(TableCalls):
     """The Workflows API for synchronous code: one pool of connections, safe to share between threads.
 
     :param settings: host, credentials and bounds
@@ -148,14 +148,6 @@ class WorkflowsClient:
     ) -> models.Parameters:
         """Create a set of parameters, JSON values by name (``POST /parameters``)."""
         return self.perform(endpoints.create_parameters(workflow_definition_id, parameters))
-
-    def create_record(self, table_id: str, fields: Mapping[str, Any]) -> Record:
-        """Create a record of a table, JSON values by name (``POST /tables/{tableId}/records``)."""
-        return self.perform(endpoints.create_record(table_id, fields))
-
-    def read_record(self, table_id: str, record_id: str) -> Record:
-        """Return a record (``GET /tables/{tableId}/records/{recordId}``)."""
-        return self.perform(endpoints.read_record(table_id, record_id))
 
     def run_workflow(
         self,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.uploads import FormBody
 
 Result = TypeVar("Result")
 
@@ -22,7 +25,7 @@ class SendRequest:
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = field(repr=False)
+    body: bytes | FormBody | None = field(repr=False)
     timeout: float
     repeatable: bool
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS
@@ -13,11 +13,14 @@ from airflow_provider_workflows.api.record_models import Record
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.strict_json import require_json_object
 
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.uploads import Upload
+
 ResponseModel = TypeVar("ResponseModel", bound=models.ResponseBody)
 _NO_IDS: Mapping[str, str] = {}
 #: Cases and sets of parameters: generation 3 has records, and parameters that are sent as a run is started.
 _WITH_CASES = frozenset({1, 2})
-_WITH_RECORDS = frozenset({2, 3})
+WITH_RECORDS = frozenset({2, 3})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,11 @@ class Endpoint(Generic[ResponseModel]):
         or because another case, set of parameters or token costs nothing. One that is not repeatable, and that is
         one that starts a run, is repeated only if it surely was not carried out.
     :param body: the JSON object to send, or None
+    :param upload: the file to send in place of a body, or None
+    :param scope: what a token must be allowed to do, for the error of one that is not; empty if that is unknown
     :param authenticated: whether the request carries a token
     :param sensitive: whether the body holds personal data or secrets, which no message may repeat
+    :param secret_response: whether the response holds a secret, of which no message may repeat anything
     :param text: whether the response is text instead of JSON; its model takes it as ``text``
     :param expected: the ids that the response must name, if it names any, by the API's names of their fields:
         ``{"caseId": "3b2d..."}``
@@ -46,13 +52,24 @@ class Endpoint(Generic[ResponseModel]):
     response: type[ResponseModel]
     repeatable: bool
     body: Mapping[str, Any] | None = field(default=None, repr=False)
+    upload: Upload | None = None
+    scope: str = ""
     authenticated: bool = True
     sensitive: bool = False
+    secret_response: bool = False
     text: bool = False
     expected: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
     ids: Mapping[str, str] = field(default_factory=lambda: _NO_IDS)
     versioned: bool = True
     generations: frozenset[int] = frozenset(GENERATIONS)
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """What was sent that no message may repeat; empty if it may be repeated."""
+        if self.upload is not None:
+            name = self.upload.name
+            return {"name": name, "without its ending": name.rpartition(".")[0]}
+        return self.body if self.sensitive and self.body is not None else {}
 
     def __str__(self) -> str:
         """Return the endpoint and its ids as messages name it."""
@@ -184,7 +201,8 @@ def create_record(table_id: str, fields: Mapping[str, Any]) -> Endpoint[Record]:
         body=require_json_object("fields", fields),
         sensitive=True,
         versioned=False,
-        generations=_WITH_RECORDS,
+        generations=WITH_RECORDS,
+        scope="can_edit_data on the table",
     )
 
 
@@ -201,7 +219,8 @@ def read_record(table_id: str, record_id: str) -> Endpoint[Record]:
         repeatable=True,
         expected={"id": record_id},
         versioned=False,
-        generations=_WITH_RECORDS,
+        generations=WITH_RECORDS,
+        scope="can_read_data on the table",
     )
 
 

@@ -204,6 +204,12 @@ class BatchFailed(WorkflowsError):
     """Too many rows of a batch did not succeed; ``retry`` says whether another try of the task has work to do."""
 
 
+class FileFailed(WorkflowsError):
+    """A file that is uploaded, or that a download goes into, could not be read or written."""
+
+    retry = Retry.LATER
+
+
 class DatabaseFailed(WorkflowsError):
     """A database of the user's, from which rows come or into which results go, could not be used."""
 

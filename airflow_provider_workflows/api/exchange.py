@@ -8,7 +8,6 @@ decisions. Whether and when a call is repeated is decided in ``retry``.
 from __future__ import annotations
 
 import copy
-import functools
 import json
 import logging
 import random
@@ -35,7 +34,8 @@ from airflow_provider_workflows.api.response_json import MAX_BYTES_READ_AT_ONCE
 from airflow_provider_workflows.api.responses import read
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.status import Outcome
-from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.api.tokens import TokenStore, say_deprecated
+from airflow_provider_workflows.api.uploads import SLOWEST_BYTES_PER_SECOND, FormBody
 from airflow_provider_workflows.log_throttle import ThrottledWarning
 
 log = logging.getLogger(__name__)
@@ -205,9 +205,15 @@ class Exchange:
             headers |= _CONTENT_TYPE
         if endpoint.authenticated and self._tokens.authorization is not None:
             headers["Authorization"] = self._tokens.authorization
-        body = None if endpoint.body is None else _BODIES.encode(endpoint.body).encode()
+        body: bytes | FormBody | None = None
         timeout = min(deadline - self._clock(), self._settings.retry_seconds)
         timeout = max(timeout, self._settings.read_timeout)
+        if endpoint.body is not None:
+            body = _BODIES.encode(endpoint.body).encode()
+        elif endpoint.upload is not None:
+            body = FormBody(endpoint.upload)
+            headers |= {"Content-Type": body.content_type, "Content-Length": str(body.length)}
+            timeout += body.length / SLOWEST_BYTES_PER_SECOND
         return SendRequest(endpoint.method, endpoint.path, headers, body, timeout, endpoint.repeatable)
 
     def _accept(self, endpoint: Endpoint[ResponseModel]) -> str:
@@ -281,19 +287,9 @@ class Exchange:
                     "The token could not be refreshed (%s), so a new one is requested with the API key.",
                     error.summary,
                 )
-        _say_deprecated()
+        say_deprecated()
         return (
             yield from self._tried(
                 endpoints.authorize(self._settings.key, self._settings.secret), max_attempts
             )
         )
-
-
-@functools.cache
-def _say_deprecated() -> None:
-    """Log, once in a process, what the service says of API keys."""
-    log.info(
-        "The service has deprecated API keys (POST /auth/authorize) in favour of organization tokens, and will "
-        "remove them. Make an organization token in its dashboard and put it into the connection's password, with "
-        "no login. Until then the key goes on working."
-    )

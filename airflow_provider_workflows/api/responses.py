@@ -104,6 +104,8 @@ def _raise_no_response(endpoint: Endpoint[ResponseModel], no_response: NoRespons
 def _raise_refusal(endpoint: Endpoint[ResponseModel], response: Response, now: float) -> NoReturn:
     status = response.status
     kind, advice = _refusal(status, repeatable=endpoint.repeatable)
+    if status == 403 and endpoint.scope:
+        advice = f"Give the token the scope {endpoint.scope}"
     if 300 <= status < 400:
         raise kind(
             f"{endpoint}: redirected ({status}){_to_host(response.headers.get('location'))}, which is not "
@@ -266,13 +268,11 @@ def _to_host(location: str | None) -> str:
 
 
 def _shown(endpoint: Endpoint[ResponseModel], response: Response) -> str:
+    if endpoint.secret_response and response.body:
+        return "a body that may hold a secret, so it is not shown"
     # What was sent is taken out before the text is cut, for a part of a name is telling too.
     return excerpt(_redact_sent(endpoint, response.body[:EXCERPT_BYTES].decode("utf-8", errors="replace")))
 
 
 def _redact_sent(endpoint: Endpoint[ResponseModel], text: str) -> str:
-    return (
-        redact_values(text, endpoint.body, keep=frozenset(endpoint.ids.values()))
-        if endpoint.sensitive
-        else text
-    )
+    return redact_values(text, endpoint.sent, keep=frozenset(endpoint.ids.values()))

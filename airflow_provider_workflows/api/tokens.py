@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import threading
 import weakref
 from dataclasses import dataclass, field
@@ -10,6 +12,8 @@ from dataclasses import dataclass, field
 from airflow_provider_workflows.api.errors import WorkflowsError
 from airflow_provider_workflows.api.models import Tokens
 from airflow_provider_workflows.api.retry import Backoff
+
+log = logging.getLogger(__name__)
 
 #: Tokens are renewed this many seconds before they expire, or in the last tenth of a shorter life.
 EARLY_REFRESH_SECONDS = 60.0
@@ -98,3 +102,13 @@ class TokenStore:
         self.generation += 1
         self.failure = failure
         self.authorization = self.refresh_token = None
+
+
+@functools.cache
+def say_deprecated() -> None:
+    """Log, once in a process, what the service says of API keys."""
+    log.info(
+        "The service has deprecated API keys (POST /auth/authorize) in favour of organization tokens, and will "
+        "remove them. Make an organization token in its dashboard and put it into the connection's password, with "
+        "no login. Until then the key goes on working."
+    )

@@ -90,6 +90,7 @@ ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
     ("the wait reached its deadline", errors.DeadlineReached(""), []),
     ("too many rows failed, and a retry has work to do", errors.BatchFailed("", retry=Retry.LATER), []),
     ("a database of rows or results could not be used", errors.DatabaseFailed(""), []),
+    ("a file to upload, or to download into, could not be used", errors.FileFailed(""), []),
     ("the task was stopped, or another try has taken over", errors.Stopped(""), []),
     ("a person has stopped the submission", errors.SubmissionStopped(""), []),
     ("too many rows failed, and a retry has none", errors.BatchFailed("", retry=Retry.NEVER), []),
@@ -99,6 +100,7 @@ OF_A_TASK = (
     errors.WorkflowNotCompleted,
     errors.BatchFailed,
     errors.DatabaseFailed,
+    errors.FileFailed,
     errors.Stopped,
     errors.SubmissionStopped,
 )
@@ -232,6 +234,7 @@ async def collect(error: errors.WorkflowsError | None, folder: Path) -> str:
             errors.DeadlineReached,
             errors.BatchFailed,
             errors.DatabaseFailed,
+            errors.FileFailed,
             errors.Stopped,
             errors.SubmissionStopped,
         ),

@@ -1,0 +1,74 @@
+"""The calls of both clients about tables, records and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_workflows.api import endpoints, file_endpoints
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+    from airflow_provider_workflows.api.record_models import Attachment, Record, Resource
+    from airflow_provider_workflows.api.uploads import Upload
+
+
+class TableCalls:
+    """The calls of the client for synchronous code."""
+
+    def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
+        """Call an endpoint and return its response."""
+        raise NotImplementedError
+
+    def create_record(self, table_id: str, fields: Mapping[str, Any]) -> Record:
+        """Create a record of a table, JSON values by name (``POST /tables/{tableId}/records``)."""
+        return self.perform(endpoints.create_record(table_id, fields))
+
+    def read_record(self, table_id: str, record_id: str) -> Record:
+        """Return a record (``GET /tables/{tableId}/records/{recordId}``)."""
+        return self.perform(endpoints.read_record(table_id, record_id))
+
+    def upload_resource(self, upload: Upload) -> Resource:
+        """Upload a file (``POST /resources``), read and sent in pieces.
+
+        A request whose response was lost is sent again: a resource too many costs nothing.
+
+        :param upload: the file, as ``Upload.of`` or ``file_to_upload`` has checked it
+        :return: what the ``documents`` of a case name; ``document()`` has it as they take it
+        :raises FileFailed: if the file cannot be read, or was changed since it was checked
+        """
+        return self.perform(file_endpoints.upload_resource(upload))
+
+    def upload_attachment(self, table_id: str, record_id: str, upload: Upload) -> Attachment:
+        """Attach a file to a record (``POST .../attachments``), read and sent in pieces.
+
+        A request whose response was lost is sent again: an attachment too many costs nothing.
+
+        :param upload: the file, as ``Upload.of`` or ``file_to_upload`` has checked it
+        :raises FileFailed: if the file cannot be read, or was changed since it was checked
+        """
+        return self.perform(file_endpoints.upload_attachment(table_id, record_id, upload))
+
+
+class AsyncTableCalls:
+    """The calls of the client for asynchronous code."""
+
+    async def perform(self, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
+        """Call an endpoint and return its response."""
+        raise NotImplementedError
+
+    async def create_record(self, table_id: str, fields: Mapping[str, Any]) -> Record:
+        """Create a record of a table, JSON values by name (``POST /tables/{tableId}/records``)."""
+        return await self.perform(endpoints.create_record(table_id, fields))
+
+    async def read_record(self, table_id: str, record_id: str) -> Record:
+        """Return a record (``GET /tables/{tableId}/records/{recordId}``)."""
+        return await self.perform(endpoints.read_record(table_id, record_id))
+
+    async def upload_resource(self, upload: Upload) -> Resource:
+        """Upload a file, as ``TableCalls.upload_resource`` does; the file is read in a thread."""
+        return await self.perform(file_endpoints.upload_resource(upload))
+
+    async def upload_attachment(self, table_id: str, record_id: str, upload: Upload) -> Attachment:
+        """Attach a file to a record, as ``TableCalls.upload_attachment`` does; it is read in a thread."""
+        return await self.perform(file_endpoints.upload_attachment(table_id, record_id, upload))
