@@ -1,7 +1,6 @@
 """When a run is polled, and what a poll means for the wait: decided once, for every way of waiting.
 
-The triggerer's poller and a worker that waits follow the same rules. These know nothing of Airflow, and only
-``poll_once`` and ``poll_until_done`` send a request or sleep.
+The triggerer's poller and a worker follow the same rules. Only ``poll_once`` and ``poll_until_done`` send or sleep.
 """
 
 from __future__ import annotations
@@ -9,17 +8,19 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.expiry import due_at_expiry, moment_of, overdue
 from airflow_provider_workflows.api.retry import Backoff, Retry
-from airflow_provider_workflows.api.status import EXPIRED_STATUS, Outcome, Statuses
+from airflow_provider_workflows.api.status import Outcome, Statuses
 from airflow_provider_workflows.log_throttle import utc_time
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api.client import WorkflowsClient
+    from airflow_provider_workflows.api.models import Workflow
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,7 @@ log = logging.getLogger(__name__)
 WARNING_INTERVAL_SECONDS = 60.0
 #: The next poll is due after this part of the run's age. At a fifth, with the longest interval of five minutes,
 #: a run of one hour is polled fewer than 40 times and its end is seen at most a twelfth of its length late;
-#: at a tenth it would take more than 50 polls, since between 50 seconds and 50 minutes each can only be a tenth
-#: later than the one before.
+#: at a tenth it would take more than 50 polls.
 FRACTION_OF_AGE = 0.2
 #: Intervals are shortened at random by up to this part, so that runs which began together drift apart.
 JITTER = 0.1
@@ -36,6 +36,8 @@ JITTER = 0.1
 POLL_INTERVAL_SECONDS = 5.0
 MAX_POLL_INTERVAL_SECONDS = 300.0
 MAX_OUTAGE_SECONDS = 1800.0
+#: Of a run that goes on for longer than this, an end that is seen some minutes later does not matter.
+LONG_WAIT_SECONDS = 86400.0
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,13 @@ class PollSchedule:
 
     :param poll_interval: seconds between two polls at least
     :param max_poll_interval: seconds between two polls at most; the same as ``poll_interval`` for a fixed one
+    :param slows_down: whether a run that has an expiry is polled less often than that from its second day on
     :raises InvalidInput: when the bounds cannot be right
     """
 
     poll_interval: float = POLL_INTERVAL_SECONDS
     max_poll_interval: float = MAX_POLL_INTERVAL_SECONDS
+    slows_down: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.poll_interval <= self.max_poll_interval:
@@ -57,15 +61,29 @@ class PollSchedule:
                 f"and max_poll_interval ({self.max_poll_interval}) at least as long"
             )
 
-    def interval(self, age: float, seconds_left: float, draw: float) -> float:
+    def longest(self, age: float, *, expires: bool) -> float:
+        """Return the seconds between two polls at most.
+
+        A run with an expiry may wait for a person. With ``slows_down`` they grow with its age from its second day
+        on: five minutes to a 288th of the age, so that 30 days take about 1,300 polls in place of 8,640.
+
+        :param age: seconds since the run began
+        :param expires: whether the run has an expiry
+        """
+        grows = self.slows_down and expires and age > LONG_WAIT_SECONDS
+        return self.max_poll_interval * (age / LONG_WAIT_SECONDS if grows else 1.0)
+
+    def interval(self, age: float, seconds_left: float, draw: float, *, expires: bool = False) -> float:
         """Return the seconds until the next poll.
 
         :param age: seconds since the run began
         :param seconds_left: seconds until the deadline, at which the last poll is due
         :param draw: a random number from 0 to 1
+        :param expires: whether the run has an expiry
         """
-        interval = min(max(FRACTION_OF_AGE * age, self.poll_interval), self.max_poll_interval)
-        if self.poll_interval < self.max_poll_interval:
+        interval = max(FRACTION_OF_AGE * age, self.poll_interval)
+        interval = min(interval, longest := self.longest(age, expires=expires))
+        if self.poll_interval < longest:
             interval = max(interval * (1 - JITTER * draw), self.poll_interval)
         return max(0.0, min(interval, seconds_left))
 
@@ -75,7 +93,8 @@ class Wait:
     """One wait for one run: what each poll means, and when the next is due.
 
     The end of a wait is an event as JSON: ``{"status": ...}``, with ``"timed_out": True`` beside a status that
-    is still pending, or ``{"error": ...}`` with the error as JSON.
+    is still pending, or ``{"error": ...}`` with the error as JSON. A run that is still pending well after its
+    expiry ends it too, with a ``WorkflowFailed``.
 
     :param workflow_id: id of the workflow
     :param started: when the run began, in seconds since the epoch
@@ -89,6 +108,8 @@ class Wait:
     :param case_id: the case that the run must be of; None if that is not known, or need not be compared
     :param status: the last status that was seen
     :param failing_since: when polls began to fail, in seconds since the epoch; None while they succeed
+    :param expires_at: when the run expires, in seconds since the epoch; None if it does not, or nobody has said so
+    :param follows_expiry: whether the deadline counts only as long as no expiry is known
     """
 
     workflow_id: str
@@ -102,7 +123,15 @@ class Wait:
     case_id: str | None = None
     status: str = "not known"
     failing_since: float | None = None
+    expires_at: float | None = None
+    follows_expiry: bool = False
     _failures: int = field(default=0, repr=False)
+
+    def record_workflow(self, workflow: Workflow, statuses: Statuses, now: float) -> dict[str, object] | None:
+        """Return the event when a workflow, as the service gave it at ``now``, ends the wait."""
+        if workflow.expires_at is not None:
+            self.expires_at = moment_of(workflow.expires_at) or self.expires_at
+        return self.record_status(workflow.status, statuses, now)
 
     def record_status(self, status: str, statuses: Statuses, now: float) -> dict[str, object] | None:
         """Return the event when ``status``, seen at ``now``, ends the wait."""
@@ -111,6 +140,8 @@ class Wait:
         self.failing_since, self._failures = None, 0
         if statuses.outcome(status) is not Outcome.PENDING:
             return {"status": status}
+        if (error := overdue(self.workflow_id, status, self.expires_at, now)) is not None:
+            return {"error": error.to_json()}
         return self._timed_out(now)
 
     def record_error(self, error: errors.WorkflowsError, now: float) -> dict[str, object] | None:
@@ -124,7 +155,10 @@ class Wait:
 
     def pause(self, now: float) -> float:
         """Return the seconds until the next poll, counted from ``now``."""
-        pause = self.schedule.interval(now - self.started, self.seconds_left(now), self.draw())
+        seconds_left = min(self.seconds_left(now), due_at_expiry(self.expires_at, now))
+        pause = self.schedule.interval(
+            now - self.started, seconds_left, self.draw(), expires=self.expires_at is not None
+        )
         if self.failing_since is None:
             return pause
         # During an outage polls go out more often than a long run is polled, and less and less often.
@@ -136,17 +170,25 @@ class Wait:
         # A sensor with silent_fail goes on after its budget is used up, and must not do so without a pause.
         return min(backoff, budget_left) if budget_left > 0 else backoff
 
+    def longest_interval(self, now: float) -> float:
+        """Return the seconds between two polls at most, at ``now``."""
+        return self.schedule.longest(now - self.started, expires=self.expires_at is not None)
+
     @property
     def outage_end(self) -> float | None:
         """When the wait ends unless polls succeed before, in seconds since the epoch; None if none has failed."""
         if self.failing_since is None:
             return None
         end = self.failing_since + self.max_outage
-        return end if self.deadline is None else min(end, self.deadline)
+        return end if self._deadline is None else min(end, self._deadline)
 
     def seconds_left(self, now: float) -> float:
         """Return the seconds from ``now`` until the deadline."""
-        return float("inf") if self.deadline is None else max(0.0, self.deadline - now)
+        return float("inf") if (end := self._deadline) is None else max(0.0, end - now)
+
+    @property
+    def _deadline(self) -> float | None:
+        return None if self.follows_expiry and self.expires_at is not None else self.deadline
 
     def timed_out(self) -> dict[str, object]:
         """Return the event of a wait that ends at its deadline."""
@@ -154,34 +196,6 @@ class Wait:
 
     def _timed_out(self, now: float) -> dict[str, object] | None:
         return self.timed_out() if self.seconds_left(now) <= 0 else None
-
-
-@dataclass(slots=True)
-class CountedWait(Wait):
-    """A wait that counts its polls, for the report of a single run.
-
-    :param polls: number of polls
-    :param last_poll_at: when the last one was, in seconds since the epoch
-    :param on_poll: called after each poll that does not end the wait
-    """
-
-    polls: int = 0
-    last_poll_at: float | None = None
-    on_poll: Callable[[], None] | None = None
-
-    def record_status(self, status: str, statuses: Statuses, now: float) -> dict[str, object] | None:
-        """Count the poll, and return as ``Wait`` does."""
-        return self._counted(Wait.record_status(self, status, statuses, now), now)
-
-    def record_error(self, error: errors.WorkflowsError, now: float) -> dict[str, object] | None:
-        """Count the poll, and return as ``Wait`` does."""
-        return self._counted(Wait.record_error(self, error, now), now)
-
-    def _counted(self, event: dict[str, object] | None, now: float) -> dict[str, object] | None:
-        self.polls, self.last_poll_at = self.polls + 1, now
-        if event is None and self.on_poll is not None:
-            self.on_poll()
-        return event
 
 
 def poll_until_done(
@@ -257,39 +271,9 @@ def _poll(
 ) -> tuple[dict[str, object] | None, errors.WorkflowsError | None]:
     """Poll once, and return the event if that ends the wait, and the error that the poll met."""
     try:
-        status = client.read_workflow(wait.workflow_id, wait.case_id).status
+        workflow = client.read_workflow(wait.workflow_id, wait.case_id)
     except errors.Stopped:
         raise
     except errors.WorkflowsError as error:
         return wait.record_error(error, now()), error
-    return wait.record_status(status, client.settings.statuses, now()), None
-
-
-def success(event: Mapping[str, Any], workflow_id: str, statuses: Statuses) -> str:
-    """Return the status that ended a wait, if it means success.
-
-    :param event: the event of the wait
-    :raises WorkflowFailed: for a failure status
-    :raises DeadlineReached: when the wait ended before the workflow
-    :raises WorkflowsError: the one that ended the wait
-    """
-    if "error" in event:
-        raise errors.error_from_json(event["error"])
-    status: str = event["status"]
-    if event.get("timed_out"):
-        raise errors.DeadlineReached(
-            f"The wait for workflow {workflow_id} has timed out, its status is {status}. The workflow itself "
-            "goes on, for the API has no call that cancels it.",
-            workflow_status=status,
-        )
-    if statuses.outcome(status) is Outcome.FAILURE and status == EXPIRED_STATUS:
-        raise errors.WorkflowFailed(
-            f"Workflow {workflow_id} has expired (status {status}) before it was completed. A new run has the time "
-            "until its own expiry: give expires_at a later one if that was too short.",
-            workflow_status=status,
-        )
-    if statuses.outcome(status) is Outcome.FAILURE:
-        raise errors.WorkflowFailed(
-            f"Workflow {workflow_id} ended in the failure status {status}.", workflow_status=status
-        )
-    return status
+    return wait.record_workflow(workflow, client.settings.statuses, now()), None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import Outcome
 from airflow_provider_workflows.api.errors import InvalidInput, NotFound, WorkflowsError
+from airflow_provider_workflows.api.expiry import moment_of, overdue
 from airflow_provider_workflows.operators.run_decision import DECISION_AT_END, Decision, decide, described
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.api.models import Workflow
     from airflow_provider_workflows.operators.run_record import RunRecord
     from airflow_provider_workflows.operators.stop_guard import StopGuard
 
@@ -38,10 +41,8 @@ class EarlierRuns:
     def outcome(self, run: RunRecord) -> tuple[Outcome, str | None]:
         """Return what has become of a run, and its status if it has ended well; failure if there is no run."""
         decision = self.decide(run)
-        if decision is Decision.REATTACH and run.status is None:
-            return self.polled(run)
         if decision is Decision.REATTACH:
-            return Outcome.PENDING, None
+            return self.polled(run)
         return (Outcome.SUCCESS, run.status) if decision is Decision.KEEP else (Outcome.FAILURE, None)
 
     def polled(self, run: RunRecord) -> tuple[Outcome, str | None]:
@@ -50,7 +51,7 @@ class EarlierRuns:
         :raises WorkflowsError: what went wrong, unless the wait for the run polls through it
         """
         try:
-            status = self._client.read_workflow(str(run.workflow_id), run.case_id).status
+            workflow = self._client.read_workflow(str(run.workflow_id), run.case_id)
         except NotFound:
             self._log.warning(
                 "The service does not know workflow %s, which an earlier try has submitted. For a new run set "
@@ -63,8 +64,16 @@ class EarlierRuns:
             if self._waits and error.is_retryable(under_way=True) and self._guard.may_act:
                 return Outcome.PENDING, None
             raise
-        outcome = self._client.settings.statuses.outcome(status)
-        return outcome, status if outcome is Outcome.SUCCESS else None
+        outcome = self._client.settings.statuses.outcome(workflow.status)
+        if outcome is Outcome.PENDING and self._is_overdue(workflow):
+            return Outcome.FAILURE, None
+        return outcome, workflow.status if outcome is Outcome.SUCCESS else None
+
+    def _is_overdue(self, workflow: Workflow) -> bool:
+        error = overdue(workflow.id, workflow.status, moment_of(workflow.expires_at), time.time())
+        if error is not None:
+            self._log.warning("%s", error)
+        return error is not None
 
     def require_host(self, runs: list[RunRecord], host: str | None) -> None:
         """Return if no run of the same input may be at another host, whose runs this one does not know.

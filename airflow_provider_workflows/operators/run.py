@@ -8,23 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_workflows import configuration
 from airflow_provider_workflows.airflow_internals.deferral import can_resume
-from airflow_provider_workflows.airflow_internals.exceptions import (
-    AirflowTaskTimeout,
-)
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.airflow_internals.task_state import clears
-from airflow_provider_workflows.api.errors import (
-    DeadlineReached,
-    WorkflowFailed,
-)
+from airflow_provider_workflows.api.counted_wait import CountedWait
 from airflow_provider_workflows.api.generations import require_some_generation
-from airflow_provider_workflows.api.polling import (
-    CountedWait,
-    PollSchedule,
-    poll_once,
-    poll_until_done,
-    success,
-)
+from airflow_provider_workflows.api.polling import PollSchedule, poll_once, poll_until_done
 from airflow_provider_workflows.api.run_details import require_life
 from airflow_provider_workflows.arguments import (
     choice,
@@ -34,15 +22,15 @@ from airflow_provider_workflows.arguments import (
     true_or_false,
 )
 from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS
-from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.links import set_link
 from airflow_provider_workflows.operators.base import Text, is_deferrable
 from airflow_provider_workflows.operators.handover import handover_of
 from airflow_provider_workflows.operators.instruction import instructions_of
+from airflow_provider_workflows.operators.run_ending import RunEnding
 from airflow_provider_workflows.operators.run_record import RunPhase, run_records
 from airflow_provider_workflows.operators.run_reporting import RunReporting
 from airflow_provider_workflows.operators.run_submission import RunSubmission
-from airflow_provider_workflows.operators.run_try import RunTry, end_at_timeout
+from airflow_provider_workflows.operators.run_try import end_at_timeout
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
@@ -57,7 +45,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.operators.task_arguments import OperatorArguments
 
 
-class RunWorkflowOperator(RunTry):
+class RunWorkflowOperator(RunEnding):
     """Start a run of a workflow and return the workflow's id.
 
     It is started by ``POST /workflows/run``, or by ``POST /workflows`` where the connection's ``api_generation`` is
@@ -79,7 +67,8 @@ class RunWorkflowOperator(RunTry):
         under the name of a personal field are redacted in the log and in the view of rendered templates
     :param locale: language of what an end user is shown, such as ``"en"`` (templated); generation 3
     :param expires_at: when the run expires: a datetime with a time zone, or the time until then as a timedelta,
-        from 30 minutes to 30 days ahead; generation 3
+        from 30 minutes to 30 days ahead; generation 3. The wait ends ten minutes after it at the latest, as a
+        failure
     :param wait_for_completion: wait until the workflow has succeeded
     :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
         ``[operators] default_deferrable``
@@ -92,7 +81,8 @@ class RunWorkflowOperator(RunTry):
     :param poll_interval: the shortest time between two polls, in seconds or as a timedelta; in between, a poll is
         due after a fifth of the run's age. The default is ``[workflows] poll_interval``, or 5 seconds
     :param max_poll_interval: the longest time between two polls, in seconds or as a timedelta; the default is
-        ``[workflows] max_poll_interval``, or 300 seconds
+        ``[workflows] max_poll_interval``, or 300 seconds, and grows with a run that has an expiry from its second
+        day on
     :param max_outage: how long polls may fail (lost connections, 5xx, 429) before the task does, in seconds or as a
         timedelta; the default is ``[workflows] max_outage``, or 1800 seconds
     :param workflows_conn_id: id of the connection (templated)
@@ -158,7 +148,9 @@ class RunWorkflowOperator(RunTry):
             "max_poll_interval", max_poll_interval, configuration.max_poll_interval
         )
         self.max_outage = seconds("max_outage", max_outage, configuration.max_outage)
-        self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
+        self._schedule = PollSchedule(
+            self.poll_interval, self.max_poll_interval, slows_down=max_poll_interval is None
+        )
         self._given = self._details().given
         require_some_generation(self._given)
         if expires_at is not None:
@@ -220,7 +212,13 @@ class RunWorkflowOperator(RunTry):
         timeout: timedelta | None = self.execution_timeout
         deadline = None if timeout is None else begun_at + timeout.total_seconds()
         wait = CountedWait(
-            run.workflow_id, run.started, deadline, self._schedule, self.max_outage, case_id=self.case_id
+            run.workflow_id,
+            run.started,
+            deadline,
+            self._schedule,
+            self.max_outage,
+            case_id=self.case_id,
+            expires_at=run.expires_at,
         )
         event = None
         # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.
@@ -275,25 +273,3 @@ class RunWorkflowOperator(RunTry):
     def resume_arguments(self) -> dict[str, Any]:
         """What the resumed task is told beside the event; Airflow stores it as plain text."""
         return {}
-
-    def _end(self, context: Context, workflow_id: str, event: Mapping[str, Any]) -> str:
-        self.lineage = self._lineage(workflow_id, event.get("status"))
-        if self._reporting is not None:
-            self._reporting.polled(event)
-        try:
-            status = success(event, workflow_id, self.hook.settings.statuses)
-        except WorkflowFailed as error:
-            self._store_end(context, self._record(RunPhase.FAILED, workflow_id, error.workflow_status))
-            raise
-        except DeadlineReached as error:
-            raise AirflowTaskTimeout(str(error)) from error
-        self._store_end(context, self._record(RunPhase.SUCCEEDED, workflow_id, status))
-        return self._succeed(context, workflow_id, status)
-
-    def _succeed(self, context: Context, workflow_id: str, status: str) -> str:
-        self.lineage = self._lineage(workflow_id, status)
-        self.log.info("Workflow %s: %s.", workflow_id, status)
-        if self._reporting is not None:
-            self._reporting.succeeded(status)
-        emit(self, context, self.lineage)
-        return workflow_id

@@ -116,6 +116,22 @@ class RunRecord:
         return RunDetails(self.workflow_definition_id, self.case_id, record_id=self.record_id).subject
 
 
+@dataclass(frozen=True)
+class StartedRun:
+    """A run that was started.
+
+    :param workflow_id: its id
+    :param started: when it was started, in seconds since the epoch
+    :param status: the success status in which it has ended, if that is known
+    :param expires_at: when it expires, in seconds since the epoch, if the response that started it has said so
+    """
+
+    workflow_id: str
+    started: float
+    status: str | None = None
+    expires_at: float | None = None
+
+
 def run_records(context: Context) -> Records[RunRecord]:
     """Return the record of a task's run.
 

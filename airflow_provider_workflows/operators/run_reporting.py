@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_workflows.api.polling import CountedWait
+    from airflow_provider_workflows.api.counted_wait import CountedWait
 
 
 class RunReporting:
@@ -59,6 +59,7 @@ class RunReporting:
                 polls=wait.polls,
                 last_poll_at=wait.last_poll_at,
                 next_poll_at=next_poll_at,
+                max_poll_interval=wait.longest_interval(now),
                 error=None,
                 **changes,
             )

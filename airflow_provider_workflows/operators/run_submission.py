@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 import uuid
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import Outcome
@@ -14,11 +13,12 @@ from airflow_provider_workflows.api.errors import (
     OutcomeUnknown,
     WorkflowsError,
 )
+from airflow_provider_workflows.api.expiry import moment_of
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.operators.earlier_runs import EarlierRuns
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_decision import Decision, decide, described
-from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord
+from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, StartedRun
 from airflow_provider_workflows.operators.run_recording import RunRecording
 
 if TYPE_CHECKING:
@@ -28,20 +28,6 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.operators.records import Records
     from airflow_provider_workflows.operators.stop_guard import StopGuard
     from airflow_provider_workflows.storage_retry import StorageRetry
-
-
-@dataclass(frozen=True)
-class StartedRun:
-    """A run that was started.
-
-    :param workflow_id: its id
-    :param started: when it was started, in seconds since the epoch
-    :param status: the success status in which it has ended, if that is known
-    """
-
-    workflow_id: str
-    started: float
-    status: str | None = None
 
 
 class RunSubmission:
@@ -269,7 +255,7 @@ class RunSubmission:
             f" for {about}" if (about := self._details.about) else "",
             workflow.status,
         )
-        return StartedRun(workflow.id, time.time())
+        return StartedRun(workflow.id, time.time(), expires_at=moment_of(workflow.expires_at))
 
     def _require_consent(self, run: RunRecord) -> None:
         if not self._resubmit_unknown:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_workflows.api.polling import CountedWait
+    from airflow_provider_workflows.api.counted_wait import CountedWait
     from airflow_provider_workflows.operators.run_reporting import RunReporting
     from airflow_provider_workflows.operators.run_submission import RunSubmission
     from airflow_provider_workflows.run_end import RunEnd

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,17 +23,13 @@ from airflow_provider_workflows.airflow_internals.exceptions import (
 )
 from airflow_provider_workflows.airflow_internals.rendering import RendersArguments
 from airflow_provider_workflows.airflow_internals.retries import failing_for_good, with_default_policy
+from airflow_provider_workflows.api.counted_wait import CountedWait
 from airflow_provider_workflows.api.errors import DeadlineReached, WorkflowFailed, WorkflowsError
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.polling import (
-    WARNING_INTERVAL_SECONDS,
-    CountedWait,
     PollSchedule,
-    reconnected,
-    success,
-    waiting_out,
 )
-from airflow_provider_workflows.api.retry import Retry
+from airflow_provider_workflows.api.wait_end import success
 from airflow_provider_workflows.arguments import seconds, templated_text
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.links import WorkflowLink, set_link
@@ -43,7 +38,7 @@ from airflow_provider_workflows.operators.mapped_options import ChecksMappedOpti
 from airflow_provider_workflows.operators.run_reporting import RunReporting
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy, is_lasting
 from airflow_provider_workflows.run_report import RunReport
-from airflow_provider_workflows.sensors.outage import failing_since
+from airflow_provider_workflows.sensors.polls import SensorPolls
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
@@ -53,7 +48,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from typing_extensions import Unpack
 
-    from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.operators.base import Text
     from airflow_provider_workflows.operators.task_arguments import SensorArguments
 
@@ -63,7 +57,9 @@ RESCHEDULE_INTERVAL_SECONDS = 60.0
 _SHORTEST_INTERVAL_SECONDS = 0.05
 
 
-class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, ChecksMappedOptions, BaseSensorOperator):
+class WorkflowStatusSensor(
+    RendersArguments, OwnPokeInterval, ChecksMappedOptions, SensorPolls, BaseSensorOperator
+):
     """Wait until a workflow has succeeded (``GET /workflows/{workflowId}``), and return its final status.
 
     A failure status fails the task at once and without a retry, since another poll would not change it (with
@@ -78,11 +74,13 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, ChecksMappedOption
         due after a fifth of the time that was waited. The default is ``[workflows] poll_interval``, or 5 seconds,
         and at least 60 if the sensor reschedules
     :param max_poll_interval: the longest time between two polls, in seconds or as a timedelta; the default is
-        ``[workflows] max_poll_interval``, or 300 seconds
+        ``[workflows] max_poll_interval``, or 300 seconds, and grows with a run that has an expiry from its second
+        day on
     :param poke_interval: a fixed time between two polls in place of both, in seconds or as a timedelta
     :param max_outage: how long polls may fail (lost connections, 5xx, 429) before the task does, in seconds or as a
         timedelta; the default is ``[workflows] max_outage``, or 1800 seconds
-    :param timeout: Airflow's: how long to wait at most (``AirflowSensorTimeout``)
+    :param timeout: Airflow's: how long to wait at most (``AirflowSensorTimeout``). Without it and without an
+        ``execution_timeout``, a run with an expiry is waited for until ten minutes after that, which may be 30 days
     :return: the final status
     :raises InvalidInput: if an argument cannot be right, before anything is sent
     :raises AirflowFailException: naming the failure status
@@ -128,18 +126,16 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, ChecksMappedOption
             self.poll_interval = seconds("poll_interval", poll_interval)
         self.max_poll_interval = max(self.poll_interval, self.max_poll_interval)
         self.max_outage = seconds("max_outage", max_outage, configuration.max_outage)
-        self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
+        self._schedule = PollSchedule(
+            self.poll_interval,
+            self.max_poll_interval,
+            slows_down=max_poll_interval is None and poke_interval is None,
+        )
+        self._follows_expiry = arguments.get("timeout") is None and self.execution_timeout is None
         self._wait: CountedWait | None = None
         #: When the next poll is due, in seconds since the epoch, once a poll has not ended the wait.
         self._next_poll_at: float | None = None
         self._reporting: RunReporting | None = None
-        self._is_rejected = False
-        self._warning_due = float("-inf")
-
-    @functools.cached_property
-    def hook(self) -> WorkflowsHook:
-        """The hook of the sensor's connection."""
-        return WorkflowsHook(self.workflows_conn_id)
 
     @property
     def map_index_name(self) -> str:
@@ -164,6 +160,8 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, ChecksMappedOption
         webhooks = self.deferrable and self.hook.settings.webhooks and can_resume()
         # With webhooks the trigger polls as soon as it may send an event, and a webhook brings the rest.
         event = None if webhooks else self._poll_once(context, wait)
+        if wait.follows_expiry and wait.expires_at is not None:
+            self.timeout = float("inf")
         reporting.report = dataclasses.replace(
             reporting.report, dashboard_url=self.hook.dashboard_url(wait.workflow_id)
         )
@@ -228,40 +226,12 @@ class WorkflowStatusSensor(RendersArguments, OwnPokeInterval, ChecksMappedOption
             self._schedule,
             self.max_outage,
             under_way=under_way,
+            follows_expiry=self._follows_expiry,
             # Each reschedule of this try has followed on a poll.
             polls=int(context.get("task_reschedule_count") or 0) if self.reschedule else 0,
         )
         set_link(context)
         return wait
-
-    def _poll_once(self, context: Context, wait: CountedWait) -> dict[str, object] | None:
-        client = self._client()
-        try:
-            status = client.read_workflow(self.workflow_id).status
-        except WorkflowsError as error:
-            now = time.time()
-            if self.reschedule and not self.deferrable:
-                interval = self._schedule.interval(now - wait.started, float("inf"), 0.0)
-                wait.failing_since = failing_since(context, now, interval, self.log)
-            self._is_rejected = error.retry is Retry.AFTER_NEW_CREDENTIALS
-            event = wait.record_error(error, now)
-            if event is not None:
-                self.log.warning("%s", error)
-            elif now >= self._warning_due:
-                self._warning_due = now + WARNING_INTERVAL_SECONDS
-                self.log.warning("%s", waiting_out(error, wait.outage_end))
-            return event
-        if status != wait.status:
-            self.log.info("Workflow %s: %s.", self.workflow_id, status)
-        return wait.record_status(status, client.settings.statuses, time.time())
-
-    def _client(self) -> WorkflowsClient:
-        """Return the client, for what the connection says by now if the key was rejected."""
-        client = self.hook.get_conn()
-        if self._is_rejected and not client.seconds_until_authorize():
-            self._is_rejected = False
-            client = reconnected(client, self.hook.reconnect)
-        return client
 
     def _begun_report(self) -> RunReport:
         return RunReport(

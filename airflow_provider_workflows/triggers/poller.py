@@ -22,6 +22,7 @@ from airflow_provider_workflows.triggers.polled_connection import PolledConnecti
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
+    from airflow_provider_workflows.api.models import Workflow
 
 log = logging.getLogger(__name__)
 
@@ -147,10 +148,15 @@ class Poller:
             # The poll that is due at the deadline should end the wait. It may hang, or be kept back.
             seconds = wait.seconds_left(now)
             seconds += LAST_POLL_SECONDS if seconds > 0 else OVERDUE_POLL_SECONDS
-            waiter.deadline = self._loop.call_later(seconds, lambda: self._end(waiter, wait.timed_out()))
+            waiter.deadline = self._loop.call_later(seconds, self._end_at_deadline, waiter)
         first_poll = now if wait.first_poll is None else wait.first_poll
         self._queue.schedule(watch, max(0.0, min(first_poll - now, wait.seconds_left(now))))
         return waiter
+
+    def _end_at_deadline(self, waiter: Waiter) -> None:
+        # Polls may have shown an expiry, which the wait follows in place of its deadline.
+        if waiter.wait.seconds_left(self._now()) < math.inf:
+            self._end(waiter, waiter.wait.timed_out())
 
     def forget(self, waiter: Waiter) -> None:
         """End a wait without an event; one that has ended is left alone."""
@@ -220,14 +226,14 @@ class Poller:
                 client = await self._connection.current()
             if watch.endpoint is None:
                 watch.endpoint = endpoints.read_workflow(watch.workflow_id)
-            status = (await client.perform(watch.endpoint)).status
+            workflow = await client.perform(watch.endpoint)
         except errors.WorkflowsError as error:
             self._failed(watch, error)
         except Exception as error:
             log.exception("Polling workflow %s failed unexpectedly.", watch.workflow_id)
             self._failed(watch, errors.from_exception(error, f"Polling workflow {watch.workflow_id}"))
         else:
-            self._record_status(watch, status, client)
+            self._record_workflow(watch, workflow, client)
         finally:
             watch.polling = False
             now = self.last_poll_at = self._now()
@@ -235,12 +241,12 @@ class Poller:
             if pauses:
                 self._queue.schedule(watch, max(min(pauses), MIN_POLL_INTERVAL_SECONDS))
 
-    def _record_status(self, watch: Watch, status: str, client: AsyncWorkflowsClient) -> None:
+    def _record_workflow(self, watch: Watch, workflow: Workflow, client: AsyncWorkflowsClient) -> None:
         self.limiter.accepted()
         self.outage = None
         now = self._now()
         for waiter in watch.waiters:
-            self._end(waiter, waiter.wait.record_status(status, client.settings.statuses, now))
+            self._end(waiter, waiter.wait.record_workflow(workflow, client.settings.statuses, now))
 
     def _failed(self, watch: Watch, error: errors.WorkflowsError) -> None:
         if isinstance(error, errors.RateLimited):

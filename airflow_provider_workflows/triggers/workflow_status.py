@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import bounded, earliest_event
-from airflow_provider_workflows.api.polling import CountedWait, PollSchedule
+from airflow_provider_workflows.api.counted_wait import CountedWait
+from airflow_provider_workflows.api.polling import PollSchedule
 from airflow_provider_workflows.api.retry import RateLimiter
 from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.log_throttle import utc_time
@@ -45,6 +46,9 @@ class WorkflowStatusTrigger(WaitTrigger):
     :param started: when the run began, in seconds since the epoch; None for now
     :param case_id: id of the case that the run must be of; None if that is not known
     :param polls: how often the task has polled the run before it deferred
+    :param expires_at: when the run expires, in seconds since the epoch; None if that is not known
+    :param follows_expiry: whether the deadline counts only as long as no expiry is known
+    :param slows_down: whether a run with an expiry is polled less often from its second day on
 
     The other arguments are those of ``WaitTrigger``.
     """
@@ -53,6 +57,9 @@ class WorkflowStatusTrigger(WaitTrigger):
     started: float | None = None
     case_id: str | None = None
     polls: int = 0
+    expires_at: float | None = None
+    follows_expiry: bool = False
+    slows_down: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,6 +90,9 @@ class WorkflowStatusTrigger(WaitTrigger):
             started=wait.started,
             case_id=wait.case_id,
             polls=wait.polls,
+            expires_at=wait.expires_at,
+            follows_expiry=wait.follows_expiry,
+            slows_down=wait.schedule.slows_down,
             deadline=wait.deadline,
             not_before=earliest_event(time.time()),
             poll_interval=wait.schedule.poll_interval,
@@ -115,11 +125,17 @@ class WorkflowStatusTrigger(WaitTrigger):
             self.workflow_id,
             time.time() if self.started is None else self.started,
             self.deadline,
-            PollSchedule(self.max_poll_interval if webhooks else self.poll_interval, self.max_poll_interval),
+            PollSchedule(
+                self.max_poll_interval if webhooks else self.poll_interval,
+                self.max_poll_interval,
+                slows_down=self.slows_down,
+            ),
             self.max_outage,
             first_poll=first_poll,
             case_id=self.case_id,
             polls=self.polls,
+            expires_at=self.expires_at,
+            follows_expiry=self.follows_expiry,
             on_poll=self._polled if self.has_task else None,
         )
         if not webhooks:
@@ -195,6 +211,7 @@ class WorkflowStatusTrigger(WaitTrigger):
                 polls=wait.polls,
                 last_poll_at=wait.last_poll_at,
                 next_poll_at=now if due is None else due,
+                max_poll_interval=wait.longest_interval(now),
                 webhooks=self.webhooks,
                 at=now,
             )

@@ -17,7 +17,7 @@ MODULES = {
     "hooks.workflows": 20,
     "operators.batch": 154,
     "operators.case": 34,
-    "operators.run": 69,
+    "operators.run": 72,
     "sensors.workflow_status": 56,
 }
 OF_THE_API = {

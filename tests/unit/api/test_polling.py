@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 
 from airflow_provider_workflows.api import Statuses, WorkflowsClient, errors
-from airflow_provider_workflows.api.polling import PollSchedule, Wait, poll_until_done, success
+from airflow_provider_workflows.api.polling import PollSchedule, Wait, poll_until_done
+from airflow_provider_workflows.api.wait_end import success
 from airflow_provider_workflows.sandbox import Sandbox
 
 WORKFLOW = "63131229-edc5-49d0-888b-7724e65d7d2d"

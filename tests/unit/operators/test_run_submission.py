@@ -13,8 +13,8 @@ from airflow_provider_workflows.api import WorkflowsClient
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS, Ownership
 from airflow_provider_workflows.operators.records import Records, store_retry
-from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord
-from airflow_provider_workflows.operators.run_submission import RunSubmission, StartedRun
+from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, StartedRun
+from airflow_provider_workflows.operators.run_submission import RunSubmission
 from airflow_provider_workflows.operators.stop_guard import StopGuard
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from airflow_provider_workflows.storage_retry import MAX_STORAGE_OUTAGE_SECONDS
