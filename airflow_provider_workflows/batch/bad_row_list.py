@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import json
 import logging
 import shutil
@@ -14,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.rows import BadRow, Unreadable
-from airflow_provider_workflows.batch.spreadsheet_cells import cell
-from airflow_provider_workflows.local_files import OWNER_ONLY
+from airflow_provider_workflows.batch.spreadsheet_lines import SpreadsheetLines
 from airflow_provider_workflows.storage import remove_file, shown
 from airflow_provider_workflows.storage_retry import failure_reason
 from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.checked_columns import Checked
+    from airflow_provider_workflows.batch.output_options import OutputOptions
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 log = logging.getLogger(__name__)
@@ -41,13 +39,14 @@ class BadRowList:
     which it begins, the column (none for the row as a whole) and the reason.
 
     :param folder: the folder of the output
-    :param mode: of the file, where it is local
+    :param options: how the output is written, and so the list
     :param values: whether to add what stands in the column
     """
 
-    def __init__(self, folder: ObjectStoragePath, mode: int = OWNER_ONLY, *, values: bool = False) -> None:
+    def __init__(self, folder: ObjectStoragePath, options: OutputOptions, *, values: bool = False) -> None:
         self._path = folder / BAD_ROWS_NAME
-        self._mode = mode
+        self._mode = options.mode
+        self._lines = SpreadsheetLines(options.delimiter)
         self._values = values
         self._problems = 0
         self._is_whole = False
@@ -86,10 +85,10 @@ class BadRowList:
             self._problems += 1
             is_of_earlier = row.earlier is not None and place == len(row.problems)
             full_reason = f"{reason}: row {row.earlier}" if is_of_earlier else reason
-            fields: list[object] = [row.number, row.line, cell(column), cell(full_reason)]
+            fields: list[object] = [row.number, row.line, column or None, full_reason]
             if self._values:
                 fields.append(_value_of(row.cells, column))
-            self._file.write(_line(fields))
+            self._file.write(self._lines.line(fields))
 
     def _write(self) -> str | None:
         """Write the list, and return its URI; None if nothing is bad, or it cannot be written."""
@@ -99,7 +98,7 @@ class BadRowList:
                 return None
             self._file.seek(0)
             with replacing(self._path, mode=self._mode) as file:
-                file.write(_line([*COLUMNS, *([VALUE] if self._values else [])]))
+                file.write(self._lines.header([*COLUMNS, *([VALUE] if self._values else [])]))
                 shutil.copyfileobj(self._file, file)
         except Exception as error:  # noqa: BLE001  (each kind of storage has its own, and the rows are named anyway)
             log.warning(
@@ -109,17 +108,11 @@ class BadRowList:
         return shown(self._path)
 
 
-def _value_of(cells: Mapping[Any, Any] | None, column: str) -> str:
+def _value_of(cells: Mapping[Any, Any] | None, column: str) -> str | None:
     value = None if cells is None or not column else cells.get(column)
     if value is None or isinstance(value, Unreadable):
-        return ""
+        return None
     text = (
         value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
     )
-    return cell(text[:MAX_VALUE_CHARACTERS])
-
-
-def _line(fields: Iterable[object]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(fields)
-    return text.getvalue().encode(errors="replace")
+    return text[:MAX_VALUE_CHARACTERS] or None

@@ -85,7 +85,7 @@ def _require_cases(settings: Settings) -> None:
 
 
 def _bad_rows(options: BatchOptions, folder: ObjectStoragePath) -> BadRowList:
-    return BadRowList(folder, options.output.mode, values=options.input.bad_row_values)
+    return BadRowList(folder, options.output, values=options.input.bad_row_values)
 
 
 def recheck_input(

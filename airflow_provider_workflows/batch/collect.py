@@ -16,6 +16,7 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.manifest import ManifestRow
+from airflow_provider_workflows.batch.output_options import DEFAULT_OUTPUT
 from airflow_provider_workflows.batch.output_row import OutputRow, iso
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.problem_rows import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
     from airflow_provider_workflows.batch.current_client import CurrentClient
     from airflow_provider_workflows.batch.output_formats import TableRows
+    from airflow_provider_workflows.batch.output_options import OutputOptions
 
 #: Makes a writer of the output, which gives up soon once the function that it is given returns True.
 Writing: TypeAlias = "Callable[[Callable[[], bool]], AbstractContextManager[TableRows]]"
@@ -49,6 +51,7 @@ class Collection:
     :param fetch: whether to fetch results; without, the output says what the journal says
     :param ownership: says whether this try may still fetch
     :param hash_secret: hash the personal numbers of results, keyed with this, where the input has none
+    :param output_options: how the output is written, and the list of rows with something wrong
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Collection:
         hash_secret: str | None = None,
         fetch: bool = True,
         ownership: Ownership | None = None,
+        output_options: OutputOptions = DEFAULT_OUTPUT,
     ) -> None:
         self._client = client
         self._flow_control = flow_control
@@ -75,7 +79,7 @@ class Collection:
         self.statuses: Counter[str] = Counter()
         #: Why rows have ended as they have.
         self.reasons = Reasons()
-        self.problems = AllProblems()
+        self.problems = AllProblems(output_options)
 
     async def run(self, rows: Iterable[ManifestRow], writing: Writing) -> None:
         """Write one row of output for each of ``rows``; ``outcomes`` and ``statuses`` count them.

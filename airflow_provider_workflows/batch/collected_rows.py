@@ -74,7 +74,7 @@ class CollectedRows(ReportedRows):
             lambda: not self._ownership.may_act,
             report=report or BatchReport.begun(options.workflow_definition_id, time.time()),
             output=self.output,
-            output_mode=options.output.mode,
+            output_options=options.output,
         )
 
     async def collect(self, publish: Publish, log: Any) -> Collection:
@@ -177,6 +177,7 @@ class CollectedRows(ReportedRows):
             hash_secret=self._hash_secret,
             fetch=fetch,
             ownership=self._ownership,
+            output_options=self._options.output,
         )
 
     async def _write_output(self, collection: Collection) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import require_module, require_pyarrow
 from airflow_provider_workflows.batch.output_formats import (
-    OtherColumns,
     arrow_schema,
     batches_of,
     parquet_batches,
@@ -20,6 +19,7 @@ from airflow_provider_workflows.batch.output_formats import (
 )
 from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OUTPUT_NAME
 from airflow_provider_workflows.batch.output_parts import has_parts, parts_of
+from airflow_provider_workflows.batch.spreadsheet_lines import OtherColumns
 from airflow_provider_workflows.storage import (
     forget_listing,
     from_working_directory,

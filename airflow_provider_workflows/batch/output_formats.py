@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, BinaryIO, Protocol
 
 from airflow_provider_workflows.arguments import require_pyarrow
-from airflow_provider_workflows.batch.output_options import OUTPUT_DELIMITERS, OutputOptions
+from airflow_provider_workflows.batch.output_options import OutputOptions
 from airflow_provider_workflows.batch.output_row import (
     COLUMNS,
     REQUIRED_COLUMNS,
@@ -18,19 +17,11 @@ from airflow_provider_workflows.batch.output_row import (
     OutputRow,
     iso_of_microseconds,
 )
-from airflow_provider_workflows.batch.spreadsheet_cells import escaped_cell, value_of
+from airflow_provider_workflows.batch.spreadsheet_lines import SpreadsheetLines, SpreadsheetRows
 
 #: Rows wait in memory until they are a group of Parquet: a thousand, or fewer if they have this many characters.
 ROWS_IN_GROUP = 1000
 CHARACTERS_IN_GROUP = 64 * 1024 * 1024
-#: Excel takes a file with it for UTF-8, and one without for whatever the machine's language is.
-_BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
-#: Results are longer than the csv module's limit of 128 KB.
-_CSV_FIELD_CHARACTERS = 2**31 - 1
-
-
-class OtherColumns(Exception):
-    """A file of CSV is not one that a batch has written."""
 
 
 class TableRows(Protocol):
@@ -87,7 +78,7 @@ class JsonLines:
 
 
 class Csv:
-    """Writes rows as CSV that Excel opens: in UTF-8 with its mark, lines that end as Excel's, and no formulas.
+    """Writes rows as CSV that Excel opens.
 
     :param file: written from its start to its end
     :param delimiter: what stands between two cells
@@ -95,23 +86,15 @@ class Csv:
 
     def __init__(self, file: BinaryIO, delimiter: str) -> None:
         self._file = file
-        self._text = io.StringIO(newline="")
-        self._writer = csv.writer(self._text, delimiter=delimiter, lineterminator="\r\n")
-        self._text.write(_BOM)
-        self._write(COLUMNS)
+        self._lines = SpreadsheetLines(delimiter)
+        self._file.write(self._lines.header(COLUMNS))
 
     def write(self, row: OutputRow) -> None:
         """Write the next row."""
         values = row.values()
         if row.result is not None:
             values["result"] = as_json(row.result)
-        self._write(map(escaped_cell, values.values()))
-
-    def _write(self, cells: Iterable[object]) -> None:
-        self._writer.writerow(cells)
-        self._file.write(self._text.getvalue().encode())
-        self._text.seek(0)
-        self._text.truncate()
+        self._file.write(self._lines.line(values.values()))
 
     def flush(self) -> None:
         """Do nothing: nothing waits."""
@@ -195,15 +178,8 @@ def read_csv(file: BinaryIO) -> Iterator[dict[str, Any]]:
     :raises OtherColumns: if it is not one that a batch has written
     :raises ValueError: if another program has changed a row
     """
-    text = io.TextIOWrapper(file, "utf-8-sig", newline="")
-    first = text.readline()
-    delimiter = first[len(COLUMNS[0]) : len(COLUMNS[0]) + 1]
-    if delimiter not in OUTPUT_DELIMITERS or tuple(first.rstrip("\r\n").split(delimiter)) != COLUMNS:
-        raise OtherColumns
-    # The limit holds for the whole process, so it is only ever raised.
-    csv.field_size_limit(max(csv.field_size_limit(), _CSV_FIELD_CHARACTERS))
-    for cells in csv.reader(text, delimiter=delimiter):
-        row: dict[str, Any] = dict(zip(COLUMNS, map(value_of, cells), strict=True))
+    for values in SpreadsheetRows(io.TextIOWrapper(file, "utf-8", newline=""), COLUMNS):
+        row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
         yield row | {"row": int(row["row"] or ""), "result": _result(row["result"])}
 
 

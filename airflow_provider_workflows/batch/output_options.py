@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import choice, file_mode, require_pyarrow, whole_number
 from airflow_provider_workflows.local_files import OWNER_ONLY
 
@@ -21,10 +20,10 @@ OUTPUT_NAME = "results"
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """How the output of a batch is written.
+    """How the output of a batch is written, and the lists beside it.
 
     :param format: one of ``OUTPUT_FORMATS``
-    :param delimiter: what stands between two cells of CSV
+    :param delimiter: what stands between two cells of CSV; the lists are CSV whatever the format
     :param rows_per_file: the largest number of rows of a file, where the output is a folder of parts; None for one
         file
     :param mode: of the files and of folders that are missing, where they are local
@@ -50,7 +49,7 @@ class OutputOptions:
         delimiter: object = OUTPUT_DELIMITERS[0]
         if output_delimiter is not None:
             delimiter = choice("output_delimiter", output_delimiter, OUTPUT_DELIMITERS)
-        options = cls(
+        return cls(
             str(choice("output_format", output_format, OUTPUT_FORMATS)),
             str(delimiter),
             None
@@ -58,12 +57,6 @@ class OutputOptions:
             else whole_number("output_rows_per_file", output_rows_per_file, at_least=1),
             file_mode("output_mode", output_mode),
         )
-        if output_delimiter is not None and options.format != "csv":
-            raise InvalidInput(
-                f'output_delimiter is for output_format="csv", and output_format is {options.format!r}: '
-                "leave it out"
-            )
-        return options
 
     def path_in(self, folder: ObjectStoragePath) -> ObjectStoragePath:
         """Return the path of the output: ``results.jsonl`` or so, or the folder ``results`` of its parts.
@@ -74,3 +67,6 @@ class OutputOptions:
         if self.format == "parquet":
             require_pyarrow("output_format")
         return folder / (OUTPUT_NAME if self.rows_per_file is not None else f"{OUTPUT_NAME}.{self.format}")
+
+
+DEFAULT_OUTPUT = OutputOptions()

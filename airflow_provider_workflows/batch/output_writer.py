@@ -70,7 +70,7 @@ def writer(
     )
     with table as rows:
         yield (output := OutputWriter(rows))
-    retry.run(lambda: unknown_rows.write(folder, output.unknown, options.mode))
+    retry.run(lambda: unknown_rows.write(folder, output.unknown, options))
     # What is there in another form is an earlier output of this task.
     for other in OUTPUT_FORMATS:
         if folder / f"{OUTPUT_NAME}.{other}" != path:

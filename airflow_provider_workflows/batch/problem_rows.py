@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import logging
 import shutil
@@ -16,14 +14,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.batch.manifest import manifest_lines
+from airflow_provider_workflows.batch.output_options import DEFAULT_OUTPUT
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
-from airflow_provider_workflows.batch.spreadsheet_cells import cell
+from airflow_provider_workflows.batch.spreadsheet_lines import SpreadsheetLines
 from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROW_ADVICE, UNKNOWN_ROWS_NAME
-from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import remove_file, shown
 from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.output_options import OutputOptions
     from airflow_provider_workflows.batch.report import BatchReport
     from airflow_provider_workflows.storage import ObjectStoragePath
 
@@ -72,11 +71,11 @@ class ProblemRow:
     workflow_id: str | None = None
     case_id: str | None = None
 
-    def line(self) -> bytes:
-        """Return the row as a line of CSV."""
+    def values(self) -> list[int | str | None]:
+        """Return the value of each column."""
         texts = (self.place, self.outcome.value, self.code, self.message)
         ids = (self.fingerprint, self.workflow_id, self.case_id)
-        return _line([self.row, *(cell(text or "") for text in (*texts, *ids))])
+        return [self.row, *(text or None for text in (*texts, *ids))]
 
 
 def problem_of(
@@ -129,18 +128,23 @@ def place_of(row: int, line: int | None) -> str:
 
 
 class AllProblems:
-    """The whole list, as a try writes it at its end: rows come in their order, and are kept on the disk."""
+    """The whole list, as a try writes it at its end: rows come in their order, and are kept on the disk.
 
-    def __init__(self) -> None:
+    :param options: how the output is written, and so the list
+    """
+
+    def __init__(self, options: OutputOptions = DEFAULT_OUTPUT) -> None:
         self.number = 0
+        self._mode = options.mode
+        self._lines = SpreadsheetLines(options.delimiter)
         self._file = tempfile.SpooledTemporaryFile(_BYTES_IN_MEMORY)  # noqa: SIM115  (open until it is written)
 
     def add(self, problem: ProblemRow) -> None:
         """Take note of the next row."""
         self.number += 1
-        self._file.write(problem.line())
+        self._file.write(self._lines.line(problem.values()))
 
-    def write(self, folder: ObjectStoragePath, mode: int = OWNER_ONLY) -> None:
+    def write(self, folder: ObjectStoragePath) -> None:
         """Write the list into the folder of the output; without such rows, remove the one that is there.
 
         :raises Exception: if it cannot be written
@@ -150,8 +154,8 @@ class AllProblems:
             remove_file(path)
             return
         self._file.seek(0)
-        with replacing(path, mode=mode) as file:
-            file.write(_line(COLUMNS))
+        with replacing(path, mode=self._mode) as file:
+            file.write(self._lines.header(COLUMNS))
             shutil.copyfileobj(self._file, file)
 
 
@@ -206,7 +210,7 @@ class ProblemsOnTheWay:
     :param state_folder: where the batch keeps its state
     :param first_row: number of the first row
     :param skipped: number of rows that were left out because they are bad
-    :param mode: of the file, where it is local
+    :param options: how the output is written, and so the list
     """
 
     def __init__(
@@ -216,15 +220,17 @@ class ProblemsOnTheWay:
         first_row: int,
         skipped: int = 0,
         *,
-        mode: int = OWNER_ONLY,
+        options: OutputOptions = DEFAULT_OUTPUT,
     ) -> None:
         self._path = folder / PROBLEM_ROWS_NAME
         self._state_folder = state_folder
         self._first_row = first_row
         self._skipped = skipped
-        self._mode = mode
+        self._mode = options.mode
+        self._lines = SpreadsheetLines(options.delimiter)
         self._places: Places | None = None
-        self._lines: dict[int, bytes] = {}
+        #: The line of each row that is listed, by its number.
+        self._listed: dict[int, bytes] = {}
         self._written = 0
         self._is_available = True
 
@@ -243,12 +249,13 @@ class ProblemsOnTheWay:
             ]
             if self._places is None and (problems or self._skipped):
                 self._places = Places.read(self._state_folder, self._first_row)
-                self._lines |= {skipped.row: skipped.line() for skipped in self._places.skipped}
+                for skipped in self._places.skipped:
+                    self._listed[skipped.row] = self._lines.line(skipped.values())
             for row, state, outcome in problems:
-                if self._places is not None and len(self._lines) < MAX_LISTED_ROWS:
+                if self._places is not None and len(self._listed) < MAX_LISTED_ROWS:
                     line = self._places.line_of(row)
                     problem = cast("ProblemRow", problem_of(row, line, state, outcome, state.error))
-                    self._lines[row] = problem.line()
+                    self._listed[row] = self._lines.line(problem.values())
             self._write()
         except Exception as error:  # noqa: BLE001  (a page that lags must not end a batch)
             self._is_available = False
@@ -263,15 +270,9 @@ class ProblemsOnTheWay:
         return dataclasses.replace(report, problem_rows=shown(self._path)) if self._written else report
 
     def _write(self) -> None:
-        if len(self._lines) == self._written:
+        if len(self._listed) == self._written:
             return
         with replacing(self._path, mode=self._mode) as file:
-            file.write(_line(COLUMNS))
-            file.writelines(self._lines[row] for row in sorted(self._lines))
-        self._written = len(self._lines)
-
-
-def _line(cells: Iterable[object]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(cells)
-    return text.getvalue().encode(errors="replace")
+            file.write(self._lines.header(COLUMNS))
+            file.writelines(self._listed[row] for row in sorted(self._listed))
+        self._written = len(self._listed)

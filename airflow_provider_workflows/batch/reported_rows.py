@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api.status import Statuses
     from airflow_provider_workflows.batch.collect import Collection
     from airflow_provider_workflows.batch.manifest import Manifest
+    from airflow_provider_workflows.batch.output_options import OutputOptions
     from airflow_provider_workflows.batch.place import BatchPlace
     from airflow_provider_workflows.batch.submit import Submission
     from airflow_provider_workflows.storage import ObjectStoragePath
@@ -42,7 +43,7 @@ class ReportedRows(BatchRows):
     :param is_stopped: returns whether the task was told to stop
     :param report: what there is to say of the batch, its rows and its place left out
     :param output: path of the output
-    :param output_mode: of files beside the output, where they are local
+    :param output_options: how it is written, and the lists beside it
     """
 
     def __init__(
@@ -54,13 +55,14 @@ class ReportedRows(BatchRows):
         *,
         report: BatchReport,
         output: ObjectStoragePath,
-        output_mode: int,
+        output_options: OutputOptions,
     ) -> None:
         super().__init__(place, manifest, statuses, is_stopped)
-        self._output_mode = output_mode
+        #: How the output is written, and the lists beside it.
+        self.output_options = output_options
         #: Lists rows with something wrong while the batch goes on.
         self.problems = ProblemsOnTheWay(
-            place.folder, place.state_folder, manifest.first_row, manifest.skipped, mode=output_mode
+            place.folder, place.state_folder, manifest.first_row, manifest.skipped, options=output_options
         )
         #: Whether there is an output, or will be once the try has ended.
         self.has_output = True
@@ -168,7 +170,7 @@ class ReportedRows(BatchRows):
             is_stopped=self.is_stopped,
         )
         try:
-            retry.run(lambda: collection.problems.write(self.place.folder, self._output_mode))
+            retry.run(lambda: collection.problems.write(self.place.folder))
         except Exception as error:  # noqa: BLE001  (the output says the same)
             log.warning("The list %s could not be written: %s.", shown(path), failure_reason(error))
         return shown(path) if collection.problems.number else None

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_workflows.batch.spreadsheet_cells import cell
-from airflow_provider_workflows.local_files import OWNER_ONLY
+from airflow_provider_workflows.batch.spreadsheet_lines import SpreadsheetLines
 from airflow_provider_workflows.storage import remove_file, shown
 from airflow_provider_workflows.whole_files import write_whole
 
 if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.output_options import OutputOptions
     from airflow_provider_workflows.batch.output_row import OutputRow
     from airflow_provider_workflows.storage import ObjectStoragePath
 
@@ -30,7 +28,7 @@ UNKNOWN_ROW_ADVICE = (
 _COLUMNS = ("key", "row", "time", "case_id")
 
 
-def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], mode: int = OWNER_ONLY) -> None:
+def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], options: OutputOptions) -> None:
     """Write the list of rows that may have a run; without such rows, remove the one that is there.
 
     The file is ``unknown.csv``, with the columns ``key``, ``row``, ``time`` of the request that may have started a
@@ -38,12 +36,14 @@ def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], mode: int = OWNE
 
     :param folder: the folder of the output
     :param rows: the rows of the output whose outcome is unknown
-    :param mode: of the file, where it is local
+    :param options: how the output is written, and so the list
     :raises Exception: if it cannot be written
     """
     path = folder / UNKNOWN_ROWS_NAME
     if rows:
-        write_whole(path, _as_csv(rows), mode)
+        lines = SpreadsheetLines(options.delimiter)
+        listed = (lines.line([row.key, row.row, row.submitted_at, row.case_id]) for row in rows)
+        write_whole(path, b"".join([lines.header(_COLUMNS), *listed]), options.mode)
     else:
         remove_file(path)
 
@@ -62,12 +62,3 @@ def warn(folder: ObjectStoragePath, number: int) -> None:
             shown(folder / UNKNOWN_ROWS_NAME),
             UNKNOWN_ROW_ADVICE,
         )
-
-
-def _as_csv(rows: Sequence[OutputRow]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
-    for row in rows:
-        writer.writerow([cell(row.key), row.row, row.submitted_at, row.case_id])
-    return text.getvalue().encode()

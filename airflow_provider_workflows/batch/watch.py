@@ -15,6 +15,7 @@ from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.inbox import InboxReader
 from airflow_provider_workflows.batch.journal import Entry, Journal
+from airflow_provider_workflows.batch.output_options import DEFAULT_OUTPUT
 from airflow_provider_workflows.batch.problem_rows import ProblemsOnTheWay
 from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
@@ -26,6 +27,7 @@ from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.storage_retry import failure_reason
 
 if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.output_options import OutputOptions
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 #: Runs that have ended are written down once in this many seconds: those that a killed process had not yet written
@@ -55,6 +57,7 @@ class BatchWatch(Generic[WaiterT]):
     :param log: the task's log
     :param report: what was reported last; None to read it from the state
     :param problems: lists the rows with something wrong; None to begin such a list beside the output
+    :param output_options: how the output is written, and so a list that is begun
     :param inbox: returns an XCom of the batch's inbox by its key, where webhooks are used: then each run is polled
         once, and after that every ``max_poll_interval``, in case a webhook is lost
     """
@@ -72,11 +75,12 @@ class BatchWatch(Generic[WaiterT]):
         log: Any,
         report: BatchReport | None = None,
         problems: ProblemsOnTheWay | None = None,
+        output_options: OutputOptions = DEFAULT_OUTPUT,
         inbox: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         self._folder = folder
         self._poller = poller
-        self._rows = WatchedRows(folder, counts, report, problems)
+        self._rows = WatchedRows(folder, counts, report, problems, output_options)
         #: Runs whose wait is still to begin.
         self._not_begun = 0
         self._deadline = deadline

@@ -18,6 +18,7 @@ from airflow_provider_workflows.batch.tally import Tally
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import Statuses
     from airflow_provider_workflows.api.polling import Wait
+    from airflow_provider_workflows.batch.output_options import OutputOptions
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 #: What the wait needs of a row's state. The ids of cases alone would take 9 MB for a hundred thousand rows.
@@ -33,6 +34,7 @@ class WatchedRows:
     :param counts: rows by outcome, for those rows that have no run to wait for
     :param report: what was reported last; None to read it from the state
     :param problems: lists the rows with something wrong; None to begin such a list beside the output
+    :param output_options: how the output is written, and so a list that is begun
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class WatchedRows:
         counts: Mapping[str, int],
         report: BatchReport | None,
         problems: ProblemsOnTheWay | None,
+        output_options: OutputOptions,
     ) -> None:
         self._folder = folder
         self._others = Counter({RowOutcome(name): number for name, number in counts.items()})
@@ -48,6 +51,7 @@ class WatchedRows:
         self.report = report
         self._tally = Tally(time.time())
         self._problems = problems
+        self._output_options = output_options
         #: Rows that are still to be listed, if something is wrong with them.
         self._unlisted: list[tuple[int, RowState, RowOutcome]] = []
         self._measured_at: object = None
@@ -66,7 +70,9 @@ class WatchedRows:
             # The state is beside the output.
             folder = self._folder.parent.parent
             skipped = self._others[RowOutcome.SKIPPED]
-            self._problems = self._problems or ProblemsOnTheWay(folder, self._folder, first_row, skipped)
+            self._problems = self._problems or ProblemsOnTheWay(
+                folder, self._folder, first_row, skipped, options=self._output_options
+            )
         rows = states(self._folder, fields=_FIELDS, is_stopped=is_stopped)
         for number, state in rows.items():
             if state.ended_at is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections import Counter
 from collections.abc import Iterator
@@ -11,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.output import existing_output
-from airflow_provider_workflows.batch.output_options import OUTPUT_NAME, OutputOptions
+from airflow_provider_workflows.batch.output_options import DEFAULT_OUTPUT, OUTPUT_NAME
 from airflow_provider_workflows.batch.place import STATE_FOLDER, BatchFile, BatchPlace
-from airflow_provider_workflows.batch.problem_rows import PROBLEM_ROWS_NAME, Places, place_of
+from airflow_provider_workflows.batch.problem_rows import COLUMNS, PROBLEM_ROWS_NAME, Places, place_of
 from airflow_provider_workflows.batch.report import DUE, BatchReport, ReportPhase, repair_after_clear
 from airflow_provider_workflows.batch.reported_rows import ReportedRows
 from airflow_provider_workflows.batch.row_state import RowOutcome
+from airflow_provider_workflows.batch.spreadsheet_lines import OtherColumns, SpreadsheetRows
 from airflow_provider_workflows.batch.state_files import read_lines
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH
 from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROWS_NAME
-from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
 from airflow_provider_workflows.storage import (
     ObjectStoragePath,
@@ -102,8 +101,8 @@ class StoredBatch:
             report=dataclasses.replace(
                 begun, begun_at=self.record.begun_at, stopped_by=self.record.stopped_by
             ),
-            output=output or OutputOptions().path_in(folder),
-            output_mode=OWNER_ONLY,
+            output=output or DEFAULT_OUTPUT.path_in(folder),
+            output_options=DEFAULT_OUTPUT,
         )
         rows.has_output = output is not None
         report = rows.report_at(_PHASES.get(self.record.phase, ReportPhase.ENDED))
@@ -218,12 +217,15 @@ def _is_itself(entry: dict[str, Any], folder: ObjectStoragePath) -> bool:
 
 def _results_missing(folder: ObjectStoragePath) -> int:
     """Return how many results could not be fetched: the journal does not say so, the list of problem rows does."""
+    path = folder / PROBLEM_ROWS_NAME
     try:
-        lines = (line.decode() for line in read_lines(folder / PROBLEM_ROWS_NAME))
-        wanted = RowOutcome.RESULT_MISSING.value
-        return sum(row["outcome"] == wanted for row in csv.DictReader(lines))
+        rows = SpreadsheetRows((line.decode() for line in read_lines(path)), COLUMNS)
     except FileNotFoundError:
         return 0
+    except OtherColumns:
+        raise InvalidInput(f"URI: {shown(path)} has other columns than this version reads") from None
+    wanted = (COLUMNS.index("outcome"), RowOutcome.RESULT_MISSING.value)
+    return sum(wanted in enumerate(row) for row in rows)
 
 
 def _if_there(path: ObjectStoragePath) -> str | None:

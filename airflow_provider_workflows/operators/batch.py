@@ -74,8 +74,8 @@ class RunWorkflowBatchOperator(BatchWaiting):
         alone, ``"resubmit"`` submits them at the risk of a second run
     :param output_format: ``"jsonl"``, ``"parquet"`` (which needs the extra ``[parquet]``) or ``"csv"``, which Excel
         opens: in UTF-8 with its mark, and with no cell that it would run as a formula
-    :param output_delimiter: what stands between two cells of CSV: ``";"`` by default, as Excel has it in most of
-        Europe, ``","``, a tab or ``"|"``
+    :param output_delimiter: what stands between two cells of CSV, also of the lists beside the output, whatever its
+        format: ``";"`` by default, as Excel has it in most of Europe, ``","``, a tab or ``"|"``
     :param output_rows_per_file: write parts of this many rows into the folder ``results``, the last with fewer, in
         place of one file
     :param output_mode: mode of the output's files and, with the right to enter, of folders that are made for it,

@@ -71,7 +71,7 @@ def stored_rows(
         is_stopped,
         report=dataclasses.replace(begun, begun_at=record.begun_at, stopped_by=record.stopped_by),
         output=output.path_in(place.folder),
-        output_mode=output.mode,
+        output_options=output,
     )
     rows.has_output = existing_output(place.folder) is not None
     report = rows.report_at(ReportPhase.ENDED)

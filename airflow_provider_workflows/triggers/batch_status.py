@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.airflow_internals.deferral import earliest_event
 from airflow_provider_workflows.api.polling import PollSchedule
+from airflow_provider_workflows.batch.output_options import DEFAULT_OUTPUT, OutputOptions
 from airflow_provider_workflows.batch.watch import BatchWatch, unreadable_state
 from airflow_provider_workflows.storage import AZURE_HTTP_LOG, ObjectStoragePath
 from airflow_provider_workflows.triggers.base import WaitTrigger
@@ -31,12 +32,16 @@ class BatchStatusTrigger(WaitTrigger):
 
     :param folder: URI of the folder in which the batch keeps its state
     :param counts: rows by outcome, for those rows that have no run to wait for
+    :param output_delimiter: what stands between two cells of the list of rows with something wrong
+    :param output_mode: mode of that list, where it is local
 
     The other arguments are those of ``WaitTrigger``.
     """
 
     folder: str
     counts: dict[str, int] = field(default_factory=dict)
+    output_delimiter: str = DEFAULT_OUTPUT.delimiter
+    output_mode: int = DEFAULT_OUTPUT.mode
 
     @classmethod
     def for_task(
@@ -62,6 +67,8 @@ class BatchStatusTrigger(WaitTrigger):
             folder=str(batch.state_folder),
             workflows_conn_id=workflows_conn_id,
             counts=batch.others,
+            output_delimiter=batch.output_options.delimiter,
+            output_mode=batch.output_options.mode,
             deadline=deadline,
             not_before=earliest_event(time.time()),
             poll_interval=schedule.poll_interval,
@@ -96,6 +103,7 @@ class BatchStatusTrigger(WaitTrigger):
             max_outage=self.max_outage,
             publish=self._publish,
             log=self.log,
+            output_options=OutputOptions(delimiter=self.output_delimiter, mode=self.output_mode),
             inbox=self._read_inbox if self.webhooks and self.has_task else None,
         )
         with AZURE_HTTP_LOG.quiet():

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import itertools
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.problem_rows import COLUMNS
+from airflow_provider_workflows.batch.spreadsheet_lines import OtherColumns, SpreadsheetLines, SpreadsheetRows
 from airflow_provider_workflows.storage import forget_listing, storage_path
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
 
-COLUMNS = ("row", "place", "outcome", "code", "message", "fingerprint", "workflow_id", "case_id")
 #: Nothing else is read: the path comes from an XCom, and an XCom is data.
 _NAME = "/problem_rows.csv"
 ROWS_IN_PAGE = 50
-#: A spreadsheet takes a cell that begins so for a formula; in the file there is an apostrophe in front of it.
-_GUARD = re.compile(r"'(?=[=+\-@\t\r])")
 #: Rows are downloaded in pieces of this many.
 _ROWS_IN_PIECE = 500
 #: What storages call the things that change with a file.
@@ -90,7 +87,7 @@ class ProblemRows:
         shown: list[list[str]] = []
         matching = total = 0
         with self._rows() as rows:
-            for row in rows:
+            for row in _whole(rows):
                 total += 1
                 if which.takes(row):
                     matching += 1
@@ -103,28 +100,24 @@ class ProblemRows:
 
         :raises Exception: if storage cannot be read
         """
-        with self._rows(guarded=True) as rows:
-            yield _as_csv([list(COLUMNS)])
-            chosen = filter(which.takes, rows)
+        with self._rows() as rows:
+            lines = SpreadsheetLines(rows.delimiter)
+            yield lines.header(COLUMNS)
+            chosen = filter(which.takes, _whole(rows))
             while piece := list(itertools.islice(chosen, _ROWS_IN_PIECE)):
-                yield _as_csv(piece)
+                yield b"".join(lines.line(value or None for value in row) for row in piece)
 
     @contextmanager
-    def _rows(self, *, guarded: bool = False) -> Iterator[Iterator[list[str]]]:
+    def _rows(self) -> Iterator[SpreadsheetRows]:
         file = cast("Any", self._path.open("rb"))  # type: ignore[no-untyped-call]
         with file, io.TextIOWrapper(file, "utf-8", newline="") as lines:
-            reader = csv.reader(lines)
-            if tuple(next(reader, ())) != COLUMNS:
-                raise InvalidInput("problem_rows.csv has other columns than this version reads")
-            whole = (row for row in reader if len(row) == len(COLUMNS))
-            yield whole if guarded else ([_unguarded(cell) for cell in row] for row in whole)
+            try:
+                rows = SpreadsheetRows(lines, COLUMNS)
+            except OtherColumns:
+                raise InvalidInput("problem_rows.csv has other columns than this version reads") from None
+            yield rows
 
 
-def _unguarded(cell: str) -> str:
-    return cell[1:] if _GUARD.match(cell) else cell
-
-
-def _as_csv(rows: list[list[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+def _whole(rows: SpreadsheetRows) -> Iterator[list[str]]:
+    """Yield the rows that are whole: another program may have saved the file."""
+    return ([value or "" for value in row] for row in rows if len(row) == len(COLUMNS))

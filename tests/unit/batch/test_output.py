@@ -207,8 +207,8 @@ class TestUnknownRows:
     def test_are_listed_beside_the_output(self, folder: ObjectStoragePath, options: OutputOptions) -> None:
         write(folder, options, SUCCEEDED, dataclasses.replace(UNKNOWN, key="A-7"), FAILED)
 
-        listed = Path(folder.path, "unknown.csv").read_text(encoding="utf-8").splitlines()
-        assert listed == ["key,row,time,case_id", "A-7,7,2026-01-31T23:59:59.000Z,case-7"]
+        listed = Path(folder.path, "unknown.csv").read_text(encoding="utf-8-sig").splitlines()
+        assert listed == ["key;row;time;case_id", "A-7;7;2026-01-31T23:59:59.000Z;case-7"]
 
     def test_without_them_there_is_no_list(self, folder: ObjectStoragePath, options: OutputOptions) -> None:
         write(folder, options, UNKNOWN)
@@ -236,8 +236,8 @@ class TestUnknownRows:
     ) -> None:
         write(folder, JSONL, dataclasses.replace(UNKNOWN, key=key))
 
-        with Path(folder.path, "unknown.csv").open(encoding="utf-8", newline="") as file:
-            (row,) = csv.DictReader(file)
+        with Path(folder.path, "unknown.csv").open(encoding="utf-8-sig", newline="") as file:
+            (row,) = csv.DictReader(file, delimiter=";")
 
         assert row["key"] == cell
 

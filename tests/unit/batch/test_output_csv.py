@@ -18,7 +18,7 @@ from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.batch.output_options import OUTPUT_DELIMITERS, OutputOptions
 from airflow_provider_workflows.batch.output_row import COLUMNS, OutputRow
 from airflow_provider_workflows.batch.output_writer import writer
-from airflow_provider_workflows.batch.spreadsheet_cells import escaped_cell, value_of
+from airflow_provider_workflows.batch.spreadsheet_lines import escaped_cell, value_of
 
 ROW = OutputRow(
     "00001",

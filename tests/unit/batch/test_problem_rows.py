@@ -16,20 +16,20 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_provider_workflows.api.errors import BatchFailed
 from airflow_provider_workflows.batch import problem_rows as problem_rows_module
 from airflow_provider_workflows.batch.input.items import read_items
-from airflow_provider_workflows.batch.problem_rows import COLUMNS, Places, ProblemsOnTheWay
+from airflow_provider_workflows.batch.problem_rows import Places, ProblemsOnTheWay
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 from tests.unit.batch_task import BatchTask, cases
 
-HEADER = "row,place,outcome,code,message,fingerprint,workflow_id,case_id"
+HEADER = "row;place;outcome;code;message;fingerprint;workflow_id;case_id"
 PERSON = "Kowalska"
 
 
-def listed(batch: BatchTask) -> list[dict[str, str]]:
-    text = (batch.folder / "problem_rows.csv").read_bytes().decode()
-    assert text.splitlines()[0] == HEADER
-    return list(csv.DictReader(text.splitlines()))
+def listed(batch: BatchTask, delimiter: str = ";") -> list[dict[str, str]]:
+    text = (batch.folder / "problem_rows.csv").read_bytes().decode("utf-8-sig")
+    assert text.splitlines()[0] == HEADER.replace(";", delimiter)
+    return list(csv.DictReader(text.splitlines(), delimiter=delimiter))
 
 
 class TestLines:
@@ -144,13 +144,13 @@ class TestOnTheWay:
         first = (tmp_path / "problem_rows.csv").stat().st_ino
         problems.take([(1, failed, RowOutcome.FAILED), (2, RowState(), RowOutcome.NOT_SUBMITTED)])
 
-        assert [row.partition(",")[0] for row in self._rows(tmp_path)] == ["1", "2", "3"]
+        assert [row.partition(";")[0] for row in self._rows(tmp_path)] == ["1", "2", "3"]
         assert (tmp_path / "problem_rows.csv").stat().st_ino == first
 
     def test_lists_skipped_rows_though_nothing_else_is_wrong(self, tmp_path: Path) -> None:
         self._list(tmp_path, skipped=1).take([])
 
-        assert self._rows(tmp_path) == ["3,line 4 of the file,skipped,BadRow,is bad,,,"]
+        assert self._rows(tmp_path) == ["3;line 4 of the file;skipped;BadRow;is bad;;;"]
 
     def test_is_not_written_where_nothing_is_wrong(self, tmp_path: Path) -> None:
         self._list(tmp_path).take([(1, RowState(), RowOutcome.NOT_SUBMITTED)])
@@ -175,26 +175,20 @@ class TestOnTheWay:
 
         assert len(caplog.records) == 1
 
-    def test_is_written_by_the_trigger_too(
-        self, batch: BatchTask, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_is_written_by_the_trigger_too_in_the_same_way(self, batch: BatchTask, sandbox: Sandbox) -> None:
         batch.definition_id = sandbox.define(seconds=0.0, status="EXPIRED")
         sandbox.fault("cut_after", path="/workflows/run", times=1)
         with pytest.raises(TaskDeferred) as deferred:
-            batch.operator([*cases(3), {"email": 3}], on_bad_row="skip").execute(batch.context)
+            batch.operator(
+                [*cases(3), {"email": 3}], on_bad_row="skip", output_delimiter="|", output_mode=0o640
+            ).execute(batch.context)
 
         async def wait() -> None:
             await anext(deferred.value.trigger.run())
 
         asyncio.run(wait())
 
-        outcomes = [row["outcome"] for row in listed(batch)]
+        outcomes = [row["outcome"] for row in listed(batch, "|")]
+        assert stat.S_IMODE((batch.folder / "problem_rows.csv").stat().st_mode) == 0o640
         assert sorted(outcomes[:3]) == ["failed", "failed", "unknown"]
         assert outcomes[3] == "skipped"
-
-
-def test_a_cell_that_a_spreadsheet_would_run_is_kept_from_it() -> None:
-    problem = problem_rows_module.ProblemRow(1, "row 1", RowOutcome.FAILED, "=1+1", "@sum", "-2")
-
-    assert problem.line() == b"1,row 1,failed,'=1+1,'@sum,'-2,,\r\n"
-    assert ",".join(COLUMNS) == HEADER

@@ -175,6 +175,30 @@ class TestStatus:
         assert said.content[0]["outcomes"] == {"result_missing": 3}
 
     @pytest.mark.thorough
+    def test_counts_them_in_a_list_that_an_earlier_version_has_written(
+        self, batch: BatchTask, tried: Callable[..., object], run: Run
+    ) -> None:
+        tried("result_missing")
+        listed = batch.folder / "problem_rows.csv"
+        listed.write_text(listed.read_text("utf-8-sig").replace(";", ","))
+
+        said = run("status", batch.folder, "-o", "json")
+
+        assert said.content[0]["outcomes"] == {"result_missing": 3}
+
+    @pytest.mark.thorough
+    def test_refuses_a_list_of_problem_rows_with_other_columns(
+        self, batch: BatchTask, tried: Callable[..., object], run: Run
+    ) -> None:
+        tried("result_missing")
+        (batch.folder / "problem_rows.csv").write_text("name;phone\n")
+
+        said = run("status", batch.folder)
+
+        assert said.code == 1
+        assert "problem_rows.csv has other columns than this version reads" in said.errors
+
+    @pytest.mark.thorough
     @pytest.mark.parametrize("place", ["results.jsonl", "_state", "problem_rows.csv"])
     def test_takes_any_place_of_the_batch(self, half: HalfFailed, run: Run, place: str) -> None:
         assert run("status", half.batch.folder / place) == run("status", half.batch.folder)

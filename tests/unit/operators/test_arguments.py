@@ -155,7 +155,6 @@ WRONG_VALUES: list[tuple[type[BaseOperator], str, Any, str]] = [
         "output_format must be 'jsonl' or 'parquet' or 'csv'",
     ),
     (RunWorkflowBatchOperator, "output_delimiter", ";;", "output_delimiter must be ';' or ',' or "),
-    (RunWorkflowBatchOperator, "output_delimiter", ";", 'output_delimiter is for output_format="csv"'),
     (
         RunWorkflowBatchOperator,
         "output_rows_per_file",

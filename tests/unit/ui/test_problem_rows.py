@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_workflows.batch.output_options import OUTPUT_DELIMITERS
+from airflow_provider_workflows.batch.spreadsheet_lines import SpreadsheetLines
 from airflow_provider_workflows.storage import ObjectStoragePath
 from tests.unit.ui.conftest import PROBLEM_HEADER, Pages, Tasks, batch_report
 
@@ -85,9 +87,26 @@ def test_a_page_of_the_table_is_sent_again_only_if_the_file_has_changed(
 def test_the_rows_are_downloaded_with_formulas_guarded(pages: Pages, task: dict[str, str]) -> None:
     response = pages.get("data/rows.csv", {**task, "outcome": "failed"})
 
-    lines = list(csv.reader(io.StringIO(response.text)))
+    lines = list(csv.reader(io.StringIO(response.content.decode("utf-8-sig"))))
     assert response.headers["Content-Disposition"] == 'attachment; filename="problem_rows.csv"'
     assert (lines[0], len(lines), lines[1][4]) == (PROBLEM_HEADER.split(","), 121, "'=1+1")
+
+
+@pytest.mark.parametrize("delimiter", OUTPUT_DELIMITERS)
+def test_the_download_is_what_excel_opens_and_has_the_delimiter_of_the_file(
+    pages: Pages, tasks: Tasks, tmp_path: Path, delimiter: str
+) -> None:
+    lines = SpreadsheetLines(delimiter)
+    values = ["7", "row 7", "failed", "Łódź", "=1+1", None, "w", None]
+    content = lines.header(PROBLEM_HEADER.split(",")) + lines.line(values)
+    (tmp_path / "problem_rows.csv").write_bytes(content)
+    task = tasks.add(batch_report(tmp_path))
+
+    downloaded = pages.get("data/rows.csv", task).content
+
+    assert downloaded == content
+    assert content.startswith(b"\xef\xbb\xbfrow")
+    assert rows(pages, task)["rows"] == [[value or "" for value in values]]
 
 
 @pytest.mark.parametrize(
