@@ -132,14 +132,14 @@ class RequestRejected(WorkflowsError):
 
 
 class AuthenticationFailed(RequestRejected):
-    """The API key, secret or organization token was not accepted (401)."""
+    """The organization token, or the API key and its secret, was not accepted (401)."""
 
     retry = Retry.AFTER_NEW_CREDENTIALS
     concerns_every_call = True
 
 
 class PermissionDenied(RequestRejected):
-    """The token lacks a permission, such as ``can_run`` on the definition (403)."""
+    """The token lacks a scope, such as ``can_run`` on the definition (403)."""
 
     concerns_every_call = True
 

@@ -24,8 +24,15 @@ Warn: TypeAlias = "Callable[[str], object]"
 
 _REFUSALS: dict[int, tuple[type[errors.WorkflowsError], str]] = {
     400: (errors.RequestRejected, "Correct what it names"),
-    401: (errors.AuthenticationFailed, "Check the API key and secret, or the organization token"),
-    403: (errors.PermissionDenied, "Give the key the permission (such as can_run on the definition)"),
+    401: (errors.AuthenticationFailed, "Check the organization token, or the API key and its secret"),
+    403: (
+        errors.PermissionDenied,
+        "Give the token the scope that it lacks (to run, can_run on the definition)",
+    ),
+    406: (
+        errors.RequestRejected,
+        "This endpoint does not know the version that the connection's api_generation stands for: set another one",
+    ),
     407: (errors.RequestRejected, "Check the user and password of the proxy that the environment names"),
     404: (errors.NotFound, "Check the id, and that it belongs to this environment"),
     429: (errors.RateLimited, "Try again later, or send less at a time"),

@@ -15,6 +15,7 @@ from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.generations import GENERATIONS, require_some_generation
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.sandbox import SLOW_DEFINITION, Sandbox
+from airflow_provider_workflows.sandbox.service import READY_CASES
 
 from .conftest import Driver
 
@@ -175,3 +176,28 @@ def test_an_organization_token_is_not_told_of_api_keys(
     with caplog.at_level(logging.INFO):
         drive(settings)("create_case")
     assert "has deprecated API keys" not in caplog.text
+
+
+@pytest.mark.parametrize("number", GENERATIONS)
+def test_a_token_that_lacks_a_scope_is_told_which_and_starts_nothing(
+    drive: Drive, sandbox: Sandbox, number: int
+) -> None:
+    token = sandbox.issue_organization_token("can_view_workspace")
+    settings = dataclasses.replace(sandbox.settings, key="", secret=token, api_generation=number)
+    details = RunDetails(SLOW_DEFINITION, case_id=next(iter(READY_CASES)) if number == 1 else None)
+    with pytest.raises(errors.PermissionDenied, match="lacks the scope can_run") as refused:
+        drive(settings)("start_run", details)
+    assert refused.value.code == "FORBIDDEN"
+    assert str(refused.value.fingerprint) in str(refused.value)
+    assert sandbox.counts.runs == 0
+
+
+def test_a_version_that_an_endpoint_does_not_know_is_told_with_the_setting_that_chose_it(
+    drive: Drive, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = dataclasses.replace(GENERATIONS[2], accept="application/json;version=9")
+    monkeypatch.setitem(GENERATIONS, 2, unknown)
+    client = drive(dataclasses.replace(sandbox.settings, api_generation=2))
+    with pytest.raises(errors.RequestRejected, match=r"406 .*the connection's api_generation stands for"):
+        client("run_workflow", SLOW_DEFINITION)
+    assert sandbox.counts.runs == 0
