@@ -17,6 +17,7 @@ from functools import partial
 
 from airflow_provider_workflows import __version__
 from airflow_provider_workflows.api import endpoints, errors, retry
+from airflow_provider_workflows.api.attempts import Attempts
 from airflow_provider_workflows.api.effects import (
     Compute,
     Exclusive,
@@ -155,11 +156,9 @@ class Exchange:
 
     def _tried(self, endpoint: Endpoint[ResponseModel], max_attempts: int) -> Flow[ResponseModel]:
         """Send the call until there is a response, it may not be repeated, or the bounds are reached."""
-        tried = 0
-        deadline = float("inf")
+        attempts = self.attempts(max_attempts)
         while True:
-            reply: Response | NoResponse = yield self._request(endpoint, deadline)
-            tried += 1
+            reply: Response | NoResponse = yield self._request(endpoint, attempts.deadline)
             try:
                 if isinstance(reply, Response) and len(reply.body) > MAX_BYTES_READ_AT_ONCE:
                     body: ResponseModel = self._require(
@@ -168,22 +167,22 @@ class Exchange:
                     return body
                 return read(endpoint, reply, now=self._now(), warn=self._warn_of_odd_values)
             except errors.WorkflowsError as error:
-                if not error.is_retryable() or tried >= max_attempts:
-                    raise
-                moment = self._clock()
-                # Counted from the first failure: the time in the queue for a connection does not count.
-                deadline = min(deadline, moment + self._settings.retry_seconds)
-                pause = self._backoff.seconds(tried, error.retry_after, self._draw())
-                if moment + pause >= deadline:
-                    raise
-                log.warning(
-                    "%s Trying again in %.1f seconds (attempt %d of %d).",
-                    error,
-                    pause,
-                    tried + 1,
-                    max_attempts,
-                )
+                pause = attempts.pause(error)
             yield Sleep(pause)
+
+    def attempts(self, max_attempts: int | None = None) -> Attempts:
+        """Return the attempts of a call that is about to be made.
+
+        :param max_attempts: how many there are at most; what the settings say if it is left away
+        """
+        settings = self._settings
+        return Attempts(
+            max_attempts or settings.max_attempts,
+            settings.retry_seconds,
+            self._backoff,
+            self._clock,
+            self._draw,
+        )
 
     def _body_or_error(
         self, endpoint: Endpoint[ResponseModel], response: Response

@@ -141,21 +141,34 @@ def read_body(
     :raises UnsoundResponse: if it is not framed as its head says
     :raises EOFError: if the connection was closed before its end
     """
-    if head.status in _WITHOUT_BODY or head.status < 200:
-        return b""
-    if head.values(b"transfer-encoding"):
-        pieces = _chunks(source, head)
-    elif lengths := head.values(b"content-length"):
-        pieces = _exactly(source, _length(lengths[0]))
-    else:
-        pieces = iter(lambda: source.read1(_READ_BYTES), b"")
     body = bytearray()
-    for piece in pieces:
+    for piece in body_pieces(source, head):
         body += piece
         if len(body) > max_bytes:
             return None
         require_time()
     return bytes(body)
+
+
+def body_pieces(source: Source, head: Head, *, must_have_end: bool = False) -> Iterator[bytes]:
+    """Yield the body as it comes, its content codings included.
+
+    :param source: where the head was read from
+    :param head: the head of the response
+    :param must_have_end: whether a body is refused whose end is only that of the connection: it may be cut off
+    :raises UnsoundResponse: if it is not framed as its head says
+    :raises EOFError: if the connection was closed before its end
+    """
+    if head.status in _WITHOUT_BODY or head.status < 200:
+        return
+    if head.values(b"transfer-encoding"):
+        yield from _chunks(source, head)
+    elif lengths := head.values(b"content-length"):
+        yield from _exactly(source, _length(lengths[0]))
+    elif must_have_end:
+        raise UnsoundResponse("a body without a length")
+    else:
+        yield from iter(lambda: source.read1(_READ_BYTES), b"")
 
 
 _READ_BYTES = 65536
