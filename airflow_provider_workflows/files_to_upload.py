@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.uploads import MAX_UPLOAD_BYTES, Upload, require_size
+from airflow_provider_workflows.api.file_limits import MAX_UPLOAD_BYTES
+from airflow_provider_workflows.api.uploads import Upload, require_size
 from airflow_provider_workflows.storage import forget_listing, shown, storage_path
 
 if TYPE_CHECKING:

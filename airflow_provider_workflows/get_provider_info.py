@@ -36,6 +36,8 @@ def get_provider_info() -> dict[str, Any]:
             "operators.case",
             "operators.parameters",
             "operators.table_record",
+            "operators.resource",
+            "operators.attachments",
             "operators.run",
             "operators.result",
             "operators.batch",

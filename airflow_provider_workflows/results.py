@@ -46,15 +46,45 @@ def as_json(result: Mapping[str, Any]) -> bytes:
     return json.dumps(result, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def result_path(output_path: object, workflow_id: str) -> ObjectStoragePath:
-    """Return the file for a result: ``output_path`` itself if it ends in ``.json``, else a file in that folder.
+def result_path(output_path: object, name: str) -> ObjectStoragePath:
+    """Return the file for JSON: ``output_path`` itself if it ends in ``.json``, else a file in that folder.
 
     :param output_path: URI, absolute path or ``ObjectStoragePath``
-    :param workflow_id: id of the workflow, which names the file in a folder
+    :param name: id of the workflow or of the record, which names the file in a folder
     :raises InvalidInput: if ``output_path`` is not such a place
     """
     path = storage_path("output_path", output_path)
-    return path if path.suffix == ".json" else path / f"{workflow_id}.json"
+    return path if path.suffix == ".json" else path / f"{name}.json"
+
+
+class RecordHandle(TypedDict):
+    """Where a record is, and what identifies it, but nothing of its fields: for an XCom, and for ``read_result``.
+
+    ``uri`` of the file as ``output_path`` spells it, ``record_id``, the file's ``size`` in bytes, and its
+    ``sha256`` in hexadecimal.
+    """
+
+    uri: str
+    record_id: str
+    size: int
+    sha256: str
+
+
+def write_record(
+    path: ObjectStoragePath, record: Mapping[str, Any], *, record_id: str, mode: int = OWNER_ONLY
+) -> RecordHandle:
+    """Write a record as JSON, whole or not at all, and return its handle; a file that is there is replaced.
+
+    :param path: what ``result_path`` returned
+    :param record: the record
+    :param record_id: its id
+    :param mode: of the file and of folders that are missing, where they are local
+    :raises OSError: if the file cannot be written
+    """
+    content = as_json(record)
+    write_whole(path, content, mode)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return RecordHandle(uri=str(path), record_id=record_id, size=len(content), sha256=sha256)
 
 
 def write_result(
@@ -89,9 +119,9 @@ def write_result(
 
 
 def read_result(handle: Mapping[str, Any], *, select: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return the result that a handle stands for, if the file is still the one that was written.
+    """Return the result, or the record, that a handle stands for, if the file is still the one that was written.
 
-    :param handle: what ``GetWorkflowResultOperator`` returned with ``output_path``
+    :param handle: what ``GetWorkflowResultOperator`` or ``GetRecordOperator`` returned with ``output_path``
     :param select: JMESPath expressions: only what they find is returned, by expression
     :raises InvalidInput: if it is not a handle, or the file has another size or digest
     :raises FileNotFoundError: if the file is gone

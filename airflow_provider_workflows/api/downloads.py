@@ -17,13 +17,13 @@ from urllib.parse import SplitResult, urlsplit
 from airflow_provider_workflows import __version__
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.effects import Compute, Flow, Sleep
+from airflow_provider_workflows.api.file_limits import SLOWEST_BYTES_PER_SECOND
 from airflow_provider_workflows.api.http_response import Head, body_pieces, read_head
 from airflow_provider_workflows.api.http_rules import UnsoundResponse
 from airflow_provider_workflows.api.network import certificate_authorities, no_response, tls_context
 from airflow_provider_workflows.api.proxies import proxy_and_headers, proxy_for
 from airflow_provider_workflows.api.retry import retry_after
 from airflow_provider_workflows.api.settings import Settings, is_loopback
-from airflow_provider_workflows.api.uploads import SLOWEST_BYTES_PER_SECOND
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api.endpoints import Endpoint
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-#: The largest file that is downloaded unless a caller says more.
-MAX_DOWNLOAD_BYTES = 100_000_000
 _PORTS = {"http": 80, "https": 443}
 
 OpenTarget: TypeAlias = Callable[[], "contextlib.AbstractContextManager[BinaryIO]"]

@@ -28,6 +28,7 @@ from airflow_provider_workflows.api.effects import (
     Sleep,
 )
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+from airflow_provider_workflows.api.file_limits import SLOWEST_BYTES_PER_SECOND
 from airflow_provider_workflows.api.generations import GENERATIONS, in_words
 from airflow_provider_workflows.api.http_rules import ACCEPT_ENCODING
 from airflow_provider_workflows.api.models import Tokens, WorkflowResult
@@ -36,7 +37,7 @@ from airflow_provider_workflows.api.responses import read
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.status import Outcome
 from airflow_provider_workflows.api.tokens import TokenStore, say_deprecated
-from airflow_provider_workflows.api.uploads import SLOWEST_BYTES_PER_SECOND, FormBody
+from airflow_provider_workflows.api.uploads import FormBody
 from airflow_provider_workflows.log_throttle import ThrottledWarning
 
 log = logging.getLogger(__name__)

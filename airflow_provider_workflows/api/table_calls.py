@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import downloads, endpoints, file_endpoints
-from airflow_provider_workflows.api.downloads import MAX_DOWNLOAD_BYTES, Downloaded, OpenTarget
+from airflow_provider_workflows.api.file_limits import MAX_DOWNLOAD_BYTES
 
 if TYPE_CHECKING:
+    from airflow_provider_workflows.api.downloads import Downloaded, OpenTarget
     from airflow_provider_workflows.api.effects import Flow, Result
     from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
     from airflow_provider_workflows.api.exchange import Exchange

@@ -13,15 +13,12 @@ from typing import BinaryIO, TypeAlias, TypeVar
 
 from airflow_provider_workflows.api.content_types import content_type_of
 from airflow_provider_workflows.api.errors import FileFailed, InvalidInput
+from airflow_provider_workflows.api.file_limits import MAX_UPLOAD_BYTES
 
 _T = TypeVar("_T")
 
 #: What is read of a file at once, and sent at once.
 PIECE_BYTES = 64 * 1024
-#: The largest file that is uploaded unless a caller says more: the service's own limit is unknown.
-MAX_UPLOAD_BYTES = 25_000_000
-#: A request may take the time that its file needs at this speed, beside what any request may take.
-SLOWEST_BYTES_PER_SECOND = 100_000.0
 #: What file systems take, and as many bytes as the header of a part should have.
 _MAX_NAME_BYTES = 255
 

@@ -19,6 +19,7 @@ from airflow_provider_workflows.airflow_internals.secrets_masker import mask, qu
 from airflow_provider_workflows.api import Settings, Statuses, errors
 from airflow_provider_workflows.api.settings import DEFAULT_HOST
 from airflow_provider_workflows.hooks.fields import read_extra, unknown_names, wrong_values
+from airflow_provider_workflows.hooks.files import FileMethods
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api.tokens import TokenStore
 
 
-class WorkflowsHook(BaseHook):
+class WorkflowsHook(FileMethods, BaseHook):
     """Makes clients for a connection of the type ``workflows``.
 
     :param workflows_conn_id: id of the connection

@@ -16,10 +16,11 @@ from airflow_provider_workflows.operators.redaction import mask_in_logs, redact,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
     from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.api.record_models import ResourceFields
     from airflow_provider_workflows.operators.task_arguments import OperatorArguments
 
 #: The argument that holds each field. ``email`` is Airflow's: the address that it alerts when a task fails.
@@ -44,7 +45,8 @@ class CreateCaseOperator(WorkflowsOperator):
     :param company_name: name of the company
     :param company_number: number of the company, as text
     :param company_address: address of the company
-    :param documents: list of ``{"resource_id": ..., "resource_name": ..., "resource_path": ...}``
+    :param documents: list of ``{"resource_id": ..., "resource_name": ..., "resource_path": ...}``, as
+        ``UploadResourceOperator`` returns each
     :param case: the same fields as one dict, in this spelling or the API's; may be given beside other arguments
     :param case_id: the case of a returning user: if it is not empty, nothing is created (``GET /cases/{caseId}``
         checks that it exists)
@@ -68,7 +70,7 @@ class CreateCaseOperator(WorkflowsOperator):
         company_name: Text | None = None,
         company_number: Text | None = None,
         company_address: Text | None = None,
-        documents: Sequence[Mapping[str, str]] | Text | None = None,
+        documents: Sequence[Mapping[str, str] | ResourceFields | XComArg] | Text | None = None,
         case: Mapping[str, Any] | Text | None = None,
         case_id: Text | None = None,
         **kwargs: Unpack[OperatorArguments],

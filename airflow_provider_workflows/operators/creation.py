@@ -1,4 +1,4 @@
-"""Create a case or a set of parameters once over all tries and clears of a task, while the input is the same."""
+"""Create a case, parameters and the like once over all tries and clears of a task, while the input is the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints
@@ -17,6 +17,7 @@ from airflow_provider_workflows.operators.records import (
     Records,
     TaskStateRecordStore,
     store_retry,
+    without_none,
 )
 from airflow_provider_workflows.operators.state_store import has_state_store
 
@@ -32,33 +33,53 @@ if TYPE_CHECKING:
 CASE_KEY = "workflow_case"
 PARAMETERS_KEY = "workflow_parameters"
 RECORD_KEY = "workflow_record"
+RESOURCE_KEY = "workflow_resource"
+ATTACHMENT_KEY = "workflow_attachment"
 
 #: How often the digest of what was created is iterated; it takes some 40 ms.
 DIGEST_ITERATIONS = 50_000
 
 
 @dataclass(frozen=True)
+class Created:
+    """What was created.
+
+    :param id: the id that the service gave
+    :param details: what else the service gave, if the task returns it
+    """
+
+    id: str
+    details: dict[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class CreationRecord(FlatRecord):
-    """What a task remembers of the case, or of the parameters, that it has created: nothing of what is in them.
+    """What a task remembers of what it has created: nothing of what is in it.
 
     :param created_id: the id that the service gave
     :param salt: random bytes, in hexadecimal
     :param digest: a digest of the input, keyed by the salt, in hexadecimal
+    :param details: what else the service gave, if the task returns it
     """
 
     created_id: str
     salt: str
     digest: str
+    details: dict[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON."""
+        return without_none(super().to_json())
 
     @classmethod
-    def of(cls, created_id: str, content: object) -> Self:
+    def of(cls, created: Created, content: object) -> Self:
         """Return the record of what was created.
 
-        :param created_id: the id that the service gave
+        :param created: what the service gave
         :param content: the input, as JSON
         """
         salt = secrets.token_hex(16)
-        return cls(created_id, salt, digest(content, salt))
+        return cls(created.id, salt, digest(content, salt), created.details)
 
     def is_of(self, content: object) -> bool:
         """Return whether that was created from the same input."""
@@ -77,10 +98,10 @@ def digest(content: object, salt: str) -> str:
 
 
 def creation_records(context: Context, key: str) -> Records[CreationRecord]:
-    """Return the record of the case, or of the parameters, that a task has created.
+    """Return the record of what a task has created.
 
     :param context: the task's context
-    :param key: ``CASE_KEY``, ``PARAMETERS_KEY`` or ``RECORD_KEY``
+    :param key: one of the keys of this module
     """
     return Records(TaskStateRecordStore(context, key), CreationRecord)
 
@@ -142,12 +163,22 @@ def create_once(
     its ``execution_timeout`` for one, has not succeeded, so that no other task has had the id.
 
     :param context: the task's context
-    :param key: ``CASE_KEY``, ``PARAMETERS_KEY`` or ``RECORD_KEY``
+    :param key: one of the keys of this module
     :param content: all that is sent, and to which host, as JSON; only a digest of it is stored
     :param create: creates what is asked for, and returns its id
     :param noun: what that is, for the log
     :param log: the task's log
     :raises Exception: if the store cannot be read
+    """
+    return create_with_details_once(context, key, content, lambda: Created(create()), noun=noun, log=log).id
+
+
+def create_with_details_once(
+    context: Context, key: str, content: object, create: Callable[[], Created], *, noun: str, log: Any
+) -> Created:
+    """Return what an earlier try of the task has created, as ``create_once`` does, or what is created now.
+
+    :param create: creates what is asked for; its details are stored as well
     """
     if not has_state_store(context):
         return create()
@@ -165,17 +196,17 @@ def create_once(
             noun.capitalize(),
             record.created_id,
         )
-        return record.created_id
-    created_id = create()
-    log.info("Created %s %s.", noun, created_id)
+        return Created(record.created_id, record.details)
+    created = create()
+    log.info("Created %s %s.", noun, created.id)
     try:
-        store_retry(f"The id of {noun} {created_id}", log).run(
-            lambda: records.write(CreationRecord.of(created_id, content))
+        store_retry(f"The id of {noun} {created.id}", log).run(
+            lambda: records.write(CreationRecord.of(created, content))
         )
     except Exception:  # noqa: BLE001  (what was created is there, and of use)
         log.warning(
             "The id of %s %s could not be stored: a retry or a clear creates another, whose run is a new one.",
             noun,
-            created_id,
+            created.id,
         )
-    return created_id
+    return created

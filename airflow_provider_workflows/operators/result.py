@@ -100,7 +100,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         self.workflow_definition_id = (
             None if definition_id is None else templated_text("workflow_definition_id", definition_id)
         )
-        if select is not None and not _holds_template(select):
+        if select is not None and not holds_template(select):
             require_selection(select)
         self.select: Any = select
         self.hash_personal_numbers = true_or_false("hash_personal_numbers", hash_personal_numbers)
@@ -137,7 +137,7 @@ class GetWorkflowResultOperator(WorkflowsOperator):
             case_id=case_id,
         )
         if path is None:
-            self._require_small(result)
+            require_small(f"The result of workflow {workflow_id}", result, self.result_max_xcom_bytes)
             if self.outlets or self.workflow_definition_id is not None:
                 self._emit(context, self.lineage, client.read_workflow(workflow_id).status)
             self.log.info("Fetched the result of workflow %s.", workflow_id)
@@ -159,17 +159,25 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         self.lineage = dataclasses.replace(lineage, status=status, output=output)
         emit(self, context, self.lineage)
 
-    def _require_small(self, result: dict[str, Any]) -> None:
-        size = len(as_json(result))
-        if size > self.result_max_xcom_bytes:
-            raise InvalidInput(
-                f"The result of workflow {self.workflow_id} has {counted(size, 'byte')}, and an XCom takes "
-                f"{self.result_max_xcom_bytes:,} (result_max_xcom_bytes). Give the task an output_path, such as "
-                "output_path='s3://bucket/results', and read it with read_result"
-            )
+
+def require_small(what: str, content: dict[str, Any], max_bytes: int) -> None:
+    """Return if an XCom takes what a task is to return.
+
+    :param what: that, as the subject of a sentence
+    :param content: the JSON object
+    :param max_bytes: what an XCom takes, in bytes of JSON
+    :raises InvalidInput: saying how to return it by reference
+    """
+    size = len(as_json(content))
+    if size > max_bytes:
+        raise InvalidInput(
+            f"{what} has {counted(size, 'byte')}, and an XCom takes {max_bytes:,} (result_max_xcom_bytes). Give "
+            "the task an output_path, such as output_path='s3://bucket/results', and read it with read_result"
+        )
 
 
-def _holds_template(select: object) -> bool:
+def holds_template(select: object) -> bool:
+    """Return whether some of the expressions of ``select`` are known only when the task runs."""
     if isinstance(select, (list, tuple)):
         return any(map(is_resolved_later, select))
     return is_resolved_later(select)

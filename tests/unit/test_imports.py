@@ -15,9 +15,9 @@ PACKAGE = "airflow_provider_workflows"
 #: The most modules that each may load, beside those that a file of DAGs has loaded in any case.
 MODULES = {
     "hooks.workflows": 20,
-    "operators.batch": 154,
+    "operators.batch": 156,
     "operators.case": 34,
-    "operators.run": 72,
+    "operators.run": 75,
     "sensors.workflow_status": 56,
 }
 OF_THE_API = {

@@ -234,7 +234,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("sent", "reason"),
     [
         (HEAD + b"Content-Length: 10\r\n\r\n12345", "did not arrive as a whole"),
         (HEAD + b"\r\n12345", "a body without a length"),
@@ -244,10 +244,10 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
         (b"", "could not be reached"),
     ],
 )
-def test_what_is_not_the_whole_file_is_not_kept(target: Target, answer: bytes, reason: str) -> None:
+def test_what_is_not_the_whole_file_is_not_kept(target: Target, sent: bytes, reason: str) -> None:
     def respond(connection: socket.socket) -> None:
         connection.recv(65536)
-        connection.sendall(answer)
+        connection.sendall(sent)
 
     servers = _serve(respond)
     outcome = outcome_of(f"{next(servers)}/secret?signature=secret", target)
