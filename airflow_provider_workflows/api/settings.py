@@ -95,11 +95,17 @@ class Settings:
             if any(not 32 < ord(character) < 127 for character in getattr(self, name)):
                 raise InvalidInput(f"{name} has white space or a character outside of ASCII in it")
         if not self.secret:
-            raise InvalidInput("no secret: give an API key with its secret, or an organization token alone")
-        if not self.key and not self.secret.startswith(ORGANIZATION_TOKEN_PREFIX):
+            raise InvalidInput("no organization token: give one as the secret, or an API key with its secret")
+        is_token = self.secret.startswith(ORGANIZATION_TOKEN_PREFIX)
+        if not self.key and not is_token:
             raise InvalidInput(
-                "no API key: give the key beside the secret, or an organization token "
-                f"(it begins with {ORGANIZATION_TOKEN_PREFIX}) as the secret"
+                f"the secret is no organization token (which begins with {ORGANIZATION_TOKEN_PREFIX}), and there "
+                "is no API key beside it: give such a token, or the key that this is the secret of"
+            )
+        # As is left where a token was put in the place of a key's secret.
+        if self.key and is_token:
+            raise InvalidInput(
+                "an API key (the login) beside an organization token (the password): leave the key away"
             )
 
     @property

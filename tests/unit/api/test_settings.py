@@ -33,7 +33,7 @@ UNRECOGNISED = "ON_THE_MOON"
         ({"host": "https://exa mple.org"}, "white space"),
         ({"host": "https://[::1"}, "not a URL"),
         ({"host": "https://example.org:port"}, "not a URL"),
-        ({"secret": ""}, "no secret"),
+        ({"secret": ""}, "no organization token"),
         ({"key": ""}, "no API key"),
         ({"key": "a\nb"}, "key has white space"),
         ({"connect_timeout": 0}, "connect_timeout must be"),

@@ -69,7 +69,7 @@ class TestCredentialsAndHost:
             ({"password": "wrong"}, "Key rejected"),
             ({"login": "", "password": "tot_wrong"}, "Key rejected"),
             ({"host": "https://nowhere.invalid", "port": 443}, "Host unreachable"),
-            ({"password": ""}, "no secret"),
+            ({"password": ""}, "no organization token"),
         ],
     )
     def test_says_what_is_wrong(

@@ -115,9 +115,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("connection", "message"),
         [
-            ({}, "no secret"),
-            ({"login": "key"}, "no secret"),
+            ({}, "no organization token"),
+            ({"login": "key"}, "no organization token"),
             ({"password": "swordfish"}, "no API key"),
+            ({"login": "key", "password": "tot_swordfish"}, "beside an organization token"),
             (KEY | {"host": "http://example.org"}, "plain http to example.org"),
             (KEY | {"host": "https://"}, "must be a URL"),
             (KEY | {"host": "https:/a"}, "must be a URL"),

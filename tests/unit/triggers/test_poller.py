@@ -408,7 +408,7 @@ class TestConnection:
         rotated = sandbox.connection if credentials == "token" else sandbox.connection_with_key
         monkeypatch.setenv(
             "AIRFLOW_CONN_WORKFLOWS_DEFAULT",
-            json.dumps(rotated | {"password": "tot_before-the-rotation"}),
+            json.dumps(rotated | {"password": f"{'tot_' * (credentials == 'token')}before-the-rotation"}),
         )
         (workflow_id,) = workflows(sandbox, 1, seconds=0.0)
         task = asyncio.ensure_future(wait_for(workflow_id))
