@@ -41,9 +41,9 @@ with storage_path("items", sys.argv[1]).open("rb") as file:
 """
 _OURS = f"""
 {_READ}
-from airflow_provider_workflows.batch.row_digests import RowDigests
+from airflow_provider_workflows.batch.row_digests import Common, RowDigests
 IMPORTED()
-rows, digests = 0, RowDigests("salt", ("definition", None))
+rows, digests = 0, RowDigests("salt", Common("definition", None))
 for row in read(sys.argv[1]):
     if hasattr(row, "key"):
         digests.of(row)
@@ -56,11 +56,12 @@ _MANIFEST = f"""
 import tempfile
 {_READ}
 from airflow_provider_workflows.batch.input_check import write_manifest
+from airflow_provider_workflows.batch.row_digests import Common
 from airflow_provider_workflows.storage import ObjectStoragePath
 IMPORTED()
 with tempfile.TemporaryDirectory() as folder:
     manifest = write_manifest(
-        ObjectStoragePath(folder), read(sys.argv[1]), common=("definition", None), skip_bad_rows=False
+        ObjectStoragePath(folder), read(sys.argv[1]), common=Common("definition", None), skip_bad_rows=False
     )
 rows = manifest.rows
 """

@@ -15,6 +15,7 @@ from airflow_provider_workflows.batch.checked_input import (
     has_common,
     recheck_input,
     require_hashes,
+    require_possible,
     require_state,
     require_version,
 )
@@ -107,6 +108,7 @@ class Batch(CollectedRows):
         """
         if self.due == 0:
             return
+        require_possible(self._options)
         stop = self._ownership.submission_stop
         require_version(items, self.manifest.version)
         with require_state(self.state_folder):
@@ -126,6 +128,10 @@ class Batch(CollectedRows):
                     self._flow_control(client, sleep=partial(stop.sleep, nap=self._ownership.sleep)),
                     workflow_definition_id=self._options.workflow_definition_id,
                     parameters=self._options.parameters,
+                    table_id=self._options.table_id,
+                    locale=self._options.locale,
+                    expires_at=self._options.expires_at,
+                    generation=self._options.generation,
                     concurrency=self._options.max_concurrency,
                     ownership=self._ownership,
                     checked=checked,

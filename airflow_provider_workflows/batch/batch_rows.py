@@ -92,14 +92,18 @@ class BatchRows:
 
     @property
     def ids(self) -> list[tuple[int, str | None]]:
-        """The ids of the workflow and the case of each row, each with the row's number."""
+        """The ids of the workflow, the case and the record of each row, each with the row's number."""
         rows = ((number, state) for number, state in self.states.items() if number != WHOLE_BATCH)
-        return [(number, given) for number, state in rows for given in (state.workflow_id, state.case_id)]
+        return [
+            (number, given)
+            for number, state in rows
+            for given in (state.workflow_id, state.case_id, state.record_id)
+        ]
 
     @property
     def cases(self) -> int:
-        """Number of rows that have a case: it never gets smaller, also where rows are submitted again."""
-        return sum(state.case_id is not None for state in self._rows())
+        """Number of rows that have a case or a record, or had a run: submitting rows again makes it no smaller."""
+        return sum(state.is_begun for state in self._rows())
 
     @property
     def others(self) -> dict[str, int]:
@@ -137,9 +141,9 @@ class BatchRows:
         return reasons.folded().get(RowOutcome.SKIPPED, ())
 
     def require_journal(self, cases: int) -> None:
-        """Return if the journal has as many rows with a case as Airflow's record of the batch.
+        """Return if the journal has as many rows with a case, a record or a run as Airflow's record of the batch.
 
-        :param cases: number of rows that have a case, as the record says
+        :param cases: number of such rows, as the record says
         :raises OutcomeUnknown: if some of them are gone, or all of the state
         """
         try:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 #: What is sent for all rows, and is part of the digest of each.
-_COMMON = "workflow_definition_id or parameters"
+_COMMON = "workflow_definition_id, parameters or table_id"
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.generations import GENERATIONS, in_words
+from airflow_provider_workflows.api.run_details import require_expiry
 from airflow_provider_workflows.batch.bad_row_list import BadRowList
 from airflow_provider_workflows.batch.input.items import sharding_of, version_of
 from airflow_provider_workflows.batch.input_check import recheck, rewrite_manifest, write_manifest
 from airflow_provider_workflows.batch.manifest import Manifest, has_hashes_of, read_common, read_salt
 from airflow_provider_workflows.batch.repair import begin_journal
 from airflow_provider_workflows.batch.row_digests import RowDigests
+from airflow_provider_workflows.batch.row_generations import require_generation
 from airflow_provider_workflows.batch.state_files import state_is_gone
 from airflow_provider_workflows.storage import remove_folder
 from airflow_provider_workflows.whole_files import require_writable
@@ -52,7 +54,7 @@ def check_input(
     :param is_new: whether to begin the journal
     :raises InvalidInput: naming what is wrong with which rows, or that the output cannot be written
     """
-    _require_cases(settings)
+    require_possible(options)
     options.output.path_in(place.folder)
     require_writable("output_path", place.folder, options.output.mode)
     # A try that was killed before it was recorded may have left half a state here.
@@ -74,14 +76,20 @@ def check_input(
     return dataclasses.replace(manifest, version=version, sharding=sharding_of(items))
 
 
-def _require_cases(settings: Settings) -> None:
-    """Return if the connection's generation of the API has cases, with which the runs of a batch are started."""
-    having = [number for number, one in GENERATIONS.items() if "case_id" in one.run_arguments]
-    if settings.api_generation not in having:
-        raise InvalidInput(
-            f"a batch starts its runs with cases, which needs api_generation {in_words(having)}; the connection "
-            f"has {settings.api_generation}, so nothing was sent"
-        )
+def require_possible(options: BatchOptions) -> None:
+    """Return if runs can be started now with what the batch has for all of them.
+
+    :param options: what to do
+    :raises InvalidInput: naming what the connection's generation does not have, or that cannot be right now
+    """
+    require_generation(
+        options.generation,
+        table_id=options.table_id,
+        locale=options.locale,
+        expires_at=options.expires_at,
+    )
+    if options.expires_at is not None:
+        require_expiry(options.expires_at, datetime.now(timezone.utc))
 
 
 def _bad_rows(options: BatchOptions, folder: ObjectStoragePath) -> BadRowList:

@@ -253,4 +253,5 @@ def _output_row(
         error_code=code,
         error=error,
         personal_number_hash=row.personal_number_hash,
+        record_id=state.record_id,
     )

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.pseudonyms import (
@@ -18,7 +18,7 @@ from airflow_provider_workflows.batch.input.bad_rows import BadRows
 from airflow_provider_workflows.batch.input.checked_columns import Checked, OrdinaryRows
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.manifest import MANIFEST_NAME, Manifest, read_salt
-from airflow_provider_workflows.batch.row_digests import NO_DIGEST, AllRowsDigest, RowDigests
+from airflow_provider_workflows.batch.row_digests import NO_DIGEST, AllRowsDigest, Common, RowDigests
 from airflow_provider_workflows.whole_files import replacing
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def write_manifest(
     folder: ObjectStoragePath,
     items: Iterable[Checked],
     *,
-    common: tuple[str, Mapping[str, Any] | None],
+    common: Common,
     skip_bad_rows: bool,
     hash_secret: str | None = None,
     salt: str | None = None,
@@ -42,7 +42,7 @@ def write_manifest(
 
     :param folder: where the batch keeps its state
     :param items: the rows, as ``read_together`` yields them
-    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param common: what is sent for all rows
     :param skip_bad_rows: leave bad rows out
     :param hash_secret: write the hashes of personal numbers as well, keyed with this
     :param salt: of the digests, to compare them with those of an earlier manifest; a new one if None
@@ -60,7 +60,7 @@ def rewrite_manifest(
     items: Iterable[Checked],
     manifest: Manifest,
     *,
-    common: tuple[str, Mapping[str, Any] | None],
+    common: Common,
     hash_secret: str,
 ) -> None:
     """Write a manifest again, with the hashes of personal numbers.
@@ -68,7 +68,7 @@ def rewrite_manifest(
     :param folder: where the batch keeps its state
     :param items: the rows, as ``read_together`` yields them
     :param manifest: what ``write_manifest`` returned
-    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param common: what is sent for all rows
     :param hash_secret: keys the hashes
     :raises InvalidInput: if the rows are not those of the manifest, which then stays as it is
     :raises FileNotFoundError: if the manifest is gone
@@ -152,14 +152,14 @@ def recheck(
     folder: ObjectStoragePath,
     items: Iterable[Checked],
     *,
-    common: tuple[str, Mapping[str, Any] | None],
+    common: Common,
     skip_bad_rows: bool,
 ) -> Manifest:
     """Check the whole input anew, for a later try; the manifest is equal if the first try was given the same.
 
     :param folder: where the batch keeps its state
     :param items: the rows, as ``read_together`` yields them
-    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param common: what is sent for all rows
     :param skip_bad_rows: leave bad rows out
     :raises InvalidInput: as ``write_manifest``
     :raises FileNotFoundError: if the manifest is gone
@@ -174,7 +174,11 @@ def recheck(
 
 
 def _hash(row: Row, secret: str) -> str | None:
-    return personal_number_hash(find_personal_number(row.case), secret)
+    if row.case:
+        return personal_number_hash(find_personal_number(row.case), secret)
+    # A row without a case may have the number in its record, or in what its run is started with.
+    numbers = map(find_personal_number, (row.record, row.parameters if row.case_id is None else None))
+    return personal_number_hash(next((number for number in numbers if number is not None), None), secret)
 
 
 class _Check:

@@ -22,6 +22,7 @@ from airflow_provider_workflows.batch.row_digests import (
     NO_DIGEST,
     AllRowsDigest,
     CheckedRows,
+    Common,
     RowDigests,
 )
 from airflow_provider_workflows.batch.state_files import read_lines
@@ -179,14 +180,14 @@ def read_checked_rows(
     folder: ObjectStoragePath,
     manifest: Manifest,
     *,
-    common: tuple[str, Mapping[str, Any] | None],
+    common: Common,
     functions: Sequence[str] = (),
 ) -> CheckedRows:
     """Return the digests of all rows that were checked.
 
     :param folder: where the batch keeps its state
     :param manifest: what ``write_manifest`` returned
-    :param common: what is sent for all rows, as ``RowDigests`` takes it
+    :param common: what is sent for all rows
     :param functions: the names of the user's functions that choose and change rows
     :raises FileNotFoundError: if the manifest is gone
     """

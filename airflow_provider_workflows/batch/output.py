@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -16,9 +17,11 @@ from airflow_provider_workflows.batch.output_formats import (
     read_csv,
     read_json_lines,
     read_parquet,
+    with_columns,
 )
 from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OUTPUT_NAME
 from airflow_provider_workflows.batch.output_parts import has_parts, parts_of
+from airflow_provider_workflows.batch.output_row import columns_of_output
 from airflow_provider_workflows.batch.spreadsheet_lines import OtherColumns
 from airflow_provider_workflows.storage import (
     forget_listing,
@@ -81,7 +84,8 @@ class OutputRows(Iterator[dict[str, Any]]):
 
         :raises InvalidInput: also if pyarrow is missing
         """
-        pyarrow, schema = require_pyarrow("to_arrow"), arrow_schema("to_arrow")
+        pyarrow = require_pyarrow("to_arrow")
+        schema = arrow_schema("to_arrow", columns_of_output(has_records=self._has_records()))
         return pyarrow.Table.from_batches(self._batches(schema), schema)
 
     def to_pandas(self) -> Any:
@@ -116,10 +120,18 @@ class OutputRows(Iterator[dict[str, Any]]):
     def _batches(self, schema: Any) -> Iterator[Any]:
         for path in self._files():
             with _opened(path) as file:
-                is_parquet = path.suffix == ".parquet"
-                batches = parquet_batches(file) if is_parquet else batches_of(_READERS[path.suffix](file))
-                # Before there were times, they were text.
-                yield from (batch.cast(schema) for batch in batches)
+                if path.suffix == ".parquet":
+                    # Before there were times, they were text.
+                    yield from (with_columns(batch, schema).cast(schema) for batch in parquet_batches(file))
+                else:
+                    yield from batches_of(_READERS[path.suffix](file), schema)
+
+    def _has_records(self) -> bool:
+        """Return whether the first row has a column for the id of its record, as all of a batch do or do not."""
+        for path in self._files():
+            with _opened(path) as file:
+                return any("record_id" in row for row in islice(_READERS[path.suffix](file), 1))
+        return False
 
     def row_keys(self) -> Iterator[tuple[int, str]]:
         """Yield number and key of each row, and read no more than that takes; raises as ``__next__``."""

@@ -12,9 +12,11 @@ from airflow_provider_workflows.arguments import require_pyarrow
 from airflow_provider_workflows.batch.output_options import OutputOptions
 from airflow_provider_workflows.batch.output_row import (
     COLUMNS,
+    COLUMNS_WITH_RECORDS,
     REQUIRED_COLUMNS,
     TIME_COLUMNS,
     OutputRow,
+    columns_of_output,
     iso_of_microseconds,
 )
 from airflow_provider_workflows.batch.spreadsheet_lines import SpreadsheetLines, SpreadsheetRows
@@ -47,9 +49,10 @@ def table_writer(file: BinaryIO, options: OutputOptions) -> TableWriter:
     :param file: written from its start to its end
     :param options: how the output is written
     """
+    columns = columns_of_output(has_records=options.has_records)
     if options.format == "jsonl":
-        return JsonLines(file)
-    return Csv(file, options.delimiter) if options.format == "csv" else Parquet(file)
+        return JsonLines(file, columns)
+    return Csv(file, columns, options.delimiter) if options.format == "csv" else Parquet(file, columns)
 
 
 def as_json(value: object) -> str:
@@ -61,14 +64,16 @@ class JsonLines:
     """Writes rows as JSON objects, one a line.
 
     :param file: written from its start to its end
+    :param columns: the names of the columns
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, columns: Sequence[str]) -> None:
         self._file = file
+        self._columns = columns
 
     def write(self, row: OutputRow) -> None:
         """Write the next row."""
-        self._file.write(f"{as_json(row.values())}\n".encode())
+        self._file.write(f"{as_json(row.values(self._columns))}\n".encode())
 
     def flush(self) -> None:
         """Do nothing: nothing waits."""
@@ -81,17 +86,19 @@ class Csv:
     """Writes rows as CSV that Excel opens.
 
     :param file: written from its start to its end
+    :param columns: the names of the columns
     :param delimiter: what stands between two cells
     """
 
-    def __init__(self, file: BinaryIO, delimiter: str) -> None:
+    def __init__(self, file: BinaryIO, columns: Sequence[str], delimiter: str) -> None:
         self._file = file
+        self._columns = columns
         self._lines = SpreadsheetLines(delimiter)
-        self._file.write(self._lines.header(COLUMNS))
+        self._file.write(self._lines.header(columns))
 
     def write(self, row: OutputRow) -> None:
         """Write the next row."""
-        values = row.values()
+        values = row.values(self._columns)
         if row.result is not None:
             values["result"] = as_json(row.result)
         self._file.write(self._lines.line(values.values()))
@@ -107,10 +114,12 @@ class Parquet:
     """Writes rows as Parquet, in groups.
 
     :param file: written from its start to its end
+    :param columns: the names of the columns
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._schema = arrow_schema("output_format")
+    def __init__(self, file: BinaryIO, columns: Sequence[str]) -> None:
+        self._columns = columns
+        self._schema = arrow_schema("output_format", columns)
         pyarrow = require_pyarrow("output_format")
         self._writer = pyarrow.parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._rows: list[dict[str, Any]] = []
@@ -118,7 +127,7 @@ class Parquet:
 
     def write(self, row: OutputRow) -> None:
         """Write the next row."""
-        values = row.values()
+        values = row.values(self._columns)
         if row.result is not None:
             values["result"] = as_json(row.result)
             self._characters += len(values["result"])
@@ -137,17 +146,18 @@ class Parquet:
         self._writer.close()
 
 
-def arrow_schema(argument: str) -> Any:
+def arrow_schema(argument: str, columns: Sequence[str] = COLUMNS) -> Any:
     """Return the schema of an output, which is the same whatever its rows are.
 
     :param argument: the argument that asks for it, for the error
+    :param columns: the names of the columns
     :raises InvalidInput: if pyarrow is missing
     """
     pyarrow = require_pyarrow(argument)
     types = {"row": pyarrow.int64(), **dict.fromkeys(TIME_COLUMNS, pyarrow.timestamp("us", "UTC"))}
     return pyarrow.schema(
         pyarrow.field(name, types.get(name, pyarrow.string()), nullable=name not in REQUIRED_COLUMNS)
-        for name in COLUMNS
+        for name in columns
     )
 
 
@@ -160,7 +170,9 @@ def arrow_batch(rows: Sequence[dict[str, Any]], schema: Any) -> Any:
     pyarrow = require_pyarrow("output_format")
     arrays = []
     for column in schema:
-        values = [row[column.name] for row in rows]
+        # A shard that has run with another generation of the API has no records.
+        read = dict.get if column.name == "record_id" else dict.__getitem__
+        values = [read(row, column.name) for row in rows]
         is_time = column.name in TIME_COLUMNS
         array = pyarrow.array(values, pyarrow.string() if is_time else column.type)
         arrays.append(array.cast(column.type) if is_time else array)
@@ -178,8 +190,9 @@ def read_csv(file: BinaryIO) -> Iterator[dict[str, Any]]:
     :raises OtherColumns: if it is not one that a batch has written
     :raises ValueError: if another program has changed a row
     """
-    for values in SpreadsheetRows(io.TextIOWrapper(file, "utf-8", newline=""), COLUMNS):
-        row: dict[str, Any] = dict(zip(COLUMNS, values, strict=True))
+    rows = SpreadsheetRows(io.TextIOWrapper(file, "utf-8", newline=""), COLUMNS, COLUMNS_WITH_RECORDS)
+    for values in rows:
+        row: dict[str, Any] = dict(zip(rows.columns, values, strict=True))
         yield row | {"row": int(row["row"] or ""), "result": _result(row["result"])}
 
 
@@ -206,9 +219,30 @@ def parquet_batches(file: BinaryIO, columns: Sequence[str] | None = None) -> Ite
     yield from parquet.iter_batches(batch_size=ROWS_IN_GROUP, columns=columns)
 
 
-def batches_of(rows: Iterator[dict[str, Any]]) -> Iterator[Any]:
-    """Yield rows, as one of the functions above yields them, as record batches."""
-    schema = arrow_schema("uri")
+def with_columns(batch: Any, schema: Any) -> Any:
+    """Return a record batch of Parquet with the columns of a schema: the id of a record may be one that it lacks.
+
+    :param batch: as ``parquet_batches`` yields it
+    :param schema: what ``arrow_schema`` returned
+    """
+    if batch.schema.names == schema.names:
+        return batch
+    pyarrow = require_pyarrow("uri")
+    columns = [
+        batch.column(name)
+        if name in batch.schema.names
+        else pyarrow.nulls(batch.num_rows, schema.field(name).type)
+        for name in schema.names
+    ]
+    return pyarrow.RecordBatch.from_arrays(columns, names=schema.names)
+
+
+def batches_of(rows: Iterator[dict[str, Any]], schema: Any) -> Iterator[Any]:
+    """Yield rows, as one of the functions above yields them, as record batches.
+
+    :param rows: the rows
+    :param schema: what ``arrow_schema`` returned
+    """
     while some := list(islice(rows, ROWS_IN_GROUP)):
         texts = (None if row["result"] is None else as_json(row["result"]) for row in some)
         yield arrow_batch([row | {"result": text} for row, text in zip(some, texts, strict=True)], schema)

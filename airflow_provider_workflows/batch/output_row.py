@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -26,6 +27,7 @@ class OutputRow:
     :param error_code: a name for what went wrong
     :param error: what went wrong, in words without a personal value
     :param personal_number_hash: keyed hash of the row's personal number, where hashes are asked for
+    :param record_id: id of the record, in the output of a batch whose rows may have one
     """
 
     key: str = field(repr=False)
@@ -40,18 +42,31 @@ class OutputRow:
     error_code: str | None
     error: str | None
     personal_number_hash: str | None = None
+    record_id: str | None = None
 
-    def values(self) -> dict[str, Any]:
-        """Return the value of each column."""
+    def values(self, columns: Sequence[str]) -> dict[str, Any]:
+        """Return the value of each column.
+
+        :param columns: what ``columns_of_output`` returned
+        """
         # Not dataclasses.asdict, which copies the result.
-        return {name: getattr(self, name) for name in COLUMNS}
+        return {name: getattr(self, name) for name in columns}
 
 
-COLUMNS = tuple(column.name for column in dataclasses.fields(OutputRow))
+COLUMNS_WITH_RECORDS = tuple(column.name for column in dataclasses.fields(OutputRow))
+COLUMNS = tuple(name for name in COLUMNS_WITH_RECORDS if name != "record_id")
 #: The columns that have a value in each row.
 REQUIRED_COLUMNS = ("key", "row", "outcome")
 #: The columns that are times.
 TIME_COLUMNS = ("submitted_at", "ended_at")
+
+
+def columns_of_output(*, has_records: bool) -> tuple[str, ...]:
+    """Return the names of an output's columns.
+
+    :param has_records: whether its rows may be about records
+    """
+    return COLUMNS_WITH_RECORDS if has_records else COLUMNS
 
 
 def iso(seconds_since_epoch: float | None) -> str | None:

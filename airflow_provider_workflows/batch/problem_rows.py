@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PROBLEM_ROWS_NAME = "problem_rows.csv"
-COLUMNS = ("row", "place", "outcome", "code", "message", "fingerprint", "workflow_id", "case_id")
+COLUMNS = (
+    *("row", "place", "outcome", "code", "message", "fingerprint", "workflow_id", "case_id"),
+    "record_id",
+)
 #: While the batch goes on, this many rows are listed.
 MAX_LISTED_ROWS = 10_000
 #: The code of a row that was left out because it was bad.
@@ -60,6 +63,7 @@ class ProblemRow:
     :param fingerprint: what the service's support asks for
     :param workflow_id: id of its run
     :param case_id: id of its case
+    :param record_id: id of its record
     """
 
     row: int
@@ -70,11 +74,12 @@ class ProblemRow:
     fingerprint: str | None = None
     workflow_id: str | None = None
     case_id: str | None = None
+    record_id: str | None = None
 
     def values(self) -> list[int | str | None]:
         """Return the value of each column."""
         texts = (self.place, self.outcome.value, self.code, self.message)
-        ids = (self.fingerprint, self.workflow_id, self.case_id)
+        ids = (self.fingerprint, self.workflow_id, self.case_id, self.record_id)
         return [self.row, *(text or None for text in (*texts, *ids))]
 
 
@@ -105,6 +110,7 @@ def problem_of(
         fields.get("fingerprint"),
         state.workflow_id,
         state.case_id,
+        state.record_id,
     )
 
 

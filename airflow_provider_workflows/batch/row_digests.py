@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic.alias_generators import to_camel
 
@@ -33,18 +33,31 @@ _NO_PHONE = {"countryCode": "", "number": ""}
 _TEXT = {str}
 
 
-class RowDigests:
-    """Makes the digest of a row: of its key, its case and its parameters, and of what all rows have in common.
+class Common(NamedTuple):
+    """What is sent for all rows, and is part of each row's digest.
 
-    :param salt: random text, the same for all tries of a batch
-    :param common: what is sent for all rows: the id of the workflow definition, and the parameters of those rows
-        that have none of their own
+    :param workflow_definition_id: id of the workflow definition
+    :param parameters: of those rows that have none of their own
+    :param table_id: id of the table of records that are created; None for a batch that creates none
     """
 
-    def __init__(self, salt: str, common: tuple[str, Mapping[str, Any] | None]) -> None:
-        definition_id, parameters = common
+    workflow_definition_id: str
+    parameters: Mapping[str, Any] | None
+    table_id: str | None = None
+
+
+class RowDigests:
+    """Makes the digest of a row: of its key, its case or record, its parameters, and what all rows have in common.
+
+    :param salt: random text, the same for all tries of a batch
+    :param common: what is sent for all rows
+    """
+
+    def __init__(self, salt: str, common: Common) -> None:
+        definition_id, parameters, self._table_id = common
         key = hashlib.sha256(salt.encode()).digest()
-        self._common = self._begun(key, ["common", definition_id, parameters])
+        of_all = ["common", definition_id, parameters]
+        self._common = self._begun(key, of_all if self._table_id is None else [*of_all, self._table_id])
         self._with_own_parameters = self._begun(key, definition_id)
         self._with_common_parameters = self._begun(key, [definition_id, parameters])
 
@@ -62,7 +75,7 @@ class RowDigests:
         """Return the digest of a row; a row without a key of its own is known by its place."""
         begun = self._with_common_parameters if row.parameters is None else self._with_own_parameters
         digest = begun.copy()
-        digest.update(_content_of(row))
+        digest.update(_content_of(row, self._table_id))
         return bytes(digest.digest())
 
     def of_rows(self, rows: OrdinaryRows) -> list[bytes]:
@@ -76,12 +89,15 @@ class RowDigests:
         return digests
 
 
-def _content_of(row: Row) -> bytes:
+def _content_of(row: Row, table_id: str | None) -> bytes:
     """Return what is sent for a row, and its own key, as bytes that no other content has.
 
     Most rows are texts without white space but blanks, and then their texts are joined, at a part of what an
     encoder of JSON costs. No JSON has the character between them.
     """
+    if row.record_id is not None or row.record is not None:
+        own = [row.key if row.has_key else None, row.record_id, row.record, row.parameters]
+        return _DIGESTED.encode(["record", None if row.record is None else table_id, *own]).encode()
     case = row.case
     if row.case_id is None and row.parameters is None and case.keys() <= _TEXTS_AND_PHONE:
         phone = case.get("phone", _NO_PHONE)

@@ -46,13 +46,16 @@ class RowState:
     :param parameters_id: id of the row's own parameters
     :param workflow_id: id of its run
     :param submitted_at: when the run was started, or the request for it was sent, in seconds since the epoch
-    :param begun: the call that is under way, or whose response was lost: ``"case"``, ``"parameters"`` or ``"run"``
+    :param begun: the call that is under way, or whose response was lost: ``"case"``, ``"record"``, ``"parameters"``
+        or ``"run"``
     :param status: the workflow's status that ended the wait for it
     :param ended_at: when that was seen, in seconds since the epoch
     :param error: the fields of the error that the row met
     :param compared_case_id: id of the row's case, if the response that started the run named another: then polls
         compare it
     :param withheld: whether a person has said that the row is not submitted before the next clear
+    :param record_id: id of the row's record, once there is one
+    :param had_run: whether it has had a run, where it has neither a case nor a record
     """
 
     case_id: str | None = None
@@ -65,6 +68,13 @@ class RowState:
     error: Mapping[str, Any] | None = None
     compared_case_id: str | None = None
     withheld: bool | None = None
+    record_id: str | None = None
+    had_run: bool | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the service has something of the row, which stays so when the row is submitted again."""
+        return self.case_id is not None or self.record_id is not None or self.had_run is not None
 
     def change(self, entry: Mapping[str, Any], fields: AbstractSet[str] | None = None) -> None:
         """Apply an entry of the journal; fields that it does not name stay as they are.
@@ -88,7 +98,7 @@ class RowState:
     def has_no_run(self) -> bool:
         """Whether the row surely has no run: no response to the call that starts one was lost.
 
-        A case or parameters too many cost nothing, so that those calls are simply made again.
+        A case, a record or parameters too many cost nothing, so that those calls are simply made again.
         """
         return self.workflow_id is None and self.begun != "run"
 
@@ -136,7 +146,7 @@ class RowState:
 #: An entry that has a row's run be waited for again.
 WAIT_AGAIN: Mapping[str, None] = dict.fromkeys(("status", "ended_at", "error"))
 
-#: An entry that makes a row due again; it keeps its case and its parameters.
+#: An entry that makes a row due again; it keeps its case or record and its parameters.
 SUBMIT_AGAIN: Mapping[str, None] = dict.fromkeys(
     ("workflow_id", "submitted_at", "begun", "status", "ended_at", "error", "compared_case_id", "withheld")
 )

@@ -1,4 +1,4 @@
-"""The index of a batch's runs beside its output: which row an id of a workflow or of a case belongs to.
+"""The index of a batch's runs beside its output: which row an id of a workflow, a case or a record belongs to.
 
 A page searches the batches of a month by it. It holds short hashes of the ids, in order, so that one of a hundred
 thousand rows is found by reading a few kilobytes.
@@ -39,7 +39,7 @@ def write_run_index(
     It takes 12 bytes of memory, and of the file, for each id.
 
     :param folder: the folder of the output
-    :param ids: row numbers with an id of the row's workflow or case; None is left out
+    :param ids: row numbers with an id of the row's workflow, case or record; None is left out
     :param mode: of the file, where it is local
     :raises Exception: if it cannot be written
     """
@@ -62,7 +62,7 @@ def find_row(path: ObjectStoragePath, wanted: str) -> int | None:
     One id in many billions is taken for another one.
 
     :param path: of the index
-    :param wanted: id of a workflow or of a case, in upper or lower case
+    :param wanted: id of a workflow, a case or a record, in upper or lower case
     :raises ValueError: if the file is no index in the format that this version reads
     :raises Exception: if storage cannot be read
     """

@@ -58,21 +58,23 @@ class SpreadsheetRows:
     A file without the mark, and one that a spreadsheet has saved, are read as well.
 
     :param lines: the lines of the file, with their ends
-    :param columns: the columns that it must have
+    :param columns: the columns that it must have; those of one of several forms
     :raises OtherColumns: if it has others
     """
 
-    def __init__(self, lines: Iterable[str], columns: Sequence[str]) -> None:
+    def __init__(self, lines: Iterable[str], *columns: Sequence[str]) -> None:
         lines = iter(lines)
         first = next(lines, "").removeprefix(_BOM)
         headers = {
             delimiter: next(csv.reader([first], delimiter=delimiter), []) for delimiter in OUTPUT_DELIMITERS
         }
-        found = [delimiter for delimiter, header in headers.items() if header == list(columns)]
+        forms = [*map(list, columns)]
+        found = [delimiter for delimiter, header in headers.items() if header in forms]
         if not found:
             raise OtherColumns
         #: What stands between two cells.
         self.delimiter = found[0]
+        self.columns: Sequence[str] = headers[self.delimiter]
         # The limit holds for the whole process, so it is only ever raised.
         csv.field_size_limit(max(csv.field_size_limit(), _CSV_FIELD_CHARACTERS))
         self._rows = csv.reader(lines, delimiter=self.delimiter)

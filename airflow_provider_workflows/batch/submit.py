@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import time
 from array import array
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
+from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS
 from airflow_provider_workflows.api.ids import is_same_id
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.batch.due_rows import DueRows
@@ -21,7 +23,10 @@ from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowState
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from airflow_provider_workflows.api import AsyncWorkflowsClient
+    from airflow_provider_workflows.api.models import Parameters
     from airflow_provider_workflows.batch.current_client import CurrentClient
     from airflow_provider_workflows.batch.input.checked_columns import Checked
     from airflow_provider_workflows.batch.input.rows import Row
@@ -38,7 +43,7 @@ FIRST_MAX_OUTAGE_SECONDS = 60.0
 
 
 class Submission:
-    """Creates a case and starts a run for each row that has none.
+    """Creates a case or a record, and starts a run, for each row that has none.
 
     Which rows are due says ``RowState.is_due``; a later try makes more of them due (``batch/repair.py``).
 
@@ -49,6 +54,10 @@ class Submission:
     :param workflow_definition_id: id of the workflow definition
     :param parameters: JSON values by name for all rows that have none of their own, or None
     :param concurrency: how many rows are under way at once
+    :param generation: number of the API's generation
+    :param table_id: id of the table in which records are created
+    :param locale: language of what end users are shown
+    :param expires_at: when runs expire, or how long after their start
     :param ownership: says whether this try may still begin something
     :param checked: the rows as they were checked: one that has changed since is not sent
     """
@@ -63,6 +72,10 @@ class Submission:
         workflow_definition_id: str,
         parameters: Mapping[str, Any] | None,
         concurrency: int,
+        generation: int = DEFAULT_GENERATION,
+        table_id: str | None = None,
+        locale: str | None = None,
+        expires_at: datetime | timedelta | None = None,
         ownership: Ownership | None = None,
         checked: CheckedRows | None = None,
     ) -> None:
@@ -76,6 +89,10 @@ class Submission:
         self._workflow_definition_id = workflow_definition_id
         self._parameters = parameters
         self._concurrency = concurrency
+        self._generation = generation
+        self._is_inline = "parameters" in GENERATIONS[generation].run_arguments
+        self._table_id = table_id
+        self._of_all = RunDetails(workflow_definition_id, locale=locale, expires_at=expires_at)
         self._failure: BaseException | None = None
         #: Rows that are being submitted: a call is under way, or waits for another attempt.
         self._under_way: set[int] = set()
@@ -128,10 +145,10 @@ class Submission:
         return state is None or state.is_due
 
     async def _create_parameters(self) -> None:
-        if self._parameters is None or self._state(WHOLE_BATCH).parameters_id is not None:
+        parameters = self._parameters
+        if self._is_inline or parameters is None or self._state(WHOLE_BATCH).parameters_id is not None:
             return
-        endpoint = endpoints.create_parameters(self._workflow_definition_id, self._parameters)
-        response = await self._call(WHOLE_BATCH, "parameters", endpoint)
+        response = await self._call(WHOLE_BATCH, "parameters", self._create_set(parameters))
         await self._record(WHOLE_BATCH, begun=None, parameters_id=response.id)
 
     async def _first_rows(self, due: DueRows) -> None:
@@ -145,9 +162,11 @@ class Submission:
             except errors.OutcomeUnknown:
                 continue
             except errors.WorkflowsError as error:
-                # The case was created a moment ago, so an id that is not found is that of the definition.
-                is_of_definition = isinstance(error, errors.NotFound) and row.case_id is None
-                if error.concerns_every_call or is_of_definition:
+                # What the row is about was created a moment ago, or was to be: an id that is not found is that of
+                # the definition or of the table.
+                is_given = row.case_id is not None or row.record_id is not None
+                is_of_all = isinstance(error, errors.NotFound) and not is_given
+                if error.concerns_every_call or is_of_all:
                     log.warning(
                         "The first row, %s, failed for a reason that holds for all rows, so no other was sent.",
                         named_rows([row.number], [] if row.line is None else [row.line]),
@@ -187,28 +206,46 @@ class Submission:
 
     async def _make_calls(self, row: Row) -> None:
         number, state = row.number, self._state(row.number)
-        case_id = row.case_id or state.case_id
-        if case_id is None:
-            case_id = (await self._call(number, "case", endpoints.create_case(row.case))).case_id
+        case_id, record_id = row.case_id or state.case_id, row.record_id or state.record_id
+        if case_id is None and row.case:
+            made = await self._call(number, "case", lambda: endpoints.create_case(row.case))
+            case_id = made.case_id
             self._note(number, begun=None, case_id=case_id)
-        elif state.case_id is None:
+        elif case_id is not None and state.case_id is None:
             self._note(number, case_id=case_id)
+        if record_id is None and (fields := row.record) is not None:
+            table_id = self._table_id or ""
+            record = await self._call(number, "record", lambda: endpoints.create_record(table_id, fields))
+            record_id = record.id
+            self._note(number, begun=None, record_id=record_id)
+        elif record_id is not None and state.record_id is None:
+            self._note(number, record_id=record_id)
         parameters_id = state.parameters_id or self._state(WHOLE_BATCH).parameters_id
-        if row.parameters is not None and state.parameters_id is None:
-            endpoint = endpoints.create_parameters(self._workflow_definition_id, row.parameters)
-            parameters_id = (await self._call(number, "parameters", endpoint)).id
+        if row.parameters is not None and state.parameters_id is None and not self._is_inline:
+            parameters_id = (await self._call(number, "parameters", self._create_set(row.parameters))).id
             self._note(number, begun=None, parameters_id=parameters_id)
-        details = RunDetails(self._workflow_definition_id, case_id, parameters_id)
-        run = await self._call(
-            number, "run", endpoints.run_workflow(details, self._client.settings.api_generation)
-        )
+        details = dataclasses.replace(self._of_all, case_id=case_id, record_id=record_id)
+        if self._is_inline:
+            given = self._parameters if row.parameters is None else row.parameters
+            details = dataclasses.replace(details, parameters=given)
+        else:
+            details = dataclasses.replace(details, parameters_id=parameters_id)
+        # An expiry that is counted from now is another in each attempt.
+        run = await self._call(number, "run", lambda: endpoints.run_workflow(details, self._generation))
         changes: dict[str, Any] = {"begun": None, "workflow_id": run.id, "submitted_at": time.time()}
-        if run.case_id is not None and not is_same_id(run.case_id, case_id):
+        if case_id is None and record_id is None:
+            changes["had_run"] = True
+        if case_id is not None and run.case_id is not None and not is_same_id(run.case_id, case_id):
             # The id is kept, for the run is billed. Whose run it is, its polls say.
             changes["compared_case_id"] = case_id
         await self._record(number, **changes)
 
-    async def _call(self, number: int, begun: str, endpoint: Endpoint[ResponseModel]) -> ResponseModel:
+    def _create_set(self, parameters: Mapping[str, Any]) -> Callable[[], Endpoint[Parameters]]:
+        return lambda: endpoints.create_parameters(self._workflow_definition_id, parameters)
+
+    async def _call(
+        self, number: int, begun: str, endpoint: Callable[[], Endpoint[ResponseModel]]
+    ) -> ResponseModel:
         attempts = Attempts(begun)
         while True:
             await self._flow_control.turn(begun)
@@ -230,7 +267,7 @@ class Submission:
                 await self._record(number, begun=None, submitted_at=None)
                 raise
             try:
-                response = await self._client.perform(endpoint)
+                response = await self._client.perform(endpoint())
             except errors.OutcomeUnknown as error:
                 self._flow_control.lost(attempts, error)
                 await self._record(number, error=error_fields(error))

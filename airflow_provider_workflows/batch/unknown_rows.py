@@ -21,18 +21,18 @@ log = logging.getLogger(__name__)
 UNKNOWN_ROWS_NAME = "unknown.csv"
 #: What a person does about such rows.
 UNKNOWN_ROW_ADVICE = (
-    "Search the service's dashboard for a run of the row's case that was started at about its time. If not one row "
-    'has such a run, set on_unknown_outcome="resubmit" and clear the task, which submits them again. Otherwise '
-    "run those without one as a batch of their own."
+    "Search the service's dashboard for a run of the row's case or record that was started at about its time. If "
+    'not one row has such a run, set on_unknown_outcome="resubmit" and clear the task, which submits them again. '
+    "Otherwise run those without one as a batch of their own."
 )
-_COLUMNS = ("key", "row", "time", "case_id")
+_COLUMNS = ("key", "row", "time", "case_id", "record_id")
 
 
 def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], options: OutputOptions) -> None:
     """Write the list of rows that may have a run; without such rows, remove the one that is there.
 
     The file is ``unknown.csv``, with the columns ``key``, ``row``, ``time`` of the request that may have started a
-    run, and ``case_id``.
+    run, ``case_id`` and ``record_id``.
 
     :param folder: the folder of the output
     :param rows: the rows of the output whose outcome is unknown
@@ -42,7 +42,9 @@ def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], options: OutputO
     path = folder / UNKNOWN_ROWS_NAME
     if rows:
         lines = SpreadsheetLines(options.delimiter)
-        listed = (lines.line([row.key, row.row, row.submitted_at, row.case_id]) for row in rows)
+        listed = (
+            lines.line([row.key, row.row, row.submitted_at, row.case_id, row.record_id]) for row in rows
+        )
         write_whole(path, b"".join([lines.header(_COLUMNS), *listed]), options.mode)
     else:
         remove_file(path)

@@ -82,10 +82,11 @@ def unknown(options: argparse.Namespace) -> int:
     if not rows:
         _print(["Of each row it is known whether it has a run."])
         return DONE
-    table = [("row", "place", "time", "case_id", "task")]
+    table = [("row", "place", "time", "case_id", "record_id", "task")]
     for batch, row in rows:
         moment = "" if row.submitted_at is None else utc_time(row.submitted_at)
-        table.append((str(row.row), row.place, moment, row.case_id or "", str(batch.task)))
+        ids = (row.case_id or "", row.record_id or "")
+        table.append((str(row.row), row.place, moment, *ids, str(batch.task)))
     _print([*_columns(table), "", UNKNOWN_ROW_ADVICE])
     return TO_MEND
 

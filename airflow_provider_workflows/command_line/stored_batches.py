@@ -45,12 +45,14 @@ class UnknownRow:
     :param place: where its key is found: ``line 8 of the file``, or ``row 7``
     :param submitted_at: when the request was sent that may have started a run, in seconds since the epoch
     :param case_id: id of its case
+    :param record_id: id of its record
     """
 
     row: int
     place: str
     submitted_at: float | None
     case_id: str | None
+    record_id: str | None
 
 
 class StoredBatch:
@@ -146,7 +148,13 @@ class StoredBatch:
             return []
         places = Places.read(self._place.state_folder, self.record.manifest.first_row)
         return [
-            UnknownRow(number, place_of(number, places.line_of(number)), state.submitted_at, state.case_id)
+            UnknownRow(
+                number,
+                place_of(number, places.line_of(number)),
+                state.submitted_at,
+                state.case_id,
+                state.record_id,
+            )
             for number, state in found.items()
         ]
 

@@ -20,7 +20,7 @@ from airflow_provider_workflows.operators.task_arguments import DecoratorArgumen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
     from airflow.sdk.bases.decorator import FParams, FReturn, Task
@@ -96,6 +96,9 @@ class BatchTaskArguments(DecoratorArguments, InputTypes, OutputTypes, total=Fals
     workflow_definition_id: Required[Text]
     output_path: Required[Text | ObjectStoragePath]
     parameters: Mapping[str, Any] | XComArg | None
+    table_id: Text | None
+    locale: Text | None
+    expires_at: datetime | timedelta | None
     max_failed_share: float
     resubmit_failed: bool
     on_clear: Literal["repair", "start_over"]

@@ -1,4 +1,4 @@
-"""Run a workflow for a table of cases, as one task."""
+"""Run a workflow for a table of cases or records, as one task."""
 
 from __future__ import annotations
 
@@ -22,22 +22,30 @@ if TYPE_CHECKING:
 
 
 class RunWorkflowBatchOperator(BatchWaiting):
-    """Run a workflow for each row of a table of cases, wait for all, and write a table of results.
+    """Run a workflow for each row of a table of cases or records, wait for all, and write a table of results.
 
-    Each row becomes a case (``POST /cases``, unless it names the case of a returning user) and a run
-    (``POST /workflows/run``), whose result is fetched once it has succeeded. The whole input is checked before the
+    Each row becomes a case (``POST /cases``) or a record (``POST /tables/{tableId}/records``), unless it names one
+    that there is, and a run (``POST /workflows/run``, or ``POST /workflows`` where the connection's
+    ``api_generation`` is 3), whose result is fetched once it has succeeded. The whole input is checked before the
     first call. What is done is written beside the output, before and after each call: a retry goes on where a
     killed try stopped, and submits nothing twice. A task that is cleared is repaired, as ``on_clear`` says.
 
     :param workflow_definition_id: id of the workflow definition (templated)
     :param items: the rows: a list of dicts, the URI of a file, of a folder of files or a pattern such as
         ``s3://bucket/part-*.csv`` (CSV, Excel, JSON, Parquet, Arrow; compressed or not), a ``SqlQuery``, or what
-        ``shard`` returns (templated, but not what is in a list). A row has fields of a case or a ``case_id``, and
-        may have ``parameters`` and a ``key``, its own identifier (by default its number)
+        ``shard`` returns (templated, but not what is in a list). A row has fields of a case or a ``case_id``
+        (``api_generation`` 1 and 2), or fields of a record such as ``record.name``, or a ``record_id`` (2 and 3).
+        It may have ``parameters`` and a ``key``, its own identifier (by default its number)
     :param output_path: URI of the folder for ``results.jsonl``, ``results.parquet`` or ``results.csv`` (templated),
         in storage that workers and triggerers share; a folder for each day is ``.../date={{ ds }}``. A mapped task
         writes into a folder of its own in it, named by its map index
     :param parameters: JSON values by name for all rows that have none of their own (templated)
+    :param table_id: id of the table in which a record is created for each row that has fields of one (templated);
+        generation 2 and 3
+    :param locale: language of what an end user is shown, such as ``"en"`` (templated); generation 3
+    :param expires_at: when runs expire: a datetime with a time zone, or the time from the start of each as a
+        timedelta, from 30 minutes to 30 days ahead; generation 3. A row that has a run keeps it, whatever locale
+        and expiry are now
     :param columns: the field of each column that is named otherwise: ``{"PESEL": "personal_number", "note":
         None}``; None leaves a column out
     :param zero_pad: number of digits to which numbers are padded with zeros that a spreadsheet or a data frame has

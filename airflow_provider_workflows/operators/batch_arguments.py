@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_workflows import configuration
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.polling import PollSchedule
+from airflow_provider_workflows.api.run_details import require_life, require_locale
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import (
     choice,
@@ -28,6 +30,7 @@ from airflow_provider_workflows.batch.input.items import (
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.table_items import refuse_table
 from airflow_provider_workflows.batch.options import BatchOptions
+from airflow_provider_workflows.batch.row_generations import has_records, require_possible_fields
 from airflow_provider_workflows.lineage.events import partition_key_of
 from airflow_provider_workflows.operators.base import Text
 from airflow_provider_workflows.operators.output_arguments import OutputArguments
@@ -36,7 +39,7 @@ from airflow_provider_workflows.storage import ObjectStoragePath, storage_path, 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from airflow.sdk import Context, XComArg
     from typing_extensions import Unpack
@@ -53,6 +56,8 @@ class BatchArguments(OutputArguments):
         "items",
         "output_path",
         "parameters",
+        "table_id",
+        "locale",
         "partition_key",
         "result_table",
         "workflows_conn_id",
@@ -66,6 +71,9 @@ class BatchArguments(OutputArguments):
         items: Items | XComArg,
         output_path: Text | ObjectStoragePath,
         parameters: Mapping[str, Any] | XComArg | None = None,
+        table_id: Text | None = None,
+        locale: Text | None = None,
+        expires_at: datetime | timedelta | None = None,
         max_failed_share: float = 0.0,
         resubmit_failed: bool = False,
         on_clear: Literal["repair", "start_over"] = "repair",
@@ -88,6 +96,14 @@ class BatchArguments(OutputArguments):
         self.output_path = templated_path("output_path", output_path)
         self.parameters: Any = (
             None if parameters is None else templated_dict("parameters", parameters, "JSON values")
+        )
+        self.table_id = None if table_id is None else templated_text("table_id", table_id)
+        self.locale = None if locale is None else templated_text("locale", locale)
+        self.expires_at = expires_at
+        if expires_at is not None:
+            require_life(expires_at)
+        require_possible_fields(
+            self.columns, self.defaults, table_id=table_id, locale=locale, expires_at=expires_at
         )
         self.max_failed_share = max_failed_share
         self.resubmit_failed = true_or_false("resubmit_failed", resubmit_failed)
@@ -144,7 +160,7 @@ class BatchArguments(OutputArguments):
             self.parameters = redact_parameters(self.parameters, self.personal_fields, rendered=rendered)
 
     def _options(self) -> BatchOptions:
-        parameters = unwrap(self.parameters)
+        parameters, generation = unwrap(self.parameters), self.hook.settings.api_generation
         return BatchOptions(
             workflow_definition_id=require_id("workflow_definition_id", self.workflow_definition_id),
             parameters=None if parameters is None else require_json_object("parameters", parameters),
@@ -154,7 +170,11 @@ class BatchArguments(OutputArguments):
             max_outage=self.max_outage,
             hash_personal_numbers=self.hash_personal_numbers,
             input=self._input_options,
-            output=self._output_options,
+            output=dataclasses.replace(self._output_options, has_records=has_records(generation)),
+            generation=generation,
+            table_id=None if self.table_id is None else require_id("table_id", self.table_id),
+            locale=None if self.locale is None else require_locale(self.locale),
+            expires_at=self.expires_at,
         )
 
     @property

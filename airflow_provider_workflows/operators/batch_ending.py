@@ -85,17 +85,25 @@ class BatchEnding(BatchTry):
             raise InvalidInput(
                 'result_table: mode="replace" would leave the rows of one shard only; use mode="merge"'
             )
-        writer = self.result_table.writer(batch_id=batch_id, with_hashes=self.hash_personal_numbers)
+        writer = self.result_table.writer(
+            batch_id=batch_id,
+            with_hashes=self.hash_personal_numbers,
+            with_records=self._options().output.has_records,
+        )
         writer.prepare(create=self.result_table.create_table)
 
     def _write_table(self, table: SqlTable, batch: Batch, batch_id: str) -> None:
         begun_at = time.monotonic()
-        writer = table.writer(batch_id=batch_id, with_hashes=self.hash_personal_numbers)
+        has_records = self._options().output.has_records
+        writer = table.writer(
+            batch_id=batch_id, with_hashes=self.hash_personal_numbers, with_records=has_records
+        )
         rows = table.rows(
             read_output(batch.output),
             batch_id=batch_id,
             times=writer.dialect.times,
             with_hashes=self.hash_personal_numbers,
+            with_records=has_records,
         )
         number = writer.write(rows, self._require_owner)
         self.log.info(

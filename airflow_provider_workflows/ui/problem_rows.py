@@ -32,8 +32,8 @@ class RowFilter:
     """Which rows are shown.
 
     :param outcome: only rows of this outcome; empty for all
-    :param search: only rows with this in the id of their workflow or case or in their error code, or with this
-        number; empty for all
+    :param search: only rows with this in the id of their workflow, case or record or in their error code, or with
+        this number; empty for all
     """
 
     outcome: str = ""
@@ -49,7 +49,7 @@ class RowFilter:
         search = self.search.strip().lower()
         if not search:
             return True
-        return search == row[0] or any(search in row[column].lower() for column in (3, 6, 7))
+        return search == row[0] or any(search in row[column].lower() for column in (3, 6, 7, 8))
 
 
 class ProblemRows:

@@ -20,7 +20,7 @@ _LENGTHS = {"personal_number": 11, "company_number": 10}
 NUMBERS = frozenset({*IDENTIFIERS, "phone_country_code", "phone_number"})
 #: Fields in which no name of a person or a company can stand.
 _NO_NAMES = frozenset({*NUMBERS, "email"})
-_OBJECTS = frozenset({"phone", "documents", "parameters"})
+_OBJECTS = frozenset({"phone", "documents", "parameters", "record"})
 
 #: Text that a spreadsheet, a data frame or a database has put in the place of an empty cell or of an error, in
 #: exactly this spelling. Not "Null", "None", "Na" or "NAN", which are family names.

@@ -1,4 +1,4 @@
-"""Which column of the user's table holds which field of a case."""
+"""Which column of the user's table holds which field of a case or of a record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from airflow_provider_workflows.api.redaction import CASE_FIELDS, one_line
 PHONE_PARTS = {"phone_country_code": "country_code", "phone_number": "number"}
 """Flat columns that together are a phone, and the part of it that each one is."""
 
-FIELD_NAMES = (*CASE_FIELDS, *PHONE_PARTS, "case_id", "parameters", "key")
+RECORD_PREFIX = "record."
+"""Begins the name of a column that holds a field of the row's record, which has the rest as its name."""
+
+FIELD_NAMES = (*CASE_FIELDS, *PHONE_PARTS, "case_id", "record_id", "record", "parameters", "key")
 
 #: Each field under both spellings, the parts of a phone with a dot too.
 _SPELLINGS = (
@@ -52,12 +55,14 @@ class Fields(dict[str, str | None]):
         self._by_plain_name: dict[str, str | None] = {plain_name(name): self[name] for name in _SPELLINGS}
         given: dict[str, set[str | None]] = {}
         for column, field in (columns or {}).items():
-            if field is not None and not (isinstance(field, str) and field in _SPELLINGS):
+            of_record = record_field(field)
+            if field is not None and not (of_record or (isinstance(field, str) and field in _SPELLINGS)):
                 raise InvalidInput(
                     f"columns maps {named(column)} to what is not a field; the fields are "
-                    f"{', '.join(FIELD_NAMES)}, and None leaves a column out"
+                    f"{', '.join(FIELD_NAMES)}, those of a record such as {RECORD_PREFIX}name, and None leaves a "
+                    "column out"
                 )
-            self[column] = field if field is None else _SPELLINGS[field]
+            self[column] = field if field is None else of_record or _SPELLINGS[field]
             given.setdefault(plain_name(column), set()).add(self[column])
         for name, fields in given.items():
             # Of two columns that differ in spelling alone, each is found in its own spelling only.
@@ -77,6 +82,8 @@ class Fields(dict[str, str | None]):
         field = self.get(column, "")
         if field == "":
             field = self._by_plain_name.get(plain_name(column), "")
+            if field == "":
+                field = record_field(column)
             if field != "" and len(self) < _MAX_SPELLINGS:
                 self[column] = field
         return field
@@ -92,6 +99,18 @@ class Fields(dict[str, str | None]):
             for name in header
             if name not in _SPELLINGS and name not in self.mapped
         )
+
+
+def record_field(column: object) -> str:
+    """Return the field of a record that a column's name says: ``record.`` and the name of the table's field.
+
+    :param column: the column's name
+    :return: empty if it says no such field
+    """
+    if not isinstance(column, str):
+        return ""
+    prefix, name = column.strip()[: len(RECORD_PREFIX)], column.strip()[len(RECORD_PREFIX) :].strip()
+    return f"{RECORD_PREFIX}{name}" if name and prefix.casefold() == RECORD_PREFIX else ""
 
 
 def fields_of(columns: Mapping[str, str | None] | None) -> Fields:

@@ -24,6 +24,12 @@ from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, 
 from airflow_provider_workflows.batch.input.ordinary_rows import ordinary_row
 from airflow_provider_workflows.batch.input.phones import finished_phone, split_phone
 from airflow_provider_workflows.batch.input.scalars import plain
+from airflow_provider_workflows.batch.input.subjects import (
+    has_case_field,
+    may_be_about_nobody,
+    taken_record,
+    wrong_subjects,
+)
 from airflow_provider_workflows.batch.input.value_rules import NO_RULES, ValueRules
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 
@@ -31,9 +37,11 @@ CELL_CHARACTERS = 100_000
 ROW_CHARACTERS = 1_000_000
 KEY_CHARACTERS = 200
 
-_JSON_FIELDS = ("phone", "documents", "parameters")
+_JSON_FIELDS = ("phone", "documents", "parameters", "record")
 _NAMES_WITHIN = frozenset({*Phone.model_fields, *Document.model_fields})
 _TOO_LONG = f"has more than {CELL_CHARACTERS:,} characters"
+NOBODY = "has neither a case field nor a case_id"
+"""What is wrong with a row that does not say whom it is about."""
 ROW_TOO_LONG = f"has more than {ROW_CHARACTERS:,} characters"
 
 
@@ -44,10 +52,12 @@ class Row:
     :param number: of the data row in the whole input, from 1
     :param key: the row's own identifier, its number where it has none
     :param case_id: of a returning user, for whom no case is created
-    :param case: body of ``POST /cases``; empty with a ``case_id``
+    :param case: body of ``POST /cases``; empty with a ``case_id`` or a record
     :param parameters: of this row's run
     :param has_key: whether it has an identifier of its own
     :param line: the line of its file at which it begins; None if it is from no file that has lines
+    :param record_id: of the record that the run is about, if there is one already
+    :param record: fields of the record that is created for it; None without one
     """
 
     number: int
@@ -57,6 +67,8 @@ class Row:
     parameters: dict[str, Any] | None = field(repr=False)
     has_key: bool = False
     line: int | None = field(default=None, compare=False)
+    record_id: str | None = None
+    record: dict[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +132,12 @@ def checked(
         case, key = ordinary
         return Row(number, key or str(number), None, case, None, bool(key), line)
     values, given = _values(cells, columns, flat, rules, wrong)
-    case_id, parameters, key = (values.pop(name, None) for name in ("case_id", "parameters", "key"))
-    if "case_id" in given and given - {"case_id", "parameters", "key"}:
-        wrong.append(
-            (columns["case_id"], "case_id and case fields together: a case that exists is not changed")
-        )
-    has_field = bool(given - {"case_id", "parameters", "key"})
+    case_id, record_id, parameters, key = (
+        values.pop(name, None) for name in ("case_id", "record_id", "parameters", "key")
+    )
+    wrong += wrong_subjects(columns, given)
+    record = taken_record(values, columns, wrong)
+    has_field = has_case_field(given)
     if has_field and "case_id" not in given:
         # A row without a field of its own is about nobody, and defaults would make it be about somebody.
         values = {**rules.defaults, **values}
@@ -134,16 +146,16 @@ def checked(
     wrong += [problem for problem in wrong_in_case if problem[0] not in reported]
     if not wrong:
         # Documents without a word in them are nothing either.
-        if case_id is None and not (
-            has_field and (case.keys() - {"documents"} or any(case.get("documents", ())))
-        ):
-            wrong.append(("", "has neither a case field nor a case_id"))
-        wrong += _too_long({**case, "parameters": parameters}, columns)
+        has_case = has_field and (case.keys() - {"documents"} or any(case.get("documents", ())))
+        is_about = case_id or record_id or record or has_case
+        if not is_about and not may_be_about_nobody(columns, given):
+            wrong.append(("", NOBODY))
+        wrong += _too_long({**case, "parameters": parameters, "record": record}, columns)
     has_key = bool(key)
     key = key or str(number)
     if wrong:
         return BadRow(number, key, tuple(wrong), has_key, line, cells if rules.keeps_cells else None)
-    return Row(number, key, case_id, case, parameters, has_key, line)
+    return Row(number, key, case_id, case, parameters, has_key, line, record_id, record)
 
 
 def _values(
@@ -203,9 +215,9 @@ def _read(name: str, value: Any, flat: bool, rules: ValueRules) -> Any:
     require_value(name, value)
     if isinstance(value, str) and name in rules.checks:
         rules.checks[name](value.strip())
-    if name == "case_id":
+    if name in ("case_id", "record_id"):
         return require_id(name, value)
-    if name == "parameters":
+    if name in ("parameters", "record"):
         return require_json_object(name, value)
     return _key(value) if name == "key" else value
 

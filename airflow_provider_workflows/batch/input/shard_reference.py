@@ -116,6 +116,8 @@ class ShardDigest:
         content: list[object] = [row.number, row.key]
         if isinstance(row, Row):
             content += [row.case_id, row.case, row.parameters]
+            if row.record_id is not None or row.record is not None:
+                content += [row.record_id, row.record]
         self._digest.update(_SORTED.encode(content).encode())
 
     def __str__(self) -> str:

@@ -5,11 +5,11 @@ import { Refused, Source } from "./requests.js";
 
 const HEAD = [
   { name: "row", number: true }, { name: "place of its key" }, { name: "outcome" }, { name: "code" },
-  { name: "message" }, { name: "fingerprint" }, { name: "workflow id" }, { name: "case id" },
+  { name: "message" }, { name: "fingerprint" }, { name: "workflow id" }, { name: "case id" }, { name: "record id" },
 ];
 
 const OUTCOME = 2;
-const CLASSES = { message: "words", fingerprint: "id", "workflow id": "id", "case id": "id" };
+const CLASSES = { message: "words", fingerprint: "id", "workflow id": "id", "case id": "id", "record id": "id" };
 
 /** Return row numbers as ranges, such as "1-50,61". */
 export function ranges(numbers) {
@@ -39,7 +39,7 @@ export class Rows {
     this.download = element("a", { class: "button", download: "problem_rows.csv" }, "Download as CSV");
     this.form = element("form", { class: "filter", onsubmit: (event) => { event.preventDefault(); this.#ask(); } },
       element("label", { for: "rows-outcome" }, "Outcome", this.outcome),
-      element("label", { for: "rows-search" }, "Workflow id, case id, row number or error code", this.search),
+      element("label", { for: "rows-search" }, "Id of a workflow, case or record, row number or error code", this.search),
       element("button", {}, "Filter"), this.download);
     this.body = element("div");
     this.back = element("button", { type: "button", onclick: () => this.#turn(-1) }, "Previous");

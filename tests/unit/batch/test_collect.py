@@ -353,7 +353,7 @@ async def test_unknown_rows_are_listed_with_the_time_of_their_request(output: Ou
     await output.collect(manifest(3))
 
     listed = (output.folder / "unknown.csv").read_text("utf-8-sig").splitlines()
-    assert listed == ["key;row;time;case_id", "key-2;2;2027-01-15T08:00:00.000Z;case-2"]
+    assert listed == ["key;row;time;case_id;record_id", "key-2;2;2027-01-15T08:00:00.000Z;case-2;"]
     assert "unknown.csv" in output.rows[1]["error"]
 
 

@@ -13,9 +13,10 @@ from airflow_provider_workflows.batch.due_rows import DueRows
 from airflow_provider_workflows.batch.input.items import read_together
 from airflow_provider_workflows.batch.input_check import write_manifest
 from airflow_provider_workflows.batch.manifest import read_checked_rows
+from airflow_provider_workflows.batch.row_digests import Common
 from airflow_provider_workflows.storage import ObjectStoragePath
 
-COMMON = ("definition", None)
+COMMON = Common("definition", None)
 HEADER = "key,first_name,email\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.batch.output import existing_output, read_output
 from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OutputOptions
-from airflow_provider_workflows.batch.output_row import OutputRow
+from airflow_provider_workflows.batch.output_row import COLUMNS, OutputRow
 from airflow_provider_workflows.batch.output_writer import writer
 from tests.unit.failing_storage import FailingStore, attached_store, folder_in_store
 
@@ -62,7 +61,7 @@ def test_each_part_has_the_number_of_rows_and_the_last_one_the_rest(
     assert (listed["rows"], listed["format"]) == (rows, options.format)
     parts = [folder / "results" / part["name"] for part in listed["parts"]]
     assert [len(list(read_output(part))) for part in parts] == expected
-    assert list(read_output(folder / "results")) == [dataclasses.asdict(each) for each in written]
+    assert list(read_output(folder / "results")) == [each.values(COLUMNS) for each in written]
 
 
 def test_beside_the_parts_there_is_their_list_alone(

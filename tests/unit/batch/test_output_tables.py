@@ -100,7 +100,7 @@ def test_as_arrow_keys_are_text_times_are_times_and_the_result_is_json(
 
     (row,) = read_output(uri).to_arrow().to_pylist()
 
-    assert row == dataclasses.asdict(ROW) | {"submitted_at": TIME, "result": '{"lastName": "Łękowska"}'}
+    assert row == ROW.values(COLUMNS) | {"submitted_at": TIME, "result": '{"lastName": "Łękowska"}'}
 
 
 def test_as_pandas_keys_are_text_and_times_are_times(
@@ -131,14 +131,14 @@ def test_as_polars_keys_are_text_and_times_are_times(
 
 
 def test_parquet_whose_times_are_text_is_read_as_well(tmp_path: Path) -> None:
-    values = dataclasses.asdict(ROW) | {"result": json.dumps(ROW.result)}
+    values = ROW.values(COLUMNS) | {"result": json.dumps(ROW.result)}
     types = [pa.int64() if name == "row" else pa.string() for name in COLUMNS]
     columns = [pa.array([values[name]], kind) for name, kind in zip(COLUMNS, types, strict=True)]
     pyarrow.parquet.write_table(pa.table(columns, names=COLUMNS), tmp_path / "results.parquet")
 
     uri = str(tmp_path / "results.parquet")
 
-    assert list(read_output(uri)) == [dataclasses.asdict(ROW)]
+    assert list(read_output(uri)) == [ROW.values(COLUMNS)]
     assert read_output(uri).to_arrow().schema.equals(SCHEMA)
 
 
@@ -156,6 +156,6 @@ def test_without_the_package_it_says_what_to_install(
 def test_an_iterator_gives_each_row_once(folder: ObjectStoragePath) -> None:
     rows = read_output(write(folder, OutputOptions(), ROW, ROW))
 
-    assert next(rows) == dataclasses.asdict(ROW)
+    assert next(rows) == ROW.values(COLUMNS)
     assert len(list(rows)) == 1
     assert list(rows) == []

@@ -22,7 +22,7 @@ from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
 from tests.unit.batch_task import BatchTask, cases
 
-HEADER = "row;place;outcome;code;message;fingerprint;workflow_id;case_id"
+HEADER = "row;place;outcome;code;message;fingerprint;workflow_id;case_id;record_id"
 PERSON = "Kowalska"
 
 
@@ -150,7 +150,7 @@ class TestOnTheWay:
     def test_lists_skipped_rows_though_nothing_else_is_wrong(self, tmp_path: Path) -> None:
         self._list(tmp_path, skipped=1).take([])
 
-        assert self._rows(tmp_path) == ["3;line 4 of the file;skipped;BadRow;is bad;;;"]
+        assert self._rows(tmp_path) == ["3;line 4 of the file;skipped;BadRow;is bad;;;;"]
 
     def test_is_not_written_where_nothing_is_wrong(self, tmp_path: Path) -> None:
         self._list(tmp_path).take([(1, RowState(), RowOutcome.NOT_SUBMITTED)])

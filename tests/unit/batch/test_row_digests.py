@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.rows import Row
-from airflow_provider_workflows.batch.row_digests import RowDigests
+from airflow_provider_workflows.batch.row_digests import Common, RowDigests
 
 PHONE = {"countryCode": "48", "number": "600700800"}
 #: Contents that differ, some of them in little more than where one value ends and the next begins.
@@ -35,7 +35,7 @@ def digest_of(
     key: str, case: dict[str, Any], parameters: dict[str, Any] | None, *, salt: str = "salt", number: int = 1
 ) -> bytes:
     row = Row(number, key or str(number), None, case, parameters, bool(key))
-    return RowDigests(salt, ("definition", None)).of(row)
+    return RowDigests(salt, Common("definition", None)).of(row)
 
 
 def test_two_contents_have_two_digests() -> None:
@@ -58,7 +58,7 @@ def test_a_row_has_the_same_digest_from_a_list_whatever_the_spelling_of_its_colu
     (one,) = read_items([{"key": "k", "first_name": "Ada", "phone_country_code": "48", "phone_number": "7"}])
     (other,) = read_items([{"Phone": {"number": "7", "country_code": "48"}, "firstName": "Ada", "KEY": "k"}])
 
-    digests = RowDigests("salt", ("definition", None))
+    digests = RowDigests("salt", Common("definition", None))
 
     assert isinstance(one, Row)
     assert isinstance(other, Row)

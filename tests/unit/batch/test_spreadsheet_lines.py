@@ -64,7 +64,11 @@ class TestLists:
         with pytest.raises(BatchFailed):
             batch.run(bad_and_unknown, on_bad_row="skip")
 
-        assert (batch.folder / "unknown.csv").read_bytes().startswith(MARK + b"key;row;time;case_id\r\n")
+        assert (
+            (batch.folder / "unknown.csv")
+            .read_bytes()
+            .startswith(MARK + b"key;row;time;case_id;record_id\r\n")
+        )
 
 
 class TestReading:

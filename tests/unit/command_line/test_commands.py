@@ -287,7 +287,7 @@ class TestUnknownRows:
 
         assert said.code == 4
         header, row, *_ = said.text.splitlines()
-        assert header.split() == ["row", "place", "time", "case_id", "task"]
+        assert header.split() == ["row", "place", "time", "case_id", "record_id", "task"]
         assert row.startswith("1    row 1  ")
         assert "K1" not in said.text
         assert "on_unknown_outcome" in said.text

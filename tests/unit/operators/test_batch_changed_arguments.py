@@ -207,7 +207,7 @@ class TestParameters:
 
         (line,) = lines(capsys, "has changed since the last try")
         assert (
-            "workflow_definition_id or parameters has changed since the last try: 0 rows are as before"
+            "workflow_definition_id, parameters or table_id has changed since the last try: 0 rows are as before"
             in line
         )
         assert "items" not in line

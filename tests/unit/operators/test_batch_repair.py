@@ -359,7 +359,9 @@ class TestChangedInput:
         sandbox.counts.reset()
         batch.clear()
 
-        with pytest.raises(InvalidInput, match=r"^workflow_definition_id or parameters has changed"):
+        with pytest.raises(
+            InvalidInput, match=r"^workflow_definition_id, parameters or table_id has changed"
+        ):
             batch.run(cases(2), parameters={"depth": 1})
 
         assert sandbox.counts.total_requests == 0

@@ -41,7 +41,7 @@ from airflow_provider_workflows.xcom_keys import REPORT_KEY
 NOW = datetime.now(timezone.utc)
 DAG_ID = "nightly"
 RUN_ID = "manual__2026-11-27T10:00:00+00:00"
-PROBLEM_HEADER = "row,place,outcome,code,message,fingerprint,workflow_id,case_id"
+PROBLEM_HEADER = "row,place,outcome,code,message,fingerprint,workflow_id,case_id,record_id"
 
 
 def run_report(**changes: Any) -> dict[str, Any]:

@@ -24,9 +24,9 @@ def task(tasks: Tasks, tmp_path: Path) -> dict[str, str]:
     for row in range(1, 121):
         message = "'=1+1" if row == 1 else '"text, with a comma"'
         lines.append(
-            f"{row},line {row + 1} of the file,failed,EXPIRED,{message},f{row},{WORKFLOW_ID.format(row)},"
+            f"{row},line {row + 1} of the file,failed,EXPIRED,{message},f{row},{WORKFLOW_ID.format(row)},,"
         )
-    lines.append("121,row 121,skipped,BadRow,phone: is missing,,,")
+    lines.append("121,row 121,skipped,BadRow,phone: is missing,,,,")
     (tmp_path / "problem_rows.csv").write_text("\n".join(lines) + "\n")
     return tasks.add(batch_report(tmp_path))
 
@@ -51,7 +51,7 @@ def test_the_table_has_what_the_file_says(pages: Pages, task: dict[str, str]) ->
 
     assert first[4] == "=1+1"
     assert second == [
-        "2", "line 3 of the file", "failed", "EXPIRED", "text, with a comma", "f2", WORKFLOW_ID.format(2), "",
+        "2", "line 3 of the file", "failed", "EXPIRED", "text, with a comma", "f2", WORKFLOW_ID.format(2), "", "",
     ]  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def test_the_download_is_what_excel_opens_and_has_the_delimiter_of_the_file(
     pages: Pages, tasks: Tasks, tmp_path: Path, delimiter: str
 ) -> None:
     lines = SpreadsheetLines(delimiter)
-    values = ["7", "row 7", "failed", "Łódź", "=1+1", None, "w", None]
+    values = ["7", "row 7", "failed", "Łódź", "=1+1", None, "w", None, None]
     content = lines.header(PROBLEM_HEADER.split(",")) + lines.line(values)
     (tmp_path / "problem_rows.csv").write_bytes(content)
     task = tasks.add(batch_report(tmp_path))

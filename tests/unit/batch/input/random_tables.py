@@ -18,6 +18,13 @@ _HEADERS = (
     ("key", "phone", "last_name", "phone_number"),
     ("key", "first_name", "phone", "parameters", "note"),
     ("key", "case_id", "first_name"),
+    *(("key", "record_id", "parameters"),) * 2,
+    *(("key", "record.name", "record.limit"),) * 2,
+    ("key", "Record ID", "first_name", "last_name"),
+    ("key", "record.firstName", "Record. limit ", "record.PESEL"),
+    ("record.first_name", "first_name", "email"),
+    ("key", "record", "record.name"),
+    ("parameters", "key"),
     ("email",),
     ("first_name", "unknown"),
     ("Kowalska", "Nowak"),
@@ -187,7 +194,15 @@ def _cell(name: str, number: int, draw: random.Random, oddness: float, keys: Any
     name = name.lower().replace(" ", "_")
     if name == "key":
         return str(keys(number, draw, oddness))
-    if name in ("case_id", "parameters", "", "note"):
+    if name in ("case_id", "", "note"):
+        return ""
+    if name == "record_id":
+        return draw.choice(("", "1e9f4b62-c7a8-4d03-a5f6-80b2d3e7916c"))
+    if name == "parameters":
+        return draw.choice(("", "", '{"limit": 1}'))
+    if name == "record":
+        return draw.choice(("", '{"limit": 1}', '{"name": "Ada"}'))
+    if name.startswith("record.") and draw.random() < 0.3:
         return ""
     if name == "phone":
         return draw.choice(

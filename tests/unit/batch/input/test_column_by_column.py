@@ -19,11 +19,12 @@ from airflow_provider_workflows.batch.input.checked_columns import Checked, Ordi
 from airflow_provider_workflows.batch.input.items import Items, read_items, read_together
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input_check import recheck, write_manifest
+from airflow_provider_workflows.batch.row_digests import Common
 from airflow_provider_workflows.storage import ObjectStoragePath
 
 from .random_tables import random_columns, random_rows, random_table
 
-COMMON = ("definition", {"level": 1})
+COMMON = Common("definition", {"level": 1})
 HEADER = "key,first_name,email,personal_number,phone_country_code,phone_number\n"
 
 

@@ -1,0 +1,95 @@
+"""Whom a row is about: a case that is created or exists, or a record that is created or exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.strict_json import require_json_object
+from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX
+
+#: The fields of a row that say nothing of whom it is about.
+_OTHER_FIELDS = frozenset({"parameters", "key"})
+_IDS = ("case_id", "record_id")
+
+
+def is_record_field(name: str) -> bool:
+    """Return whether a field is that of a record, or the record as a whole."""
+    return name == "record" or name.startswith(RECORD_PREFIX)
+
+
+def has_case_field(given: AbstractSet[str]) -> bool:
+    """Return whether a row has a field of a case.
+
+    :param given: the fields that have a value
+    """
+    return any(name not in _IDS and name not in _OTHER_FIELDS and not is_record_field(name) for name in given)
+
+
+def may_be_about_nobody(columns: Mapping[str, str], given: AbstractSet[str]) -> bool:
+    """Return whether a row may be run though it says of nobody that it is about them: its parameters are all.
+
+    A row whose columns could say it, and whose cells do not, lacks something instead.
+
+    :param columns: the column of each field
+    :param given: the fields that have a value
+    """
+    return "parameters" in given and _OTHER_FIELDS.issuperset(columns)
+
+
+def wrong_subjects(columns: Mapping[str, str], given: AbstractSet[str]) -> list[tuple[str, str]]:
+    """Return what is wrong with a row that says in more than one way whom it is about.
+
+    :param columns: the column of each field
+    :param given: the fields that have a value
+    """
+    ids = [name for name in _IDS if name in given]
+    of_record = [name for name in given if is_record_field(name)]
+    if not ids and not of_record:
+        return []
+    has_case = has_case_field(given)
+    wrong = []
+    if "case_id" in ids and has_case:
+        wrong.append(
+            (columns["case_id"], "case_id and case fields together: a case that exists is not changed")
+        )
+    if "record_id" in ids and of_record:
+        wrong.append(
+            (
+                columns["record_id"],
+                "record_id and record fields together: a record that exists is not changed",
+            )
+        )
+    about_record = "record_id" if "record_id" in ids else min(of_record, default=None)
+    if about_record is not None and (has_case or "case_id" in ids):
+        wrong.append((columns[about_record], "a record and a case together: a run is about one of them"))
+    return wrong
+
+
+def taken_record(
+    values: dict[str, Any], columns: Mapping[str, str], wrong: list[tuple[str, str]]
+) -> dict[str, Any] | None:
+    """Return the fields of the record that is created for a row, and take them out of its values.
+
+    :param values: the value of each field
+    :param columns: the column of each field
+    :param wrong: column and reason of what cannot be right, to which such a field is added
+    :return: None for a row without such a field
+    """
+    whole = values.pop("record", None)
+    names = [name for name in values if name.startswith(RECORD_PREFIX)]
+    fields = {name.removeprefix(RECORD_PREFIX): _text(values.pop(name)) for name in names}
+    if whole is not None and fields:
+        wrong.append((columns["record"], "is given both whole and in parts"))
+        return None
+    try:
+        fields = require_json_object("record", fields)
+    except InvalidInput as problem:
+        wrong.append(("", str(problem)))
+    return fields or whole or None
+
+
+def _text(value: Any) -> Any:
+    return value.strip() if isinstance(value, str) else value

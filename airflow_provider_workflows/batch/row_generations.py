@@ -1,0 +1,135 @@
+"""Whether the connection's generation of the API has what a batch and each of its rows is run with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.generations import GENERATIONS, in_words
+from airflow_provider_workflows.batch.input.bad_rows import named_rows
+from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows
+from airflow_provider_workflows.batch.input.rows import NOBODY, BadRow, Row
+from airflow_provider_workflows.batch.input.subjects import has_case_field, is_record_field
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.input.checked_columns import Checked
+
+
+def rows_of_generation(rows: Iterator[Checked], generation: int, *, has_table: bool) -> Iterator[Checked]:
+    """Yield rows that a generation can run; one about nobody is a bad row where a run must be about somebody.
+
+    :param rows: the rows as they were checked
+    :param generation: number of the connection's generation
+    :param has_table: whether there is a table in which records are created
+    :raises InvalidInput: naming a row and what it has that the generation does not have
+    """
+    chosen = GENERATIONS[generation]
+    has_cases = "case_id" in chosen.run_arguments
+    for row in rows:
+        if isinstance(row, OrdinaryRows):
+            if not has_cases:
+                raise _refused(row.row(0), "fields of a case", "case_id", generation)
+        elif isinstance(row, Row):
+            if row.case or row.case_id is not None:
+                if not has_cases:
+                    what = "fields of a case" if row.case else "case_id"
+                    raise _refused(row, what, "case_id", generation)
+            elif row.record is not None or row.record_id is not None:
+                what = "record_id" if row.record is None else "fields of a record"
+                if not has_records(generation):
+                    raise _refused(row, what, "record_id", generation)
+                if row.record is not None and not has_table:
+                    raise InvalidInput(
+                        f"{_named(row)} of items has fields of a record, and table_id is missing: the id of the "
+                        "table in which a record is created for each row"
+                    )
+            elif chosen.required:
+                yield BadRow(row.number, row.key, (("", NOBODY),), row.has_key, row.line)
+                continue
+        yield row
+
+
+def has_records(generation: int) -> bool:
+    """Return whether rows may be about records.
+
+    :param generation: number of the connection's generation
+    """
+    return "record_id" in GENERATIONS[generation].run_arguments
+
+
+def require_generation(
+    generation: int, *, table_id: object = None, locale: object = None, expires_at: object = None
+) -> None:
+    """Return if a generation has what all rows of a batch are run with.
+
+    :param generation: number of the connection's generation
+    :param table_id: of the table in which records are created; None for no table
+    :param locale: of what end users are shown; None for the service's own
+    :param expires_at: when runs expire; None for what the service says
+    :raises InvalidInput: naming an argument that the generation does not have
+    """
+    needed = {"table_id": "record_id", "locale": "locale", "expires_at": "expires_at"}
+    for name, given in (("table_id", table_id), ("locale", locale), ("expires_at", expires_at)):
+        if given is not None and needed[name] not in GENERATIONS[generation].run_arguments:
+            raise InvalidInput(_words(name, needed[name], generation))
+
+
+def require_possible_fields(
+    columns: Mapping[str, str | None] | None,
+    defaults: Mapping[str, object] | None,
+    *,
+    table_id: object = None,
+    locale: object = None,
+    expires_at: object = None,
+) -> None:
+    """Return if there is a generation that has all that a batch's arguments name, when the DAG is parsed.
+
+    :param columns: the field of each column that is named otherwise
+    :param defaults: values by field of a case
+    :param table_id: of the table in which records are created; None for no table
+    :param locale: of what end users are shown; None for the service's own
+    :param expires_at: when runs expire; None for what the service says
+    :raises InvalidInput: naming what does not go together, or that is missing
+    """
+    fields = {field for field in (columns or {}).values() if field is not None}
+    if table_id is None and (of_record := sorted(filter(is_record_field, fields))):
+        raise InvalidInput(
+            f"columns has {', '.join(of_record)}, and table_id is missing: the id of the table in which a record "
+            "is created for each row"
+        )
+    if locale is None and expires_at is None:
+        return
+    name = "expires_at" if locale is None else "locale"
+    for argument, names in (("columns", fields), ("defaults", set(defaults or ()))):
+        if of_case := sorted(each for each in names if each == "case_id" or has_case_field({each})):
+            raise InvalidInput(
+                f"{argument} has {', '.join(of_case)}, which needs api_generation {_having('case_id')}, and {name} "
+                f"needs api_generation {_having(name)}: no connection has both. Leave one of them away"
+            )
+
+
+def _refused(row: Row, what: str, argument: str, generation: int) -> InvalidInput:
+    return InvalidInput(f"{_named(row)} of items has {_words(what, argument, generation)}")
+
+
+def _words(what: str, argument: str, generation: int) -> str:
+    verb = "need" if what.startswith("fields") else "needs"
+    other = {
+        "fields of a case": "Give fields of a record, as columns such as record.name with table_id",
+        "case_id": "Give record_id",
+    }.get(what, f"Leave {what} away")
+    which = "" if what in ("table_id", "locale", "expires_at") else ", which"
+    return (
+        f"{what}{which} {verb} api_generation {_having(argument)}; the connection has {generation}, so nothing was "
+        f"sent. {other}, or use a connection of such a generation"
+    )
+
+
+def _having(argument: str) -> str:
+    """Return the numbers of the generations whose runs may be started with an argument, as messages name them."""
+    return in_words(number for number, one in GENERATIONS.items() if argument in one.run_arguments)
+
+
+def _named(row: Row) -> str:
+    return named_rows([row.number], [] if row.line is None else [row.line])
