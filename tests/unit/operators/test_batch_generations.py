@@ -95,6 +95,7 @@ def once(rows: int = ROWS) -> dict[str, int]:
     return {str(number): 1 for number in range(1, rows + 1)}
 
 
+@pytest.mark.thorough
 class TestWhatIsSent:
     def test_each_row_is_run_once_with_its_own_parameters(
         self, batch: BatchTask, connected: Sandbox, kind: Kind
@@ -323,6 +324,7 @@ class TestWhatIsRefused:
         assert not connected.counts.requests
 
 
+@pytest.mark.thorough
 class TestWhatIsPaidOnce:
     def test_a_clear_and_a_retry_pay_nothing_twice(
         self, batch: BatchTask, connected: Sandbox, kind: Kind
@@ -476,6 +478,7 @@ class TestWhatIsPaidOnce:
         assert limits(connected) == once()
 
 
+@pytest.mark.thorough
 class TestOutput:
     @pytest.mark.parametrize("output_format", ["jsonl", "csv", "parquet"])
     def test_it_has_the_id_of_the_record_where_a_row_may_have_one(
