@@ -239,6 +239,11 @@ class Sandbox(Connectable):
         return table.id
 
     @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of all tables as the API gives them, the ready one first."""
+        return self._service.tables.records
+
+    @property
     def files(self) -> list[ReceivedFile]:
         """The files that were uploaded, as resources and attachments, oldest first."""
         return list(self._files.received)

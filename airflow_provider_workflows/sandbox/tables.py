@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from pydantic import Field, model_validator
 
-from airflow_provider_workflows.api.field_types import FieldType
 from airflow_provider_workflows.sandbox.counts import Counts
-from airflow_provider_workflows.sandbox.field_types import has_type
+from airflow_provider_workflows.sandbox.field_types import FieldType, has_type
 from airflow_provider_workflows.sandbox.moments import now_text
 from airflow_provider_workflows.sandbox.received_files import ReceivedFile
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody
@@ -130,6 +129,11 @@ class Tables:
         :raises Refusal: 404 if there is no such table or record
         """
         return self._record(table_id, record_id).fields
+
+    @property
+    def records(self) -> list[JsonObject]:
+        """All records, oldest first; may be read from any thread."""
+        return [record.fields for record in self._records.copy().values()]
 
     def require_record(self, record_id: str | None) -> None:
         """Check that a record exists, in any table.

@@ -221,12 +221,12 @@ class Chaos:
         )
 
     def rotate_token(self) -> None:
-        """Replace the organization token at the service, and a while later in the connections."""
+        """Replace the organization token at the service, and a while later in the connection."""
         if not self.system.service.is_up:
             raise NotNow
         self.system.service.sandbox.rotate_organization_token()
         self.occurrences.later(
-            self.chance.uniform(2.0, 6.0), "The new token is in the connections", self.system.store_token
+            self.chance.uniform(2.0, 6.0), "The new token is in the connection", self.system.store_token
         )
 
     def fail_storage(self, state: str) -> None:
@@ -360,7 +360,7 @@ def _actions() -> Sequence[Action]:
         action("API server: SIGKILL", 1, 0, Chaos.end_component, "api-server", kill),
         action("API server: SIGTERM", 1, 0, Chaos.end_component, "api-server", terminate),
         action("worker: SIGTERM", 1, 0, Chaos.end_component, "worker", terminate),
-        action("token replaced, then in the connections", 2, 0, Chaos.rotate_token),
+        action("token replaced, then in the connection", 2, 0, Chaos.rotate_token),
     )
 
 

@@ -173,7 +173,8 @@ class Outcome:
                 self._missing.append(f"{key}: in the output, and not in the input")
                 continue
             outcome, workflow_id = str(line["outcome"]), line["workflow_id"]
-            yield Row(key, persons[key], outcome, workflow_id, line["case_id"], line["result"])
+            subject_id = line.get("record_id") or line["case_id"]
+            yield Row(key, persons[key], outcome, workflow_id, subject_id, line["result"])
         self._missing += [f"{key}: {seen[key]} times in the output" for key in persons if seen[key] != 1]
 
     def _single_runs(self) -> Iterator[Row]:
@@ -191,8 +192,8 @@ class Outcome:
 
 
 def _is_of(result: Mapping[str, Any], row: Row) -> bool:
-    """Return whether a result is that of a row, by its person, or by its case where it names no person."""
+    """Return whether a result is a row's, by its person, or by its case or record where it names no person."""
     # Only results of generation 1 do.
     if "partyDetails" in result:
         return Person.of_case(result) == row.person
-    return row.subject_id is not None and result.get("caseId") == row.subject_id
+    return row.subject_id is not None and row.subject_id in (result.get("recordId"), result.get("caseId"))

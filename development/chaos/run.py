@@ -61,7 +61,7 @@ class Report:
     """What came of a chaos run.
 
     :param seed: what everything was drawn from
-    :param generation: of the API, for the single runs
+    :param generation: of the API
     :param size: how much there was of everything
     :param seconds: how long it took
     :param done: how often each action was done

@@ -129,9 +129,7 @@ class Service:
                     ).case_id
                     for person in persons
                 ]
-            ids = [client.create_record(TABLE, {"firstName": person.first_name}).id for person in persons]
-        self._persons_of_records.update(zip(ids, persons, strict=True))
-        return ids
+            return [client.create_record(TABLE, person.record).id for person in persons]
 
     def runs(self) -> list[Run]:
         """Return all runs, oldest first."""
@@ -140,7 +138,7 @@ class Service:
                 Run(
                     workflow.id,
                     workflow.record_id or workflow.case["caseId"],
-                    self._persons_of_records[workflow.record_id]
+                    self._person_of_record(workflow.record_id)
                     if workflow.record_id
                     else Person.of_case(workflow.case),
                     workflow.definition.id,
@@ -149,6 +147,13 @@ class Service:
                 )
             )
         return self._runs
+
+    def _person_of_record(self, record_id: str) -> Person:
+        if record_id not in self._persons_of_records:
+            self._persons_of_records = {
+                record["id"]: Person.of_record(record) for record in self.sandbox.records
+            }
+        return self._persons_of_records[record_id]
 
 
 def by_person(runs: list[Run]) -> dict[Person, list[Run]]:

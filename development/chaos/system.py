@@ -30,10 +30,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 SINGLE_RUNS, BATCH, START_OVER = "chaos_single_runs", "chaos_batch", "chaos_start_over"
-SINGLE_RUNS_CONNECTION, BATCHES_CONNECTION = "chaos_single_runs", "chaos_batches"
+CONNECTION = "chaos"
 TASK = "run"
-#: Batches create cases, which generation 3 does not have.
-LATEST_GENERATION_OF_BATCHES = 2
 #: A run that was started less than this many seconds ago says that its batch submits.
 SUBMITTING_SECONDS = 2.0
 #: A call that starts a run takes this many seconds at most.
@@ -105,10 +103,7 @@ class System:
 
     def __init__(self, size: Size, seed: int, generation: int) -> None:
         self.size = size
-        self._generations = {
-            SINGLE_RUNS_CONNECTION: generation,
-            BATCHES_CONNECTION: min(generation, LATEST_GENERATION_OF_BATCHES),
-        }
+        self._generation = generation
         self.service = Service(seed, size.run_seconds)
         self._cleanup = contextlib.ExitStack()
         self._run_ids: dict[str, str] = {}
@@ -130,7 +125,7 @@ class System:
                 "PYTHONPATH": os.pathsep.join(paths),
                 "CHAOS_REQUESTS_PER_SECOND": str(self.size.requests_per_second),
                 "CHAOS_POLL_SECONDS": "{} {}".format(*self.size.poll_seconds),
-                "CHAOS_GENERATION": str(self._generations[SINGLE_RUNS_CONNECTION]),
+                "CHAOS_GENERATION": str(self._generation),
                 storage.FLAG_VARIABLE: str(self.storage_flag),
             }
             self.stack = cleanup.enter_context(
@@ -144,19 +139,21 @@ class System:
 
     def begin(self) -> None:
         """Start the single runs and the batches."""
-        for connection_id, generation in self._generations.items():
-            connection = self.service.sandbox.connection_of(generation)
-            self.stack.running.add_connection(connection_id, connection)
+        connection = self.service.sandbox.connection_of(self._generation)
+        self.stack.running.add_connection(CONNECTION, connection)
         persons = [
             Person(f"Single{number}", "Export1", f"{70_000_000_000 + number}")
             for number in range(self.size.single_runs)
         ]
-        generation = self._generations[SINGLE_RUNS_CONNECTION]
-        self.subject_ids = self.service.create_subjects(persons, generation)
+        self.subject_ids = self.service.create_subjects(persons, self._generation)
         self.service.add_faults()
+        # Generation 3 has no cases, and with generation 2 the batches are of these and the single runs of records.
         self.tables = {
-            BATCH: Table(self.folder / "batch.csv", "Row", self.size.rows),
-            START_OVER: Table(self.folder / "start_over.csv", "Anew", self.size.start_over_rows),
+            name: Table(self.folder / f"{name}.csv", prefix, rows, of_records=self._generation == 3)
+            for name, prefix, rows in (
+                (BATCH, "Row", self.size.rows),
+                (START_OVER, "Anew", self.size.start_over_rows),
+            )
         }
         self.definitions = {name: self.service.define() for name in (SINGLE_RUNS, BATCH, START_OVER)}
         for name, table in self.tables.items():
@@ -220,11 +217,10 @@ class System:
         self.stack.running.mark(name, self._run_ids[name], TASK, "failed", map_index=map_index)
 
     def store_token(self) -> None:
-        """Store the service's present token in the connections, as a person does."""
-        for connection_id, generation in self._generations.items():
-            fields = self.service.sandbox.connection_of(generation)
-            connection = {**fields, "connection_id": connection_id, "extra": json.dumps(fields["extra"])}
-            self.stack.running.call("PATCH", f"/connections/{connection_id}", connection)
+        """Store the service's present token in the connection, as a person does."""
+        fields = self.service.sandbox.connection_of(self._generation)
+        connection = {**fields, "connection_id": CONNECTION, "extra": json.dumps(fields["extra"])}
+        self.stack.running.call("PATCH", f"/connections/{CONNECTION}", connection)
 
     def process(self, task: TaskState) -> psutil.Process | None:
         """Return the process that runs a task instance; its parent is the task's supervisor."""
@@ -240,11 +236,11 @@ class System:
 
     def subjects_under_way(self) -> set[str]:
         """Return the ids of the cases and records whose run is being started, and has no response (yet)."""
-        return self._batch_cases_under_way() | self._single_subjects_under_way()
+        return self._batch_subjects_under_way() | self._single_subjects_under_way()
 
-    def _batch_cases_under_way(self) -> set[str]:
+    def _batch_subjects_under_way(self) -> set[str]:
         return {
-            str(row.case_id)
+            str(row.record_id or row.case_id)
             for name in (BATCH, START_OVER)
             for folder in (self.output(name) / "_state").glob("*")
             for number, row in states(ObjectStoragePath(f"file://{folder}")).items()

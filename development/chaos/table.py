@@ -9,6 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+#: The fields of a person's record, and the columns of a person's case, in the order of ``Person``.
+RECORD_FIELDS = ("firstName", "lastName", "personalNumber")
+_CASE_COLUMNS = ["first_name", "last_name", "personal_number"]
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -31,17 +35,29 @@ class Person:
             personal.get("firstName", ""), personal.get("lastName", ""), personal.get("personalNumber", "")
         )
 
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Person:
+        """Return the person of a record, as the API gives it."""
+        return cls(*(str(record.get(name, "")) for name in RECORD_FIELDS))
+
+    @property
+    def record(self) -> dict[str, str]:
+        """The fields of the person's record."""
+        return dict(zip(RECORD_FIELDS, (self.first_name, self.last_name, self.personal_number), strict=True))
+
 
 class Table:
-    """A table of cases with a key in each row, which can be exported in any order, and corrected.
+    """A table of cases or records with a key in each row, which can be exported in any order, and corrected.
 
     :param path: the CSV file
     :param name: what the persons' first names begin with
     :param rows: number of rows
+    :param of_records: whether the columns are those of a record in place of those of a case
     """
 
-    def __init__(self, path: Path, name: str, rows: int) -> None:
+    def __init__(self, path: Path, name: str, rows: int, *, of_records: bool = False) -> None:
         self.path = path
+        self._columns = [f"record.{name}" for name in RECORD_FIELDS] if of_records else _CASE_COLUMNS
         #: The person that belongs under each key now.
         self.persons = {
             f"{name}-{number}": Person(f"{name}{number}", "Export1", f"{80_000_000_000 + number}")
@@ -59,7 +75,7 @@ class Table:
         new = self.path.with_suffix(".new")
         with new.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["key", "first_name", "last_name", "personal_number"])
+            writer.writerow(["key", *self._columns])
             for key in self._order:
                 person = self.persons[key]
                 writer.writerow([key, person.first_name, person.last_name, person.personal_number])

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, task
 
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.sandbox import TABLE
 
 #: Of the calls of a batch: slow enough that much can happen while it submits.
 REQUESTS_PER_SECOND = float(os.environ.get("CHAOS_REQUESTS_PER_SECOND", "20"))
@@ -19,10 +20,12 @@ POLLS: dict[str, Any] = {"poll_interval": POLL_SECONDS[0], "max_poll_interval": 
 #: Each kill of a process takes one, and the many kills are not to make a task fail.
 TRIES: dict[str, Any] = {"retries": 200, "retry_delay": timedelta(seconds=1)}
 DEFINITION: dict[str, Any] = {"workflow_definition_id": "{{ params.definition }}"}
-#: Of the API, for the single runs; the connection of the batches says theirs.
+#: Of the API.
 GENERATION = int(os.environ.get("CHAOS_GENERATION", "1"))
 SUBJECT = "case_id" if GENERATION == 1 else "record_id"
 INLINE: dict[str, Any] = {"parameters": {"limit": 5}, "locale": "en", "expires_at": timedelta(days=1)}
+GIVEN = INLINE if GENERATION == 3 else {}
+IN_TABLE: dict[str, Any] = {"table_id": TABLE} if GENERATION == 3 else {}
 
 with DAG(
     "chaos_single_runs",
@@ -41,11 +44,11 @@ with DAG(
         task_id="run",
         wait_for_completion=True,
         deferrable=True,
-        workflows_conn_id="chaos_single_runs",
+        workflows_conn_id="chaos",
         **POLLS,
         **DEFINITION,
         **TRIES,
-        **(INLINE if GENERATION == 3 else {}),
+        **GIVEN,
     ).expand(**{SUBJECT: subjects()})  # type: ignore[call-arg]
 
 BATCHES: dict[str, dict[str, Any]] = {"chaos_batch": {}, "chaos_start_over": {"on_clear": "start_over"}}
@@ -64,9 +67,11 @@ for dag_id, options in BATCHES.items():
             requests_per_second=REQUESTS_PER_SECOND,
             # Rows that a kill has left unknown are not to fail a batch for ever.
             max_failed_share=0.5,
-            workflows_conn_id="chaos_batches",
+            workflows_conn_id="chaos",
             **POLLS,
             **DEFINITION,
             **TRIES,
+            **GIVEN,
+            **IN_TABLE,
             **options,
         )

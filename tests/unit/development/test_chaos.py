@@ -50,6 +50,16 @@ class TestTable:
         assert _rows(tables[0].path) == _rows(tables[1].path)
 
 
+def test_a_table_of_records_has_their_fields_as_columns(tmp_path: Path) -> None:
+    table = Table(tmp_path / "rows.csv", "Row", 2, of_records=True)
+
+    table.export()
+
+    rows = [{name.removeprefix("record."): value for name, value in row.items()} for row in _rows(table.path)]
+    assert [Person.of_record(row) for row in rows] == list(table.persons.values())
+    assert rows[0] == {"key": "Row-1", **table.persons["Row-1"].record}
+
+
 @pytest.mark.parametrize("generation", [1, 2, 3])
 def test_the_service_says_whose_runs_there_were(generation: int) -> None:
     service = Service(seed=1, run_seconds=(0.0, 0.0))
