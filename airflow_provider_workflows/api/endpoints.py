@@ -14,6 +14,7 @@ from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.strict_json import require_json_object
 
 if TYPE_CHECKING:
+    from airflow_provider_workflows.api.field_types import FieldType
     from airflow_provider_workflows.api.uploads import Upload
 
 ResponseModel = TypeVar("ResponseModel", bound=models.ResponseBody)
@@ -186,19 +187,24 @@ def run_workflow(
     )
 
 
-def create_record(table_id: str, fields: Mapping[str, Any]) -> Endpoint[Record]:
+def create_record(
+    table_id: str, fields: Mapping[str, Any], field_types: Mapping[str, FieldType] | None = None
+) -> Endpoint[Record]:
     """``POST /tables/{tableId}/records``: a new record; repeating it makes another, which costs nothing.
 
     :param table_id: id of the table
-    :param fields: JSON values by the names of the table's fields
-    :raises InvalidInput: if ``table_id`` is not a UUID, or JSON cannot express a value
+    :param fields: values by the names of the table's fields, as ``require_record_fields`` takes them
+    :param field_types: types by the names of the fields, as far as they are to be checked here
+    :raises InvalidInput: if ``table_id`` is not a UUID, or naming the fields whose values cannot be right
     """
+    from airflow_provider_workflows.api.field_types import require_record_fields  # noqa: PLC0415  (not while parsing)
+
     return Endpoint(
         "POST",
         f"/tables/{require_id('table_id', table_id)}/records",
         Record,
         repeatable=True,
-        body=require_json_object("fields", fields),
+        body=require_record_fields(fields, field_types),
         sensitive=True,
         versioned=False,
         generations=WITH_RECORDS,

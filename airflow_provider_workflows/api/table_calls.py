@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api.effects import Flow, Result
     from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
     from airflow_provider_workflows.api.exchange import Exchange
+    from airflow_provider_workflows.api.field_types import FieldType
     from airflow_provider_workflows.api.record_models import Attachment, Record, Resource
     from airflow_provider_workflows.api.settings import Settings
     from airflow_provider_workflows.api.uploads import Upload
@@ -31,9 +32,15 @@ class TableCalls:
         """Call an endpoint and return its response."""
         raise NotImplementedError
 
-    def create_record(self, table_id: str, fields: Mapping[str, Any]) -> Record:
-        """Create a record of a table, JSON values by name (``POST /tables/{tableId}/records``)."""
-        return self.perform(endpoints.create_record(table_id, fields))
+    def create_record(
+        self, table_id: str, fields: Mapping[str, Any], field_types: Mapping[str, FieldType] | None = None
+    ) -> Record:
+        """Create a record of a table (``POST /tables/{tableId}/records``).
+
+        :param fields: JSON values, dates, datetimes and decimals, by name
+        :param field_types: types by the names of the fields, such as ``{"born": "date"}``: they are checked first
+        """
+        return self.perform(endpoints.create_record(table_id, fields, field_types))
 
     def read_record(self, table_id: str, record_id: str) -> Record:
         """Return a record (``GET /tables/{tableId}/records/{recordId}``)."""
@@ -96,9 +103,11 @@ class AsyncTableCalls:
         """Call an endpoint and return its response."""
         raise NotImplementedError
 
-    async def create_record(self, table_id: str, fields: Mapping[str, Any]) -> Record:
-        """Create a record of a table, JSON values by name (``POST /tables/{tableId}/records``)."""
-        return await self.perform(endpoints.create_record(table_id, fields))
+    async def create_record(
+        self, table_id: str, fields: Mapping[str, Any], field_types: Mapping[str, FieldType] | None = None
+    ) -> Record:
+        """Create a record of a table, as ``TableCalls.create_record`` does."""
+        return await self.perform(endpoints.create_record(table_id, fields, field_types))
 
     async def read_record(self, table_id: str, record_id: str) -> Record:
         """Return a record (``GET /tables/{tableId}/records/{recordId}``)."""

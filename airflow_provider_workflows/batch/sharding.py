@@ -21,6 +21,7 @@ from airflow_provider_workflows.batch.input.query_file import lines_of
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
+from airflow_provider_workflows.batch.input.subjects import is_record_field, json_fields
 from airflow_provider_workflows.batch.input.table_items import refuse_table
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 from airflow_provider_workflows.batch.merge_check import require_whole_table
@@ -173,12 +174,16 @@ def _line(row: object, fields: Fields, zero_pad: Mapping[str, int], *, drops: bo
 def _json_value(value: Any, digits: int | None, field: str) -> Any:
     """Return a value of a row as JSON; one that JSON cannot express makes a bad row, which must stay bad."""
     try:
+        if field == "record":
+            return json_fields(value) if isinstance(value, Mapping) else value
+        if is_record_field(field):
+            return json_fields({"": value})[""]
         if digits is not None:
             value = zero_padded(field, value, digits)
         return require_json_object("row", {"": value})[""]
     except InvalidInput:
-        # Of the type of no field.
-        return [[]]
+        # Of the type of no field; one of a record has any type, and no text with a NUL.
+        return "\0" if field != "record" and is_record_field(field) else [[]]
 
 
 def write_index(

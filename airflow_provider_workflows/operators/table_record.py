@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints
+from airflow_provider_workflows.api.field_types import (
+    loggable_fields,
+    require_field_types,
+    require_record_fields,
+)
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import all_values
-from airflow_provider_workflows.arguments import file_mode, templated_dict, templated_text, whole_number
+from airflow_provider_workflows.arguments import (
+    file_mode,
+    is_resolved_later,
+    templated_dict,
+    templated_text,
+    whole_number,
+)
 from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
@@ -18,12 +32,13 @@ from airflow_provider_workflows.results import require_selection, result_path, s
 from airflow_provider_workflows.storage import shown, templated_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
     from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.api.field_types import FieldType
     from airflow_provider_workflows.operators.task_arguments import OperatorArguments
     from airflow_provider_workflows.results import RecordHandle
 
@@ -39,11 +54,15 @@ class CreateRecordOperator(WorkflowsOperator):
     table and fields are the same.
 
     :param table_id: id of the table (templated)
-    :param fields: JSON values by the names of the table's fields (templated); all are redacted in the log and in
-        the view of rendered templates. The service checks their types
+    :param fields: values by the names of the table's fields (templated): JSON, and a ``date``, a ``datetime`` with
+        a time zone and a ``Decimal``, which are written as the API takes them. All are redacted in the log and in
+        the view of rendered templates
+    :param field_types: types by the names of fields, such as ``{"born": "date", "risk": "singleSelect"}``: a value
+        of another type is refused by the field's name. Of a field that is not in here, the service checks the type
     :param workflows_conn_id: id of the connection (templated)
     :return: the record's id
-    :raises InvalidInput: naming the path of a value that is not JSON, before anything is sent
+    :raises InvalidInput: naming the fields whose values cannot be right, never a value, before anything is sent;
+        when the DAG is parsed, where the value is known then
     :raises RequestRejected: naming the fields that the table does not have or whose type is another
     :raises NotFound: if no table has that id
     """
@@ -52,11 +71,28 @@ class CreateRecordOperator(WorkflowsOperator):
     template_fields_renderers = {"fields": "json"}  # noqa: RUF012
 
     def __init__(
-        self, *, table_id: Text, fields: Mapping[str, Any] | Text, **kwargs: Unpack[OperatorArguments]
+        self,
+        *,
+        table_id: Text,
+        fields: Mapping[str, Any] | Text,
+        field_types: Mapping[str, FieldType] | None = None,
+        **kwargs: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.table_id = templated_text("table_id", table_id)
         self.fields: Any = templated_dict("fields", fields, "JSON values")
+        self.field_types = require_field_types(field_types)
+        if isinstance(fields, Mapping):
+            # What may hold a template at some depth is checked once that has its value.
+            scalars = (str, int, float, bool, date, Decimal)
+            require_record_fields(
+                {
+                    name: value
+                    for name, value in fields.items()
+                    if isinstance(value, scalars) and not is_resolved_later(value)
+                },
+                self.field_types,
+            )
 
     @property
     def map_index_name(self) -> str:
@@ -65,7 +101,7 @@ class CreateRecordOperator(WorkflowsOperator):
 
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the record."""
-        endpoint = endpoints.create_record(self.table_id, unwrap(self.fields))
+        endpoint = endpoints.create_record(self.table_id, unwrap(self.fields), self.field_types)
         return create_once(
             context,
             RECORD_KEY,
@@ -77,7 +113,10 @@ class CreateRecordOperator(WorkflowsOperator):
 
     def redact_arguments(self, *, rendered: bool) -> None:
         """Redact all fields of the record."""
-        mask_in_logs(all_values(unwrap(self.fields)), rendered=rendered)
+        values = unwrap(self.fields)
+        if isinstance(values, Mapping):
+            values = loggable_fields(values)
+        mask_in_logs(all_values(values), rendered=rendered)
         self.fields = redact(self.fields, rendered=rendered)
 
 

@@ -5,24 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-FieldType: TypeAlias = Literal[
-    "date",
-    "datetime",
-    "number",
-    "integer",
-    "text",
-    "checkbox",
-    "json",
-    "array",
-    "singleSelect",
-    "multiselect",
-    "assignee",
-    "idField",
-]
+from airflow_provider_workflows.api.field_types import FieldType
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}.*")

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from pydantic import Field, model_validator
 
+from airflow_provider_workflows.api.field_types import FieldType
 from airflow_provider_workflows.sandbox.counts import Counts
-from airflow_provider_workflows.sandbox.field_types import FieldType, has_type
+from airflow_provider_workflows.sandbox.field_types import has_type
 from airflow_provider_workflows.sandbox.moments import now_text
 from airflow_provider_workflows.sandbox.received_files import ReceivedFile
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody

@@ -26,6 +26,7 @@ from airflow_provider_workflows.batch.input.phones import finished_phone, split_
 from airflow_provider_workflows.batch.input.scalars import plain
 from airflow_provider_workflows.batch.input.subjects import (
     has_case_field,
+    json_fields,
     may_be_about_nobody,
     taken_record,
     wrong_subjects,
@@ -217,8 +218,10 @@ def _read(name: str, value: Any, flat: bool, rules: ValueRules) -> Any:
         rules.checks[name](value.strip())
     if name in ("case_id", "record_id"):
         return require_id(name, value)
-    if name in ("parameters", "record"):
+    if name == "parameters":
         return require_json_object(name, value)
+    if name == "record":
+        return json_fields(value)
     return _key(value) if name == "key" else value
 
 

@@ -7,7 +7,6 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX
 
 #: The fields of a row that say nothing of whom it is about.
@@ -85,10 +84,26 @@ def taken_record(
         wrong.append((columns["record"], "is given both whole and in parts"))
         return None
     try:
-        fields = require_json_object("record", fields)
+        fields = json_fields(fields)
     except InvalidInput as problem:
         wrong.append(("", str(problem)))
     return fields or whole or None
+
+
+def json_fields(fields: object) -> dict[str, Any]:
+    """Return the fields of a record as JSON, dates and decimals as the API takes them.
+
+    :param fields: values by name
+    :raises InvalidInput: naming the fields that cannot be right, as ``record.name``, never a value
+    """
+    from airflow_provider_workflows.api.field_types import require_record_fields  # noqa: PLC0415  (not while parsing)
+
+    if not isinstance(fields, Mapping):
+        raise InvalidInput(f"record must be a dict, not {type(fields).__name__}")
+    try:
+        return require_record_fields(fields)
+    except InvalidInput as problem:
+        raise InvalidInput(str(problem).replace("fields.", RECORD_PREFIX)) from None
 
 
 def _text(value: Any) -> Any:

@@ -230,6 +230,14 @@ def test_a_link_that_is_not_sound_is_not_followed(target: Target, link: str, rea
     assert "secret" not in str(outcome)
 
 
+def outcome_from(respond: Callable[[socket.socket], None], target: Target) -> Any:
+    """Have a link to a server be followed, and return what came of it."""
+    servers = _serve(respond)
+    outcome = outcome_of(f"{next(servers)}/secret?signature=secret", target)
+    next(servers, None)
+    return outcome
+
+
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -249,9 +257,7 @@ def test_what_is_not_the_whole_file_is_not_kept(target: Target, sent: bytes, rea
         connection.recv(65536)
         connection.sendall(sent)
 
-    servers = _serve(respond)
-    outcome = outcome_of(f"{next(servers)}/secret?signature=secret", target)
-    next(servers, None)
+    outcome = outcome_from(respond, target)
 
     assert isinstance(outcome, errors.WorkflowsError)
     assert reason in str(outcome)
@@ -264,9 +270,7 @@ def test_a_file_in_chunks_is_kept(target: Target) -> None:
         connection.recv(65536)
         connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n")
 
-    servers = _serve(respond)
-    outcome_of(next(servers), target)
-    next(servers, None)
+    outcome_from(respond, target)
 
     assert target.content == b"12345"
 

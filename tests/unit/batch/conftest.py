@@ -11,6 +11,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow_provider_workflows.api import AsyncWorkflowsClient
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox.tables import TABLE
 from tests.unit.batch_task import cases
 from tests.unit.clocks import BlockingClock
 
@@ -41,6 +42,19 @@ async def journal(tmp_path: Path, clock: BlockingClock) -> Any:
 @pytest.fixture
 def rows(client: AsyncWorkflowsClient, sandbox: Sandbox, tmp_path: Path, short_pauses: None) -> Rows:
     return Rows(client, tmp_path, sandbox.define(seconds=0.0))
+
+
+@pytest.fixture(params=[2, 3])
+async def begun_records(
+    request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path, short_pauses: None
+) -> Any:
+    """A batch of records, of generation 2 and 3, whose first row is submitted."""
+    async with sandbox.async_client(max_attempts=1, api_generation=request.param) as made:
+        await made.authorize()
+        rows = Rows(made, tmp_path, sandbox.define(seconds=0.0), TABLE)
+        await rows.submit([{"record.name": "Ada"}])
+        sandbox.counts.reset()
+        yield rows
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from airflow_provider_workflows.batch.journal import Journal, states
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
 from airflow_provider_workflows.batch.submit import WHOLE_BATCH, Submission
-from airflow_provider_workflows.sandbox import TABLE
 
 TRIES = 3
 WITH_PARAMETERS = {"first_name": "Ada", "parameters": {"limit": 1}}
@@ -26,10 +25,19 @@ RUNNING, UNKNOWN, NOT_SUBMITTED = RowOutcome.RUNNING, RowOutcome.UNKNOWN, RowOut
 
 
 class Rows:
-    """Rows on their way to the sandbox; their states stay from one submission to the next."""
+    """Rows on their way to the sandbox; their states stay from one submission to the next.
 
-    def __init__(self, client: AsyncWorkflowsClient, folder: Path, definition_id: str) -> None:
+    :param client: of a generation of the API
+    :param folder: for the journal
+    :param definition_id: of the workflow
+    :param table_id: of the table in which records are created
+    """
+
+    def __init__(
+        self, client: AsyncWorkflowsClient, folder: Path, definition_id: str, table_id: str | None = None
+    ) -> None:
         self.client = client
+        self.table_id = table_id
         self.folder = ObjectStoragePath(str(folder))
         self.definition_id = definition_id
         self.states: dict[int, RowState] = {}
@@ -60,7 +68,7 @@ class Rows:
                 parameters=parameters,
                 concurrency=concurrency,
                 generation=self.client.settings.api_generation,
-                table_id=TABLE,
+                table_id=self.table_id,
                 ownership=ownership,
             )
             await self.submission.run(read_items(items))

@@ -132,3 +132,70 @@ class TestEveryCall:
 
         assert max(sandbox.counts.runs_per_case.values(), default=0) <= 1
         assert set(rows.written) == set(range(1, 61))
+
+
+RECORD = {"record.name": "Ada"}
+RECORD_PATH = "/tables/{tableId}/records"
+RECORD_CALL = f"POST {RECORD_PATH}"
+
+
+class TestRecords:
+    """The same of rows about records, which generation 2 and 3 start in two ways."""
+
+    async def submit(self, rows: Rows, sandbox: Sandbox, call: str, *, times: int = 1, **fault: Any) -> int:
+        """Submit three rows, the second with a fault on one of its calls; return how often that call was sent."""
+        sandbox.fault(path=call.removeprefix("POST "), times=times, **fault)
+        await rows.submit(
+            (RECORD, {**RECORD, "parameters": {"limit": 1}}, RECORD), concurrency=1, max_outage=30.0
+        )
+        return sandbox.counts.requests[call] - 1
+
+    @staticmethod
+    def run_call(rows: Rows) -> str:
+        return "POST /workflows" if rows.client.settings.api_generation == 3 else "POST /workflows/run"
+
+    @pytest.mark.parametrize("fault", UNDECIDED)
+    async def test_a_start_whose_outcome_is_unknown_is_not_sent_again(
+        self, begun_records: Rows, sandbox: Sandbox, fault: dict[str, Any]
+    ) -> None:
+        assert await self.submit(begun_records, sandbox, self.run_call(begun_records), **fault) == 1
+        assert begun_records.outcomes == begun_records.written == {1: RUNNING, 2: UNKNOWN, 3: RUNNING}
+        assert begun_records.states[2].record_id is not None
+        assert set(sandbox.counts.runs_per_record.values()) == {1}
+
+    @pytest.mark.parametrize("fault", NOT_NOW)
+    async def test_a_start_that_the_service_cannot_do_now_is_sent_again(
+        self, begun_records: Rows, sandbox: Sandbox, fault: dict[str, Any]
+    ) -> None:
+        assert await self.submit(begun_records, sandbox, self.run_call(begun_records), times=2, **fault) == 3
+        assert begun_records.outcomes == begun_records.written == {1: RUNNING, 2: RUNNING, 3: RUNNING}
+        assert set(sandbox.counts.runs_per_record.values()) == {1}
+
+    @pytest.mark.parametrize("fault", [*UNDECIDED, REDIRECT, *NOT_NOW])
+    async def test_a_record_is_created_again_whether_or_not_it_was_created(
+        self, begun_records: Rows, sandbox: Sandbox, fault: dict[str, Any]
+    ) -> None:
+        assert await self.submit(begun_records, sandbox, RECORD_CALL, times=2, **fault) == 3
+        assert begun_records.outcomes == begun_records.written == {1: RUNNING, 2: RUNNING, 3: RUNNING}
+        assert begun_records.states[2].error is None
+        assert set(sandbox.counts.runs_per_record.values()) == {1}
+
+    async def test_a_record_that_is_refused_leaves_its_row_without_a_run(
+        self, begun_records: Rows, sandbox: Sandbox
+    ) -> None:
+        assert await self.submit(begun_records, sandbox, RECORD_CALL, name="forbidden") == 1
+        assert begun_records.written == {1: RUNNING, 2: NOT_SUBMITTED, 3: RUNNING}
+
+    @pytest.mark.thorough
+    async def test_no_record_has_a_second_run_whatever_happens(
+        self, begun_records: Rows, sandbox: Sandbox
+    ) -> None:
+        for fault in (*UNDECIDED, *NOT_NOW):
+            for path in (RECORD_PATH, self.run_call(begun_records).removeprefix("POST ")):
+                sandbox.fault(path=path, share=0.03, **fault.values[0])
+
+        await begun_records.submit([RECORD] * 60)
+        await begun_records.submit([RECORD] * 60)
+
+        assert max(sandbox.counts.runs_per_record.values(), default=0) <= 1
+        assert set(begun_records.written) == set(range(1, 61))

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import pytest
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.pseudonyms import personal_number_hash
 from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.sharding import references
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.connections import CONNECTION_IDS
@@ -95,6 +97,7 @@ def once(rows: int = ROWS) -> dict[str, int]:
     return {str(number): 1 for number in range(1, rows + 1)}
 
 
+@pytest.mark.thorough
 class TestWhatIsSent:
     def test_each_row_is_run_once_with_its_own_parameters(
         self, batch: BatchTask, connected: Sandbox, kind: Kind
@@ -139,6 +142,24 @@ class TestWhatIsSent:
             ("Bob", None),
         ]
 
+    @pytest.mark.parametrize("is_sharded", [False, True])
+    def test_dates_and_decimals_are_fields_of_a_record_as_the_api_takes_them(
+        self, batch: BatchTask, connected: Sandbox, tmp_path: Path, *, is_sharded: bool
+    ) -> None:
+        given = {"record.born": date(1990, 1, 31), "record.amount": Decimal("1.5"), "key": "K1"}
+        items: Any = [given, {"record": {"born": date(1991, 1, 31), "amount": Decimal(2)}, "key": "K2"}]
+        if is_sharded:
+            (items,) = references(items, 10, folder=str(tmp_path / "items"))
+        batch.run(items, table_id=TYPED_TABLE, workflows_conn_id=CONNECTION_IDS[3])
+
+        with connected.client(api_generation=3) as client:
+            ids = [row["record_id"] for row in batch.output]
+            records = [client.read_record(TYPED_TABLE, each).json_object() for each in ids]
+        assert [(record["born"], record["amount"]) for record in records] == [
+            ("1990-01-31", 1.5),
+            ("1991-01-31", 2),
+        ]
+
     def test_locale_and_expiry_are_those_of_each_run(self, batch: BatchTask, connected: Sandbox) -> None:
         kind = KINDS["3: nobody"]
         batch.run(kind.rows(2), **kind.given(locale="pl", expires_at=timedelta(minutes=30)))
@@ -157,6 +178,13 @@ class TestWhatIsSent:
 
 
 class TestWhatIsRefused:
+    @pytest.mark.parametrize("row", [{"record.owner": object()}, {"record": {"owner": object()}}])
+    def test_what_json_cannot_express_makes_a_bad_row_in_a_shard_too(
+        self, row: dict[str, Any], tmp_path: Path
+    ) -> None:
+        with pytest.raises(InvalidInput, match="1 of 2 rows of items cannot be run"):
+            references([row, {"record.owner": "Ada"}], 10, folder=str(tmp_path / "items"))
+
     @pytest.mark.parametrize(
         ("generation", "row", "arguments", "words"),
         [
@@ -282,8 +310,9 @@ class TestWhatIsRefused:
             ({"record_id": None, "parameters": {"limit": 1}}, "has neither a case field nor a case_id"),
             ({"record": {}, "parameters": {"limit": 1}}, "has neither a case field nor a case_id"),
             ({"record.name": "NULL"}, "is text that stands for an empty cell"),
-            ({"record.born": datetime(2030, 1, 31)}, "record.born is datetime, which is not a JSON value"),  # noqa: DTZ001
+            ({"record.born": datetime(2030, 1, 31)}, "record.born has no time zone"),  # noqa: DTZ001
             ({"record": "Ada"}, "record: must be a dict"),
+            ({"record.owner": object()}, "record.owner is object, which is not a JSON value"),
         ],
     )
     def test_a_row_that_does_not_say_whom_it_is_about_is_a_bad_row(
@@ -323,6 +352,7 @@ class TestWhatIsRefused:
         assert not connected.counts.requests
 
 
+@pytest.mark.thorough
 class TestWhatIsPaidOnce:
     def test_a_clear_and_a_retry_pay_nothing_twice(
         self, batch: BatchTask, connected: Sandbox, kind: Kind
@@ -476,6 +506,7 @@ class TestWhatIsPaidOnce:
         assert limits(connected) == once()
 
 
+@pytest.mark.thorough
 class TestOutput:
     @pytest.mark.parametrize("output_format", ["jsonl", "csv", "parquet"])
     def test_it_has_the_id_of_the_record_where_a_row_may_have_one(

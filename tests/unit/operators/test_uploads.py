@@ -23,8 +23,6 @@ from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.creation import RESOURCE_KEY
 from airflow_provider_workflows.operators.resource import UploadResourceOperator
-from airflow_provider_workflows.operators.table_record import GetRecordOperator
-from airflow_provider_workflows.results import read_result
 from airflow_provider_workflows.sandbox import READY_RECORD, TABLE, Sandbox
 
 NAME = "Wanda Kowalska.pdf"
@@ -282,48 +280,3 @@ class TestHook:
 
         assert [each.id for each in sandbox.files] == [resource["resource_id"], attachment_id]
         assert resource["resource_name"] == "document.pdf"
-
-
-class TestGetRecord:
-    def read(self, context: Any, **arguments: Any) -> Any:
-        return run(GetRecordOperator(task_id="read", **{**RECORD, **arguments}), context)
-
-    def test_returns_the_record(self, sandbox: Sandbox, context: Any) -> None:
-        record = self.read(context)
-
-        assert record["firstName"] == "Jana"
-        assert {"id", "version", "createdAt", "updatedAt"} <= set(record)
-        assert sandbox.counts.requests["GET /tables/{tableId}/records/{recordId}"] == 1
-
-    def test_returns_what_is_selected(self, context: Any) -> None:
-        assert self.read(context, select=["lastName", "nothing"]) == {
-            "lastName": "Returning",
-            "nothing": None,
-        }
-
-    def test_returns_a_handle_without_any_of_it(self, context: Any, tmp_path: Path) -> None:
-        handle = self.read(context, output_path=str(tmp_path))
-
-        assert "Jana" not in json.dumps(handle)
-        assert handle["record_id"] == READY_RECORD
-        assert read_result(handle, select=["firstName"]) == {"firstName": "Jana"}
-
-    def test_that_is_too_large_for_an_xcom_says_what_to_do(self, context: Any) -> None:
-        with pytest.raises(errors.InvalidInput, match="Give the task an output_path"):
-            self.read(context, result_max_xcom_bytes=10)
-
-    def test_names_the_scope_that_the_token_lacks(
-        self, sandbox: Sandbox, context: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        scoped(sandbox, monkeypatch, "can_edit_data")
-
-        with pytest.raises(errors.PermissionDenied, match="Give the token the scope can_read_data"):
-            self.read(context)
-
-    @pytest.mark.parametrize(("name", "given"), [("record_id", "Kowalska"), ("table_id", "Kowalska")])
-    def test_refuses_what_is_no_id(self, sandbox: Sandbox, context: Any, name: str, given: str) -> None:
-        with pytest.raises(errors.InvalidInput, match=name) as raised:
-            self.read(context, **{name: given})
-
-        assert "Kowalska" not in str(raised.value)
-        assert sandbox.counts.total_requests == 0
