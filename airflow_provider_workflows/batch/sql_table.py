@@ -39,12 +39,12 @@ _NAME = re.compile(r"[^\"'`\[\]%;\x00-\x1f]+")
 class SqlTable:
     """A table that the results of a batch go into: ``result_table=SqlTable("results", "warehouse", key="number")``.
 
-    It is written once the output is, from the output's file: in one transaction, out of a staging table, so that a
-    task that is killed leaves it as it was or whole, and its retry writes it again. Each key is there once. Rows
-    that were skipped are not in it. Its columns are the key, ``outcome``, ``status``, ``case_id``, ``workflow_id``,
-    ``submitted_at``, ``ended_at``, ``error_code``, ``error``, ``batch_id``, those of ``select``, and
-    ``personal_number_hash`` where the batch has ``hash_personal_numbers``, and ``record_id`` where the connection's
-    ``api_generation`` is 2 or 3.
+    It is written once the output is, from the output's file: out of a staging table, in one transaction or by one
+    statement, so that a task that is killed leaves it as it was or whole, and its retry writes it again. Each key
+    is there once. Rows that were skipped are not in it. Its columns are the key, ``outcome``, ``status``,
+    ``case_id``, ``workflow_id``, ``submitted_at``, ``ended_at``, ``error_code``, ``error``, ``batch_id``, those of
+    ``select``, and ``personal_number_hash`` where the batch has ``hash_personal_numbers``, and ``record_id`` where
+    the connection's ``api_generation`` is 2 or 3.
 
     :param table: its name, with its schema before a dot where that is not the connection's own (templated)
     :param conn_id: id of a connection to a database, whose hook is one of Airflow's ``common.sql`` (templated)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowNotFoundException
@@ -41,12 +43,26 @@ def database_hook(argument: str, conn_id: str) -> DbApiHook:
         problem = f"the hook of connection {conn_id!r} cannot be made ({type(error).__name__})"
     if problem:
         raise InvalidInput(f"{argument}: {problem}")
+    if not isinstance(hook, DbApiHook) and hook.conn_type == "databricks":
+        # A connection of that type leads to the hook of jobs; that of SQL takes the same connection.
+        module = import_module("airflow.providers.databricks.hooks.databricks_sql")
+        hook = module.DatabricksSqlHook(conn_id)
     if not isinstance(hook, DbApiHook):
         raise InvalidInput(
             f"{argument}: connection {conn_id!r} leads to no database, but to {hook.conn_type!r}; give one whose "
             "hook is a DbApiHook"
         )
     return hook
+
+
+def _open(hook: DbApiHook) -> Any:
+    if hook.conn_type == "gcpbigquery":
+        # The hook's own cursor takes no values by position, writes values into the statement's text, which BigQuery
+        # keeps, and speaks legacy SQL unless the connection says otherwise. Google's own binds them.
+        client = hook.get_client(project_id=hook.project_id, location=hook.location)
+        return import_module("google.cloud.bigquery.dbapi").connect(client, prefer_bqstorage_client=False)
+    # The hook of Databricks keeps its connection, and gives it again when it is closed.
+    return copy.copy(hook).get_conn()
 
 
 @contextlib.contextmanager
@@ -63,7 +79,7 @@ def connected(argument: str, hook: DbApiHook) -> Iterator[Any]:
     connection: Any = None
     try:
         try:
-            connection = hook.get_conn()
+            connection = _open(hook)
             if hook.supports_autocommit:
                 hook.set_autocommit(connection, False)
             yield connection

@@ -41,11 +41,13 @@ class SqlDialect:
         place of ``{0}``
     :param staging: the words that create the staging table
     :param staging_name: the staging table's name, without the digits that end it
-    :param has_transactions: whether several statements can be one transaction
+    :param has_transactions: whether several statements can be one transaction; where not, one statement merges,
+        replaces or appends
     :param has_primary_keys: whether a table that is created gets a primary key
     :param locks: a statement that has other writers of the table wait, with the table in the place of ``{}``
     :param times: how a timestamp is bound: with its time zone, as UTC without one, or as text
-    :param placeholder: of a bound value, where the hook does not know it
+    :param placeholder: of a bound value, where the hook does not know it, with the value's type in the place of
+        ``{}``
     :param most_values: the most values that a statement may bind
     """
 
@@ -167,6 +169,8 @@ DIALECTS: Mapping[str, SqlDialect] = {
                 "timestamp": "TIMESTAMP",
                 "date": "DATE",
             },
+            # Without a type, the driver refuses None.
+            placeholder="%(:{})s",
         ),
         replace(
             _NO_TEMPORARY_TABLES,
@@ -177,6 +181,8 @@ DIALECTS: Mapping[str, SqlDialect] = {
                 "number": "DOUBLE",
                 "timestamp": "TIMESTAMP",
             },
+            placeholder="?",
+            # The server takes 256.
             most_values=250,
         ),
     )

@@ -7,6 +7,7 @@ that can name nothing but tables, columns and types are repeated.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 from airflow_provider_workflows.api.errors import (
@@ -31,6 +32,11 @@ _LASTING_CLASSES = frozenset({"0A", "22", "3D", "3F", "42"})
 #: for a text with a NUL, or with a character that the connection's encoding lacks.
 _LASTING_NAMES = frozenset({"ProgrammingError", "DataError", "NotSupportedError", "ValueError"})
 _SHOWN_CHARACTERS = 200
+#: Databricks has the SQLSTATE in its words, which stay unsaid.
+_STATE_IN_WORDS = re.compile(r"SQLSTATE: ([0-9A-Z]{5})\b")
+#: BigQuery has a status of HTTP in the error that its driver's error holds: 400 a statement that cannot be run, 404
+#: no such table or data set.
+_LASTING_STATUSES = frozenset({400, 404})
 
 
 def database_failure(argument: str, conn_id: str, error: Exception) -> WorkflowsError:
@@ -94,6 +100,11 @@ def _naming_message(error: Exception, state: str) -> str:
 
 
 def _is_lasting(error: Exception, state: str) -> bool:
+    if not state and (found := _STATE_IN_WORDS.findall(str(error))):
+        # A value could only come before the server's own.
+        state = found[-1]
     if state:
         return state[:2] in _LASTING_CLASSES
+    if any(getattr(cause, "code", None) in _LASTING_STATUSES for cause in error.args):
+        return True
     return any(kind.__name__ in _LASTING_NAMES for kind in type(error).__mro__)

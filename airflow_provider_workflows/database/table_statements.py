@@ -88,9 +88,10 @@ class TableStatements:
         """Return what puts rows into the staging table.
 
         :param rows: number of rows
-        :param placeholder: what stands for a bound value
+        :param placeholder: what stands for a bound value, with its type in the place of ``{}``
         """
-        row = f"({', '.join([placeholder] * len(self._names))})"
+        types = self._dialect.types
+        row = f"({', '.join(placeholder.format(types[kind]) for _, kind in self._layout.columns)})"
         return f"INSERT INTO {self._staging} ({', '.join(self._names)}) VALUES {', '.join([row] * rows)}"
 
     @property
@@ -105,7 +106,7 @@ class TableStatements:
     @property
     def delete_all(self) -> str:
         """What removes all rows; not TRUNCATE, which ends the transaction in some databases."""
-        return f"DELETE FROM {self._table}{'' if self._dialect.has_transactions else ' WHERE TRUE'}"
+        return f"DELETE FROM {self._table}"
 
     @property
     def insert_all(self) -> str:
@@ -138,6 +139,30 @@ class TableStatements:
             f"WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values}){end}"
         )
         return [statement]
+
+    def take_place(self, placeholder: str | None) -> str:
+        """Return the one statement by which the staging table's rows take the place of others.
+
+        It is for databases without transactions, in which one statement is done wholly or not at all. Rows of the
+        batch that are there already are changed, so that it may come again.
+
+        :param placeholder: what stands for the batch's id, whose rows they take the place of; None for all rows
+        """
+        same = " AND ".join(f"t.{name} = s.{name}" for name in (self._key, self._batch_id))
+        names = ", ".join(self._names)
+        values = ", ".join(f"s.{name}" for name in self._names)
+        changes = ", ".join(
+            f"{name} = s.{name}" for name in self._names if name not in (self._key, self._batch_id)
+        )
+        of_batch = ""
+        if placeholder is not None:
+            id_type = dict(self._layout.columns)[self._layout.batch_id]
+            of_batch = f" AND t.{self._batch_id} = {placeholder.format(self._dialect.types[id_type])}"
+        return (
+            f"MERGE INTO {self._table} AS t USING {self._staging} AS s ON {same} "
+            f"WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values}) "
+            f"WHEN NOT MATCHED BY SOURCE{of_batch} THEN DELETE"
+        )
 
     def _definitions(self, *, primary_key: bool) -> str:
         dialect = self._dialect

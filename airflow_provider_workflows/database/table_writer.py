@@ -22,8 +22,9 @@ ARGUMENT = "result_table"
 class TableWriter:
     """Writes the rows of one batch into a table.
 
-    They go into a staging table of this connection first, and from there into the table in one transaction: a
-    process that is killed at any point leaves the table as it was before, or with all rows.
+    They go into a staging table first, and from there into the table in one transaction, or by one statement where
+    there are no transactions: a process that is killed at any point leaves the table as it was before, or with all
+    rows.
 
     :param hook: of the database
     :param layout: of the table
@@ -39,11 +40,6 @@ class TableWriter:
         self.dialect = dialect_of(hook)
         self._placeholder = self.dialect.placeholder or hook.placeholder
         self._statements = TableStatements(self.dialect, layout, batch_id)
-        if mode != "merge" and not self.dialect.has_transactions:
-            raise InvalidInput(
-                f"{ARGUMENT}: mode={mode!r} takes two statements in one transaction, which {self.dialect.name} "
-                'does not have; use mode="merge"'
-            )
 
     def prepare(self, *, create: bool) -> None:
         """Return once the table is there with all columns.
@@ -118,6 +114,11 @@ class TableWriter:
         if self._mode == "merge":
             for statement in statements.merge:
                 cursor.execute(statement)
+            return
+        if not self.dialect.has_transactions:
+            is_append = self._mode == "append"
+            statement = statements.take_place(self._placeholder if is_append else None)
+            cursor.execute(statement, *([[self._batch_id]] if is_append else []))
             return
         if self._mode == "append":
             # What an earlier try, or the batch before a clear, has written.

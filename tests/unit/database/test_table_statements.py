@@ -24,15 +24,20 @@ STAGING = "0123456789abcdef"
 
 def statements_of(name: str) -> dict[str, str]:
     statements = TableStatements(DIALECTS[name], LAYOUT, STAGING)
-    placeholder = "?" if name in ("sqlite", "duckdb", "bigquery", "databricks", "mssql") else "%s"
+    dialect = DIALECTS[name]
+    placeholder = dialect.placeholder or ("?" if name in ("sqlite", "mssql") else "%s")
+    alone = {"append": statements.take_place(placeholder), "replace": statements.take_place(None)}
+    of_transactions = {
+        "delete": statements.delete(placeholder),
+        "delete all": statements.delete_all,
+        "insert all": statements.insert_all,
+    }
     return {
         "create": statements.create(unique=True),
         "probe": statements.probe,
         "create staging": statements.create_staging,
         "insert": statements.insert(2, placeholder),
-        "delete": statements.delete(placeholder),
-        "delete all": statements.delete_all,
-        "insert all": statements.insert_all,
+        **(of_transactions if dialect.has_transactions else alone),
         **{f"add {number}": text for number, text in enumerate(statements.add(["a_json"]))},
         **{f"merge {number}": text for number, text in enumerate(statements.merge)},
     }
@@ -42,7 +47,7 @@ def statements_of(name: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", DIALECTS)
 def test_each_statement_is_one_of_the_dialect(name: str) -> None:
     for what, text in statements_of(name).items():
-        parsed = sqlglot.parse(text.replace("%s", "?"), dialect=NAMES.get(name, name))
+        parsed = sqlglot.parse(re.sub(r"%(\(:\w+\))?s", "?", text), dialect=NAMES.get(name, name))
 
         assert len([each for each in parsed if each is not None]) == 1, what
         # What sqlglot does not know it takes for a command, whose text it does not read.
@@ -100,6 +105,24 @@ def test_a_merge_is_written_as_the_database_has_it(name: str) -> None:
     merge = "; ".join(TableStatements(DIALECTS[name], layout, "7").merge)
 
     assert merge == " ".join(MERGES[name].split())
+
+
+@pytest.mark.parametrize(("name", "bound"), [("bigquery", "%(:STRING)s"), ("databricks", "?")])
+def test_without_transactions_one_statement_appends_or_replaces(name: str, bound: str) -> None:
+    layout = TableLayout("t", "id", "batch_id", (("id", "key"), ("n", "integer"), ("batch_id", "key")))
+    statements = TableStatements(DIALECTS[name], layout, "7")
+
+    append = statements.take_place(DIALECTS[name].placeholder)
+    replace = statements.take_place(None)
+
+    merged = """
+        MERGE INTO `t` AS t USING `workflows_staging_7` AS s ON t.`id` = s.`id` AND t.`batch_id` = s.`batch_id`
+        WHEN MATCHED THEN UPDATE SET `n` = s.`n`
+        WHEN NOT MATCHED THEN INSERT (`id`, `n`, `batch_id`) VALUES (s.`id`, s.`n`, s.`batch_id`)
+        WHEN NOT MATCHED BY SOURCE
+    """
+    assert append == " ".join(f"{merged} AND t.`batch_id` = {bound} THEN DELETE".split())
+    assert replace == " ".join(f"{merged} THEN DELETE".split())
 
 
 @pytest.mark.parametrize(
