@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -14,8 +14,6 @@ from airflow_provider_workflows.operators.creation import create_case_once
 from airflow_provider_workflows.operators.redaction import mask_in_logs, redact, unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context, XComArg
     from typing_extensions import Unpack
 
@@ -46,7 +44,7 @@ class CreateCaseOperator(WorkflowsOperator):
     :param company_number: number of the company, as text
     :param company_address: address of the company
     :param documents: list of ``{"resource_id": ..., "resource_name": ..., "resource_path": ...}``, as
-        ``UploadResourceOperator`` returns each
+        ``UploadResourceOperator`` returns each; those of a mapped one are its ``output``
     :param case: the same fields as one dict, in this spelling or the API's; may be given beside other arguments
     :param case_id: the case of a returning user: if it is not empty, nothing is created (``GET /cases/{caseId}``
         checks that it exists)
@@ -114,6 +112,9 @@ class CreateCaseOperator(WorkflowsOperator):
 
     def redact_arguments(self, *, rendered: bool) -> None:
         """Redact all fields of the case."""
+        if rendered and isinstance(self.documents, Sequence) and not isinstance(self.documents, str):
+            # What the tasks of a mapped operator have returned is fetched as it is read: by a slice in one request.
+            self.documents = [*self.documents[:]]
         values = unwrap([getattr(self, name) for name in _PERSONAL])
         mask_in_logs(all_values(values), rendered=rendered)
         for name in _PERSONAL:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import UserList
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,19 @@ class TestUploadResource:
 
         assert set(resource) == {"resource_id", "resource_name", "resource_path"}
         assert (sandbox.counts.resources, sandbox.counts.cases) == (1, 1)
+
+    def test_of_a_mapped_task_is_one_of_several_documents(
+        self, sandbox: Sandbox, context: Any, file: Path
+    ) -> None:
+        resources = [upload(context, str(file), file_name=name) for name in ("a.pdf", "b.pdf")]
+
+        case = CreateCaseOperator(task_id="case", documents=UserList(resources))
+        case_id = run(case, context)
+
+        with WorkflowsHook().get_conn() as client:
+            details = client.read_case(case_id).party_details
+        assert details is not None
+        assert [each["resourceName"] for each in details.documents or []] == ["a.pdf", "b.pdf"]
 
     def test_takes_its_place_in_a_dag(self) -> None:
         with DAG("documents") as dag:
