@@ -13,15 +13,15 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.arguments import choice, refuse, whole_number
 from airflow_provider_workflows.batch.input.bad_rows import BadRows
-from airflow_provider_workflows.batch.input.columns import Fields, fields_of
+from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX, Fields, fields_of
 from airflow_provider_workflows.batch.input.items import Items, read_items
 from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY, DUPLICATE_NUMBER
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
-from airflow_provider_workflows.batch.input.query_file import lines_of
+from airflow_provider_workflows.batch.input.query_file import NOT_JSON_IN_RECORD, lines_of
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
-from airflow_provider_workflows.batch.input.subjects import is_record_field, json_fields
+from airflow_provider_workflows.batch.input.subjects import json_fields
 from airflow_provider_workflows.batch.input.table_items import refuse_table
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 from airflow_provider_workflows.batch.merge_check import require_whole_table
@@ -176,14 +176,14 @@ def _json_value(value: Any, digits: int | None, field: str) -> Any:
     try:
         if field == "record":
             return json_fields(value) if isinstance(value, Mapping) else value
-        if is_record_field(field):
+        if field.startswith(RECORD_PREFIX):
             return json_fields({"": value})[""]
         if digits is not None:
             value = zero_padded(field, value, digits)
         return require_json_object("row", {"": value})[""]
     except InvalidInput:
-        # Of the type of no field; one of a record has any type, and no text with a NUL.
-        return "\0" if field != "record" and is_record_field(field) else [[]]
+        # Of the type of no field.
+        return NOT_JSON_IN_RECORD if field.startswith(RECORD_PREFIX) else [[]]
 
 
 def write_index(

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells
-from airflow_provider_workflows.batch.input.columns import fields_of
+from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX, fields_of
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import Cells
@@ -18,6 +18,8 @@ from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 
 #: Of the type of no field: what JSON cannot express makes a bad row, which must stay bad.
 NOT_JSON = ((),)
+#: Its like for a field of a record, which has any type, and no text with a NUL.
+NOT_JSON_IN_RECORD = "\0"
 
 
 def lines_of(query: SqlQuery, options: InputOptions) -> Iterator[bytes]:
@@ -32,7 +34,10 @@ def lines_of(query: SqlQuery, options: InputOptions) -> Iterator[bytes]:
     # The user's functions may need a column that is left out.
     is_dropped = {name: not options.functions.names and fields.of(name) is None for name in query.header}
     for _, cells in query.rows():
-        row = {name: None if is_dropped[name] else _json_value(value) for name, value in _items_of(cells)}
+        row = {
+            name: None if is_dropped[name] else _json_value(value, fields.of(name) or "")
+            for name, value in _items_of(cells)
+        }
         yield f"{json.dumps(row, ensure_ascii=False)}\n".encode()
 
 
@@ -55,8 +60,8 @@ def _items_of(cells: Cells) -> Iterator[tuple[str, Any]]:
     return iter(cells.items()) if isinstance(cells, Mapping) else iter(())
 
 
-def _json_value(value: Any) -> Any:
+def _json_value(value: Any, field: str) -> Any:
     try:
         return require_json_object("row", {"": plain(value)})[""]
     except InvalidInput:
-        return NOT_JSON
+        return NOT_JSON_IN_RECORD if field.startswith(RECORD_PREFIX) else NOT_JSON
