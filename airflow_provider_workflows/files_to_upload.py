@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from airflow_provider_workflows.api.content_types import content_type_of
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.file_limits import MAX_UPLOAD_BYTES
-from airflow_provider_workflows.api.uploads import Upload, require_size
+from airflow_provider_workflows.api.uploads import Upload, require_file_name, require_size
 from airflow_provider_workflows.storage import forget_listing, shown, storage_path
 
 if TYPE_CHECKING:
@@ -48,6 +49,23 @@ def file_to_upload(
             content_type=content_type,
             max_bytes=max_bytes,
         )
+    except InvalidInput as error:
+        raise InvalidInput(f"{argument}: {error}") from None
+
+
+def require_stored_file(argument: str, path: object, max_bytes: int = MAX_UPLOAD_BYTES) -> None:
+    """Return if a file is in storage and may be uploaded, as far as that shows without reading it.
+
+    :param argument: the argument's name, for the error
+    :param path: as ``file_to_upload`` takes it
+    :param max_bytes: the largest file that is uploaded, in bytes
+    :raises InvalidInput: as ``file_to_upload``, without the path
+    """
+    file = _path(argument, path)
+    try:
+        _require_stored(file, max_bytes)
+        require_file_name(file.name)
+        content_type_of(file.name, None)
     except InvalidInput as error:
         raise InvalidInput(f"{argument}: {error}") from None
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.run_details import require_expiry
 from airflow_provider_workflows.batch.bad_row_list import BadRowList
+from airflow_provider_workflows.batch.document_check import DocumentFiles
 from airflow_provider_workflows.batch.input.items import sharding_of, version_of
 from airflow_provider_workflows.batch.input_check import recheck, rewrite_manifest, write_manifest
 from airflow_provider_workflows.batch.manifest import Manifest, has_hashes_of, read_common, read_salt
@@ -61,16 +62,19 @@ def check_input(
     remove_folder(place.state_folder)
     version = version_of(items)
     bad_rows = _bad_rows(options, place.folder)
+    files = DocumentFiles()
     with bad_rows.written():
         manifest = write_manifest(
             place.state_folder,
-            bad_rows.taken(options.rows(items, note=log.info)),
+            files.taken(bad_rows.taken(options.rows(items, note=log.info))),
             common=options.common,
             skip_bad_rows=options.skip_bad_rows,
             hash_secret=options.hash_secret(settings),
             salt=salt,
         )
     if is_new:
+        if not options.skip_bad_rows:
+            files.require()
         begin_journal(place.state_folder)
     require_version(items, version)
     return dataclasses.replace(manifest, version=version, sharding=sharding_of(items))

@@ -99,6 +99,9 @@ def _content_of(row: Row, table_id: str | None) -> bytes:
         own = [row.key if row.has_key else None, row.record_id, row.record, row.parameters]
         return _DIGESTED.encode(["record", None if row.record is None else table_id, *own]).encode()
     case = row.case
+    if row.files:
+        with_files = ["files", row.key if row.has_key else None, case, row.parameters, [*row.files]]
+        return _DIGESTED.encode(with_files).encode()
     if row.case_id is None and row.parameters is None and case.keys() <= _TEXTS_AND_PHONE:
         phone = case.get("phone", _NO_PHONE)
         texts = [row.key if row.has_key else "", *map(case.get, _TEXTS, _NOTHING)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
@@ -46,8 +46,8 @@ class RowState:
     :param parameters_id: id of the row's own parameters
     :param workflow_id: id of its run
     :param submitted_at: when the run was started, or the request for it was sent, in seconds since the epoch
-    :param begun: the call that is under way, or whose response was lost: ``"case"``, ``"record"``, ``"parameters"``
-        or ``"run"``
+    :param begun: the call that is under way, or whose response was lost: ``"resource"``, ``"case"``, ``"record"``,
+        ``"parameters"`` or ``"run"``
     :param status: the workflow's status that ended the wait for it
     :param ended_at: when that was seen, in seconds since the epoch
     :param error: the fields of the error that the row met
@@ -55,6 +55,7 @@ class RowState:
         compare it
     :param withheld: whether a person has said that the row is not submitted before the next clear
     :param record_id: id of the row's record, once there is one
+    :param documents: the documents that its files have become, each with the digest of its file
     :param had_run: whether it has had a run, where it has neither a case nor a record
     """
 
@@ -70,6 +71,7 @@ class RowState:
     withheld: bool | None = None
     record_id: str | None = None
     had_run: bool | None = None
+    documents: Sequence[Mapping[str, str]] | None = None
 
     @property
     def is_begun(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import logging
@@ -18,15 +19,18 @@ from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.batch.due_rows import DueRows
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
+from airflow_provider_workflows.batch.input.columns import DOCUMENT_FILES
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowState
+from airflow_provider_workflows.batch.row_subjects import RowSubjects
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from airflow_provider_workflows.api import AsyncWorkflowsClient
     from airflow_provider_workflows.api.models import Parameters
+    from airflow_provider_workflows.api.uploads import Upload
     from airflow_provider_workflows.batch.current_client import CurrentClient
     from airflow_provider_workflows.batch.input.checked_columns import Checked
     from airflow_provider_workflows.batch.input.rows import Row
@@ -91,7 +95,7 @@ class Submission:
         self._concurrency = concurrency
         self._generation = generation
         self._is_inline = "parameters" in GENERATIONS[generation].run_arguments
-        self._table_id = table_id
+        self._subjects = RowSubjects(states, call=self._call, note=self._note, table_id=table_id)
         self._of_all = RunDetails(workflow_definition_id, locale=locale, expires_at=expires_at)
         self._failure: BaseException | None = None
         #: Rows that are being submitted: a call is under way, or waits for another attempt.
@@ -206,20 +210,7 @@ class Submission:
 
     async def _make_calls(self, row: Row) -> None:
         number, state = row.number, self._state(row.number)
-        case_id, record_id = row.case_id or state.case_id, row.record_id or state.record_id
-        if case_id is None and row.case:
-            made = await self._call(number, "case", lambda: endpoints.create_case(row.case))
-            case_id = made.case_id
-            self._note(number, begun=None, case_id=case_id)
-        elif case_id is not None and state.case_id is None:
-            self._note(number, case_id=case_id)
-        if record_id is None and (fields := row.record) is not None:
-            table_id = self._table_id or ""
-            record = await self._call(number, "record", lambda: endpoints.create_record(table_id, fields))
-            record_id = record.id
-            self._note(number, begun=None, record_id=record_id)
-        elif record_id is not None and state.record_id is None:
-            self._note(number, record_id=record_id)
+        case_id, record_id = await self._subjects.of(row, state, self._checked_file)
         parameters_id = state.parameters_id or self._state(WHOLE_BATCH).parameters_id
         if row.parameters is not None and state.parameters_id is None and not self._is_inline:
             parameters_id = (await self._call(number, "parameters", self._create_set(row.parameters))).id
@@ -239,6 +230,15 @@ class Submission:
             # The id is kept, for the run is billed. Whose run it is, its polls say.
             changes["compared_case_id"] = case_id
         await self._record(number, **changes)
+
+    async def _checked_file(self, number: int, path: str) -> Upload:
+        from airflow_provider_workflows.files_to_upload import file_to_upload  # noqa: PLC0415  (seldom)
+
+        try:
+            return await asyncio.to_thread(file_to_upload, DOCUMENT_FILES, path)
+        except errors.WorkflowsError as error:
+            await self._record(number, begun=None, error=error_fields(error))
+            raise
 
     def _create_set(self, parameters: Mapping[str, Any]) -> Callable[[], Endpoint[Parameters]]:
         return lambda: endpoints.create_parameters(self._workflow_definition_id, parameters)

@@ -18,7 +18,19 @@ PHONE_PARTS = {"phone_country_code": "country_code", "phone_number": "number"}
 RECORD_PREFIX = "record."
 """Begins the name of a column that holds a field of the row's record, which has the rest as its name."""
 
-FIELD_NAMES = (*CASE_FIELDS, *PHONE_PARTS, "case_id", "record_id", "record", "parameters", "key")
+DOCUMENT_FILES = "document_files"
+"""Names the files that are uploaded, and become documents of the row's case."""
+
+FIELD_NAMES = (
+    *CASE_FIELDS,
+    *PHONE_PARTS,
+    DOCUMENT_FILES,
+    "case_id",
+    "record_id",
+    "record",
+    "parameters",
+    "key",
+)
 
 #: Each field under both spellings, the parts of a phone with a dot too.
 _SPELLINGS = (

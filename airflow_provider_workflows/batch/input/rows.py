@@ -20,11 +20,12 @@ from airflow_provider_workflows.api.models import (
 )
 from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
 from airflow_provider_workflows.batch.input.cells import is_ordinary, require_value
-from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, Fields, columns_of
+from airflow_provider_workflows.batch.input.columns import DOCUMENT_FILES, PHONE_PARTS, Fields, columns_of
 from airflow_provider_workflows.batch.input.ordinary_rows import ordinary_row
 from airflow_provider_workflows.batch.input.phones import finished_phone, split_phone
 from airflow_provider_workflows.batch.input.scalars import plain
 from airflow_provider_workflows.batch.input.subjects import (
+    file_paths,
     has_case_field,
     json_fields,
     may_be_about_nobody,
@@ -59,6 +60,7 @@ class Row:
     :param line: the line of its file at which it begins; None if it is from no file that has lines
     :param record_id: of the record that the run is about, if there is one already
     :param record: fields of the record that is created for it; None without one
+    :param files: paths or URIs of files that are uploaded as documents of the case
     """
 
     number: int
@@ -70,6 +72,7 @@ class Row:
     line: int | None = field(default=None, compare=False)
     record_id: str | None = None
     record: dict[str, Any] | None = field(default=None, repr=False)
+    files: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ def checked(
     case_id, record_id, parameters, key = (
         values.pop(name, None) for name in ("case_id", "record_id", "parameters", "key")
     )
+    files = values.pop(DOCUMENT_FILES, ())
     wrong += wrong_subjects(columns, given)
     record = taken_record(values, columns, wrong)
     has_field = has_case_field(given)
@@ -156,7 +160,7 @@ def checked(
     key = key or str(number)
     if wrong:
         return BadRow(number, key, tuple(wrong), has_key, line, cells if rules.keeps_cells else None)
-    return Row(number, key, case_id, case, parameters, has_key, line, record_id, record)
+    return Row(number, key, case_id, case, parameters, has_key, line, record_id, record, files)
 
 
 def _values(
@@ -209,7 +213,7 @@ def _read(name: str, value: Any, flat: bool, rules: ValueRules) -> Any:
         if name == "phone" and not _is_json(value, flat):
             require_value("phone_number", value)
             return split_phone(value, rules.default_country_code)
-        if flat and name in _JSON_FIELDS:
+        if flat and (name in _JSON_FIELDS or (name == DOCUMENT_FILES and value.lstrip()[:1] == "[")):
             value = parse_json(value)
     elif name == "phone" and isinstance(value, Number):
         raise InvalidInput("is a number, so a + or zeros in front may be lost; read the column as text")
@@ -222,6 +226,8 @@ def _read(name: str, value: Any, flat: bool, rules: ValueRules) -> Any:
         return require_json_object(name, value)
     if name == "record":
         return json_fields(value)
+    if name == DOCUMENT_FILES:
+        return file_paths(value)
     return _key(value) if name == "key" else value
 
 

@@ -118,6 +118,8 @@ class ShardDigest:
             content += [row.case_id, row.case, row.parameters]
             if row.record_id is not None or row.record is not None:
                 content += [row.record_id, row.record]
+            if row.files:
+                content.append(row.files)
         self._digest.update(_SORTED.encode(content).encode())
 
     def __str__(self) -> str:

@@ -90,6 +90,19 @@ def taken_record(
     return fields or whole or None
 
 
+def file_paths(value: object) -> tuple[str, ...]:
+    """Return the paths of the files of a row.
+
+    :param value: the URI or the absolute path of a file, or a list of these
+    :raises InvalidInput: if it is something else, never with a path: it may hold a name
+    """
+    given = value if isinstance(value, (list, tuple)) else [value]
+    paths = [path.strip() for path in given if isinstance(path, str)]
+    if len(paths) < len(given) or not all(paths):
+        raise InvalidInput("must be the URI or the absolute path of a file, or a list of these")
+    return tuple(paths)
+
+
 def json_fields(fields: object) -> dict[str, Any]:
     """Return the fields of a record as JSON, dates and decimals as the API takes them.
 

@@ -25,6 +25,7 @@ _HEADERS = (
     ("record.first_name", "first_name", "email"),
     ("key", "record", "record.name"),
     ("parameters", "key"),
+    ("key", "first_name", "document_files"),
     ("email",),
     ("first_name", "unknown"),
     ("Kowalska", "Nowak"),
@@ -200,6 +201,8 @@ def _cell(name: str, number: int, draw: random.Random, oddness: float, keys: Any
         return draw.choice(("", "1e9f4b62-c7a8-4d03-a5f6-80b2d3e7916c"))
     if name == "parameters":
         return draw.choice(("", "", '{"limit": 1}'))
+    if name == "document_files":
+        return draw.choice(("", "", "/scans/ada.pdf", '["/scans/ada.pdf", "/scans/bob.pdf"]'))
     if name == "record":
         return draw.choice(("", '{"limit": 1}', '{"name": "Ada"}'))
     if name.startswith("record.") and draw.random() < 0.3:
