@@ -145,7 +145,7 @@ TABLE_ROUTES = (
     Route(
         "POST",
         "/resources",
-        "ReceivedFile a file",
+        "Upload a file",
         operation=_resource,
         response=Resource,
         refusals=(400, 401, 413, 415),

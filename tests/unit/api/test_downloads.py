@@ -6,25 +6,18 @@ import contextlib
 import dataclasses
 import hashlib
 import io
-import json
 import logging
-import socket
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pytest
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.downloads import download_attachment
-from airflow_provider_workflows.api.effects import Compute, Response
-from airflow_provider_workflows.api.exchange import Exchange
-from airflow_provider_workflows.api.file_endpoints import read_attachment_link
-from airflow_provider_workflows.api.record_models import AttachmentLink
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.uploads import Upload
 from airflow_provider_workflows.sandbox import READY_RECORD, TABLE, Sandbox
 
-from .conftest import Driver, _serve
+from .conftest import Driver
 
 Drive = Callable[..., Driver]
 
@@ -196,116 +189,3 @@ def test_a_file_comes_by_tls_that_is_checked(drive: Drive, target: Target) -> No
         client("download_attachment", TABLE, READY_RECORD, attachment_id, target)
 
     assert target.content == CONTENT
-
-
-def outcome_of(link: str, target: Target, **changes: Any) -> Any:
-    """Have a link be followed, and return what came of it."""
-    settings = Settings(secret="tot_any", api_generation=3, read_timeout=2.0, connect_timeout=2.0, **changes)
-    exchange = Exchange(settings)
-    flow = download_attachment(exchange, read_attachment_link(ID, ID, ID), settings, target, 1000)
-    next(flow)
-    effect = flow.send(Response(200, {}, json.dumps({"link": link}).encode()))
-    assert isinstance(effect, Compute)
-    return effect.function()
-
-
-@pytest.mark.parametrize(
-    ("link", "reason"),
-    [
-        ("http://files.example/secret", "not https"),
-        ("ftp://files.example/secret", "not https"),
-        ("file:///secret", "not a URL"),
-        ("https://user:secret@files.example/", "a user in it"),
-        ("https://files.example/a secret", "not a URL"),
-        ("https://files.example/secret\r\nX: 1", "not a URL"),
-        ("https://files.example:port/secret", "not a URL"),
-        ("secret", "not a URL"),
-    ],
-)
-def test_a_link_that_is_not_sound_is_not_followed(target: Target, link: str, reason: str) -> None:
-    outcome = outcome_of(link, target)
-
-    assert isinstance(outcome, errors.UnexpectedResponse)
-    assert reason in str(outcome)
-    assert "secret" not in str(outcome)
-
-
-def outcome_from(respond: Callable[[socket.socket], None], target: Target) -> Any:
-    """Have a link to a server be followed, and return what came of it."""
-    servers = _serve(respond)
-    outcome = outcome_of(f"{next(servers)}/secret?signature=secret", target)
-    next(servers, None)
-    return outcome
-
-
-HEAD = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.mark.parametrize(
-    ("sent", "reason"),
-    [
-        (HEAD + b"Content-Length: 10\r\n\r\n12345", "did not arrive as a whole"),
-        (HEAD + b"\r\n12345", "a body without a length"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n", "did not arrive as a whole"),
-        (HEAD + b"Content-Encoding: br\r\nContent-Length: 5\r\n\r\n12345", "coding that was not asked for"),
-        (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345", "its length twice"),
-        (b"", "could not be reached"),
-    ],
-)
-def test_what_is_not_the_whole_file_is_not_kept(target: Target, sent: bytes, reason: str) -> None:
-    def respond(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(sent)
-
-    outcome = outcome_from(respond, target)
-
-    assert isinstance(outcome, errors.WorkflowsError)
-    assert reason in str(outcome)
-    assert "secret" not in str(outcome)
-    assert target.content is None
-
-
-def test_a_file_in_chunks_is_kept(target: Target) -> None:
-    def respond(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n")
-
-    outcome_from(respond, target)
-
-    assert target.content == b"12345"
-
-
-def test_a_proxy_of_the_environment_is_used(
-    tunnelling_proxy: str, sandbox: Sandbox, target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("http_proxy", tunnelling_proxy)
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-    outcome = outcome_of(f"{sandbox.url}/files/{ID}", target)
-
-    # It has come through: the sandbox refuses what has no signature.
-    assert "was not sent (400)" in str(outcome)
-    assert sandbox.counts.requests == {DOWNLOAD: 1}
-
-
-def test_a_proxy_that_is_spoken_to_by_tls_is_refused_with_words(
-    target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("https_proxy", "https://proxy.example:3128")
-
-    outcome = outcome_of("https://files.example/secret", target)
-
-    assert "name the host in NO_PROXY" in str(outcome)
-
-
-def test_a_response_with_a_link_is_never_shown() -> None:
-    link = AttachmentLink.of_fields({"link": "https://files.example/secret"})
-    assert "secret" not in f"{link!r} {link.json_object()}"
-
-    settings = Settings(secret="tot_any", api_generation=3, max_attempts=1)
-    flow = Exchange(settings).perform(read_attachment_link(ID, ID, ID))
-    next(flow)
-    with pytest.raises(errors.UnexpectedResponse, match="so it is not shown") as raised:
-        flow.send(Response(200, {}, b"https://files.example/secret?signature=secret"))
-    assert "secret?" not in str(raised.value)
