@@ -22,6 +22,8 @@ _BYTES_IN_MEMORY = 256 * 1024
 _KEYS_WRITTEN_AT_ONCE = 1024
 _LEAST_SLOTS = 1 << 10
 _HASH = 0xFFFFFFFF
+#: No row has a number with more; Python reads no numbers of thousands of digits.
+_MOST_DIGITS = 18
 
 
 class Clash(NamedTuple):
@@ -46,8 +48,9 @@ class Keys:
     """
 
     def __init__(self, first_row: int) -> None:
-        #: The rows at the beginning whose key is their number.
-        self._numbers = range(first_row, first_row)
+        #: Where the numbers of the rows at the beginning whose key is their number follow on each other: the first
+        #: of them, and the one after the last.
+        self._firsts, self._ends = array("Q", [first_row]), array("Q", [first_row])
         self._kept: _KeptKeys | None = None
         self._last = (0, "")
         self._places: _Places | None = None
@@ -59,10 +62,11 @@ class Keys:
     def clashes(self, rows: OrdinaryRows) -> dict[int, Clash]:
         """Return why rows cannot have their keys, by their places in ``rows``."""
         if self._kept is None and rows.own_keys is None:
+            self._take_numbers(rows.number, len(rows))
             return {}
         keys = rows.keys
         if self._kept is None and keys[0] != str(rows.number):
-            self._kept = self._begun(rows.number)
+            self._kept = self._begun()
         if self._kept is not None and self._places is None and _ascend(self._last, keys):
             self._kept.extend(keys, rows.number)
             self._last = (len(keys[-1]), keys[-1])
@@ -73,8 +77,9 @@ class Keys:
     def _clash(self, number: int, key: str) -> Clash | None:
         if self._kept is None:
             if key == str(number):
+                self._take_numbers(number, 1)
                 return None
-            self._kept = self._begun(number)
+            self._kept = self._begun()
         if self._places is None:
             if (len(key), key) > self._last:
                 self._last = (len(key), key)
@@ -86,16 +91,25 @@ class Keys:
             return None
         return Clash(DUPLICATE_NUMBER if key == str(number) else DUPLICATE_KEY, earlier)
 
-    def _begun(self, number: int) -> _KeptKeys:
-        """Begin to keep keys at a row: all rows before have their number as a key."""
-        self._numbers = range(self._numbers.start, number)
-        if self._numbers:
-            last = str(self._numbers[-1])
+    def _take_numbers(self, first: int, rows: int) -> None:
+        """Take note of rows whose key is their number; between them may be rows that were passed over."""
+        if first != self._ends[-1]:
+            self._firsts.append(first)
+            self._ends.append(first)
+        self._ends[-1] += rows
+
+    def _begun(self) -> _KeptKeys:
+        """Begin to keep keys: all rows before have their number as a key."""
+        if self._ends[-1] > self._firsts[0]:
+            last = str(self._ends[-1] - 1)
             self._last = (len(last), last)
         return _KeptKeys()
 
     def _is_earlier_number(self, key: str) -> bool:
-        return key.isascii() and key.isdigit() and str(int(key)) == key and int(key) in self._numbers
+        if not (key.isascii() and key.isdigit() and len(key) <= _MOST_DIGITS and str(int(key)) == key):
+            return False
+        run = bisect_right(self._firsts, int(key)) - 1
+        return run >= 0 and int(key) < self._ends[run]
 
 
 def _ascend(last: tuple[int, str], keys: Sequence[str]) -> bool:

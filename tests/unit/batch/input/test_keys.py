@@ -80,6 +80,20 @@ def test_many_keys_are_found_as_a_dict_would_find_them(seed: int, monkeypatch: p
     assert clashes_of(own_keys, (1, 700, 20)) == expected
 
 
+@pytest.mark.parametrize("size", [1, 2], ids=["one by one", "together"])
+def test_a_row_that_was_passed_over_has_no_key(size: int) -> None:
+    all_keys = Keys(1)
+    for first in (1, 5):
+        for number in range(first, first + 2, size):
+            asked = together(number, [""] * size)
+            found = all_keys.clashes(asked) if size > 1 else all_keys.clash(next(iter(asked)))
+            assert not found
+
+    clashes = all_keys.clashes(together(8, ["2", "3", "4", "5", "6", "7", "0", "9" * 5000]))
+
+    assert {place: clash.earlier for place, clash in clashes.items()} == {0: 2, 3: 5, 4: 6}
+
+
 def test_keys_with_the_same_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "hash", lambda _: 7, raising=False)
 
