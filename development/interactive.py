@@ -119,6 +119,7 @@ def _greeting(tour: Tour) -> str:
         *definitions,
         "  3. Record: trigger workflows_record, which does the same with a record in place of the case, on",
         f"     generation 3 of the API: its connection {RECORDS_CONNECTION_ID} says so.",
+        "     workflows_record_batch does it for a table.",
         "  4. Batch: trigger workflows_nightly_batch. The rows of its second definition fail, on purpose.",
         "  5. Page: open the tab Workflow of run_batch [1], or Workflows in the navigation, where all runs are.",
         "  6. Repair: press the button Repair on that tab. Only the rows that have failed run again.",

@@ -40,7 +40,7 @@ def test_the_examples_are_in_the_package_with_what_they_read() -> None:
 
     examples = {entry.name for entry in folder.iterdir() if entry.name.startswith("workflows_")}
     assert "workflows_single_case.py" in examples
-    assert len(examples) >= 9
+    assert len(examples) >= 10
     assert {entry.name for entry in (folder / "data").iterdir()} == {"nightly_cases.csv", "person.json"}
 
 
@@ -118,3 +118,32 @@ def test_a_record_goes_through_a_workflow_of_generation_3(
         "GET /workflows/{workflowId}/result",
     }
     assert "'decision': 'PASS'" in capsys.readouterr().out
+
+
+@pytest.mark.thorough
+def test_a_table_goes_through_a_workflow_of_generation_3_with_a_record_for_each_row(
+    example: Callable[[str], ModuleType],
+    connected: Sandbox,
+    short_pauses: None,
+    context: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dag = example("workflows_record_batch").batch.dag
+    connected.define(dag.params["definition"], seconds=0.0, result={"decision": "PASS"})
+    params = {**dag.params.dump(), "output": str(tmp_path)}
+    tasks = Tasks()
+
+    for task_id in ("run_batch", "count_passes"):
+        task = dag.get_task(task_id)
+        given = {**context, "ti": tasks, "params": params, "run_id": "manual", "task": task}
+        task.render_template_fields(given)  # type: ignore[arg-type]
+        tasks.returned[task_id] = drive(lambda task=task: task, given)  # type: ignore[misc]
+
+    outcomes = tasks.returned["run_batch"]["outcomes"]
+    assert connected.counts.records == outcomes["succeeded"] > 20
+    assert set(connected.counts.runs_per_record.values()) == {1}
+    assert {workflow.generation for workflow in connected.workflows} == {3}
+    assert (
+        f"{outcomes['succeeded']} of {outcomes['succeeded']} records have passed." in capsys.readouterr().out
+    )
