@@ -6,6 +6,8 @@ from __future__ import annotations
 WORKFLOW_ID_KEY = "workflow_id"
 #: The address of the run's page.
 WORKFLOW_LINK_KEY = "workflow_link"
+#: Names the run whose end user has a link, and not the link (``end_user_links.py`` has the format).
+END_USER_LINK_KEY = "end_user_link"
 #: What there is to say of a task's run or batch, for its page, alerts and other tasks (``run_report.py`` and
 #: ``batch/report.py`` have the formats).
 REPORT_KEY = "workflow_report"

@@ -189,6 +189,16 @@ class DeadlineReached(WorkflowNotCompleted):
     """The wait for a workflow ended before the workflow did; ``workflow_status`` is the last that was seen."""
 
 
+class LinkMissing(WorkflowsError):
+    """A run has no link: no end user takes part in it, or the service does not give its link any more."""
+
+
+class LinkNotSent(WorkflowsError):
+    """What was to send the link of a run's end user has failed; a retry goes on with the run, and has it sent."""
+
+    retry = Retry.LATER
+
+
 class Stopped(WorkflowsError):
     """The task was told to stop, or is not the one that may act any more: nothing new was started."""
 

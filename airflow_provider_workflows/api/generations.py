@@ -18,12 +18,19 @@ class Generation:
     :param run_path: the path that starts a run
     :param run_arguments: what a run may be started with besides its definition, by its names in Python
     :param required: what it must be started with
+    :param link_arguments: what a task may be told to do with the link of a run's end user, where runs have one
     """
 
     accept: str
     run_path: str
     run_arguments: frozenset[str]
     required: frozenset[str] = frozenset()
+    link_arguments: frozenset[str] = frozenset()
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """What a task that starts a run may be given besides the definition."""
+        return self.run_arguments | self.link_arguments
 
 
 GENERATIONS: Mapping[int, Generation] = {
@@ -43,6 +50,7 @@ GENERATIONS: Mapping[int, Generation] = {
         "application/json",
         "/workflows",
         frozenset({"record_id", "parameters", "locale", "expires_at"}),
+        link_arguments=frozenset({"push_link", "on_link_callback"}),
     ),
 }
 """The generations by their numbers, as a connection's ``api_generation`` names them."""
@@ -61,8 +69,8 @@ def require_arguments(given: frozenset[str], generation: int) -> None:
     :raises InvalidInput: naming an argument that the generation does not have or that it needs
     """
     chosen = GENERATIONS[generation]
-    for name in sorted(given - chosen.run_arguments):
-        having = [number for number, one in GENERATIONS.items() if name in one.run_arguments]
+    for name in sorted(given - chosen.arguments):
+        having = [number for number, one in GENERATIONS.items() if name in one.arguments]
         raise InvalidInput(
             f"{name} needs api_generation {in_words(having)}; the connection has {generation}. Leave {name} away, "
             "or use a connection of such a generation"
@@ -77,10 +85,10 @@ def require_some_generation(given: frozenset[str]) -> None:
     :param given: names of what the run is started with
     :raises InvalidInput: saying which generations each argument needs
     """
-    if any(one.required <= given <= one.run_arguments for one in GENERATIONS.values()):
+    if any(one.required <= given <= one.arguments for one in GENERATIONS.values()):
         return
     needs = ", ".join(
-        f"{name} (api_generation {in_words([n for n, one in GENERATIONS.items() if name in one.run_arguments])})"
+        f"{name} (api_generation {in_words([n for n, one in GENERATIONS.items() if name in one.arguments])})"
         for name in sorted(given)
     )
     raise InvalidInput(f"no generation of the API takes these arguments together: {needs}")

@@ -88,7 +88,7 @@ class ReturnedCase:
 
 
 #: Arguments of ``RunWorkflowOperator`` for runs without a case.
-NOT_TAKEN = ("record_id", "parameters", "locale", "expires_at")
+NOT_TAKEN = ("record_id", "parameters", "locale", "expires_at", "push_link", "on_link_callback")
 
 
 class RunWorkflowTask(FunctionTask, RunWorkflowOperator):

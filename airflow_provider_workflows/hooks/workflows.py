@@ -94,6 +94,16 @@ class WorkflowsHook(FileMethods, BaseHook):
         settings = await self.aget_settings()
         return api.AsyncWorkflowsClient(settings, shared_tokens(settings))
 
+    def read_link(self, workflow_id: str) -> str:
+        """Ask the service for the link of a run's end user, have Airflow mask it in logs, and return it: a secret.
+
+        :param workflow_id: id of the run
+        :raises LinkMissing: if the service gives none
+        """
+        from airflow_provider_workflows.end_user_links import link_of_run  # noqa: PLC0415  (it imports this)
+
+        return link_of_run(self.get_conn(), workflow_id)
+
     def dashboard_url(self, workflow_id: str) -> str | None:
         """Return the page of a run in the service's dashboard; None if the connection does not say where that is.
 

@@ -27,6 +27,7 @@ from airflow_provider_workflows.operators.base import Text, is_deferrable
 from airflow_provider_workflows.operators.handover import handover_of
 from airflow_provider_workflows.operators.instruction import instructions_of
 from airflow_provider_workflows.operators.run_ending import RunEnding
+from airflow_provider_workflows.operators.run_link import RunWithLink
 from airflow_provider_workflows.operators.run_record import RunPhase, run_records
 from airflow_provider_workflows.operators.run_reporting import RunReporting
 from airflow_provider_workflows.operators.run_submission import RunSubmission
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
-    from airflow_provider_workflows.operators.task_arguments import OperatorArguments
+    from airflow_provider_workflows.operators.task_arguments import Callback, OperatorArguments
 
 
-class RunWorkflowOperator(RunEnding):
+class RunWorkflowOperator(RunWithLink, RunEnding):
     """Start a run of a workflow and return the workflow's id.
 
     It is started by ``POST /workflows/run``, or by ``POST /workflows`` where the connection's ``api_generation`` is
@@ -69,6 +70,11 @@ class RunWorkflowOperator(RunEnding):
     :param expires_at: when the run expires: a datetime with a time zone, or the time until then as a timedelta,
         from 30 minutes to 30 days ahead; generation 3. The wait ends ten minutes after it at the latest, as a
         failure
+    :param push_link: whether to push the XCom ``end_user_link`` where an end user takes part in the run: it names
+        the run, and ``end_user_links.read_link`` gives the link for it, which is a secret; generation 3
+    :param on_link_callback: a function or notifier, or a list of them, that sends the link: called as Airflow's
+        ``on_success_callback`` is, with the link as ``end_user_link`` in the context. It is called once for a run:
+        again only if it has failed, or the task was killed meanwhile; generation 3
     :param wait_for_completion: wait until the workflow has succeeded
     :param deferrable: wait in the triggerer, which takes no worker slot; the default is Airflow's setting
         ``[operators] default_deferrable``
@@ -88,6 +94,7 @@ class RunWorkflowOperator(RunEnding):
     :param workflows_conn_id: id of the connection (templated)
     :return: the workflow's id
     :raises InvalidInput: if an argument cannot be right, before anything is sent
+    :raises LinkNotSent: if ``on_link_callback`` has failed; a retry goes on with the run, and calls it again
     :raises NotFound: if the definition or the case is unknown
     :raises WorkflowFailed: naming the failure status in which the workflow ended
     :raises Stopped: if the task was told to stop, or its supervisor is gone; a retry goes on
@@ -117,6 +124,8 @@ class RunWorkflowOperator(RunEnding):
         parameters: Mapping[str, Any] | Text | None = None,
         locale: Text | None = None,
         expires_at: datetime | timedelta | None = None,
+        push_link: bool = False,
+        on_link_callback: Callback | Sequence[Callback] | None = None,
         wait_for_completion: bool = False,
         deferrable: bool | None = None,
         durable: bool = True,
@@ -151,7 +160,8 @@ class RunWorkflowOperator(RunEnding):
         self._schedule = PollSchedule(
             self.poll_interval, self.max_poll_interval, slows_down=max_poll_interval is None
         )
-        self._given = self._details().given
+        self._take_link_arguments(push_link, on_link_callback)
+        self._given |= self._details().given
         require_some_generation(self._given)
         if expires_at is not None:
             require_life(expires_at)
@@ -204,6 +214,7 @@ class RunWorkflowOperator(RunEnding):
                 dashboard_url=self.hook.dashboard_url(run.workflow_id),
             )
         context["ti"].xcom_push(key=WORKFLOW_ID_KEY, value=run.workflow_id)
+        self._share_link(context, client, run)
         if not self.wait_for_completion:
             return run.workflow_id
         if run.status is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.run_details import RunDetails
@@ -52,6 +52,7 @@ class RunRecord:
     :param submission_id: names the submission of the run: what is handed over has it too
     :param record_id: id of the record that the run is about
     :param inline_digest: a digest of the parameters, locale and expiry that the run was started with
+    :param link_sent: whether its end user's link was handed to all callbacks; None if not
     """
 
     phase: RunPhase
@@ -67,6 +68,7 @@ class RunRecord:
     submission_id: str | None = None
     record_id: str | None = None
     inline_digest: str | None = None
+    link_sent: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -124,12 +126,16 @@ class StartedRun:
     :param started: when it was started, in seconds since the epoch
     :param status: the success status in which it has ended, if that is known
     :param expires_at: when it expires, in seconds since the epoch, if the response that started it has said so
+    :param link: its end user's link, if the response that started it has it
+    :param link_sent: whether an earlier try has had the link sent
     """
 
     workflow_id: str
     started: float
     status: str | None = None
     expires_at: float | None = None
+    link: str | None = field(default=None, repr=False)
+    link_sent: bool = False
 
 
 def run_records(context: Context) -> Records[RunRecord]:

@@ -15,6 +15,7 @@ from airflow_provider_workflows.api.errors import (
 )
 from airflow_provider_workflows.api.expiry import moment_of
 from airflow_provider_workflows.api.run_details import RunDetails
+from airflow_provider_workflows.end_user_links import masked_link
 from airflow_provider_workflows.operators.earlier_runs import EarlierRuns
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_decision import Decision, decide, described
@@ -221,7 +222,7 @@ class RunSubmission:
         if records.was_cleared or changed != record:
             with best_effort(self._log):
                 records.begin(records.noted(changed))
-        return StartedRun(self.workflow_id, float(run.started or 0.0), status)
+        return StartedRun(self.workflow_id, float(run.started or 0.0), status, link_sent=bool(run.link_sent))
 
     def _submit_recorded(self, records: RunRecording, earlier: tuple[RunRecord, ...] = ()) -> StartedRun:
         intent = dataclasses.replace(self._record, earlier=earlier, submission_id=uuid.uuid4().hex)
@@ -255,7 +256,12 @@ class RunSubmission:
             f" for {about}" if (about := self._details.about) else "",
             workflow.status,
         )
-        return StartedRun(workflow.id, time.time(), expires_at=moment_of(workflow.expires_at))
+        return StartedRun(
+            workflow.id,
+            time.time(),
+            expires_at=moment_of(workflow.expires_at),
+            link=masked_link(workflow),
+        )
 
     def _require_consent(self, run: RunRecord) -> None:
         if not self._resubmit_unknown:

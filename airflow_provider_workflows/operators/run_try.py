@@ -16,6 +16,7 @@ from airflow_provider_workflows.airflow_internals.exceptions import (
 )
 from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store, retries_left
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowsError
+from airflow_provider_workflows.api.generations import require_arguments
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.batch.ownership import Ownership
@@ -191,6 +192,7 @@ class RunTry(WorkflowsOperator):
                     f"brought nothing. Leave it away to run without {name.removesuffix('_id')}"
                 )
         require_id("workflow_definition_id", self.workflow_definition_id)
+        require_arguments(self._details().given | self._given, generation)
         self._details().require(generation)
 
     @property

@@ -6,8 +6,6 @@ import functools
 import time
 from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseSensorOperator
-
 from airflow_provider_workflows.api.errors import WorkflowsError
 from airflow_provider_workflows.api.polling import (
     WARNING_INTERVAL_SECONDS,
@@ -20,14 +18,18 @@ from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sensors.outage import failing_since
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import BaseSensorOperator, Context
 
     from airflow_provider_workflows.api import WorkflowsClient
     from airflow_provider_workflows.api.counted_wait import CountedWait
 
+    _Sensor = BaseSensorOperator
+else:
+    _Sensor = object
 
-class SensorPolls(BaseSensorOperator):
-    """What a sensor does to poll a run."""
+
+class SensorPolls(_Sensor):
+    """What a sensor does to poll a run; to stand before ``BaseSensorOperator``."""
 
     # What the sensor sets.
     workflow_id: str

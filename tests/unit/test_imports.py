@@ -17,7 +17,7 @@ MODULES = {
     "hooks.workflows": 20,
     "operators.batch": 160,
     "operators.case": 34,
-    "operators.run": 75,
+    "operators.run": 77,
     "sensors.workflow_status": 56,
 }
 OF_THE_API = {

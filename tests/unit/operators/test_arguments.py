@@ -64,6 +64,8 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("parameters", [7, ["x"], "x"], "must be a dict of JSON values"),
         ("locale", [7], "must be text"),
         ("expires_at", [7, "tomorrow"], "must be a datetime with a time zone or a timedelta"),
+        ("push_link", ["yes", 1, None], BOOL),
+        ("on_link_callback", [7, "print", ["print"]], "must be a function or notifier"),
         ("wait_for_completion", ["yes", 1, None], BOOL),
         ("deferrable", ["yes", 1], BOOL),
         ("durable", ["no", 0, None], BOOL),
