@@ -129,11 +129,12 @@ def test_a_batch_goes_on(
     ("kind", "mode"),
     [
         (Sensor, {"deferrable": False, "mode": "poke"}),
+        (Sensor, {"deferrable": False, "mode": "reschedule"}),
         (Sensor, {"deferrable": True}),
         (Operator, {"deferrable": False}),
         (Operator, {"deferrable": True}),
     ],
-    ids=["sensor-poke", "sensor-deferrable", "operator-sync", "operator-deferrable"],
+    ids=["sensor-poke", "sensor-reschedule", "sensor-deferrable", "operator-sync", "operator-deferrable"],
 )
 def test_a_wait_goes_on(
     sandbox: Sandbox, context: dict[str, Any], rotation: Rotation, kind: type[Subject], mode: dict[str, Any]
