@@ -71,7 +71,7 @@ def test_a_rejected_organization_token_is_not_tried_again(drive: Drive, sandbox:
 def test_a_rejected_key_is_not_tried_again(drive: Drive, sandbox: Sandbox) -> None:
     client = drive(dataclasses.replace(sandbox.settings, secret="wrong"))
 
-    with pytest.raises(errors.AuthenticationFailed, match="Check the API key"):
+    with pytest.raises(errors.AuthenticationFailed, match="Check the organization token"):
         client("create_case")
 
     assert sandbox.counts.requests == {"POST /auth/authorize": 1}
@@ -86,7 +86,7 @@ def test_a_rejected_key_is_sent_once_in_a_step_of_the_backoff(
     sent = []
 
     for _ in range(100):
-        with pytest.raises(errors.AuthenticationFailed, match="Check the API key"):
+        with pytest.raises(errors.AuthenticationFailed, match="Check the organization token"):
             client("create_case")
         sent.append(sandbox.counts.requests["POST /auth/authorize"])
         now += 0.25
