@@ -12,6 +12,7 @@ from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX
 #: The fields of a row that say nothing of whom it is about.
 _OTHER_FIELDS = frozenset({"parameters", "key"})
 _IDS = ("case_id", "record_id")
+_NOT_OF_CASE = _OTHER_FIELDS.union(_IDS, ("record",))
 
 
 def is_record_field(name: str) -> bool:
@@ -24,7 +25,7 @@ def has_case_field(given: AbstractSet[str]) -> bool:
 
     :param given: the fields that have a value
     """
-    return any(name not in _IDS and name not in _OTHER_FIELDS and not is_record_field(name) for name in given)
+    return any(not name.startswith(RECORD_PREFIX) for name in given - _NOT_OF_CASE)
 
 
 def may_be_about_nobody(columns: Mapping[str, str], given: AbstractSet[str]) -> bool:
@@ -79,15 +80,17 @@ def taken_record(
     """
     whole = values.pop("record", None)
     names = [name for name in values if name.startswith(RECORD_PREFIX)]
+    if not names:
+        return whole or None
     fields = {name.removeprefix(RECORD_PREFIX): _text(values.pop(name)) for name in names}
-    if whole is not None and fields:
+    if whole is not None:
         wrong.append((columns["record"], "is given both whole and in parts"))
         return None
     try:
         fields = json_fields(fields)
     except InvalidInput as problem:
         wrong.append(("", str(problem)))
-    return fields or whole or None
+    return fields
 
 
 def file_paths(value: object) -> tuple[str, ...]:
