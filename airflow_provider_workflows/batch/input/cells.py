@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import IDENTIFIERS
+from airflow_provider_workflows.batch.input.spreadsheet_errors import BEGINS_ERROR, is_spreadsheet_error
 
 #: An example of an identifier's length, for the messages.
 _LENGTHS = {"personal_number": 11, "company_number": 10}
@@ -23,7 +24,8 @@ _NO_NAMES = frozenset({*NUMBERS, "email"})
 _OBJECTS = frozenset({"phone", "documents", "parameters", "record"})
 
 #: Text that a spreadsheet, a data frame or a database has put in the place of an empty cell or of an error, in
-#: exactly this spelling. Not "Null", "None", "Na" or "NAN", which are family names.
+#: exactly this spelling; ``is_spreadsheet_error`` knows those with "#". Not "Null", "None", "Na" or "NAN", which
+#: are family names.
 EMPTY_WORDS = frozenset(
     (
         *(
@@ -41,22 +43,8 @@ EMPTY_WORDS = frozenset(
             "n/a",
         ),
         *("nan", "NaN", "-nan", "-NaN", "NaT", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"),
-        *("#N/A", "#N/A N/A", "#NA", "#NULL!", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#SPILL!"),
-        # A spreadsheet's errors in Polish, German, French, Spanish and Italian.
-        *("#N/D", "#N/D!", "#ADR!", "#ARG!", "#BRAK!", "#LICZBA!", "#NAZWA?", "#ZERO!"),
-        *(
-            "#NV",
-            "#BEZUG!",
-            "#WERT!",
-            "#ZAHL!",
-            "#NOM?",
-            "#NOMBRE!",
-            "#VALEUR!",
-            "#NUL!",
-            "#RIF!",
-            "#VALORE!",
-        ),
-        *("#¡VALOR!", "#¡REF!", "#¿NOMBRE?", "#¡NUM!", "#¡NULO!", "#¡DIV/0!"),
+        # A formula's error in LibreOffice.
+        *(f"Err:{number}" for number in range(501, 541)),
     )
 )
 #: Words that stand for nothing in a field where no name can stand, in any case.
@@ -72,6 +60,8 @@ _MARKS = "'\u2018\u2019\u02bc`\u00b4=\"\u201c\u201d\u201e"
 _WITHOUT_MARKS = {ord(mark): None for mark in _MARKS}
 
 MOST_ORDINARY_CHARACTERS = 200
+#: Begins what is not as it is sent, or is an error.
+_BEGINS_ODD = f" {BEGINS_ERROR}"
 
 
 def _is_ordinary_key(key: str) -> bool:
@@ -88,7 +78,8 @@ _ORDINARY: Mapping[str, Callable[[str], object]] = {
     "key": _is_ordinary_key,
 }
 
-_EMPTY_REASON = "is text that stands for an empty cell or an error: leave the cell empty, or mend it"
+EMPTY_REASON = "is text that stands for an empty cell or an error: leave the cell empty, or mend it"
+"""What is wrong with text that is no value."""
 _MARKS_REASON = (
     "has an apostrophe beside its digits, or a quote: a spreadsheet has put it there, leave it away"
 )
@@ -113,7 +104,7 @@ def is_ordinary(name: str, value: Any) -> bool:
         and 0 < len(value) <= MOST_ORDINARY_CHARACTERS
         and bool(is_ordinary_text(value))
         and value not in EMPTY_WORDS
-        and value[0] != " "
+        and value[0] not in _BEGINS_ODD
         and value[-1] != " "
     )
 
@@ -143,8 +134,12 @@ def require_value(name: str, value: Any) -> None:
 
 
 def _require_text(name: str, text: str) -> None:
-    if text in EMPTY_WORDS or (name in _NO_NAMES and text.casefold() in _EMPTY_WORDS_BUT_NAMES):
-        raise InvalidInput(_EMPTY_REASON)
+    if (
+        text in EMPTY_WORDS
+        or is_spreadsheet_error(text)
+        or (name in _NO_NAMES and text.casefold() in _EMPTY_WORDS_BUT_NAMES)
+    ):
+        raise InvalidInput(EMPTY_REASON)
     shows = text.isprintable() or [unicodedata.category(character)[0] not in "CZ" for character in text]
     if shows is not True and not any(shows):
         raise InvalidInput("has only characters that do not show: leave the cell empty, or mend it")
@@ -159,7 +154,7 @@ def _require_text(name: str, text: str) -> None:
 def _require_number(name: str, text: str, *, shows: bool) -> None:
     """Return if the text of an identifier or of a part of a phone may be right."""
     if not any(map(str.isalnum, text)):
-        raise InvalidInput(_EMPTY_REASON)
+        raise InvalidInput(EMPTY_REASON)
     _require_unchanged(name, text)
     without_marks = text.translate(_WITHOUT_MARKS)
     if without_marks != text and without_marks.strip().isdigit():

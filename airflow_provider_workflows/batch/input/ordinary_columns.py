@@ -20,6 +20,7 @@ from airflow_provider_workflows.batch.input.cells import (
 from airflow_provider_workflows.batch.input.ordinary_rows import BODY_NAMES
 from airflow_provider_workflows.batch.input.phones import is_plain_phone, split_phone
 from airflow_provider_workflows.batch.input.rows import CELL_CHARACTERS
+from airflow_provider_workflows.batch.input.spreadsheet_errors import BEGINS_ERROR
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.value_rules import ValueRules
@@ -119,6 +120,7 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
     return (
         joined.isprintable()
         and not _begins_or_ends(joined, " ")
+        and not _begins_or_ends(joined, BEGINS_ERROR)
         and EMPTY_WORDS.isdisjoint(distinct)
         and _are_short(joined, distinct)
     )

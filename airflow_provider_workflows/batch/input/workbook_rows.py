@@ -15,6 +15,7 @@ from xml.parsers import expat
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import IDENTIFIERS
 from airflow_provider_workflows.batch.input.cell_columns import ReadCells, behind
+from airflow_provider_workflows.batch.input.cells import EMPTY_REASON
 from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
 from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
 from airflow_provider_workflows.batch.input.number_formats import shown_number
@@ -78,25 +79,38 @@ class _Values:
         if self._texts is not None:
             self._texts.close()
 
-    def of(self, cell: Cell, *, as_number: bool = False) -> Any:
+    def of(self, cell: Cell, field: str | None = None) -> Any:
         """Return a cell's value.
 
         :param cell: the cell
-        :param as_number: whether a number is to stay one, which in an identifier has lost its zeros
+        :param field: the field of its column: in an identifier or a phone a number stays one, which may have lost
+            its zeros
         """
         if cell.content is None or (cell.is_formula and cell.kind == "n" and not cell.content):
             return Unreadable(_NO_VALUE)
         if cell.kind == "s":
             return "" if self._texts is None else self._texts.text(int(cell.content))
+        if cell.kind == "e":
+            # Whatever word it is: each year, Excel has a new one.
+            return Unreadable(EMPTY_REASON)
         if cell.kind == "b":
             return "TRUE" if cell.content == "1" else "FALSE"
-        if cell.kind != "n" or not cell.content.strip():
-            return cell.content
-        number = float(cell.content)
-        if as_number:
-            return int(number) if number.is_integer() and abs(number) < _MAX_WHOLE else number
-        code = self._formats[cell.style] if cell.style < len(self._formats) else "General"
-        return shown_number(number, code, begins_1904=self._begins_1904)
+        return self._number(cell.content, cell.style, field) if cell.kind == "n" else cell.content
+
+    def _number(self, content: str, style: int, field: str | None) -> Any:
+        if not content.strip():
+            return content
+        number = float(content)
+        if field in IDENTIFIERS:
+            return _as_number(number)
+        code = self._formats[style] if style < len(self._formats) else "General"
+        shown = shown_number(number, code, begins_1904=self._begins_1904)
+        # A format that shows a + says where the number begins; no zero in front of it is lost then.
+        return _as_number(number) if field == "phone" and not shown.startswith("+") else shown
+
+
+def _as_number(number: float) -> int | float:
+    return int(number) if number.is_integer() and abs(number) < _MAX_WHOLE else number
 
 
 def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterator[ReadCells]:
@@ -109,7 +123,7 @@ def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterat
         return
     sample = (_texts(row, values) for row in rows)
     without_name = set(reading.take_header(header, lambda: list(islice(sample, _SAMPLE_ROWS))))
-    are_numbers = [reading.fields.of(name) in IDENTIFIERS for name in header]
+    fields = [reading.fields.of(name) for name in header]
     filtered = 0
     for row in rows:
         filtered += not row.is_shown
@@ -117,7 +131,7 @@ def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterat
         beside = ""
         for column, cell in row.cells.items():
             if column < len(header) and column not in without_name:
-                found[header[column]] = values.of(cell, as_number=are_numbers[column])
+                found[header[column]] = values.of(cell, fields[column])
             elif values.of(cell) != "":
                 beside = _letters(column)
         yield (

@@ -81,7 +81,10 @@ class TestTextOfATable:
     @pytest.mark.parametrize("field", ["first_name", "last_name", "email", "personal_number", "key"])
     @pytest.mark.parametrize(
         "text",
-        ["#N/A", "#N/D!", "#NV", "nan", "NaN", "NULL", "null", "(null)", "<NA>", "N/A", "\\N", " NULL "],
+        [
+            *("#N/A", "#N/D!", "#NV", "nan", "NaN", "NULL", "null", "(null)", "<NA>", "N/A", "\\N", " NULL "),
+            *("#CALC!", "#GETTING_DATA", "#Python!", "#n/v", "#ÉRTÉK!", "#ERTEK!", "#DZIEL/0!", "Err:502"),
+        ],
     )
     def test_that_stands_for_nothing_is_bad(self, form: str, field: str, text: str, tmp_path: Path) -> None:
         row = {"company_name": "Acme", field: text}
@@ -144,6 +147,8 @@ class TestTextOfATable:
             ("last_name", "Na"),
             ("last_name", "None"),
             ("last_name", "NAN"),
+            ("company_name", "#value"),
+            ("company_address", "#5, Baker Street 1"),
             ("first_name", "-"),
             ("company_name", "4.0"),
             ("company_name", "1E+10"),

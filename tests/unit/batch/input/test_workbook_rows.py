@@ -167,6 +167,52 @@ def test_an_error_of_a_spreadsheet_is_a_bad_row(tmp_path: Path) -> None:
     assert "stands for an empty cell or an error" in reason
 
 
+@pytest.mark.parametrize("word", ["#N/A", "#CALC!", "#GETTING_DATA", "#ERROR_OF_NEXT_YEAR!"])
+def test_a_cell_of_the_type_of_errors_is_a_bad_row_whatever_its_word(word: str, tmp_path: Path) -> None:
+    path = workbook(tmp_path / "people.xlsx", ("People", [["first_name"], ["#N/A"]]))
+    changed(path, SHEET, "<v>#N/A</v>", f"<v>{word}</v>")
+
+    ((row, column, reason),) = problems_in(path)
+
+    assert (row, column) == (1, "first_name")
+    assert "stands for an empty cell or an error" in reason
+
+
+@pytest.mark.parametrize("code", ["General", "000-000-000", "00000000000"])
+def test_a_number_in_the_column_of_a_phone_is_a_bad_row(code: str, tmp_path: Path) -> None:
+    path = with_formats(tmp_path / "people.xlsx", ["first_name", "phone"], ("Ewa", "@"), (669821234, code))
+
+    ((row, column, reason),) = problems_in(path, default_country_code="39")
+
+    assert (row, column) == (1, "phone")
+    assert "is a number, so a + or zeros in front may be lost" in reason
+
+
+def test_a_number_that_is_shown_with_a_plus_is_a_phone(tmp_path: Path) -> None:
+    path = with_formats(
+        tmp_path / "people.xlsx",
+        ["first_name", "phone"],
+        ("Ewa", "@"),
+        (48600700801, '"+"0'),
+    )
+
+    (row,) = good_rows(path)
+
+    assert row.case["phone"] == {"countryCode": "48", "number": "600700801"}
+
+
+def test_an_error_among_many_rows_of_text_is_a_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "firms.csv"
+    names = [f"Firma #{number}" for number in range(20)]
+    path.write_text(
+        "\n".join(["company_name,key", *(f"{name},k{name[-2:]}" for name in names), "#Calc!,k"]), "utf-8"
+    )
+
+    assert [(row, column) for row, column, _ in problems_in(path, columns={"key": None})] == [
+        (21, "company_name")
+    ]
+
+
 def test_a_formula_without_a_value_is_a_bad_row(tmp_path: Path) -> None:
     path = workbook(tmp_path / "people.xlsx", ("People", [["first_name"], ["=UPPER(A1)"]]))
 
