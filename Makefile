@@ -14,8 +14,8 @@ unit_tests = pytest tests/unit --numprocesses 4 --dist worksteal --durations 10
 versions_venv = .venv-airflow-$(AIRFLOW)$(if $(PYTHON),-$(notdir $(PYTHON)))
 # Of the libraries that object stores need, constraints.txt rules some out.
 stores_venv = .venv-stores
-# Airflow spends more than half of its time waiting: tests that share one run side by side with those of another.
-side_by_side = --numprocesses 2 --dist loadscope --durations 10
+# Airflow spends more than half of its time waiting: tests that share one run side by side with those of two others.
+side_by_side = --numprocesses 3 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-stores test-lowest versions test-all \
