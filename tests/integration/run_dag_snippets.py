@@ -1,8 +1,8 @@
 """Runs the DAGs of the documentation in one process of Airflow's, and prints how each has ended.
 
 ``python -m tests.integration.run_dag_snippets`` runs the DAGs of Airflow's DAGs folder, one after the other, by
-``dag.test()``, with a store in memory at ``s3://aws_default@bucket``. Its last line is JSON: the state of the run
-of each DAG, the files that are in the store then, and what could not be imported.
+``dag.test()``, with a store in memory at ``s3://aws_default@bucket`` and ``s3://documents@incoming``. Its last line
+is JSON: the state of the run of each DAG, the files that are in the store then, and what could not be imported.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Bucket(MemoryFileSystem):
 def main() -> int:
     """Run the DAGs, and print how they have ended."""
     files = Bucket()
-    attach("s3", conn_id="aws_default", fs=files)
+    for conn_id in ("aws_default", "documents"):
+        attach("s3", conn_id=conn_id, fs=files)
     _provide_inputs(files)
     DagBundlesManager().sync_bundles_to_db()
     folder = conf.get("core", "dags_folder")
@@ -68,6 +69,9 @@ def _provide_inputs(files: Bucket) -> None:
     with files.open("/bucket/people.csv", "w") as file:
         file.write("key,first_name,personal_number\n")
         file.writelines(f"{key},{name},{number}\n" for key, name, number in _PEOPLE)
+    with files.open("/bucket/export.csv", "w") as file:
+        file.write("key,Name,Number,note\n")
+        file.writelines(f"{key},{name},{number},\n" for key, name, number in _PEOPLE)
     with files.open("/bucket/klienci.csv", "w", encoding="cp1250") as file:
         file.write("Nr klienta;Imię;Nazwisko;PESEL;Uwagi\n")
         file.writelines(f"{key};{name};Wójcik;{number};\n" for key, name, number in _PEOPLE)
@@ -75,6 +79,10 @@ def _provide_inputs(files: Bucket) -> None:
     today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
     files.cp_file("/bucket/people.csv", f"/bucket/cases/{today}.csv")
     files.cp_file("/bucket/people.csv", f"/bucket/due/{today}/part-00000.csv")
+    for name in (f"{today}/passport.pdf", f"{today}/contract.pdf", "scan.pdf"):
+        files.pipe_file(f"/incoming/{name}", b"%PDF-1.7\n")
+    Path("data").mkdir()
+    files.get_file("/bucket/people.csv", "data/people.csv")
     names = ("key", "first_name", "personal_number")
     with files.open("/bucket/people.parquet", "wb") as file:
         write_table(pa.table(dict(zip(names, zip(*_PEOPLE, strict=True), strict=True))), file)

@@ -46,7 +46,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """How the runs of all DAGs have ended: one process of Airflow runs them, for it takes long to start."""
     folder, working_folder = tmp_path_factory.mktemp("dags"), tmp_path_factory.mktemp("working")
     for number, snippet in enumerate(DAGS):
-        (folder / f"snippet_{number}.py").write_text(snippet.text, encoding="utf-8")
+        # /data is a folder of the user's machine.
+        text = snippet.text.replace('"/data/', f'"{working_folder}/data/')
+        (folder / f"snippet_{number}.py").write_text(text, encoding="utf-8")
     with Sandbox() as sandbox, LocalAirflow(folder, sandbox.environment | http_default(sandbox)) as airflow:
         sandbox.define(id=DEFINITION, seconds=0.1, result={"decision": "PASS", "score": 0.97})
         airflow.migrate()
