@@ -112,24 +112,25 @@ class _Comparison:
         #: What no row of the new input has taken.
         self._left: dict[RowContent, RowState] = dict(left_out)
         self._good: dict[str, str] = {}
-        self._bad: set[str] = set()
-        self._bad_now: set[str] = set()
-        self._bad_found: set[str] = set()
+        self._bad: set[str | int] = set()
+        self._bad_now: set[str | int] = set()
+        self._bad_found: set[str | int] = set()
         self._counts: Counter[str] = Counter()
         for row in earlier:
             if row.skipped is None:
                 self._good[row.key] = row.digest
                 self._left[row.key, row.digest] = states.get(row.number, RowState())
             else:
-                self._bad.add(row.key)
+                self._bad.add(_name_of(row))
 
     def state_of(self, row: ManifestRow) -> RowState | None:
         """Return the state that a row had when it was the same; None if it has changed, is new, or is bad."""
-        was_bad = row.key in self._bad
+        name = _name_of(row)
+        was_bad = name in self._bad
         if was_bad:
-            self._bad_found.add(row.key)
+            self._bad_found.add(name)
         if row.skipped is not None:
-            self._bad_now.add(row.key)
+            self._bad_now.add(name)
             self._counts["kept" if was_bad else "changed" if row.key in self._good else "new"] += 1
             return None
         digest = self._good.pop(row.key, None)
@@ -153,6 +154,11 @@ class _Comparison:
         vanished = (self._good.keys() - self._bad_now) | (self._bad - self._bad_found)
         counts = self._counts
         return Changes(what, counts["kept"], counts["changed"], counts["new"], len(vanished))
+
+
+def _name_of(row: ManifestRow) -> str | int:
+    """Return the key of a row; its number for one that is left out and has none, which is the key of no other."""
+    return row.key or row.number
 
 
 def _difference(

@@ -69,7 +69,7 @@ class ManifestRow:
     """What is kept of one row of the input.
 
     :param number: its number in the whole input
-    :param key: the row's own identifier
+    :param key: the row's own identifier, its number where it has none; empty for one without that is left out
     :param skipped: why it is left out; None if it is not
     :param personal_number_hash: the hash of its personal number, where hashes are asked for and it has one
     :param digest: of what is sent for it, as hexadecimal digits; empty for a row that is left out
@@ -160,7 +160,7 @@ def manifest_lines(folder: ObjectStoragePath) -> Iterator[bytes]:
 def _manifest_row(number: int, fields: Mapping[str, Any], line: int | None) -> ManifestRow:
     return ManifestRow(
         number,
-        fields.get("key", str(number)),
+        fields.get("key", "" if "skipped" in fields else str(number)),
         fields.get("skipped"),
         fields.get("hash"),
         fields.get("digest", ""),

@@ -96,13 +96,17 @@ def _require_keys_once(shards: Sequence[Mapping[str, Any]]) -> None:
     """Raise if an output has other rows than its summary says, or a key that another row has."""
     digests: set[bytes] = set()
     doubled: dict[bytes, str] = {}
-    rows = 0
+    rows = repeated = 0
     for index, shard in enumerate(shards):
         rows_before = rows
         for number, digest in _key_digests(index, shard):
             rows += 1
-            if digest in digests and len(doubled) < _SHOWN_ROWS:
-                doubled.setdefault(digest, _row(index, number))
+            if digest is None:
+                continue
+            if digest in digests:
+                repeated += 1
+                if len(doubled) < _SHOWN_ROWS:
+                    doubled.setdefault(digest, _row(index, number))
             digests.add(digest)
         if rows - rows_before != shard["rows"]:
             raise InvalidInput(
@@ -113,7 +117,7 @@ def _require_keys_once(shards: Sequence[Mapping[str, Any]]) -> None:
     if doubled:
         pairs = [f"{_first_row_with(digest, shards)} and {row}" for digest, row in doubled.items()]
         raise InvalidInput(
-            f"{rows - len(digests):,} of {counted(rows, 'row')} repeat the key of an earlier row, so as many are "
+            f"{repeated:,} of {counted(rows, 'row')} repeat the key of an earlier row, so as many are "
             f"missing: {'; '.join(pairs)}. The file has changed between the shards. {_CLEAR_ALL}"
         )
 
@@ -130,11 +134,13 @@ def _row(index: int, number: int) -> str:
     return f"row {number:,} of shard {index}"
 
 
-def _key_digests(index: int, shard: Mapping[str, Any]) -> Iterator[tuple[int, bytes]]:
-    """Yield for each row its number, which is that of the input, and the digest of its key."""
+def _key_digests(index: int, shard: Mapping[str, Any]) -> Iterator[tuple[int, bytes | None]]:
+    """Yield for each row its number, which is that of the input, and the digest of its key; None without a key."""
     try:
         for number, key in read_output(shard["output"]).row_keys():
-            yield number, hashlib.blake2b(key.encode(), digest_size=_KEY_DIGEST_BYTES).digest()
+            # A row that was skipped may have no key.
+            digest = hashlib.blake2b(key.encode(), digest_size=_KEY_DIGEST_BYTES).digest()
+            yield number, digest if key else None
     except FileNotFoundError:
         raise InvalidInput(
             f"the output of shard {index} (its map index) is not there any more: {shown(shard['output'])}. Clear "

@@ -193,7 +193,8 @@ def read_csv(file: BinaryIO) -> Iterator[dict[str, Any]]:
     rows = SpreadsheetRows(io.TextIOWrapper(file, "utf-8", newline=""), COLUMNS, COLUMNS_WITH_RECORDS)
     for values in rows:
         row: dict[str, Any] = dict(zip(rows.columns, values, strict=True))
-        yield row | {"row": int(row["row"] or ""), "result": _result(row["result"])}
+        # A row that was skipped may have no key.
+        yield row | {"key": row["key"] or "", "row": int(row["row"] or ""), "result": _result(row["result"])}
 
 
 def read_parquet(file: BinaryIO) -> Iterator[dict[str, Any]]:

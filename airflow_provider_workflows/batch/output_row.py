@@ -15,7 +15,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 class OutputRow:
     """One row of the output, for one row of the input; the order of fields is the order of columns.
 
-    :param key: the row's own identifier
+    :param key: the row's own identifier, its number where it has none; empty for a skipped row that has none
     :param row: its number in the whole input, from 1
     :param outcome: how the row ended
     :param status: the workflow's status at the last poll

@@ -45,7 +45,9 @@ def rows_of_generation(rows: Iterator[Checked], generation: int, *, has_table: b
                         "table in which a record is created for each row"
                     )
             elif chosen.required:
-                yield BadRow(row.number, row.key, (("", NOBODY),), row.has_key, row.line)
+                yield BadRow(
+                    row.number, row.key if row.has_key else "", (("", NOBODY),), row.has_key, row.line
+                )
                 continue
         yield row
 

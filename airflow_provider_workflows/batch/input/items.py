@@ -62,14 +62,15 @@ def read_together(
     :raises DatabaseFailed: if the database of a query cannot be used
     """
     if isinstance(items, SqlQuery):
-        reading = Reading(dataclasses.replace(options, columns=items.columns(options.columns)), note)
+        options = dataclasses.replace(options, columns=items.columns(options.columns))
+        reading = Reading(options, note, requires_key=True)
         reading.take_header(items.header)
         return _read(items.rows(), reading)
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
     key = None if shard is None else shard.key
     if key is not None:
         options = dataclasses.replace(options, columns={**(options.columns or {}), key: "key"})
-    reading = Reading(options, note)
+    reading = Reading(options, note, requires_key=key is not None)
     if isinstance(items, TableItems):
         reading.take_header(items.columns)
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
@@ -249,7 +250,9 @@ def _with_own_key(row: Row | BadRow, clash: Clash | None, cells: object, reading
     problems = row.problems if isinstance(row, BadRow) else ()
     kept = columns if reading.rules.keeps_cells and columns else None
     found = (*problems, (column, clash.reason))
-    return BadRow(row.number, row.key, found, row.has_key, row.line, kept, clash.earlier)
+    return BadRow(
+        row.number, row.key if row.has_key else "", found, row.has_key, row.line, kept, clash.earlier
+    )
 
 
 def _changed(

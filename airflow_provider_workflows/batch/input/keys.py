@@ -42,7 +42,7 @@ class Keys:
 
     Nothing is kept as long as each is its row's number. As long as they ascend, by their length and then their
     text, none can be there twice, and they only go to the disk, into a file without a name. Once one does not, each
-    takes 16 bytes of memory. So does each gap in the numbers of the rows.
+    takes 16 bytes of memory. So does each gap in the numbers of the rows: where one was passed over, or has no key.
 
     :param first_row: number of the first row
     """
@@ -57,7 +57,8 @@ class Keys:
 
     def clash(self, row: Row | BadRow) -> Clash | None:
         """Return why the row cannot have its key; None if it can."""
-        return self._clash(row.number, row.key)
+        # One that cannot be run and has no key of its own takes none: its number may be the key of another.
+        return self._clash(row.number, row.key, has_key=row.has_key) if row.key else None
 
     def clashes(self, rows: OrdinaryRows) -> dict[int, Clash]:
         """Return why rows cannot have their keys, by their places in ``rows``."""
@@ -71,10 +72,14 @@ class Keys:
             self._kept.extend(keys, rows.number)
             self._last = (len(keys[-1]), keys[-1])
             return {}
-        found = ((place, self._clash(rows.number + place, key)) for place, key in enumerate(keys))
+        own_keys = rows.own_keys or keys
+        found = (
+            (place, self._clash(rows.number + place, key, has_key=bool(own_keys[place])))
+            for place, key in enumerate(keys)
+        )
         return {place: clash for place, clash in found if clash is not None}
 
-    def _clash(self, number: int, key: str) -> Clash | None:
+    def _clash(self, number: int, key: str, *, has_key: bool) -> Clash | None:
         if self._kept is None:
             if key == str(number):
                 self._take_numbers(number, 1)
@@ -89,17 +94,17 @@ class Keys:
         earlier = int(key) if self._is_earlier_number(key) else self._places.take(key, number)
         if earlier is None:
             return None
-        return Clash(DUPLICATE_NUMBER if key == str(number) else DUPLICATE_KEY, earlier)
+        return Clash(DUPLICATE_KEY if has_key else DUPLICATE_NUMBER, earlier)
 
     def _take_numbers(self, first: int, rows: int) -> None:
-        """Take note of rows whose key is their number; between them may be rows that were passed over."""
+        """Take note of rows whose key is their number; between them may be rows that have no key."""
         if first != self._ends[-1]:
             self._firsts.append(first)
             self._ends.append(first)
         self._ends[-1] += rows
 
     def _begun(self) -> _KeptKeys:
-        """Begin to keep keys: all rows before have their number as a key."""
+        """Begin to keep keys: all rows before that have one have their number as a key."""
         if self._ends[-1] > self._firsts[0]:
             last = str(self._ends[-1] - 1)
             self._last = (len(last), last)

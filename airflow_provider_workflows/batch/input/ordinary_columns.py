@@ -71,6 +71,9 @@ def ordinary_columns(
         return None
     if not any(map(all, case)):
         odd.update(place for place, row in enumerate(zip(*case, strict=True)) if not any(row))
+    if rules.requires_key:
+        keys = values.get("key") or [""] * rows
+        odd.update(place for place, key in enumerate(keys) if not key)
     for name, default in rules.defaults.items():
         values[name] = [text or default for text in values.get(name) or [""] * rows]
     return values, odd

@@ -55,4 +55,4 @@ def ordinary_row(
         if len(phone) < len(PHONE_PARTS) or not is_plain_phone(phone["country_code"], phone["number"]):
             return None
         case["phone"] = {"countryCode": phone["country_code"], "number": phone["number"]}
-    return (case, key) if case else None
+    return (case, key) if case and (key or not rules.requires_key) else None

@@ -38,6 +38,7 @@ class Reading:
 
     :param options: as the operator's arguments say
     :param note: is told what is left out
+    :param requires_key: whether each row must have a key of its own, as those of a query that names its column
     :param fields: the field of each column
     :param rules: what values become, and what they must be
     :param functions: the user's own, which choose and change rows
@@ -46,6 +47,7 @@ class Reading:
 
     options: InputOptions
     note: Note = no_note
+    requires_key: bool = False
     fields: Fields = field(init=False)
     rules: ValueRules = field(init=False)
     functions: RowFunctions = field(init=False)
@@ -55,7 +57,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         self.fields = fields_of(self.options.columns)
-        self.rules = ValueRules.of(self.options)
+        self.rules = ValueRules.of(self.options, requires_key=self.requires_key)
         self.functions = self.options.functions
 
     def take_partition(self, names: Sequence[str]) -> None:

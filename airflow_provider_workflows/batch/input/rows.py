@@ -44,6 +44,8 @@ _NAMES_WITHIN = frozenset({*Phone.model_fields, *Document.model_fields})
 _TOO_LONG = f"has more than {CELL_CHARACTERS:,} characters"
 NOBODY = "has neither a case field nor a case_id"
 """What is wrong with a row that does not say whom it is about."""
+EMPTY_KEY = "is empty, and each row must have its key there"
+NO_KEY = "lacks the column of its key"
 ROW_TOO_LONG = f"has more than {ROW_CHARACTERS:,} characters"
 
 
@@ -80,7 +82,8 @@ class BadRow:
     """A row that cannot be run.
 
     :param number: of the data row in the whole input, from 1
-    :param key: the row's own identifier where it has a usable one, else its number
+    :param key: the row's own identifier; empty where it has none that can be read, for its number may be the key of
+        another row
     :param problems: column as the user wrote it (empty for the row as a whole) and reason
     :param has_key: whether it has an identifier of its own
     :param line: the line of its file at which it begins; None if it is from no file that has lines
@@ -130,7 +133,7 @@ def checked(
         reason = (
             cells.reason if isinstance(cells, Unreadable) else f"must be a dict, not {type(cells).__name__}"
         )
-        return BadRow(number, str(number), (("", reason),), line=line)
+        return BadRow(number, "", (("", reason),), line=line)
     columns, wrong = columns_of(cells, fields)
     if not wrong and (ordinary := ordinary_row(cells, columns, rules)) is not None:
         case, key = ordinary
@@ -140,6 +143,8 @@ def checked(
         values.pop(name, None) for name in ("case_id", "record_id", "parameters", "key")
     )
     files = values.pop(DOCUMENT_FILES, ())
+    if rules.requires_key and "key" not in given:
+        wrong.append((columns["key"], EMPTY_KEY) if "key" in columns else ("", NO_KEY))
     wrong += wrong_subjects(columns, given)
     record = taken_record(values, columns, wrong)
     has_field = has_case_field(given)
@@ -157,10 +162,9 @@ def checked(
             wrong.append(("", NOBODY))
         wrong += _too_long({**case, "parameters": parameters, "record": record}, columns)
     has_key = bool(key)
-    key = key or str(number)
     if wrong:
-        return BadRow(number, key, tuple(wrong), has_key, line, cells if rules.keeps_cells else None)
-    return Row(number, key, case_id, case, parameters, has_key, line, record_id, record, files)
+        return BadRow(number, key or "", tuple(wrong), has_key, line, cells if rules.keeps_cells else None)
+    return Row(number, key or str(number), case_id, case, parameters, has_key, line, record_id, record, files)
 
 
 def _values(

@@ -36,7 +36,7 @@ class SqlQuery:
     :param parameters: values that are bound, by name or in order, in the spelling of the database's driver: for
         PostgreSQL ``%(day)s`` or ``%s`` (templated; a single expression keeps its value's type)
     :param key: the column that tells one row from another, such as a customer's number. A query without an
-        ``ORDER BY`` is ordered by it
+        ``ORDER BY`` is ordered by it. A row that has no value there is a bad row
     :raises InvalidInput: if an argument cannot be right
     """
 

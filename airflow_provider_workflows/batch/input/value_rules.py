@@ -33,6 +33,7 @@ class ValueRules:
     :param checks: by field, the function that raises if a value cannot be right
     :param defaults: by field, the value of rows that have none
     :param keeps_cells: whether a bad row keeps its cells, for the list of bad rows with their values
+    :param requires_key: whether each row must have a key of its own
     """
 
     zero_pad: Mapping[str, int] = field(default_factory=dict)
@@ -40,12 +41,14 @@ class ValueRules:
     checks: Mapping[str, CheckValue] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)
     keeps_cells: bool = False
+    requires_key: bool = False
 
     @classmethod
-    def of(cls, options: InputOptions) -> ValueRules:
+    def of(cls, options: InputOptions, *, requires_key: bool = False) -> ValueRules:
         """Return the rules that the options of an input say.
 
         :param options: as the operator's arguments say
+        :param requires_key: whether each row must have a key of its own
         :raises InvalidInput: if one of them cannot be right
         """
         return cls(
@@ -54,6 +57,7 @@ class ValueRules:
             checks_of(require_checks(options.checks)),
             require_defaults(options.defaults) or {},
             options.bad_row_values,
+            requires_key,
         )
 
 

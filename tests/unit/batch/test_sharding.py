@@ -426,6 +426,17 @@ class TestIndex:
         assert not (tmp_path / "out" / "index.json").exists()
 
     @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+    def test_rows_without_a_key_repeat_none(self, tmp_path: Path, output_format: str) -> None:
+        first = written_keys(tmp_path / "a", {1: "", 2: "Kx2"}, output_format)
+        second = written_keys(tmp_path / "b", {3: "", 4: "Kx3"}, output_format)
+
+        merged = write_index([first, second], str(tmp_path / "out"))
+
+        assert merged["rows"] == 4
+        assert [row["key"] for row in read_index(merged["index"])] == ["", "Kx2", "", "Kx3"]
+        assert read_index(merged["index"]).to_arrow()["key"].to_pylist() == ["", "Kx2", "", "Kx3"]
+
+    @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
     def test_each_key_that_is_there_twice_is_named_by_its_rows_and_shards(
         self, tmp_path: Path, output_format: str
     ) -> None:

@@ -92,6 +92,28 @@ class TestRows:
 
         assert [row.number for row in rows if isinstance(row, BadRow)] == [2]
 
+    @pytest.mark.parametrize("others", [0, 40])
+    @pytest.mark.parametrize("empty", ["NULL", "''", "' '"])
+    def test_without_a_key_are_bad_and_take_none(self, warehouse: Warehouse, empty: str, others: int) -> None:
+        more = [f"INSERT INTO people VALUES ('{number}', 'Dan', NULL)" for number in range(1, 4 + others)]
+        warehouse.execute(PEOPLE[0], *more, f"INSERT INTO people VALUES ({empty}, 'Eve', NULL)")
+
+        rows = rows_of(query())
+
+        (bad,) = [row for row in rows if isinstance(row, BadRow)]
+        assert bad.problems == (("customer_no", "is empty, and each row must have its key there"),)
+        assert (bad.key, bad.has_key) == ("", False)
+        assert {row.key for row in rows} == {"", *map(str, range(1, 4 + others))}
+
+    def test_whose_key_a_function_takes_away_are_bad(self, warehouse: Warehouse) -> None:
+        warehouse.execute(*PEOPLE)
+
+        rows = rows_of(query(), transform=lambda row: {"first_name": row["first_name"]})
+
+        assert {row.problems for row in rows if isinstance(row, BadRow)} == {
+            (("", "lacks the column of its key"),)
+        }
+
     def test_with_a_number_for_an_identifier_are_bad(self, warehouse: Warehouse) -> None:
         warehouse.execute(*PEOPLE)
         items = query(

@@ -99,6 +99,17 @@ class TestRows:
         assert [row.key for row in rows] == KEYS
         assert rows[4].parameters == {"risk": 1}
 
+    def test_without_a_key_are_bad_in_their_shard_as_well(self, people: Warehouse, folder: Path) -> None:
+        people.execute("INSERT INTO people VALUES (NULL, 'Nobody', NULL, NULL, NULL)")
+        with pytest.raises(InvalidInput, match="customer_no: is empty, and each row must have its key there"):
+            references(query(), 2, options=OPTIONS, folder=str(folder))
+
+        shards = references(query(), 2, options=OPTIONS, folder=str(folder), on_bad_row="skip")
+
+        rows = in_shards(shards)
+        assert [row.key for row in rows if isinstance(row, BadRow)] == [""]
+        assert sorted(row.key for row in rows) == ["", *KEYS]
+
     def test_stay_as_they_were_while_the_table_changes(self, people: Warehouse, folder: Path) -> None:
         shards = references(query(), 2, options=OPTIONS, folder=str(folder))
         before = in_shards(shards)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,8 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.options import InputOptions
+from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS
 from airflow_provider_workflows.batch.sharding import read_index, references, write_index
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.shards import shard
@@ -155,6 +157,52 @@ class TestWhere:
         summary = batch.run(given[0], columns=COLUMNS, where=is_new)
 
         assert summary["rows"] == 4
+
+
+class TestKeys:
+    ROWS = (
+        ("0", "Ada", "new"),
+        ("1", "Bob", "new"),
+        ("2", "Cid", "new", "x"),
+        ("3", "Dan", "new"),
+        ("4", "Eve", "new"),
+    )
+    OPTIONS: Mapping[str, Any] = {"columns": COLUMNS, "on_bad_row": "skip"}
+
+    @pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+    def test_a_bad_row_stands_under_no_other_row_s_key_and_a_repair_runs_it_alone(
+        self, batch: BatchTask, connected: Sandbox, table: Callable[..., str], output_format: str
+    ) -> None:
+        options = {**self.OPTIONS, "output_format": output_format}
+        summary = batch.run(table(*self.ROWS), **options)
+        before = [(row["row"], row["key"], row["outcome"]) for row in read_output(summary["output"])]
+        batch.clear()
+
+        summary = batch.run(table(*(row[:3] for row in self.ROWS)), **options)
+
+        assert before == [
+            (number, key, "succeeded" if key else "skipped")
+            for number, key in enumerate(["0", "1", "", "3", "4"], 1)
+        ]
+        assert [(row["key"], row["outcome"]) for row in read_output(summary["output"])] == [
+            (key, "succeeded") for key in "01234"
+        ]
+        assert connected.counts.requests[RUN_CALL] == 5
+
+    def test_a_bad_row_is_in_its_shard_and_in_the_merged_table(
+        self, batch: BatchTask, table: Callable[..., str], tmp_path: Path
+    ) -> None:
+        path = table(*self.ROWS)
+        given = references(path, 2, options=InputOptions(columns=COLUMNS), on_bad_row="skip")
+        summaries = []
+        for index, reference in enumerate(given):
+            mapped = BatchTask(tmp_path / "output", batch.definition_id)
+            mapped.ti.map_index = index
+            summaries.append(mapped.run(reference, **self.OPTIONS))
+
+        merged = write_index(summaries, str(tmp_path / "output"), given)
+
+        assert [row["key"] for row in read_index(merged["index"])] == ["0", "1", "", "3", "4"]
 
 
 class TestBadRowList:
