@@ -22,7 +22,7 @@ ROWS = 24
 POINTS = [
     ("batch.input_check:_line", 1),
     ("batch.place:BatchFile.write", 1),
-    *(("batch.journal:Journal._append", number) for number in (1, 2, 3, 6, 20)),
+    *(("batch.journal:Journal._append", number) for number in (1, 2, 3, 6, 9)),
     ("operators.records:TaskStateRecordStore.write", 4),
     ("batch.watch:BatchWatch._write", 1),
     ("batch.output_formats:JsonLines.write", 10),
