@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -331,3 +332,30 @@ async def test_an_event_that_is_there_from_elsewhere_does_not_hide_a_completion(
     await api.tell(workflow_id, workflowDefinitionId=DEFINITION)
     assert [len(database.events(each)) for each in (uri, other)] == [1, 1]
     assert uuid.UUID(str(database.events(other)[0][0])) == uuid.UUID(workflow_id)
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("of_connection", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("of_run", "given"),
+    [(1, {"case_id": next(iter(READY_CASES))}), (2, {}), (3, {"parameters": {"limit": 5}})],
+)
+async def test_a_run_of_any_generation_is_understood_and_one_without_a_case_has_none_in_its_event(
+    api: Api,
+    database: Database,
+    connect: Callable[..., None],
+    of_connection: int,
+    of_run: int,
+    given: dict[str, Any],
+) -> None:
+    connect(webhooks=True, api_generation=of_connection)
+    uri = completed_uri(api.sandbox.url)
+    database.asset(uri)
+    with api.sandbox.client(api_generation=of_run) as client:
+        workflow_id = client.run_workflow(api.sandbox.define(seconds=0.0), **given).id
+
+    assert await api.tell(workflow_id) == 204
+
+    ((_, extra),) = database.events(uri)
+    assert (extra["workflow_id"], extra["status"]) == (workflow_id, "COMPLETED")
+    assert extra.get("case_id") == given.get("case_id")
