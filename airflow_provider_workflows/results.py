@@ -26,7 +26,8 @@ class ResultHandle(TypedDict):
 
     ``uri`` of the file as ``output_path`` spells it, ``workflow_id``, ``case_id`` where the result names it, the
     workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal. With
-    ``hash_personal_numbers`` also ``personal_number_hash``, None where the result has no personal number.
+    ``hash_personal_numbers`` also ``personal_number_hash``, None where the result has no personal number. Of a run
+    of generation 3 also ``revision`` and ``execution_version``, as the service names them.
     """
 
     uri: str
@@ -36,6 +37,8 @@ class ResultHandle(TypedDict):
     size: int
     sha256: str
     personal_number_hash: NotRequired[str | None]
+    revision: NotRequired[int | str]
+    execution_version: NotRequired[int | str]
 
 
 _HANDLE_TYPES: Mapping[str, type] = {"uri": str, "size": int, "sha256": str}

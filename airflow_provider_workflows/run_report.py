@@ -68,6 +68,8 @@ class RunReport:
     :param dashboard_url: its page in the service's dashboard, where the connection says where that is
     :param error: ``{"type", "message", "code", "fingerprint"}`` of what went wrong
     :param try_number: number of the try
+    :param revision: the definition's revision that the run is of, if the service has said so
+    :param execution_version: the version that executes it, likewise
     """
 
     conn_id: str
@@ -89,6 +91,8 @@ class RunReport:
     dashboard_url: str | None = None
     error: Mapping[str, Any] | None = None
     try_number: int = 1
+    revision: int | str | None = None
+    execution_version: int | str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON."""

@@ -142,15 +142,16 @@ class RunWorkflowTask(FunctionTask, RunWorkflowOperator):
         event: Mapping[str, Any],
         case_id: str = "",
         parameters_id: str | None = None,
+        **versions: Any,
     ) -> str:
         """Return the id of the workflow that the trigger saw succeed, or raise what waiting would have raised."""
         self._take(case_id, parameters_id)
-        return super().execute_complete(context, event)
+        return super().execute_complete(context, event, **versions)
 
     @property
     def resume_arguments(self) -> dict[str, Any]:
         """What the resumed task is told: the ids of the case and the parameters."""
-        return {"case_id": self.case_id, "parameters_id": self.parameters_id}
+        return {**super().resume_arguments, "case_id": self.case_id, "parameters_id": self.parameters_id}
 
     def _take(self, case_id: str, parameters_id: str | None) -> None:
         self.case_id, self.parameters_id = case_id, parameters_id

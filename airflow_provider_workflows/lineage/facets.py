@@ -27,7 +27,10 @@ class WorkflowsRunFacet(OwnRunFacet):
         "workflowDefinitionId",
         "workflowId",
         "caseId",
+        "recordId",
         "status",
+        "revision",
+        "executionVersion",
         "counts",
     )
 
@@ -35,5 +38,8 @@ class WorkflowsRunFacet(OwnRunFacet):
     workflowDefinitionId: str | None = None  # noqa: N815  (OpenLineage's spelling)
     workflowId: str | None = None  # noqa: N815
     caseId: str | None = None  # noqa: N815
+    recordId: str | None = None  # noqa: N815
     status: str | None = None
+    revision: str | None = None
+    executionVersion: str | None = None  # noqa: N815
     counts: dict[str, int] | None = None

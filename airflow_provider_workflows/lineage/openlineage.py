@@ -132,7 +132,10 @@ def _run_facets(lineage: TaskLineage) -> dict[str, Any]:
         workflowDefinitionId=lineage.workflow_definition_id,
         workflowId=lineage.workflow_id,
         caseId=lineage.case_id,
+        recordId=lineage.record_id,
         status=lineage.status,
+        revision=None if lineage.revision is None else str(lineage.revision),
+        executionVersion=None if lineage.execution_version is None else str(lineage.execution_version),
         counts=None if lineage.counts is None else dict(lineage.counts),
     )
     return {FACET: facet}

@@ -16,6 +16,9 @@ class TaskLineage:
     :param workflow_id: id of the run, if the task is about a single one
     :param case_id: id of its case, if it is known
     :param status: the last status of the run
+    :param record_id: id of the record that it is about, if it is known
+    :param revision: the definition's revision that it is of, if the service has said so
+    :param execution_version: the version that executes it, likewise
     :param counts: rows of a batch by outcome
     :param inputs: URIs of what the task has read
     :param output: URI of the file that it has written
@@ -35,6 +38,9 @@ class TaskLineage:
     query: tuple[str, str] | None = None
     table: tuple[str, str] | None = None
     tables: tuple[tuple[str, str], ...] = ()
+    record_id: str | None = None
+    revision: int | str | None = None
+    execution_version: int | str | None = None
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -43,7 +49,10 @@ class TaskLineage:
             "workflow_definition_id": self.workflow_definition_id,
             "workflow_id": self.workflow_id,
             "case_id": self.case_id,
+            "record_id": self.record_id,
             "status": self.status,
+            "revision": self.revision,
+            "execution_version": self.execution_version,
             "counts": None if self.counts is None else dict(self.counts),
             "uri": self.output,
         }

@@ -22,6 +22,7 @@ from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redaction import mask_in_logs
+from airflow_provider_workflows.operators.run_record import versions_of
 from airflow_provider_workflows.results import (
     as_json,
     require_selection,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from airflow_provider_workflows.api import WorkflowsClient
+    from airflow_provider_workflows.api.models import Workflow
     from airflow_provider_workflows.operators.task_arguments import OperatorArguments
     from airflow_provider_workflows.results import ResultHandle
 
@@ -139,24 +141,34 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         if path is None:
             require_small(f"The result of workflow {workflow_id}", result, self.result_max_xcom_bytes)
             if self.outlets or self.workflow_definition_id is not None:
-                self._emit(context, self.lineage, client.read_workflow(workflow_id).status)
+                self._emit(context, self.lineage, client.read_workflow(workflow_id))
             self.log.info("Fetched the result of workflow %s.", workflow_id)
             return {**result, **hashes}
-        status = client.read_workflow(workflow_id).status
+        workflow = client.read_workflow(workflow_id)
         handle = write_result(
-            path, result, workflow_id=workflow_id, case_id=case_id, status=status, mode=self.output_mode
+            path,
+            result,
+            workflow_id=workflow_id,
+            case_id=case_id,
+            status=workflow.status,
+            mode=self.output_mode,
         )
-        self._emit(context, self.lineage, status, shown(path))
+        self._emit(context, self.lineage, workflow, shown(path))
         self.log.info(
             "The result of workflow %s is in %s, %s.",
             workflow_id,
             shown(path),
             counted(handle["size"], "byte"),
         )
-        return cast("ResultHandle", {**handle, **hashes})
+        return cast("ResultHandle", {**handle, **(versions_of(workflow) or {}), **hashes})
 
-    def _emit(self, context: Context, lineage: TaskLineage, status: str, output: str | None = None) -> None:
-        self.lineage = dataclasses.replace(lineage, status=status, output=output)
+    def _emit(
+        self, context: Context, lineage: TaskLineage, workflow: Workflow, output: str | None = None
+    ) -> None:
+        versions: dict[str, Any] = {**(versions_of(workflow) or {})}
+        self.lineage = dataclasses.replace(
+            lineage, status=workflow.status, record_id=workflow.record_id, output=output, **versions
+        )
         emit(self, context, self.lineage)
 
 

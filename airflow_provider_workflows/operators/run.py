@@ -204,12 +204,14 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
         response_seconds = client.settings.read_timeout + CALLS_END_SECONDS
         with held_back(lambda: end_at_timeout(guard), max_seconds=response_seconds):
             run = self._submission.run()
+        self._versions = run.versions or {}
         self.lineage = self._lineage(run.workflow_id)
         webhooks = self.deferrable and client.settings.webhooks and can_resume()
         if self._reporting is not None:
             self._reporting.write(
                 workflow_id=run.workflow_id,
                 submitted_at=run.started,
+                **self._versions,
                 webhooks=webhooks and self.wait_for_completion,
                 dashboard_url=self.hook.dashboard_url(run.workflow_id),
             )
@@ -266,8 +268,9 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
         polls = {"polls": wait.polls, "last_poll_at": wait.last_poll_at}
         return self._end(context, run.workflow_id, {**event, **polls})
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any]) -> str:
+    def execute_complete(self, context: Context, event: Mapping[str, Any], **versions: Any) -> str:
         """Return the id of the workflow that the trigger saw succeed, or raise what waiting would have raised."""
+        self._versions = versions
         self._take_salt(context)
         report = dataclasses.replace(
             self._begun_report(time.time()),
@@ -275,6 +278,7 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
             submitted_at=event.get("started"),
             webhooks=self.hook.settings.webhooks and can_resume(),
             dashboard_url=self.hook.dashboard_url(event["workflow_id"]),
+            **self._versions,
         )
         reporting = self._reporting = RunReporting(context, report, self.log)
         with self._failures_told(context, reporting):
@@ -283,4 +287,4 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
     @property
     def resume_arguments(self) -> dict[str, Any]:
         """What the resumed task is told beside the event; Airflow stores it as plain text."""
-        return {}
+        return dict(self._versions)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.operators.records import Records, TaskStateRecordStore, without_none
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from typing_extensions import Self
 
+    from airflow_provider_workflows.api.models import WorkflowFields
+
+#: The versions are numbers so far; text is kept up to this length.
+MAX_VERSION_CHARACTERS = 100
 #: The key of the record in the task's state store.
 RUN_KEY = "workflow_run"
 
@@ -53,6 +58,7 @@ class RunRecord:
     :param record_id: id of the record that the run is about
     :param inline_digest: a digest of the parameters, locale and expiry that the run was started with
     :param link_sent: whether its end user's link was handed to all callbacks; None if not
+    :param versions: what the service has said of its revision and execution version, as ``versions_of`` returns it
     """
 
     phase: RunPhase
@@ -69,6 +75,7 @@ class RunRecord:
     record_id: str | None = None
     inline_digest: str | None = None
     link_sent: bool | None = None
+    versions: Mapping[str, int | str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON."""
@@ -128,6 +135,7 @@ class StartedRun:
     :param expires_at: when it expires, in seconds since the epoch, if the response that started it has said so
     :param link: its end user's link, if the response that started it has it
     :param link_sent: whether an earlier try has had the link sent
+    :param versions: what the service has said of its revision and execution version, if anything
     """
 
     workflow_id: str
@@ -136,6 +144,20 @@ class StartedRun:
     expires_at: float | None = None
     link: str | None = field(default=None, repr=False)
     link_sent: bool = False
+    versions: Mapping[str, int | str] | None = None
+
+
+def versions_of(workflow: WorkflowFields) -> dict[str, int | str] | None:
+    """Return the ``revision`` and ``execution_version`` in a response, without what is missing; None without both.
+
+    :param workflow: what the service has said of the run
+    """
+    said = {"revision": workflow.revision, "execution_version": workflow.execution_version}
+    return {
+        name: one_line(value, MAX_VERSION_CHARACTERS) if isinstance(value, str) else value
+        for name, value in said.items()
+        if value is not None
+    } or None
 
 
 def run_records(context: Context) -> Records[RunRecord]:

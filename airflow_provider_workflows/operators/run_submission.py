@@ -19,7 +19,7 @@ from airflow_provider_workflows.end_user_links import masked_link
 from airflow_provider_workflows.operators.earlier_runs import EarlierRuns
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_decision import Decision, decide, described
-from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, StartedRun
+from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, StartedRun, versions_of
 from airflow_provider_workflows.operators.run_recording import RunRecording
 
 if TYPE_CHECKING:
@@ -222,7 +222,13 @@ class RunSubmission:
         if records.was_cleared or changed != record:
             with best_effort(self._log):
                 records.begin(records.noted(changed))
-        return StartedRun(self.workflow_id, float(run.started or 0.0), status, link_sent=bool(run.link_sent))
+        return StartedRun(
+            self.workflow_id,
+            float(run.started or 0.0),
+            status,
+            link_sent=bool(run.link_sent),
+            versions=run.versions,
+        )
 
     def _submit_recorded(self, records: RunRecording, earlier: tuple[RunRecord, ...] = ()) -> StartedRun:
         intent = dataclasses.replace(self._record, earlier=earlier, submission_id=uuid.uuid4().hex)
@@ -239,7 +245,7 @@ class RunSubmission:
         submitted = dataclasses.replace(
             intent, phase=RunPhase.SUBMITTED, workflow_id=run.workflow_id, started=run.started
         )
-        records.submitted(submitted)
+        records.submitted(dataclasses.replace(submitted, versions=run.versions))
         return run
 
     def _submit(self) -> StartedRun:
@@ -261,6 +267,7 @@ class RunSubmission:
             time.time(),
             expires_at=moment_of(workflow.expires_at),
             link=masked_link(workflow),
+            versions=versions_of(workflow),
         )
 
     def _require_consent(self, run: RunRecord) -> None:

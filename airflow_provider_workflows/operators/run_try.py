@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.exceptions import (
@@ -31,7 +32,7 @@ from airflow_provider_workflows.operators.stop_guard import StopGuard
 from airflow_provider_workflows.run_report import RunReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import timedelta
 
     from airflow.sdk import Context
@@ -76,6 +77,8 @@ class RunTry(WorkflowsOperator):
     #: How the try has failed, once it has.
     try_end: RunEnd | None = None
     _submission: RunSubmission | None = None
+    #: What the service has said of the run's revision and execution version, by these names.
+    _versions: Mapping[str, Any] = MappingProxyType({})
     #: The same for all tries and clears of a task, and another for each task, in hexadecimal.
     _salt = ""
 
@@ -137,6 +140,7 @@ class RunTry(WorkflowsOperator):
             host=self.hook.settings.host,
             record_id=self.record_id,
             inline_digest=self._inline_digest(),
+            versions=dict(self._versions) or None,
         )
 
     def _details(self) -> RunDetails:
@@ -180,7 +184,9 @@ class RunTry(WorkflowsOperator):
             workflow_definition_id=self.workflow_definition_id,
             workflow_id=workflow_id,
             case_id=self.case_id,
+            record_id=_id_alone(self.record_id),
             status=status,
+            **self._versions,
         )
 
     def _require_input(self, generation: int) -> None:

@@ -87,6 +87,8 @@ export class RunView {
         ["case id", report.case_id],
         ["parameters id", report.parameters_id],
         ["workflow definition", report.workflow_definition_id],
+        ["revision", report.revision],
+        ["execution version", report.execution_version],
         ["connection", report.conn_id],
         ["submitted", time(report.submitted_at)],
         ["ended", time(report.ended_at)],

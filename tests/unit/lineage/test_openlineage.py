@@ -26,6 +26,9 @@ HOST = "https://api.transactionlink.io"
 DEFINITION = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
 OF_DEFINITION = ("workflows://api.transactionlink.io", f"definitions/{DEFINITION}")
 RUN = TaskLineage(HOST, DEFINITION, workflow_id="w", case_id="c", status="COMPLETED")
+RUN_OF_A_RECORD = TaskLineage(
+    HOST, DEFINITION, workflow_id="w", record_id="r", status="COMPLETED", revision=7, execution_version="1"
+)
 BATCH = TaskLineage(
     HOST,
     DEFINITION,
@@ -141,7 +144,11 @@ def test_of_a_task_of_which_nothing_is_known_nothing_is_told() -> None:
     assert (result.inputs, result.outputs, result.run_facets) == ([], [], {})
 
 
-@pytest.mark.parametrize("lineage", [RUN, BATCH, TaskLineage(HOST)], ids=["run", "batch", "only the host"])
+@pytest.mark.parametrize(
+    "lineage",
+    [RUN, RUN_OF_A_RECORD, BATCH, TaskLineage(HOST)],
+    ids=["run", "run of a record", "batch", "only the host"],
+)
 def test_the_facet_fits_its_schema(lineage: TaskLineage, validator: Draft202012Validator) -> None:
     facet = facet_of(lineage)
 
@@ -174,7 +181,8 @@ def test_the_schema_s_id_is_that_of_the_facet(validator: Draft202012Validator) -
 
 def test_the_facet_has_all_ids_and_counts_of_the_task() -> None:
     of_files = {"inputs", "output", "query", "table", "tables"}
-    result = {name for name in facet_of(BATCH) | facet_of(RUN) if not name.startswith("_")}
+    facets = facet_of(BATCH) | facet_of(RUN) | facet_of(RUN_OF_A_RECORD)
+    result = {name for name in facets if not name.startswith("_")}
 
     assert (
         len(result)

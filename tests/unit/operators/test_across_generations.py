@@ -249,3 +249,69 @@ class TestMissingScope:
 def drive_from(deferred: TaskDeferred, make: Callable[[], Any], context: dict[str, Any]) -> Any:
     """Run the trigger of a deferred task, and resume the task."""
     return make().resume_execution(deferred.method_name, {"event": event_of(deferred)}, context)
+
+
+class TestRevision:
+    """Which revision a run was of, and what has executed it, are told where somebody may ask later."""
+
+    VERSIONS = {"revision": 7, "execution_version": 1}  # noqa: RUF012
+
+    @pytest.mark.parametrize("deferrable", [False, True])
+    def test_of_a_run_is_in_the_report_the_asset_event_and_the_lineage(
+        self, connect: Connect, context: dict[str, Any], deferrable: bool
+    ) -> None:
+        definition_id = connect(3).define(seconds=0.05, revision=7)
+        made: list[RunWorkflowOperator] = []
+
+        def make() -> RunWorkflowOperator:
+            made.append(
+                RunWorkflowOperator(
+                    task_id="run",
+                    workflow_definition_id=definition_id,
+                    wait_for_completion=True,
+                    deferrable=deferrable,
+                    **OFTEN,  # type: ignore[arg-type]
+                )
+            )
+            return made[-1]
+
+        drive(make, context)
+
+        lineage = made[-1].lineage
+        assert lineage is not None
+        report = context["ti"].xcoms["workflow_report"]
+        for told in (report, lineage.extra):
+            assert {name: told[name] for name in self.VERSIONS} == self.VERSIONS
+
+    def test_of_a_run_that_is_kept_is_told_by_a_retry(
+        self, connect: Connect, context: dict[str, Any]
+    ) -> None:
+        definition_id = connect(3).define(seconds=0.0, revision=7)
+        tasks = [RunWorkflowOperator(task_id="run", workflow_definition_id=definition_id) for _ in range(2)]
+        for task in tasks:
+            task.execute(context)  # type: ignore[arg-type]
+
+        assert tasks[1].lineage is not None
+        assert tasks[1].lineage.revision == 7
+
+    def test_of_a_result_is_in_its_handle(
+        self, connect: Connect, context: dict[str, Any], tmp_path: Path
+    ) -> None:
+        workflow_id = started(connect(3), 3, revision=7)
+        operator = GetWorkflowResultOperator(
+            task_id="result", workflow_id=workflow_id, output_path=str(tmp_path)
+        )
+
+        handle = operator.execute(context)  # type: ignore[arg-type]
+
+        assert {name: handle[name] for name in self.VERSIONS} == self.VERSIONS
+
+    def test_of_a_run_of_generation_1_is_left_out(self, connect: Connect, context: dict[str, Any]) -> None:
+        sandbox = connect(1)
+        definition_id = sandbox.define(seconds=0.0)
+        task = RunWorkflowOperator(task_id="run", workflow_definition_id=definition_id, case_id=ID)
+
+        task.execute(context)  # type: ignore[arg-type]
+
+        assert task.lineage is not None
+        assert "revision" not in task.lineage.extra
