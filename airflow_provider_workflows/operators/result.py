@@ -65,7 +65,8 @@ class GetWorkflowResultOperator(WorkflowsOperator):
     :param select: JMESPath expressions, such as ``["decision", "checks[0].status"]`` (templated): only what they
         find is returned or written, by expression, None where one finds nothing
     :param hash_personal_numbers: add ``personal_number_hash``, the keyed hash of the personal number in the result,
-        to what is returned, for joins without the number; the key is the connection's ``hash_secret``
+        to what is returned, for joins without the number; the key is the connection's ``hash_secret``. Where the
+        result has no ``partyDetails``, the number in the parameters that the run was started with comes first
     :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output_path``
     :param workflows_conn_id: id of the connection (templated)
     :return: the result under the API's names, unknown fields included; with ``output_path`` a ``ResultHandle``
@@ -129,7 +130,8 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         case_id = result.get("caseId")
         hashes: dict[str, Any] = {}
         if secret is not None:
-            hashes["personal_number_hash"] = personal_number_hash(find_personal_number(result), secret)
+            number = self._personal_number(client, workflow_id, result)
+            hashes["personal_number_hash"] = personal_number_hash(number, secret)
         if select is not None:
             result = select_fields(result, select)
         self.lineage = TaskLineage(
@@ -161,6 +163,18 @@ class GetWorkflowResultOperator(WorkflowsOperator):
             counted(handle["size"], "byte"),
         )
         return cast("ResultHandle", {**handle, **(versions_of(workflow) or {}), **hashes})
+
+    def _personal_number(
+        self, client: WorkflowsClient, workflow_id: str, result: dict[str, Any]
+    ) -> str | int | None:
+        """Return the personal number in a result; without ``partyDetails`` that in the run's parameters first."""
+        if result.get("partyDetails") is None:
+            # Elsewhere in a result there may be the numbers of other people.
+            given = (client.read_workflow(workflow_id).model_extra or {}).get("parameters")
+            mask_in_logs(values_of_personal_fields(given, client.settings.all_personal_fields))
+            if (number := find_personal_number(given)) is not None:
+                return number
+        return find_personal_number(result)
 
     def _emit(
         self, context: Context, lineage: TaskLineage, workflow: Workflow, output: str | None = None

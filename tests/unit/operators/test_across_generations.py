@@ -13,6 +13,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.pseudonyms import personal_number_hash
 from airflow_provider_workflows.decorators.run_workflow import run_workflow
 from airflow_provider_workflows.decorators.workflows_batch import workflows_batch
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
@@ -126,7 +127,8 @@ def decorated(returned: Any) -> Callable[[], Any]:
             return returned
 
         with DAG("checks"):
-            return run_workflow(workflow_definition_id=DEFINITION)(case)().operator
+            made: Any = run_workflow(workflow_definition_id=DEFINITION)(case)()
+            return made.operator
 
     return make
 
@@ -136,7 +138,9 @@ def decorated_batch() -> Any:
         return [{"first_name": "Johanna"}]
 
     with DAG("checks"):
-        made = workflows_batch(workflow_definition_id=DEFINITION, output_path=f"{Path.cwd()}/output")(rows)()
+        made: Any = workflows_batch(workflow_definition_id=DEFINITION, output_path=f"{Path.cwd()}/output")(
+            rows
+        )()
     return made.operator
 
 
@@ -280,8 +284,8 @@ class TestRevision:
         lineage = made[-1].lineage
         assert lineage is not None
         report = context["ti"].xcoms["workflow_report"]
-        for told in (report, lineage.extra):
-            assert {name: told[name] for name in self.VERSIONS} == self.VERSIONS
+        for evidence in (report, lineage.extra):
+            assert {name: evidence[name] for name in self.VERSIONS} == self.VERSIONS
 
     def test_of_a_run_that_is_kept_is_told_by_a_retry(
         self, connect: Connect, context: dict[str, Any]
@@ -315,3 +319,42 @@ class TestRevision:
 
         assert task.lineage is not None
         assert "revision" not in task.lineage.extra
+
+
+class TestHash:
+    """The hash of a personal number where results have no ``partyDetails``: that of the input, or null."""
+
+    SECRET = "a secret of thirty-two characters"
+    OF_ANOTHER = {"owners": [{"personalNumber": "44051401359"}]}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        ("parameters", "result", "number"),
+        [
+            ({"personalNumber": "02211012345"}, {}, "02211012345"),
+            ({"personalNumber": "02211012345"}, OF_ANOTHER, "02211012345"),
+            ({"limit": 5}, {"personal_number": "02211012345"}, "02211012345"),
+            ({"limit": 5}, {}, None),
+        ],
+    )
+    def test_is_that_of_the_input_first(
+        self,
+        connect: Connect,
+        context: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+        parameters: dict[str, Any],
+        result: dict[str, Any],
+        number: str | None,
+    ) -> None:
+        sandbox = connect(3)
+        extra = {"api_generation": 3, "hash_secret": self.SECRET}
+        monkeypatch.setenv(NAME, json.dumps({**sandbox.connection, "extra": extra}))
+        with sandbox.client(api_generation=3) as client:
+            definition_id = sandbox.define(seconds=0.0, result={"parameters": None, **result})
+            workflow_id = client.run_workflow(definition_id, parameters=parameters).id
+
+        operator = GetWorkflowResultOperator(
+            task_id="result", workflow_id=workflow_id, hash_personal_numbers=True
+        )
+        returned = operator.execute(context)  # type: ignore[arg-type]
+
+        assert returned["personal_number_hash"] == personal_number_hash(number, self.SECRET)
