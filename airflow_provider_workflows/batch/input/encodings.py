@@ -46,6 +46,7 @@ _MARKS_IN_TEXT = frozenset(
 _WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]*[^\x00-\x7f][^\W\d_]*")
 _MIN_WORD = 4
 _SAMPLE_BYTES = 4096
+_HIGHEST_PLANE = 0x10
 #: What stands for a byte that cannot be decoded; "surrogateescape", which is faster, is used for UTF-8.
 _UNDECODED = "\udcff"
 _ERRORS = "airflow_provider_workflows.undecoded"
@@ -103,7 +104,7 @@ def as_text(stream: io.BufferedReader[Any], encoding: str | None, *, newline: st
     :param stream: the file, of which nothing is read yet
     :param encoding: what ``require_encoding`` returned
     :param newline: as ``io.TextIOWrapper`` takes it
-    :raises InvalidInput: if the file's first bytes say another encoding
+    :raises InvalidInput: if the file's first bytes say another encoding, or that it is not in this one
     """
     first = stream.peek(_SAMPLE_BYTES)[:_SAMPLE_BYTES]
     marked = next((name for mark, name in _MARKS.items() if first.startswith(mark)), None)
@@ -113,7 +114,8 @@ def as_text(stream: io.BufferedReader[Any], encoding: str | None, *, newline: st
                 f"items is in {marked.removesuffix('-sig').upper()}, as its first bytes say, and encoding is "
                 f"{encoding!r}: leave the argument out"
             )
-        text = io.TextIOWrapper(stream, marked or encoding, errors=_ERRORS, newline=newline)
+        found = marked or _with_order(encoding, first)
+        text = io.TextIOWrapper(stream, found, errors=_ERRORS, newline=newline)
         return TextFile(text, lambda: f"is not in the encoding {encoding!r} that the argument encoding says")
     found = marked or _utf_16_without_mark(first)
     if found not in (None, "utf-8-sig"):
@@ -129,6 +131,32 @@ def _may_be(encoding: str, marked: str) -> bool:
     """Return whether a file in an encoding may have a mark."""
     family = marked.removesuffix("-sig")
     return (encoding.replace("_", "-").startswith(family) and encoding != "utf-8-sig") or encoding == marked
+
+
+def _with_order(encoding: str, first: bytes) -> str:
+    """Return the name of an encoding that says, too, which of a character's bytes comes first.
+
+    Python reads UTF-16 and UTF-32 without such a name only where a mark at the file's beginning says it.
+    """
+    if encoding not in ("utf-16", "utf-32"):
+        return encoding
+    found = _utf_16_without_mark(first) if encoding == "utf-16" else _utf_32_without_mark(first)
+    if found is None and first:
+        raise InvalidInput(
+            f"items does not look like {encoding.upper()}, which encoding says: leave the argument out for UTF-8; "
+            f'if it is right, say which byte comes first: encoding="{encoding}-le" or "{encoding}-be"'
+        )
+    return found or f"{encoding}-le"
+
+
+def _utf_32_without_mark(first: bytes) -> str | None:
+    whole = first[: len(first) // 4 * 4]
+    # Of a character, the highest byte is a zero, and the next one at most 16.
+    if whole and not any(whole[3::4]) and max(whole[2::4]) <= _HIGHEST_PLANE:
+        return "utf-32-le"
+    if whole and not any(whole[0::4]) and max(whole[1::4]) <= _HIGHEST_PLANE:
+        return "utf-32-be"
+    return None
 
 
 def _utf_16_without_mark(first: bytes) -> str | None:

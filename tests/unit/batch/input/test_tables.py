@@ -189,6 +189,24 @@ class TestEncodings:
             (2, "first_name", "is damaged: it is not in UTF-16 as the rest of the file is")
         ]
 
+    @pytest.mark.parametrize("order", ["le", "be"])
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+    def test_that_are_given_need_no_mark_in_the_file(self, encoding: str, order: str, tmp_path: Path) -> None:
+        path = tmp_path / "people.csv"
+        path.write_bytes(table().encode(f"{encoding}-{order}"))
+
+        assert people_in(path, encoding=encoding) == READ
+
+    @pytest.mark.parametrize("name", ["people.csv", "people.jsonl"])
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+    def test_that_a_file_in_utf_8_is_not_in_are_refused(
+        self, encoding: str, name: str, tmp_path: Path
+    ) -> None:
+        path = tmp_path / name
+        path.write_text('{"first_name": "Ewa"}\n' if name.endswith("jsonl") else table(), "utf-8")
+
+        assert f"items does not look like {encoding.upper()}" in refusal_of(path, encoding=encoding)
+
     @pytest.mark.parametrize("encoding", ["cp1250", "utf-16"])
     def test_count_for_json_too(self, encoding: str, tmp_path: Path) -> None:
         path = tmp_path / "people.jsonl"
