@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -106,14 +108,28 @@ def _write_parquet(file: Any, table: Any) -> None:
 
 
 def _arrow_content(pyarrow: Any, table: Any) -> Any:
-    is_pandas = hasattr(table, "to_parquet")
+    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
+    # What is not imported has made nothing.
+    if polars is not None and isinstance(table, polars.DataFrame):
+        return _content_of_polars(pyarrow, polars, table)
+    is_pandas = pandas is not None and isinstance(table, pandas.DataFrame)
     if hasattr(table, "__arrow_c_stream__") and not is_pandas:
         return arrow_table(table)
     # The names of a data frame's columns are checked, too.
     rows = items_of_table(table)
-    return (
-        pyarrow.Table.from_pandas(table, preserve_index=False) if is_pandas else pyarrow.table(_columns(rows))
-    )
+    if is_pandas and not any(isinstance(each, pandas.SparseDtype) for each in table.dtypes):
+        return pyarrow.Table.from_pandas(table, preserve_index=False)
+    return pyarrow.table(_columns(rows))
+
+
+def _content_of_polars(pyarrow: Any, polars: Any, frame: Any) -> Any:
+    if polars.Object not in frame.dtypes:
+        # Arrow cannot write polars' own form of text in categories and in lists of objects.
+        oldest = {"compat_level": polars.CompatLevel.oldest()} if hasattr(polars, "CompatLevel") else {}
+        with contextlib.suppress(pyarrow.ArrowInvalid):
+            return frame.to_arrow(**oldest)
+    # It has types that Arrow does not have: of objects, the addresses would be written.
+    return pyarrow.table(_columns(items_of_table(frame)))
 
 
 def _columns(rows: Any) -> dict[str, list[Any]]:

@@ -8,11 +8,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.table_items import items_of_table
 from airflow_provider_workflows.tables import write_items
 from tests.unit.batch.input.test_table_items import ROWS, TABLES
 from tests.unit.failing_storage import attached_store
@@ -125,3 +129,46 @@ def test_what_cannot_be_written_is_refused_and_not_shown(table: Any, uri: str, w
         write_items(table, uri)
 
     assert "Ada" not in str(raised.value)
+
+
+DAY = dt.date(2026, 1, 31)
+USUAL_TABLES: dict[str, Callable[[], Any]] = {
+    "categories of polars": lambda: pl.DataFrame(
+        {"first_name": ["Ada", "Ala"], "company_name": ["ACME", "Zorza"]},
+        schema_overrides={"first_name": pl.Categorical, "company_name": pl.Enum(["ACME", "Zorza"])},
+    ),
+    "lists of objects of polars": lambda: pl.DataFrame(
+        {"first_name": ["Ada", "Ala"], "documents": [[{"resource_id": "d-1"}], [{"resource_id": "d-2"}]]}
+    ),
+    "large numbers of polars": lambda: pl.DataFrame(
+        {"first_name": ["Ada", "Ala"], "key": [1, 2]}, schema_overrides={"key": pl.Int128}
+    ),
+    "objects of polars": lambda: pl.DataFrame(
+        {"first_name": ["Ada", "Ala"], "company_name": [DAY, DAY]},
+        schema_overrides={"company_name": pl.Object},
+    ),
+    "a relation of DuckDB": lambda: duckdb.sql(
+        "SELECT * FROM (VALUES ('Ada', '1'), ('Ala', '2')) t(first_name, key)"
+    ),
+    "sparse columns of pandas": lambda: pd.DataFrame(
+        {"first_name": ["Ada", "Ala"], "key": pd.arrays.SparseArray([1, 2])}
+    ),
+    "arrays in a column of pandas": lambda: pd.DataFrame(
+        {
+            "first_name": ["Ada", "Ala"],
+            "documents": [np.array([{"resource_id": "d-1"}]), np.array([{"resource_id": "d-2"}])],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+@pytest.mark.parametrize("kind", USUAL_TABLES)
+def test_a_usual_table_is_written_as_it_is_read_in_memory(tmp_path: Path, kind: str, suffix: str) -> None:
+    uri = write_items(USUAL_TABLES[kind](), str(tmp_path / f"items{suffix}"))
+
+    rows = list(read_items(uri))
+
+    in_memory = list(read_items(items_of_table(USUAL_TABLES[kind]())))  # type: ignore[arg-type]
+    assert [getattr(row, "problems", ()) for row in rows] == [(), ()]
+    assert rows == in_memory

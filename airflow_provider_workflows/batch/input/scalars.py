@@ -48,6 +48,9 @@ def _as_python(value: Any) -> Any:
             # As an item, one in nanoseconds would be a bare number. A missing one differs from itself.
             return value if value == value else None  # noqa: PLR0124
         return value.item()
+    if package == "numpy" and kind.__name__ == "ndarray":
+        # As pandas has the lists of a Parquet file.
+        return _plain_within(value.tolist())
     return value
 
 
