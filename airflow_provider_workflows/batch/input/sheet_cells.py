@@ -12,11 +12,19 @@ from typing import IO, Any
 from xml.parsers import expat
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.batch.input.rows import CELL_CHARACTERS, ROW_CHARACTERS
 
 _CHUNK_BYTES = 1 << 16
 #: Texts of this size together are kept in memory, others on disk.
 _MAX_TEXT_BYTES = 8 << 20
 _CACHED_TEXTS = 10_000
+#: Longer texts are hardly there twice, and together would fill the memory.
+_MAX_CACHED_BYTES = 1000
+MAX_COLUMNS = 16_384
+"""As many columns a spreadsheet has."""
+#: Bytes of one tag with its attributes, and tags within each other, of which a few hundred and ten are usual.
+_MAX_TAG_BYTES = 1 << 20
+_MAX_DEPTH = 100
 _PLACE = re.compile(r"([A-Z]{1,3})[0-9]+")
 #: How a workbook writes a character that XML cannot hold.
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -44,12 +52,14 @@ class SheetRow:
 
     :param number: as a person sees it
     :param is_shown: whether a person sees it, which a filter may prevent
-    :param cells: by their columns, from 0
+    :param cells: by their columns, from 0; empty ones where the row is too long
+    :param characters: of what its cells hold
     """
 
     number: int
     is_shown: bool
     cells: dict[int, Cell]
+    characters: int = 0
 
 
 class SharedTexts:
@@ -64,13 +74,17 @@ class SharedTexts:
         for text in _Texts().of(file):
             self._texts.write(text.encode("utf-8", "surrogatepass"))
             self._ends.append(self._texts.tell())
-        self.text = functools.lru_cache(_CACHED_TEXTS)(self._text)
+        self._short_text = functools.lru_cache(_CACHED_TEXTS)(self._text)
 
-    def _text(self, number: int) -> str:
+    def text(self, number: int) -> str:
         """Return a text by its number.
 
         :raises IndexError: if there is no such text
         """
+        size = self._ends[number + 1] - self._ends[number]
+        return self._short_text(number) if size <= _MAX_CACHED_BYTES else self._text(number)
+
+    def _text(self, number: int) -> str:
         first, end = self._ends[number], self._ends[number + 1]
         self._texts.seek(first)
         return self._texts.read(end - first).decode("utf-8", "surrogatepass")
@@ -102,10 +116,17 @@ class _Stream:
         self.found: list[Any] = []
         self._parts: list[str] | None = None
         self._phonetic = 0
+        self._depth = 0
+        #: Characters that are still kept of a cell.
+        self._room = 0
 
     def of(self, file: IO[bytes]) -> Iterator[Any]:
+        size = 0
         while chunk := file.read(_CHUNK_BYTES):
+            size += len(chunk)
             self._parser.Parse(chunk, False)
+            if size - self._parser.CurrentByteIndex > _MAX_TAG_BYTES:
+                raise of_no_program("a tag is too long")
             yield from self.found
             self.found.clear()
         self._parser.Parse(b"", True)
@@ -115,16 +136,25 @@ class _Stream:
         name = name.rpartition(":")[2]
         # How an East Asian text is read aloud is no part of it.
         self._phonetic += name == "rPh"
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise of_no_program("its tags are too deep")
         self.start(name, attributes)
 
     def _end(self, name: str) -> None:
         name = name.rpartition(":")[2]
         self.end(name)
         self._phonetic -= name == "rPh"
+        self._depth -= 1
 
     def _characters(self, text: str) -> None:
-        if self._parts is not None:
-            self._parts.append(text)
+        if self._parts is not None and self._room > 0:
+            self._parts.append(text[: self._room])
+            self._room -= len(text)
+
+    def unescaped(self, text: str) -> str:
+        """Return a text as it is meant; one that was cut as it is, so that it stays too long for a cell."""
+        return _unescaped(text) if self._room > 0 else text
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         raise NotImplementedError
@@ -141,6 +171,7 @@ class _Texts(_Stream):
     def start(self, name: str, attributes: dict[str, str]) -> None:  # noqa: ARG002  (a text has no attributes)
         if name == "si":
             self._text = ""
+            self._room = CELL_CHARACTERS + 1
         elif name == "t" and not self._phonetic:
             self._parts = []
 
@@ -149,7 +180,7 @@ class _Texts(_Stream):
             self._text += "".join(self._parts)
             self._parts = None
         elif name == "si":
-            self.found.append(_unescaped(self._text))
+            self.found.append(self.unescaped(self._text))
 
 
 class _Sheet(_Stream):
@@ -167,6 +198,9 @@ class _Sheet(_Stream):
         elif name == "c":
             place = _PLACE.fullmatch(attributes.get("r", ""))
             self._column = _column(place[1]) if place else self._column + 1
+            if self._column >= MAX_COLUMNS:
+                raise of_no_program(f"it has more than {MAX_COLUMNS:,} columns")
+            self._room = CELL_CHARACTERS + 1
             self._cell = Cell(attributes.get("t", "n"), int(attributes.get("s", 0)))
         elif name in ("v", "t") and not self._phonetic:
             self._parts = []
@@ -180,14 +214,30 @@ class _Sheet(_Stream):
         elif name == "c":
             if self._cell.content is not None or self._cell.is_formula:
                 if self._cell.kind in ("str", "inlineStr"):
-                    self._cell.content = _unescaped(self._cell.content or "")
-                self._row.cells[self._column] = self._cell
+                    self._cell.content = self.unescaped(self._cell.content or "")
+                self._keep(self._cell)
         elif name == "row" and self._row.cells:
             self.found.append(self._row)
 
+    def _keep(self, cell: Cell) -> None:
+        """Keep a cell, and of a row that is too long that it is so."""
+        row = self._row
+        row.characters += len(cell.content or "")
+        if row.characters > ROW_CHARACTERS:
+            cell = Cell()
+        row.cells[self._column] = cell
+
+
+def of_no_program(reason: str) -> InvalidInput:
+    """Return the error for a workbook that no spreadsheet program has written.
+
+    :param reason: how that is seen
+    """
+    return InvalidInput(f"items is a workbook that no spreadsheet program has written: {reason}")
+
 
 def _refuse_entities(*_: object) -> None:
-    raise InvalidInput("items is a workbook that no spreadsheet program has written: it defines entities")
+    raise of_no_program("it defines entities")
 
 
 def _unescaped(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.columns import named
+from airflow_provider_workflows.batch.input.sheet_cells import of_no_program
 
 _NUMBER_FORMATS = {
     **dict.fromkeys((14, 15, 16, 17, 30), "yyyy-mm-dd"),
@@ -34,6 +35,10 @@ _NUMBER_FORMATS = {
     46: "[h]:mm:ss",
 }
 """The formats that a workbook names by number alone; those of a date differ by country: ISO 8601 is shown."""
+
+
+#: Of what a workbook says of itself, which is read as a whole.
+_MAX_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def read_workbook(archive: zipfile.ZipFile) -> Workbook:
     """Return what a workbook says of itself.
 
     :param archive: its file
-    :raises InvalidInput: if it is one of another program
+    :raises InvalidInput: if it is one of another program, or says too much
     :raises LookupError: if it is damaged
     """
     names = archive.namelist()
@@ -129,9 +134,14 @@ def parsed(archive: zipfile.ZipFile, name: str) -> ET.Element:
     :param archive: the workbook's file
     :param name: the file's name within it
     """
-    content = archive.read(name)
+    with archive.open(name) as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise InvalidInput(
+            "items is a workbook with too many styles or sheets: copy the rows into a new one, or export CSV"
+        )
     if b"<!DOCTYPE" in content:
-        raise InvalidInput("items is a workbook that no spreadsheet program has written: it defines entities")
+        raise of_no_program("it defines entities")
     return ET.fromstring(content)  # noqa: S314  (entities were refused)
 
 

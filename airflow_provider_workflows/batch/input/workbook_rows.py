@@ -7,7 +7,7 @@ import io
 import xml.etree.ElementTree as ET
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 from xml.parsers import expat
@@ -20,7 +20,7 @@ from airflow_provider_workflows.batch.input.compression import StoredFile, damag
 from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
 from airflow_provider_workflows.batch.input.number_formats import shown_number
 from airflow_provider_workflows.batch.input.reading import Reading
-from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable
 from airflow_provider_workflows.batch.input.sheet_cells import Cell, SharedTexts, SheetRow, sheet_rows
 from airflow_provider_workflows.batch.input.sheets import Sheet, Workbook, chosen_sheet, read_workbook
 from airflow_provider_workflows.counted import counted
@@ -127,17 +127,7 @@ def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterat
     filtered = 0
     for row in rows:
         filtered += not row.is_shown
-        found: dict[str, Any] = {}
-        beside = ""
-        for column, cell in row.cells.items():
-            if column < len(header) and column not in without_name:
-                found[header[column]] = values.of(cell, fields[column])
-            elif values.of(cell) != "":
-                beside = _letters(column)
-        yield (
-            row.number,
-            Unreadable(f"has a value in column {beside}, which has no name") if beside else found,
-        )
+        yield row.number, _cells(row, values, header, fields, without_name)
     if filtered:
         reading.note(
             f"items: {counted(filtered, 'row')} that the sheet does not show, such as by a filter, "
@@ -145,10 +135,39 @@ def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterat
         )
 
 
+def _cells(
+    row: SheetRow,
+    values: _Values,
+    header: list[str],
+    fields: list[str | None],
+    without_name: Collection[int],
+) -> Cells:
+    found: dict[str, Any] = {}
+    beside = ""
+    characters = row.characters
+    for column, cell in row.cells.items():
+        is_named = column < len(header) and column not in without_name
+        value = values.of(cell, fields[column] if is_named else None)
+        characters += len(value) if cell.kind == "s" else 0
+        if characters > ROW_CHARACTERS:
+            return Unreadable(ROW_TOO_LONG)
+        if is_named:
+            found[header[column]] = value
+        elif value != "":
+            beside = _letters(column)
+    return Unreadable(f"has a value in column {beside}, which has no name") if beside else found
+
+
 def _texts(row: SheetRow, values: _Values) -> list[str]:
-    width = max(row.cells) + 1
-    shown = [values.of(row.cells[column]) if column in row.cells else "" for column in range(width)]
-    return [each.strip() if isinstance(each, str) else "" for each in shown]
+    shown = [""] * (max(row.cells) + 1)
+    characters = 0
+    for column, cell in row.cells.items():
+        value = values.of(cell)
+        shown[column] = value.strip() if isinstance(value, str) else ""
+        characters += len(shown[column])
+        if characters > ROW_CHARACTERS:
+            break
+    return shown
 
 
 def _letters(column: int) -> str:

@@ -346,6 +346,68 @@ def test_with_entities_is_refused(tmp_path: Path) -> None:
     assert "defines entities" in refusal_of(path)
 
 
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_text_longer_than_a_cell_may_be_is_a_bad_row(is_shared: bool, tmp_path: Path) -> None:
+    path = workbook(tmp_path / "people.xlsx", ("People", [["first_name", "email"], ["_x000D_", "e@x.pl"]]))
+    # Of another program: Excel has at most 32,767 characters in a cell.
+    changed(path, SHEET, "_x000D_", "_x000D_" * 20_000)
+    if is_shared:
+        with_shared_texts(path)
+
+    assert problems_in(path) == [(1, "first_name", "has more than 100,000 characters")]
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_row_longer_than_a_row_may_be_is_a_bad_row(is_shared: bool, tmp_path: Path) -> None:
+    path = workbook(tmp_path / "people.xlsx", ("People", [["first_name"], ["Ewa"]]))
+    cells = "".join(
+        f'<c r="{letter}2" t="inlineStr"><is><t>{"x" * 99_999}</t></is></c>' for letter in "ABCDEFGHIJK"
+    )
+    changed(path, SHEET, '<c r="A2" t="inlineStr"><is><t>Ewa</t></is></c>', cells)
+    if is_shared:
+        with_shared_texts(path)
+
+    assert problems_in(path) == [(1, "", "has more than 1,000,000 characters")]
+
+
+def test_with_more_columns_than_a_spreadsheet_has_is_refused(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "people.xlsx", ("People", [["first_name"], ["Ewa"]]))
+    changed(path, SHEET, '<c r="A2"', f"{'<c/>' * 16_384}<c")
+
+    assert "no spreadsheet program has written: it has more than 16,384 columns" in refusal_of(path)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("xl/styles.xml", "<fonts", f"{' ' * (17 << 20)}<fonts", "too many styles or sheets"),
+        (SHEET, '<c r="A2"', f'<c r="A2" x="{"x" * (3 << 20)}"', "a tag is too long"),
+        (SHEET, '<c r="A2"', f'{"<x>" * 200}<c r="A2"', "its tags are too deep"),
+    ],
+)
+def test_that_would_fill_the_memory_is_refused(
+    file: str, old: str, new: str, words: str, tmp_path: Path
+) -> None:
+    path = workbook(tmp_path / "people.xlsx", ("People", [["first_name"], ["Ewa"]]))
+    changed(path, file, old, new)
+
+    assert words in refusal_of(path)
+
+
+@pytest.mark.thorough
+def test_memory_does_not_grow_with_a_text_of_a_workbook(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "people.xlsx", ("People", [["first_name", "email"], ["Ewa", "e@x.pl"]]))
+    changed(with_shared_texts(path), "xl/sharedStrings.xml", "<t>Ewa<", f"<t>{'x' * 50_000_000}<")
+    tracemalloc.start()
+
+    problems = problems_in(path)
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert problems == [(1, "first_name", "has more than 100,000 characters")]
+    assert peak < 8_000_000
+
+
 @pytest.mark.thorough
 def test_memory_does_not_grow_with_a_workbook(tmp_path: Path) -> None:
     book = openpyxl.Workbook(write_only=True)
