@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import io
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
 from typing import Any
 
 from airflow_provider_workflows.arguments import require_pyarrow
@@ -14,10 +13,9 @@ from airflow_provider_workflows.batch.input.cell_columns import CellColumns, Rea
 from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.batch.input.scalars import number_of
 
 _BATCH_ROWS = 1000
-#: A decimal may have a billion digits, which Python refuses to write.
-_MAX_DIGITS = 1000
 
 
 def parquet_rows(stream: io.BufferedReader[Any], skip: int, reading: Reading) -> Iterator[ReadCells]:
@@ -119,8 +117,13 @@ def _converter(pyarrow: Any, kind: Any) -> Callable[[Any], Any] | None:
         return _converter(pyarrow, kind.value_type)
     if isinstance(kind, pyarrow.BaseExtensionType):
         return str if _is_uuid(pyarrow, kind) else _converter(pyarrow, kind.storage_type)
-    simple = next((converted for is_of, converted in _SIMPLE.items() if getattr(types, is_of)(kind)), None)
+    simple = next((converted for is_of, converted in _SIMPLE.items() if _is(types, is_of, kind)), None)
     return simple or _nested(pyarrow, kind)
+
+
+def _is(types: Any, is_of: str, kind: Any) -> bool:
+    # Releases of pyarrow before 16 do not know the views of bytes.
+    return hasattr(types, is_of) and bool(getattr(types, is_of)(kind))
 
 
 def _nested(pyarrow: Any, kind: Any) -> Callable[[Any], Any] | None:
@@ -136,15 +139,6 @@ def _nested(pyarrow: Any, kind: Any) -> Callable[[Any], Any] | None:
 
 def _is_uuid(pyarrow: Any, kind: Any) -> bool:
     return hasattr(pyarrow, "UuidType") and isinstance(kind, pyarrow.UuidType)
-
-
-def _number(value: Decimal) -> Any:
-    """Return a decimal that is whole as an int, and a fraction as a float if it is the same number."""
-    if not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS:
-        return value
-    if value == value.to_integral_value():
-        return int(value)
-    return float(value) if Decimal(repr(float(value))) == value else value
 
 
 def _time(value: dt.date | dt.time) -> str:
@@ -206,7 +200,7 @@ def _or_unreadable(value: Any, parts: Iterable[Any]) -> Any:
 
 #: What makes a value of a type one that JSON has, by the function of pyarrow that knows the type.
 _SIMPLE: dict[str, Callable[[Any], Any]] = {
-    "is_decimal": _number,
+    "is_decimal": number_of,
     **dict.fromkeys(("is_date", "is_timestamp", "is_time"), _time),
-    **dict.fromkeys(("is_binary", "is_large_binary", "is_fixed_size_binary"), _decoded),
+    **dict.fromkeys(("is_binary", "is_large_binary", "is_binary_view", "is_fixed_size_binary"), _decoded),
 }

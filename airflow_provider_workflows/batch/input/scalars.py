@@ -6,6 +6,8 @@ import math
 from decimal import Decimal
 from typing import Any
 
+#: A decimal may have a billion digits, which Python refuses to write.
+_MAX_DIGITS = 1000
 _PLAIN = frozenset((str, int, bool, dict, list, type(None)))
 #: The types of what pandas has for a missing value.
 _MISSING_TYPES = frozenset(("NAType", "NaTType"))
@@ -34,6 +36,18 @@ def plain(value: Any) -> Any:
     if isinstance(found, Decimal) and found.is_nan():
         return None
     return found
+
+
+def number_of(value: Decimal) -> Any:
+    """Return a decimal that is whole as an int, and a fraction as a float if it is the same number.
+
+    :param value: the decimal, which is returned as it is where it is neither
+    """
+    if not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS:
+        return value
+    if value == value.to_integral_value():
+        return int(value)
+    return float(value) if Decimal(repr(float(value))) == value else value
 
 
 def _as_python(value: Any) -> Any:

@@ -12,7 +12,8 @@ from typing import Any, cast
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.arguments import refuse, require_pyarrow
-from airflow_provider_workflows.batch.input.scalars import plain
+from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.batch.input.scalars import number_of, plain
 from airflow_provider_workflows.batch.input.sql_cells import cell_of
 
 #: Rows of a table are made in groups, so that a large one is not there twice.
@@ -206,4 +207,23 @@ def plain_cell(value: Any) -> Any:
     :param value: what a data frame, a database or a function has for a cell
     """
     found = plain(value)
+    if isinstance(found, (dict, list)):
+        try:
+            return _nested(found)
+        except RecursionError:
+            # One that contains itself is refused later, in words of its own.
+            return found
     return cell_of(found) if isinstance(found, _NOT_JSON) else found
+
+
+def _nested(value: Any) -> Any:
+    """Return what stands in an object or a list as a struct of Arrow has it: there, a fraction is a number."""
+    if isinstance(value, dict):
+        parts = {name: _nested(each) for name, each in value.items()}
+        return next((each for each in parts.values() if isinstance(each, Unreadable)), parts)
+    if isinstance(value, list):
+        items = [_nested(each) for each in value]
+        return next((each for each in items if isinstance(each, Unreadable)), items)
+    if isinstance(value, Decimal):
+        return number_of(value)
+    return cell_of(value) if isinstance(value, _NOT_JSON) else value

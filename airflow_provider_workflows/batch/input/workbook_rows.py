@@ -15,7 +15,7 @@ from xml.parsers import expat
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import IDENTIFIERS
 from airflow_provider_workflows.batch.input.cell_columns import ReadCells, behind
-from airflow_provider_workflows.batch.input.cells import EMPTY_REASON
+from airflow_provider_workflows.batch.input.cells import EMPTY_REASON, NUMBERS
 from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
 from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
 from airflow_provider_workflows.batch.input.number_formats import shown_number
@@ -29,6 +29,8 @@ from airflow_provider_workflows.counted import counted
 _SAMPLE_ROWS = 20
 #: A spreadsheet keeps 15 digits of a number, and makes zeros of the others.
 _MAX_WHOLE = 10**15
+#: Fields in which a bool is a bad row, as it is in JSON.
+_NO_BOOLS = frozenset({*NUMBERS, "phone", "key"})
 _NO_VALUE = "is a formula whose value is not in the file: open it in a spreadsheet program, and save it"
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, expat.ExpatError, ET.ParseError),
@@ -93,8 +95,10 @@ class _Values:
         if cell.kind == "e":
             # Whatever word it is: each year, Excel has a new one.
             return Unreadable(EMPTY_REASON)
-        if cell.kind == "b":
+        if cell.kind == "b" and field not in _NO_BOOLS:
             return "TRUE" if cell.content == "1" else "FALSE"
+        if cell.kind == "b":
+            return cell.content == "1"
         return self._number(cell.content, cell.style, field) if cell.kind == "n" else cell.content
 
     def _number(self, content: str, style: int, field: str | None) -> Any:

@@ -51,6 +51,11 @@ class TestArrow:
             ("2", {"firstName": "Jan"}),
         ]
 
+    def test_views_of_bytes_are_text_as_bytes_are(self, tmp_path: Path) -> None:
+        as_file(tmp_path / "people.arrow", pa.table({"first_name": pa.array([b"Ewa"], pa.binary_view())}))
+
+        assert [row.case for row in good_rows(tmp_path / "people.arrow")] == [{"firstName": "Ewa"}]
+
     @pytest.mark.parametrize("write", [as_file, as_stream])
     def test_that_was_cut_is_refused(self, write: Any, tmp_path: Path) -> None:
         path = tmp_path / "people.arrow"

@@ -108,6 +108,17 @@ def test_whole_decimals_are_numbers_and_days_are_text(make: Callable[..., Any]) 
     assert [row["last_name"] for row in items] == ["2026-01-31", "2026-02-01"]
 
 
+@pytest.mark.parametrize("make", [pd.DataFrame, pa.table, lambda columns: polars().DataFrame(columns)])
+def test_days_and_decimals_within_an_object_are_those_of_a_file(make: Callable[..., Any]) -> None:
+    limits = {"day": dt.date(2026, 1, 31), "limit": Decimal("1.50"), "days": [dt.date(2026, 1, 31)]}
+    table = make({"first_name": ["Ada"], "parameters": [limits]})
+
+    (row,) = read(table)
+
+    assert isinstance(row, Row)
+    assert row.parameters == {"day": "2026-01-31", "limit": 1.5, "days": ["2026-01-31"]}
+
+
 def test_numbers_where_digits_count_make_bad_rows_as_from_a_file() -> None:
     frame = pd.DataFrame({"first_name": ["Ada", "Ala"], "personal_number": [2070803628, 44051401359]})
 
