@@ -14,6 +14,9 @@ _TOKEN = re.compile(
 )
 #: What is not a date's part although it has its letters: text in quotes, a colour, a currency.
 _NOT_OF_A_DATE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
+#: A unit of which all are counted that have passed, as hours beyond 24.
+_ELAPSED = re.compile(r"\[(h+|m+|s+)\]", re.IGNORECASE)
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
 _PLAIN = frozenset(("", "general", "@"))
 _FIRST_DAY = dt.datetime.combine(dt.date(1899, 12, 30), dt.time())
 _FIRST_DAY_1904 = dt.datetime.combine(dt.date(1904, 1, 1), dt.time())
@@ -68,6 +71,8 @@ def _date(value: float, section: str, *, begins_1904: bool) -> str:
         return plain_number(value)
     tokens = [match for match in _TOKEN.finditer(section) if not match[0].startswith(("_", "*"))]
     letters = [(match[4] or "").casefold() for match in tokens]
+    if _ELAPSED.search(section) and not any(each[:1] in ("d", "y") for each in letters):
+        return _elapsed(value, tokens)
     if any(each[:1] in "md" and len(each) > 2 for each in letters if each) or "[h" in section.casefold():
         return _as_iso(moment, letters)
     has_half = any(each in ("am/pm", "a/p") for each in letters)
@@ -77,6 +82,27 @@ def _date(value: float, section: str, *, begins_1904: bool) -> str:
         after = [each[:1] for each in letters[place + 1 :] if each[:1] in ("h", "s", "d", "y", "m")][:1]
         is_minute = letter[:1] == "m" and (near == ["h"] or after == ["s"])
         shown.append(_date_part(moment, letter, is_minute=is_minute, has_half=has_half) or _literal(match))
+    return "".join(shown).strip()
+
+
+def _elapsed(value: float, tokens: list[re.Match[str]]) -> str:
+    """Return a span of days as hours, minutes and seconds, the largest of them as many as there are."""
+    if value < 0:
+        # A spreadsheet shows none, but marks that fill the cell.
+        return plain_number(value)
+    marks = [match[0].casefold() for match in tokens]
+    digits = marks[marks.index(".") :].count("0") if "." in marks else 0
+    seconds, fraction = divmod(round(value * 86_400 * 10**digits), 10**digits)
+    digits_left = iter(f"{fraction:0{digits}}" if digits else "")
+    shown = []
+    for match, mark in zip(tokens, marks, strict=True):
+        if unit := _ELAPSED.fullmatch(mark):
+            shown.append(f"{seconds // _SECONDS[unit[1][0]]:0{len(unit[1])}}")
+        elif mark[0] in _SECONDS:
+            part = seconds // _SECONDS[mark[0]] % (24 if mark[0] == "h" else 60)
+            shown.append(f"{part:0{len(mark)}}")
+        else:
+            shown.append(next(digits_left, "0") if mark == "0" else _literal(match))
     return "".join(shown).strip()
 
 
@@ -121,6 +147,8 @@ def _number(value: float, section: str) -> str:
     digits = sum(each in "0#?" for each in fraction)
     groups = bool(re.search(r"[0#?],[0#?]", whole))
     scale = len(re.search(r",*$", whole.rstrip(" ")).group()) if whole else 0  # type: ignore[union-attr]
+    # Behind the fraction, too, each comma stands for a thousand.
+    scale += len(found[1]) if (found := re.search(r"[0#?](,+)[^0#?,]*$", fraction)) else 0
     exact = abs(Decimal(format(value, f".{_DIGITS}g"))) * Decimal(100) ** percent / Decimal(1000) ** scale
     exact = exact.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
     before, _, after = format(exact, "f").partition(".")

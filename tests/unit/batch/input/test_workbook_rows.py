@@ -158,6 +158,28 @@ def test_days_are_counted_as_a_spreadsheet_does(days: int, begins_1904: bool, sh
     assert shown_number(days, "yyyy-mm-dd", begins_1904=begins_1904) == shown
 
 
+@pytest.mark.parametrize(
+    ("value", "code", "shown"),
+    [
+        (dt.timedelta(hours=30, minutes=14, seconds=59), "[h]:mm", "30:14"),
+        (dt.timedelta(hours=30, minutes=14, seconds=59), "[hh]:mm:ss", "30:14:59"),
+        (dt.timedelta(minutes=90, seconds=5), "[mm]:ss", "90:05"),
+        (dt.timedelta(seconds=90), "[ss]", "90"),
+        (dt.timedelta(seconds=90, milliseconds=250), "[s].00", "90.25"),
+        (dt.timedelta(hours=7), '[h] "h"', "7 h"),
+        (dt.timedelta(hours=-12), "[h]:mm", "-0.5"),
+        (1_234_567, "0.0,", "1234.6"),
+        (1_234_567, '0.00,,"M"', "1.23M"),
+        (1_234_567, "#,##0,", "1,235"),
+        (1_234_567, "0.0", "1234567.0"),
+    ],
+)
+def test_elapsed_time_and_thousands_are_text_as_they_are_shown(value: Any, code: str, shown: str) -> None:
+    days = value / dt.timedelta(days=1) if isinstance(value, dt.timedelta) else value
+
+    assert shown_number(days, code) == shown
+
+
 def test_an_error_of_a_spreadsheet_is_a_bad_row(tmp_path: Path) -> None:
     path = workbook(tmp_path / "people.xlsx", ("People", [["first_name"], ["#N/A"]]))
 
