@@ -108,8 +108,9 @@ def _write_parquet(file: Any, table: Any) -> None:
 
 
 def _arrow_content(pyarrow: Any, table: Any) -> Any:
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
     # What is not imported has made nothing.
+    pandas: Any = sys.modules.get("pandas")
+    polars = sys.modules.get("polars")
     if polars is not None and isinstance(table, polars.DataFrame):
         return _content_of_polars(pyarrow, polars, table)
     is_pandas = pandas is not None and isinstance(table, pandas.DataFrame)

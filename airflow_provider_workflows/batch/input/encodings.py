@@ -114,8 +114,9 @@ def as_text(stream: io.BufferedReader[Any], encoding: str | None, *, newline: st
                 f"items is in {marked.removesuffix('-sig').upper()}, as its first bytes say, and encoding is "
                 f"{encoding!r}: leave the argument out"
             )
-        found = marked or _with_order(encoding, first)
-        text = io.TextIOWrapper(stream, found, errors=_ERRORS, newline=newline)
+        text = io.TextIOWrapper(
+            stream, marked or _with_order(encoding, first), errors=_ERRORS, newline=newline
+        )
         return TextFile(text, lambda: f"is not in the encoding {encoding!r} that the argument encoding says")
     found = marked or _utf_16_without_mark(first)
     if found not in (None, "utf-8-sig"):
