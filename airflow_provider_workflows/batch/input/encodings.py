@@ -144,8 +144,9 @@ def _with_order(encoding: str, first: bytes) -> str:
     found = _utf_16_without_mark(first) if encoding == "utf-16" else _utf_32_without_mark(first)
     if found is None and first:
         raise InvalidInput(
-            f"items does not look like {encoding.upper()}, which encoding says: leave the argument out for UTF-8; "
-            f'if it is right, say which byte comes first: encoding="{encoding}-le" or "{encoding}-be"'
+            f"items is not in {encoding.upper()}, which encoding says, as far as its first bytes show: leave the "
+            "argument out for UTF-8. If it is right, say which byte of a character comes first: "
+            f'encoding="{encoding}-le" or "{encoding}-be"'
         )
     return found or f"{encoding}-le"
 

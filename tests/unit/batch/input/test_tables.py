@@ -205,7 +205,9 @@ class TestEncodings:
         path = tmp_path / name
         path.write_text('{"first_name": "Ewa"}\n' if name.endswith("jsonl") else table(), "utf-8")
 
-        assert f"items does not look like {encoding.upper()}" in refusal_of(path, encoding=encoding)
+        assert f"items is not in {encoding.upper()}, which encoding says" in refusal_of(
+            path, encoding=encoding
+        )
 
     @pytest.mark.parametrize("encoding", ["cp1250", "utf-16"])
     def test_count_for_json_too(self, encoding: str, tmp_path: Path) -> None:
