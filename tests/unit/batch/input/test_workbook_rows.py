@@ -214,7 +214,7 @@ def test_a_number_in_the_column_of_a_phone_is_a_bad_row(code: str, tmp_path: Pat
 def test_a_bool_where_none_can_be_is_a_bad_row_as_in_json(column: str, tmp_path: Path) -> None:
     path = workbook(tmp_path / "people.xlsx", ("People", [["first_name", column], ["Ewa", True]]))
 
-    assert [(row, name) for row, name, _ in problems_in(path, default_country_code="48")] == [(1, column)]
+    assert {(row, name) for row, name, _ in problems_in(path, default_country_code="48")} == {(1, column)}
 
 
 def test_a_number_that_is_shown_with_a_plus_is_a_phone(tmp_path: Path) -> None:
