@@ -109,6 +109,14 @@ def is_ordinary(name: str, value: Any) -> bool:
     )
 
 
+def is_header(cells: Mapping[Any, Any]) -> bool:
+    """Return whether a row has the name of each column for its value, as the first line of a file that was joined.
+
+    :param cells: the value of each column
+    """
+    return bool(cells) and all(type(value) is str and value == name for name, value in cells.items())
+
+
 def require_value(name: str, value: Any) -> None:
     """Return if a value may be what its field says.
 

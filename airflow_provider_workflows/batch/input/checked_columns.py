@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from airflow_provider_workflows.batch.input.cell_columns import CellColumns
+from airflow_provider_workflows.batch.input.cells import is_header
 from airflow_provider_workflows.batch.input.columns import PHONE_PARTS, columns_of
 from airflow_provider_workflows.batch.input.ordinary_columns import Texts, ordinary_columns
 from airflow_provider_workflows.batch.input.ordinary_rows import BODY_NAMES
@@ -115,6 +116,8 @@ def checked_columns(number: int, line: int | None, cells: CellColumns, reading: 
             are_texts=cells.are_texts,
         )
     values, odd = ({}, set(range(len(cells)))) if found is None else found
+    if cells.names and cells.names[0] in cells.columns[0]:
+        odd.update(place for place in range(len(cells)) if is_header(cells.row(place)))
     sent = {name: texts for name, texts in values.items() if name in _SENT}
     together = OrdinaryRows(number, len(cells), sent, line)
     start = 0

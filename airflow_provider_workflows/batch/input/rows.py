@@ -12,14 +12,9 @@ from pydantic import ValidationError
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import require_id
-from airflow_provider_workflows.api.models import (
-    CaseDetails,
-    Document,
-    Phone,
-    invalid_fields,
-)
+from airflow_provider_workflows.api.models import CaseDetails, Document, Phone, invalid_fields
 from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
-from airflow_provider_workflows.batch.input.cells import is_ordinary, require_value
+from airflow_provider_workflows.batch.input.cells import is_header, is_ordinary, require_value
 from airflow_provider_workflows.batch.input.columns import DOCUMENT_FILES, PHONE_PARTS, Fields, columns_of
 from airflow_provider_workflows.batch.input.ordinary_rows import ordinary_row
 from airflow_provider_workflows.batch.input.phones import finished_phone, split_phone
@@ -134,6 +129,8 @@ def checked(
             cells.reason if isinstance(cells, Unreadable) else f"must be a dict, not {type(cells).__name__}"
         )
         return BadRow(number, "", (("", reason),), line=line)
+    if is_header(cells):
+        return BadRow(number, "", (("", "repeats the names of the columns"),), line=line)
     columns, wrong = columns_of(cells, fields)
     if not wrong and (ordinary := ordinary_row(cells, columns, rules)) is not None:
         case, key = ordinary

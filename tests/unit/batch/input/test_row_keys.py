@@ -137,3 +137,22 @@ class TestBadRowsWithoutAReadableKey:
         bad, again = read_items([{"key": "7", "email": 1}, {"key": "7", "email": "a"}])
 
         assert [(type(row), row.key) for row in (bad, again)] == [(BadRow, "7"), (BadRow, "7")]
+
+
+@pytest.mark.parametrize("others", [3, 60])
+@pytest.mark.parametrize("columns", [{"Imię": "first_name"}, None], ids=["mapped", "fields"])
+def test_a_second_header_line_of_joined_files_is_a_bad_row(
+    columns: dict[str, str] | None, others: int, tmp_path: Path
+) -> None:
+    header = ("Imię" if columns else "first_name") + ",last_name\n"
+    path = file_of(tmp_path, f"{header}" + "Ada,last_name\n" * others + header + "Bob,King\n" * others)
+    options = InputOptions(columns=columns)
+
+    rows = list(read_items(path, options))
+
+    assert is_bad(rows) == [others + 1]
+    assert [row.problems for row in rows if isinstance(row, BadRow)] == [
+        (("", "repeats the names of the columns"),)
+    ]
+    shards = references(path, 2, options=options, on_bad_row="skip")
+    assert [row for shard in shards for row in read_items(shard, options)] == rows
