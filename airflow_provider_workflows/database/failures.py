@@ -25,12 +25,21 @@ from airflow_provider_workflows.storage_retry import failure_reason
 #: table, 42703 and 42S22 no such column, 42501 no permission, 42702 ambiguous column, 42883 no such operator.
 _NAMING = frozenset({"42P01", "42S02", "42703", "42S22", "42501", "42702", "42883", "3F000"})
 #: The same for drivers without SQLSTATE: the beginnings of such messages.
-_NAMING_BEGINNINGS = ("no such table", "no such column", "ambiguous column name", "Catalog Error")
+_NAMING_BEGINNINGS = (
+    "no such table",
+    "no such column",
+    "ambiguous column name",
+    "unknown database",
+    "cannot modify",
+    "Catalog Error",
+)
 #: The classes of SQLSTATE in which another try would meet the same: feature, data, catalogue, schema, syntax.
 _LASTING_CLASSES = frozenset({"0A", "22", "3D", "3F", "42"})
 #: The classes of errors of which that is so where there is no SQLSTATE: three of DB-API's, and what psycopg2 raises
 #: for a text with a NUL, or with a character that the connection's encoding lacks.
 _LASTING_NAMES = frozenset({"ProgrammingError", "DataError", "NotSupportedError", "ValueError"})
+#: What SQLite says of a statement that it can never run: its class is that of a lock as well.
+_LASTING_IN_SQLITE = "SQLITE_ERROR"
 _SHOWN_CHARACTERS = 200
 #: Databricks has the SQLSTATE in its words, which stay unsaid.
 _STATE_IN_WORDS = re.compile(r"SQLSTATE: ([0-9A-Z]{5})\b")
@@ -106,5 +115,7 @@ def _is_lasting(error: Exception, state: str) -> bool:
     if state:
         return state[:2] in _LASTING_CLASSES
     if any(getattr(cause, "code", None) in _LASTING_STATUSES for cause in error.args):
+        return True
+    if getattr(error, "sqlite_errorname", None) == _LASTING_IN_SQLITE:
         return True
     return any(kind.__name__ in _LASTING_NAMES for kind in type(error).__mro__)
