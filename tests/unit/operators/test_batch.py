@@ -145,7 +145,7 @@ class TestBeforeTheFirstCall:
             ("max_failed_share", 5),
             ("on_unknown_outcome", "retry"),
             ("output_format", "xlsx"),
-            ("output_delimiter", ";"),
+            ("output_delimiter", "::"),
             ("output_rows_per_file", 0),
             ("max_concurrency", 0),
             ("max_concurrency", 1.5),
