@@ -15,7 +15,7 @@ from tests.unit.operators.test_batch_generations import KINDS, Kind
 from tests.unit.operators.test_batch_kills import CONCURRENCY, killed, run_try
 from tests.unit.operators.test_batch_stop import FileStore
 
-pytestmark = pytest.mark.thorough
+pytestmark = [pytest.mark.thorough, pytest.mark.slow]
 
 ROWS = 24
 #: What is under way at the kill: the name of a function, and which of its calls.
