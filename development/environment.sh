@@ -20,6 +20,8 @@ VERSIONS_TOOLS='pytest>=9 pytest-asyncio>=1.5 pytest-timeout>=2.4 pytest-xdist>=
 # What tests/stores needs beside Airflow and the provider. constraints.txt rules them out: botocore wants an older
 # python-dateutil, Google's libraries an older tenacity.
 STORES_LIBRARIES='apache-airflow-providers-amazon[s3fs] gcsfs adlfs'
+# The drivers of warehouses that cannot be run on a developer's machine.
+STORES_DRIVERS='google-cloud-bigquery apache-airflow-providers-databricks'
 # Of these two only the file systems are used. All that they depend on has 1.5 GB, and takes a minute and a half; what
 # follows is what Airflow loads of them.
 STORES_PROVIDERS='apache-airflow-providers-google apache-airflow-providers-microsoft-azure'
@@ -129,7 +131,7 @@ install_stores() {
     # shellcheck disable=SC2086  # each word is an argument
     PIP_USER=0 "$VENV/bin/python" -m pip install -qq --disable-pip-version-check uv &&
         "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" "apache-airflow==$airflow" \
-            --editable '.[parquet]' $STORES_LIBRARIES $STORES_LOADED $STORES_EMULATORS $VERSIONS_TOOLS &&
+            --editable '.[parquet]' $STORES_LIBRARIES $STORES_DRIVERS $STORES_LOADED $STORES_EMULATORS $VERSIONS_TOOLS &&
         "$VENV/bin/python" -m uv pip install --quiet --python "$VENV/bin/python" --no-deps $STORES_PROVIDERS ||
         fail "uv could not install the libraries and emulators of object stores; see above"
     stores_version >"$VENV/installed-stores"

@@ -390,10 +390,12 @@ def test_a_returning_user_may_have_an_empty_list_of_documents(form: str, tmp_pat
     assert isinstance(read(source(form, row, tmp_path)), Row)
 
 
-@pytest.mark.parametrize("columns", ["first_name", "first_name,last_name"])
-def test_the_mark_of_an_end_that_dos_put_behind_a_csv_is_a_bad_row(columns: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "lines", ["first_name\r\nAda\r\n", "first_name,last_name\r\nAda,King\r\n"], ids=["alone", "of two"]
+)
+def test_the_mark_of_an_end_that_dos_put_behind_a_csv_is_a_bad_row(lines: str, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
-    path.write_bytes(f"{columns}\r\n{columns}\r\n\x1a".encode())
+    path.write_bytes(f"{lines}\x1a".encode())
 
     assert [type(row) for row in read_items(str(path))] == [Row, BadRow]
 
