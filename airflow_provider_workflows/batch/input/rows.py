@@ -198,7 +198,7 @@ def _is_empty(name: str, value: Any) -> bool:
     if name == "phone" and isinstance(value, dict):
         # In a column of objects in Parquet, a row without one has an object of nulls.
         return bool(value) and all(_is_empty("", part) for part in value.values())
-    if name == "documents" and value == []:
+    if name in ("documents", DOCUMENT_FILES) and isinstance(value, (list, tuple)) and not value:
         return True
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
