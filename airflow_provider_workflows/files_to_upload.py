@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from airflow_provider_workflows.api.content_types import content_type_of
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.file_limits import MAX_UPLOAD_BYTES
-from airflow_provider_workflows.api.uploads import Upload, require_file_name, require_size
-from airflow_provider_workflows.storage import forget_listing, shown, storage_path
+from airflow_provider_workflows.api.uploads import Upload, reading, require_file_name, require_size
+from airflow_provider_workflows.storage import forget_listing, is_local, shown, storage_path
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.storage import ObjectStoragePath
@@ -40,11 +40,13 @@ def file_to_upload(
         be right, or the name does not tell the content type
     :raises FileFailed: if it cannot be read
     """
-    file = _path(argument, path)
+    file = reading(lambda: _path(argument, path))
     try:
-        _require_stored(file, max_bytes)
+        name = file.name if file_name is None else file_name
+        require_file_name(name)
+        reading(lambda: _require_stored(file, max_bytes))
         return Upload.of(
-            file.name if file_name is None else file_name,
+            name,
             lambda: _opened(file),
             content_type=content_type,
             max_bytes=max_bytes,
@@ -60,11 +62,12 @@ def require_stored_file(argument: str, path: object, max_bytes: int = MAX_UPLOAD
     :param path: as ``file_to_upload`` takes it
     :param max_bytes: the largest file that is uploaded, in bytes
     :raises InvalidInput: as ``file_to_upload``, without the path
+    :raises FileFailed: if storage does not say whether it is there
     """
-    file = _path(argument, path)
+    file = reading(lambda: _path(argument, path))
     try:
-        _require_stored(file, max_bytes)
         require_file_name(file.name)
+        reading(lambda: _require_stored(file, max_bytes))
         content_type_of(file.name, None)
     except InvalidInput as error:
         raise InvalidInput(f"{argument}: {error}") from None
@@ -88,6 +91,9 @@ def _require_stored(file: ObjectStoragePath, max_bytes: int) -> None:
         info = file.fs.info(file.path)
         if info.get("type") == "directory":
             raise InvalidInput("it is a folder, and one file is uploaded")
+        if is_local(file) and info.get("type") != "file":
+            # To read a pipe would wait for its writer without end.
+            raise InvalidInput("it is no ordinary file")
         if isinstance(size := info.get("size"), int):
             require_size(size, max_bytes)
 

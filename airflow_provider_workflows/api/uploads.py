@@ -69,8 +69,7 @@ class Upload:
             size += len(piece)
             require_size(size, max_bytes, at_least=True)
             digest.update(piece)
-        if not size:
-            raise InvalidInput("the file is empty, so it is not uploaded")
+        require_size(size, max_bytes)
         return cls(name, content_type, size, digest.hexdigest(), open_file)
 
 
@@ -106,6 +105,10 @@ class FormBody:
         except FileFailed as error:
             self.failure = error
             raise
+        except InvalidInput as problem:
+            # The libraries take a ValueError for a failure of the network.
+            self.failure = FileFailed(f"The file to upload has changed since it was checked: {problem}.")
+            raise self.failure from None
 
     def _pieces(self) -> Iterator[bytes]:
         yield self._head
@@ -161,8 +164,10 @@ def require_size(size: int, max_bytes: int, *, at_least: bool = False) -> None:
     :param size: in bytes
     :param max_bytes: the largest size
     :param at_least: whether the file may be larger than ``size``
-    :raises InvalidInput: if it is too large
+    :raises InvalidInput: if it is empty or too large
     """
+    if size == 0:
+        raise InvalidInput("the file is empty, so it is not uploaded")
     if size > max_bytes:
         has = "more" if at_least else f"{size:,}"
         raise InvalidInput(
@@ -173,12 +178,18 @@ def require_size(size: int, max_bytes: int, *, at_least: bool = False) -> None:
 
 def _pieces(open_file: OpenFile) -> Iterator[bytes]:
     with contextlib.ExitStack() as stack:
-        file = _reading(lambda: stack.enter_context(open_file()))
-        while piece := _reading(lambda: file.read(PIECE_BYTES)):
+        file = reading(lambda: stack.enter_context(open_file()))
+        while piece := reading(lambda: file.read(PIECE_BYTES)):
             yield piece
 
 
-def _reading(work: Callable[[], _T]) -> _T:
+def reading(work: Callable[[], _T]) -> _T:
+    """Return what storage returns.
+
+    :param work: reads a file, or what storage says of it
+    :raises InvalidInput: if ``work`` does
+    :raises FileFailed: in place of any other error, whose text may hold the file's path
+    """
     try:
         return work()
     except (FileFailed, InvalidInput):

@@ -199,6 +199,9 @@ class FlowControl:
 
         One that the service refuses for now (429) makes all others wait as well, and so does a rejected key.
         """
+        if isinstance(error, errors.FileFailed):
+            # It has changed since it was checked, as each other attempt would find: its row fails alone.
+            return False
         if not error.is_retryable(under_way=self._under_way):
             self._breakers[attempts.kind].responded()
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.api import WorkflowsClient
 from airflow_provider_workflows.api.errors import FileFailed, InvalidInput
-from airflow_provider_workflows.files_to_upload import file_to_upload
+from airflow_provider_workflows.files_to_upload import file_to_upload, require_stored_file
 from airflow_provider_workflows.sandbox import Sandbox
 
 NAME = "Wanda Kowalska.pdf"
@@ -69,11 +70,13 @@ class TestFile:
 
 class TestProblem:
     def problem(self, path: object, **options: Any) -> str:
-        with pytest.raises(InvalidInput) as raised:
-            file_to_upload("path", path, **options)
-        shown = f"{raised.value} {raised.value.__cause__ or ''}"
-        assert "Kowalska" not in shown
-        assert shown.startswith("path")
+        check: Any
+        for check in (file_to_upload, *([] if "file_name" in options else [require_stored_file])):
+            with pytest.raises(InvalidInput) as raised:
+                check("path", path, **options)
+            shown = f"{raised.value} {raised.value.__cause__ or ''}"
+            assert "Kowalska" not in shown
+            assert shown.startswith("path")
         return shown
 
     def test_of_a_file_that_is_missing_is_said(self, tmp_path: Path) -> None:
@@ -98,6 +101,40 @@ class TestProblem:
 
     def test_of_a_name_without_a_known_ending_is_said(self, local: Path) -> None:
         assert "give content_type" in self.problem(str(local), file_name="Kowalska")
+
+    def test_of_a_name_that_is_too_long_is_said(self, tmp_path: Path) -> None:
+        assert "324 bytes" in self.problem(str(tmp_path / f"{'Kowalska' * 40}.pdf"))
+
+    def test_of_an_empty_file_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / NAME).touch()
+
+        assert "the file is empty" in self.problem(str(tmp_path / NAME))
+
+    def test_of_what_is_no_file_is_said(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / NAME)
+
+        assert "it is no ordinary file" in self.problem(str(tmp_path / NAME))
+
+    @pytest.mark.parametrize("check", [file_to_upload, require_stored_file])
+    def test_of_a_folder_whose_name_is_too_long_does_not_repeat_it(self, tmp_path: Path, check: Any) -> None:
+        with pytest.raises(FileFailed, match="cannot be read: File name too long") as raised:
+            check("path", str(tmp_path / ("Kowalska" * 40) / NAME))
+
+        assert raised.value.__context__ is None
+
+    @pytest.mark.parametrize("check", [file_to_upload, require_stored_file])
+    def test_of_storage_that_is_away_does_not_repeat_the_path(
+        self, remote: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch, check: Any
+    ) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise RuntimeError(f"no connection for {NAME}")
+
+        monkeypatch.setattr(remote, "info", fail)
+
+        with pytest.raises(FileFailed, match="cannot be read: RuntimeError") as raised:
+            check("path", f"memory://{NAME}")
+
+        assert raised.value.__context__ is None
 
     def test_of_storage_that_fails_can_be_tried_again(
         self, remote: MemoryFileSystem, monkeypatch: pytest.MonkeyPatch

@@ -157,6 +157,22 @@ class TestFile:
         assert "Kowalska" not in str(raised.value)
         assert sandbox.counts.resources == 0
 
+    def test_that_is_refused_after_its_check_is_no_outage_of_the_service(
+        self, client: Driver, sandbox: Sandbox
+    ) -> None:
+        class Vanished(Opened):
+            def __call__(self) -> Any:
+                if self.times:
+                    raise errors.InvalidInput("there is no such file")
+                return super().__call__()
+
+        checked = Upload.of(NAME, Vanished(CONTENT))
+
+        with pytest.raises(errors.FileFailed, match="since it was checked: there is no such file"):
+            client("upload_resource", checked)
+
+        assert sandbox.counts.resources == 0
+
     def test_is_not_read_further_than_the_limit(self) -> None:
         class Endless(io.RawIOBase):
             taken = 0

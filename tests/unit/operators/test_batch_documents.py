@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox import READY_RECORD, Sandbox
 from airflow_provider_workflows.sandbox.connections import CONNECTION_IDS
 from tests.unit.batch_task import CASE_CALL, RUN_CALL, BatchTask
 from tests.unit.operators.test_batch_kills import killed, run_try
@@ -127,6 +130,52 @@ class TestUploads:
         assert batch.outcomes == ["succeeded"] * 3
         assert connected.counts.requests[UPLOAD_CALL] == 2
 
+    @pytest.mark.parametrize("content", [b"two", None], ids=["changed", "vanished"])
+    def test_a_file_that_changes_before_its_upload_fails_its_row_alone(
+        self,
+        batch: BatchTask,
+        connected: Sandbox,
+        remote: MemoryFileSystem,
+        monkeypatch: pytest.MonkeyPatch,
+        content: bytes | None,
+    ) -> None:
+        remote.pipe_file("/scans/Brunhilde.pdf", b"one")
+        opened = remote.open
+
+        def open_once(*arguments: Any, **options: Any) -> Any:
+            monkeypatch.setattr(remote, "open", opened)
+            file = io.BytesIO(opened(*arguments, **options).read())
+            remote.rm_file("/scans/Brunhilde.pdf")
+            if content is not None:
+                remote.pipe_file("/scans/Brunhilde.pdf", content)
+            return file
+
+        monkeypatch.setattr(remote, "open", open_once)
+        rows = [
+            {"first_name": "Eve", "document_files": "memory://scans/Brunhilde.pdf"},
+            {"first_name": "Ada"},
+            {"first_name": "Bob"},
+        ]
+        batch.run(rows, max_failed_share=1.0)
+
+        assert batch.outcomes == ["not_submitted", "succeeded", "succeeded"]
+        assert "change" in batch.output[0]["error"]
+        assert connected.counts.resources == 0
+
+    def test_storage_that_fails_for_a_file_fails_its_row_alone(
+        self, batch: BatchTask, connected: Sandbox, files: dict[str, str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rows = [
+            {"first_name": "Eve", "document_files": f"/{'Brunhilde' * 30}/card.pdf"},
+            {"first_name": "Ada", "document_files": files["a/card.pdf"]},
+        ]
+        batch.run(rows, max_failed_share=1.0)
+
+        assert batch.outcomes == ["not_submitted", "succeeded"]
+        assert "File name too long" in batch.output[0]["error"]
+        assert "Brunhilde" not in f"{caplog.text} {batch.output}"
+        assert documents(connected) == [["card.pdf"]]
+
     @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
     @pytest.mark.parametrize("number", [2, 3, 4, 5, 8])
     def test_a_kill_pays_no_run_twice_and_uploads_each_file_at_most_once_more(
@@ -153,11 +202,22 @@ class TestUploads:
         assert set(map(tuple, documents(connected))) == {("card.pdf",)}
 
 
+@pytest.mark.parametrize("nothing", [[], ()])
+def test_a_list_of_no_files_is_nothing(batch: BatchTask, connected: Sandbox, nothing: Any) -> None:
+    batch.run([{"record_id": READY_RECORD, "document_files": nothing}], workflows_conn_id=CONNECTION_IDS[2])
+
+    assert batch.outcomes == ["succeeded"]
+    assert connected.counts.requests[CASE_CALL] == 0
+
+
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("given", "words"),
         [
             ("a/gone.pdf", "row 2: document_files: there is no such file"),
+            ("a/" + "Brunhilde" * 40 + ".pdf", "row 2: document_files: the file's name has"),
+            ("a/empty.pdf", "row 2: document_files: the file is empty"),
+            ("a/pipe.pdf", "row 2: document_files: it is no ordinary file"),
             ("a", "row 2: document_files: it is a folder, and one file is uploaded"),
             ("a/Brunhilde.unknown", "row 2: document_files: "),
             ("Brunhilde.pdf", "row 2: document_files"),
@@ -173,6 +233,8 @@ class TestWhatIsRefused:
         words: str,
     ) -> None:
         (tmp_path / "files" / "a" / "Brunhilde.unknown").write_bytes(b"one")
+        (tmp_path / "files" / "a" / "empty.pdf").touch()
+        os.mkfifo(tmp_path / "files" / "a" / "pipe.pdf")
         path = given if given == "Brunhilde.pdf" else str(tmp_path / "files" / given)
         with pytest.raises(InvalidInput) as refused:
             batch.run([{"first_name": "Ada"}, {"first_name": "Eve", "document_files": path}])
