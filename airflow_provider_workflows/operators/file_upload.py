@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.file_limits import MAX_UPLOAD_BYTES
 from airflow_provider_workflows.arguments import is_resolved_later, templated_text, whole_number
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
@@ -45,6 +46,10 @@ class UploadsFile(WorkflowsOperator):
         self.file_name: Any = None if file_name is None else templated_text("file_name", file_name)
         self.content_type = None if content_type is None else templated_text("content_type", content_type)
         self.max_bytes = whole_number("max_bytes", max_bytes, at_least=1)
+        # One that was given and turns out to be empty must not make way for the name in storage, which may be that
+        # of a person.
+        given = {"file_name": file_name, "content_type": content_type}
+        self._given = tuple(name for name, value in given.items() if value is not None)
         if self.content_type is not None and not is_resolved_later(self.content_type):
             from airflow_provider_workflows.api.content_types import require_content_type  # noqa: PLC0415  (seldom)
 
@@ -58,11 +63,18 @@ class UploadsFile(WorkflowsOperator):
         """
         from airflow_provider_workflows.files_to_upload import file_to_upload  # noqa: PLC0415  (not while parsing)
 
+        for name in self._given:
+            value = unwrap(getattr(self, name))
+            if value is None or not str(value).strip() or value == "None":
+                raise InvalidInput(
+                    f"{name} was given and is empty, so a template found nothing to put there; leave it away for "
+                    "what the name in storage says"
+                )
         upload = file_to_upload(
             "path",
             unwrap(self.path),
-            file_name=unwrap(self.file_name) or None,
-            content_type=self.content_type or None,
+            file_name=unwrap(self.file_name),
+            content_type=self.content_type,
             max_bytes=self.max_bytes,
         )
         mask_in_logs([upload.name, upload.name.rpartition(".")[0]])

@@ -174,6 +174,16 @@ class TestUploadResource:
         assert "Kowalska" not in str(raised.value)
         assert sandbox.counts.total_requests == 0
 
+    @pytest.mark.parametrize("name", ["file_name", "content_type"])
+    @pytest.mark.parametrize("value", ["{{ '' }}", "{{ none }}", " {{ '' }}"])
+    def test_refuses_what_was_given_and_renders_to_nothing(
+        self, sandbox: Sandbox, context: Any, file: Path, name: str, value: str
+    ) -> None:
+        with pytest.raises(errors.InvalidInput, match=f"{name} was given and is empty"):
+            upload(context, str(file), **{name: value})
+
+        assert sandbox.counts.total_requests == 0
+
     @pytest.mark.parametrize(
         ("arguments", "reason"),
         [
