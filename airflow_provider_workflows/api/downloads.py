@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import http.client
 import io
+import ipaddress
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -139,15 +141,40 @@ def _address(what: str, link: str, settings: Settings) -> SplitResult:
         or any(ord(character) <= 32 or ord(character) == 127 for character in link)
     ):
         raise errors.UnexpectedResponse(f"{what}: the response has a link that is not a URL.")
-    is_plain = address.scheme == "http" and (settings.allow_http or is_loopback(host))
+    service = urlsplit(settings.host)
+    is_where_the_service_is = host == service.hostname or (
+        is_loopback(host) and is_loopback(str(service.hostname))
+    )
+    is_plain = address.scheme == "http" == service.scheme and is_where_the_service_is
     if address.scheme != "https" and not is_plain:
         raise errors.UnexpectedResponse(
             f"{what}: the response has a link that is not https, so it was not followed: what it leads to could be "
             "read or changed on its way."
         )
+    if _is_on_this_machine(host) and not is_where_the_service_is:
+        raise errors.UnexpectedResponse(
+            f"{what}: the response has a link to the machine that this runs on, where the service is not, so it "
+            "was not followed."
+        )
     if "@" in address.netloc:
         raise errors.UnexpectedResponse(f"{what}: the response has a link with a user in it.")
     return address
+
+
+def _is_on_this_machine(host: str) -> bool:
+    """Return whether a host can be reached from this machine alone: loopback, or an address of the link to it."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            # 127.1 and 2130706433 are spellings of an address too.
+            address = ipaddress.ip_address(socket.inet_aton(host))
+        except OSError:
+            name = host.removesuffix(".")
+            return name == "localhost" or name.endswith(".localhost")
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
 @contextlib.contextmanager

@@ -29,7 +29,8 @@ def target() -> Target:
 
 def outcome_of(link: str, target: Target, **changes: Any) -> Any:
     """Have a link be followed, and return what came of it."""
-    settings = Settings(secret="tot_any", api_generation=3, read_timeout=2.0, connect_timeout=2.0, **changes)
+    bounds = {"read_timeout": 2.0, "connect_timeout": 2.0}
+    settings = Settings(secret="tot_any", api_generation=3, **{**bounds, **changes})
     exchange = Exchange(settings)
     flow = download_attachment(exchange, read_attachment_link(ID, ID, ID), settings, target, 1000)
     next(flow)
@@ -59,10 +60,64 @@ def test_a_link_that_is_not_sound_is_not_followed(target: Target, link: str, rea
     assert "secret" not in str(outcome)
 
 
-def outcome_from(respond: Callable[[socket.socket], None], target: Target) -> Any:
+REMOTE = "https://service.example"
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_link_to_this_machine_is_followed_to_no_server_unless_the_service_is_here(
+    target: Target, name: str
+) -> None:
+    asked: list[bytes] = []
+    servers = _serve(lambda connection: asked.append(connection.recv(65536)))
+    link = f"{next(servers)}/secret".replace("127.0.0.1", name)
+
+    outcomes = [
+        outcome_of(link, target, host=REMOTE),
+        outcome_of(link, target, host="http://service.example", allow_http=True),
+    ]
+    next(servers, None)
+
+    assert ["not https" in str(outcome) for outcome in outcomes] == [True, True]
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "localhost",
+        "localhost.",
+        "a.localhost",
+        "169.254.169.254",
+        "[fe80::1]",
+    ],
+)
+def test_a_link_by_tls_to_this_machine_is_not_followed_from_a_service_elsewhere(
+    target: Target, name: str
+) -> None:
+    outcome = outcome_of(f"https://{name}:9/secret", target, host=REMOTE)
+
+    assert isinstance(outcome, errors.UnexpectedResponse)
+    assert "where the service is not" in str(outcome)
+
+
+def test_a_link_by_plain_http_is_followed_to_the_service_alone(target: Target) -> None:
+    changes = {"host": "http://[::1]:9", "allow_http": True}
+
+    assert isinstance(outcome_of("http://[::1]:9/secret", target, **changes), errors.ServiceUnreachable)
+    assert "not https" in str(outcome_of("http://files.example/secret", target, **changes))
+
+
+def outcome_from(respond: Callable[[socket.socket], None], target: Target, **changes: Any) -> Any:
     """Have a link to a server be followed, and return what came of it."""
     servers = _serve(respond)
-    outcome = outcome_of(f"{next(servers)}/secret?signature=secret", target)
+    host = next(servers)
+    outcome = outcome_of(f"{host}/secret?signature=secret", target, host=host, **changes)
     next(servers, None)
     return outcome
 
@@ -111,7 +166,7 @@ def test_a_proxy_of_the_environment_is_used(
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
-    outcome = outcome_of(f"{sandbox.url}/files/{ID}", target)
+    outcome = outcome_of(f"{sandbox.url}/files/{ID}", target, host=sandbox.url)
 
     # It has come through: the sandbox refuses what has no signature.
     assert "was not sent (400)" in str(outcome)
