@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus, urlsplit
 
 from typing_extensions import TypedDict
 
@@ -26,10 +27,27 @@ class LinkReference(TypedDict):
 def masked_link(workflow: WorkflowFields) -> str | None:
     """Return the link in a response, and have Airflow mask it and its token in logs; None without one.
 
+    Masked are the spellings as well in which the error of a callback may repeat the link: as a value in the URL of
+    a request, and without its host.
+
     :param workflow: what the service has said of the run
     """
-    mask([secret for secret in (workflow.link, workflow.token) if secret])
+    secrets = [secret for secret in (workflow.link, workflow.token) if secret]
+    if workflow.link:
+        secrets += _without_host(workflow.link)
+    mask(
+        [spelling for secret in secrets for spelling in (secret, quote(secret, safe=""), quote_plus(secret))]
+    )
     return workflow.link or None
+
+
+def _without_host(link: str) -> list[str]:
+    """Return a link's path with its query, as errors of HTTP clients have it, and its fragment."""
+    try:
+        parts = urlsplit(link)
+    except ValueError:
+        return []
+    return [parts._replace(scheme="", netloc="", fragment="").geturl(), parts.fragment]
 
 
 def link_of_run(client: WorkflowsClient, workflow_id: str) -> str:

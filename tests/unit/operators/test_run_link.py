@@ -6,10 +6,13 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit
 
 import pytest
 from airflow.sdk import DAG, BaseNotifier
+from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.serialization.serialized_objects import DagSerialization
 
@@ -195,6 +198,26 @@ def test_a_callback_that_fails_fails_the_task_and_a_retry_sends_the_link_of_the_
     task.run(on_link_callback=task.send)
     assert task.sent == task.links
     assert len(task.links) == 1
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str,
+        partial(quote, safe=""),
+        quote_plus,
+        lambda link: urlsplit(link)._replace(scheme="", netloc="").geturl(),
+    ],
+    ids=["link", "value of a URL", "value of a form", "path and query"],
+)
+def test_airflow_masks_the_link_in_each_spelling_that_an_error_of_a_callback_may_have(
+    task: Task, spell: Callable[[str], str]
+) -> None:
+    task.run(on_link_callback=task.send)
+
+    assert redact(f"Max retries exceeded with url: {spell(task.links[0])}") == (
+        "Max retries exceeded with url: ***"
+    )
 
 
 def test_an_alert_of_a_link_that_was_not_sent_has_the_words_and_not_the_link(task: Task) -> None:
