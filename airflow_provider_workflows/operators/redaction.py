@@ -89,9 +89,10 @@ def redact_parameters(parameters: Any, fields: PersonalFields, *, rendered: bool
 
 
 def _is_literal(value: object) -> bool:
-    return isinstance(value, (int, float)) or (
-        isinstance(value, str) and not any(mark in value for mark in ("{{", "{%", "{#"))
-    )
+    """Return whether rendering leaves a value as it is: what has ``resolve`` gives another in its place."""
+    if isinstance(value, (str, bytes)):
+        return not any(mark in str(value) for mark in ("{{", "{%", "{#"))
+    return not isinstance(value, Iterable) and not hasattr(value, "resolve")
 
 
 def unwrap(value: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import date, datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tests.unit.tasks import TaskInstance, TaskStateStore
 SECRET = "qzx-secret-of-more-than-32-characters"
 NUMBER = "44051401359"
 ROW = {"first_name": "Qzxa", "personal_number": NUMBER}
+BORN = datetime(1944, 5, 14, tzinfo=timezone.utc)
 UNDEFINED = "{{ nothing.of.that }}"
 
 
@@ -72,11 +75,13 @@ class TestWhereATemplateFails:
         "operator",
         [
             case(case={"first_name": "Qzxa", "last_name": UNDEFINED}),
+            case(case={"first_name": date(1944, 5, 14), "last_name": UNDEFINED}),
+            parameters({"personal_number": Decimal(NUMBER), "first_name": BORN, "limit": UNDEFINED}),
             parameters({"first_name": "Qzxa", "PESEL": 55051401359, "limit": UNDEFINED}),
             parameters({"applicant": [{"personalNumber": NUMBER}], "limit": UNDEFINED}),
             batch([ROW], parameters={"first_name": "Qzxa", "limit": UNDEFINED}),
         ],
-        ids=["case", "parameters", "nested parameters", "batch"],
+        ids=["case", "date in a case", "number and time", "parameters", "nested parameters", "batch"],
     )
     def test_the_log_has_nothing_of_what_stands_beside_it(
         self,
@@ -89,7 +94,8 @@ class TestWhereATemplateFails:
 
         logged = caplog.text + "".join(capfd.readouterr())
         assert UNDEFINED in logged
-        assert [value for value in ("Qzxa", NUMBER, "55051401359") if value in logged] == []
+        personal = ("Qzxa", NUMBER, "55051401359", "1944-05-14", "1944, 5, 14")
+        assert [value for value in personal if value in logged] == []
 
     def test_the_connection_is_rendered_first_since_it_says_what_is_personal(
         self, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
