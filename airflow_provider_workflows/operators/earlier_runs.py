@@ -42,12 +42,15 @@ class EarlierRuns:
         """Return what has become of a run, and its status if it has ended well; failure if there is no run."""
         decision = self.decide(run)
         if decision is Decision.REATTACH:
-            return self.polled(run)
+            return self.polled(run, overdue_has_failed=True)
         return (Outcome.SUCCESS, run.status) if decision is Decision.KEEP else (Outcome.FAILURE, None)
 
-    def polled(self, run: RunRecord) -> tuple[Outcome, str | None]:
+    def polled(self, run: RunRecord, *, overdue_has_failed: bool = False) -> tuple[Outcome, str | None]:
         """Poll a run, and return what has become of it, and its status if it has ended well.
 
+        :param run: its record
+        :param overdue_has_failed: take a run that is past its expiry for failed, though the service says that it
+            goes on: only who clears a task has a new run paid for it
         :raises WorkflowsError: what went wrong, unless the wait for the run polls through it
         """
         try:
@@ -65,7 +68,7 @@ class EarlierRuns:
                 return Outcome.PENDING, None
             raise
         outcome = self._client.settings.statuses.outcome(workflow.status)
-        if outcome is Outcome.PENDING and self._is_overdue(workflow):
+        if overdue_has_failed and outcome is Outcome.PENDING and self._is_overdue(workflow):
             return Outcome.FAILURE, None
         return outcome, workflow.status if outcome is Outcome.SUCCESS else None
 

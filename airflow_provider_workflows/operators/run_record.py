@@ -56,7 +56,7 @@ class RunRecord:
     :param followed: id of the latest instruction of a person that was followed
     :param submission_id: names the submission of the run: what is handed over has it too
     :param record_id: id of the record that the run is about
-    :param inline_digest: a digest of the parameters, locale and expiry that the run was started with
+    :param inline_digest: a digest of the parameters that the run was started with inline
     :param link_sent: whether its end user's link was handed to all callbacks; None if not
     :param versions: what the service has said of its revision and execution version, as ``versions_of`` returns it
     """

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +32,7 @@ from airflow_provider_workflows.run_report import RunReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from airflow.sdk import Context
 
@@ -155,18 +154,17 @@ class RunTry(WorkflowsOperator):
         )
 
     def _inline_digest(self) -> str | None:
-        """Return a digest of what the run is started with besides ids, and None without any of that."""
-        if self.parameters is None and self.locale is None and self.expires_at is None:
+        """Return a digest of the parameters that the run is started with, and None without any.
+
+        The locale and the expiry are left out, as in a batch: a moment that the DAG's file computes is another one
+        each time that the file is imported, so in each try.
+        """
+        if self.parameters is None:
             return None
         # Here: few tasks need it, and each file of a DAG is imported over and over.
         from airflow_provider_workflows.operators.creation import digest  # noqa: PLC0415
 
-        expires = self.expires_at
-        if isinstance(expires, datetime):
-            expiry: object = expires.timestamp()
-        else:
-            expiry = None if expires is None else f"after {expires.total_seconds():g} seconds"
-        return digest([unwrap(self.parameters), self.locale, expiry], self._salt)
+        return digest(unwrap(self.parameters), self._salt)
 
     def _store_end(self, context: Context, record: RunRecord) -> None:
         """Store how a run has ended; the records of earlier ones go once it has ended well."""
@@ -176,6 +174,11 @@ class RunTry(WorkflowsOperator):
             records = run_records(context)
             if record.phase is RunPhase.FAILED and (previous := records.read()) is not None:
                 record = dataclasses.replace(record, earlier=previous.earlier)
+                if record.workflow_id == previous.workflow_id:
+                    # It may go on after all, if it is only overdue: a clear waits for it then.
+                    record = dataclasses.replace(
+                        record, started=previous.started, link_sent=previous.link_sent
+                    )
             records.write(record)
 
     def _lineage(self, workflow_id: str, status: str | None = None) -> TaskLineage:

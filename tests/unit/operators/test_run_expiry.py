@@ -8,7 +8,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
 
 from airflow_provider_workflows.api import errors, expiry
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
@@ -101,6 +106,20 @@ class TestOverdueRun:
 
         assert (returned == workflow_id) is has_completed
         assert len(task.sandbox.workflows) == runs
+
+
+def test_a_retry_waits_for_an_overdue_run_and_starts_none(
+    connect: Connect, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task(connect(3), context, deferrable=False, execution_timeout=timedelta(seconds=0.2))
+    with pytest.raises(AirflowTaskTimeout):
+        task.run()
+    monkeypatch.setattr(expiry, "EXPIRY_GRACE_SECONDS", -2 * 86400.0)
+
+    with pytest.raises(errors.WorkflowFailed, match="is past its expiry"):
+        task.run()
+
+    assert len(task.sandbox.workflows) == 1
 
 
 class Task:

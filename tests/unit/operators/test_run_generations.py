@@ -75,16 +75,30 @@ def test_a_retry_with_the_same_goes_on_with_the_run(connect: Connect, context: d
     assert len(sandbox.workflows) == 1
 
 
-@pytest.mark.parametrize(
-    "changed", [{"parameters": {"limit": 6}}, {"locale": "pl"}, {"expires_at": timedelta(hours=2)}]
-)
-def test_a_retry_with_something_else_submits_another_run(
+def test_a_retry_with_other_parameters_submits_another_run(connect: Connect, context: dict[str, Any]) -> None:
+    sandbox = connect(3)
+    assert run(sandbox, context, parameters={"limit": 5}) != run(sandbox, context, parameters={"limit": 6})
+    assert len(sandbox.workflows) == 2
+
+
+@pytest.mark.parametrize("changed", [{"locale": "pl"}, {"expires_at": timedelta(hours=2)}])
+def test_a_retry_with_another_locale_or_expiry_goes_on_with_the_run(
     connect: Connect, context: dict[str, Any], changed: dict[str, Any]
 ) -> None:
     sandbox = connect(3)
     given = {"parameters": {"limit": 5}, "locale": "en", "expires_at": timedelta(hours=1)}
-    assert run(sandbox, context, **given) != run(sandbox, context, **given | changed)
-    assert len(sandbox.workflows) == 2
+    assert run(sandbox, context, **given) == run(sandbox, context, **given | changed)
+    assert len(sandbox.workflows) == 1
+
+
+def test_a_retry_whose_dag_file_computes_another_moment_of_expiry_goes_on_with_the_run(
+    connect: Connect, context: dict[str, Any]
+) -> None:
+    sandbox = connect(3)
+    moments = [datetime.now(timezone.utc) + timedelta(days=1, seconds=seconds) for seconds in (0, 7)]
+    first, second = (run(sandbox, context, expires_at=moment) for moment in moments)
+    assert first == second
+    assert len(sandbox.workflows) == 1
 
 
 def test_a_retry_after_the_expiry_goes_on_with_the_run(connect: Connect, context: dict[str, Any]) -> None:
