@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.file_limits import MAX_DOWNLOAD_BYTES, MAX_UPLOAD_BYTES
 from airflow_provider_workflows.arguments import file_mode, templated_text, whole_number
@@ -11,6 +11,7 @@ from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.creation import ATTACHMENT_KEY, create_once
 from airflow_provider_workflows.operators.file_upload import UploadsFile
+from airflow_provider_workflows.operators.redaction import mask_in_logs, redact, unwrap
 from airflow_provider_workflows.storage import templated_path
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class DownloadAttachmentOperator(WorkflowsOperator):
         self.table_id = templated_text("table_id", table_id)
         self.record_id = templated_text("record_id", record_id)
         self.attachment_id = templated_text("attachment_id", attachment_id)
-        self.output_path = templated_path("output_path", output_path)
+        self.output_path: Any = templated_path("output_path", output_path)
         self.output_mode = file_mode("output_mode", output_mode)
         self.max_bytes = whole_number("max_bytes", max_bytes, at_least=1)
 
@@ -144,6 +145,11 @@ class DownloadAttachmentOperator(WorkflowsOperator):
     def map_index_name(self) -> str:
         """What a mapped task is called: by its attachment."""
         return f"attachment {self.attachment_id}"
+
+    def redact_arguments(self, *, rendered: bool) -> None:
+        """Redact the path of the file, whose name may be that of a person."""
+        mask_in_logs([str(unwrap(self.output_path))], rendered=rendered)
+        self.output_path = redact(self.output_path, rendered=rendered)
 
     def call(self, client: WorkflowsClient, context: Context) -> AttachmentHandle:  # noqa: ARG002
         """Return where the attachment is."""
@@ -154,7 +160,7 @@ class DownloadAttachmentOperator(WorkflowsOperator):
             self.table_id,
             self.record_id,
             self.attachment_id,
-            self.output_path,
+            unwrap(self.output_path),
             mode=self.output_mode,
             max_bytes=self.max_bytes,
         )

@@ -241,6 +241,27 @@ class TestAttachments:
             "sha256": hashlib.sha256(CONTENT).hexdigest(),
         }
 
+    @pytest.mark.parametrize("name", ["", "/", "/new/"])
+    def test_are_not_asked_for_where_the_output_path_is_a_folder(
+        self, sandbox: Sandbox, context: Any, tmp_path: Path, name: str
+    ) -> None:
+        operator = DownloadAttachmentOperator(
+            task_id="download", attachment_id=ID, output_path=f"{tmp_path}{name}", **RECORD
+        )
+
+        with pytest.raises(errors.InvalidInput, match="output_path is a folder"):
+            run(operator, context)
+
+        assert sandbox.counts.total_requests == 0
+
+    def test_show_no_path_that_they_are_downloaded_to(self, context: Any) -> None:
+        operator = DownloadAttachmentOperator(
+            task_id="download", attachment_id=ID, output_path="/archive/{{ 'Kowalska' }}.pdf", **RECORD
+        )
+        operator.render_template_fields(context)
+
+        assert _serialize_rendered_fields(operator)["output_path"] == "***"
+
     def test_are_attached_once_over_all_tries(self, sandbox: Sandbox, context: Any, file: Path) -> None:
         first = attach(context, str(file))
         context["ti"].clear()
