@@ -20,12 +20,13 @@ from airflow_provider_workflows import __version__
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.effects import Compute, Flow, Sleep
 from airflow_provider_workflows.api.file_limits import SLOWEST_BYTES_PER_SECOND
-from airflow_provider_workflows.api.http_response import Head, body_pieces, read_head
+from airflow_provider_workflows.api.http_response import Head, Source, body_pieces, read_head
 from airflow_provider_workflows.api.http_rules import UnsoundResponse
 from airflow_provider_workflows.api.network import certificate_authorities, no_response, tls_context
 from airflow_provider_workflows.api.proxies import proxy_and_headers, proxy_for
 from airflow_provider_workflows.api.retry import retry_after
 from airflow_provider_workflows.api.settings import Settings, is_loopback
+from airflow_provider_workflows.api.timed_reading import ReaderWithDeadline
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api.endpoints import Endpoint
@@ -101,17 +102,17 @@ def _download(
     deadline = time.monotonic() + settings.retry_seconds
     has_begun = False
     try:
-        with _response(address, settings) as (head, source):
+        with _response(address, settings) as (head, source, reader):
             has_begun = True
             _require_file(about, head)
+            reader.deadline = deadline
             for piece in body_pieces(source, head, must_have_end=True):
                 size += len(piece)
                 if size > max_bytes:
                     raise errors.InvalidInput(
                         f"{about} has more bytes, and at most {max_bytes:,} are downloaded; max_bytes allows more"
                     )
-                if time.monotonic() > deadline + size / SLOWEST_BYTES_PER_SECOND:
-                    raise TimeoutError
+                reader.deadline = deadline + size / SLOWEST_BYTES_PER_SECOND
                 digest.update(piece)
                 write(piece)
     except errors.WorkflowsError:
@@ -178,8 +179,8 @@ def _is_on_this_machine(host: str) -> bool:
 
 
 @contextlib.contextmanager
-def _response(address: SplitResult, settings: Settings) -> Iterator[tuple[Head, io.BufferedReader]]:
-    """Yield the head of the response, and what its body is read from.
+def _response(address: SplitResult, settings: Settings) -> Iterator[tuple[Head, Source, ReaderWithDeadline]]:
+    """Yield the head of the response, what its body is read from, and what bounds the time for that.
 
     Not by urllib3, which logs the path with its signature.
     """
@@ -194,8 +195,9 @@ def _response(address: SplitResult, settings: Settings) -> Iterator[tuple[Head, 
         )
         connection.sock.settimeout(settings.read_timeout)
         connection.sock.sendall(request.encode("ascii"))
-        with connection.sock.makefile("rb") as source:
-            yield read_head(source), source
+        reader = ReaderWithDeadline(connection.sock.makefile("rb", buffering=0), connection.sock)
+        with io.BufferedReader(reader) as source:
+            yield read_head(source), source, reader
 
 
 def _connection(address: SplitResult, settings: Settings) -> http.client.HTTPConnection:

@@ -22,6 +22,7 @@ from airflow_provider_workflows.api.http_response import read_body, read_head
 from airflow_provider_workflows.api.http_rules import UnsoundResponse
 from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG
 from airflow_provider_workflows.api.proxies import proxy_and_headers
+from airflow_provider_workflows.api.timed_reading import ReaderWithDeadline
 
 TOO_SLOW = NoResponse("the response took too long", arrived=True)
 
@@ -75,69 +76,12 @@ def pool_manager(proxy: str | None, context: ssl.SSLContext | None, *, pool_size
     return manager
 
 
-class _ReaderWithDeadline(io.RawIOBase):
-    """The bytes that come over a connection. Until ``deadline`` is lifted, all reads together get the time for one.
-
-    A socket's timeout bounds the wait for the next byte only: headers that drip in could take days.
-
-    :param source: reads the socket
-    :param connection: the socket, whose timeout is the time for all reads
-    """
-
-    def __init__(self, source: io.RawIOBase, connection: socket.socket) -> None:
-        self._source = source
-        self._connection = connection
-        self._timeout = connection.gettimeout()
-        #: Whether the response has been read, so that nothing more is waited for.
-        self.is_over = False
-        #: Whether the other side has sent all that it will.
-        self.has_ended = False
-        self.deadline = None if self._timeout is None else time.monotonic() + self._timeout
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self.is_over:
-            return self._read_what_is_there(buffer)
-        if self.deadline is None:
-            return self._source.readinto(buffer)
-        seconds_left = self.deadline - time.monotonic()
-        if seconds_left <= 0:
-            raise TimeoutError("timed out")
-        self._connection.settimeout(seconds_left)
-        try:
-            return self._source.readinto(buffer)
-        finally:
-            self._connection.settimeout(self._timeout)
-
-    def _read_what_is_there(self, buffer: Any) -> int | None:
-        self._connection.settimeout(0)
-        try:
-            read = self._source.readinto(buffer)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return None
-        except OSError:
-            read = 0
-        finally:
-            self._connection.settimeout(self._timeout)
-        self.has_ended = self.has_ended or read == 0
-        return read
-
-    def fileno(self) -> int:
-        return self._source.fileno()
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
-
-
 class _Response(http.client.HTTPResponse):
     """A response whose headers, interim responses included, must be there within the socket's timeout."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self._reader = _ReaderWithDeadline(self.fp.detach(), sock)
+        self._reader = ReaderWithDeadline(self.fp.detach(), sock)
         self.fp: Any = io.BufferedReader(self._reader)
 
     def begin(self) -> None:

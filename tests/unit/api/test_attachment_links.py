@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -147,6 +149,38 @@ def test_what_is_not_the_whole_file_is_not_kept(target: Target, sent: bytes, rea
     assert reason in str(outcome)
     assert "secret" not in str(outcome)
     assert target.content is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "changes", "reason"),
+    [
+        (HEAD + b"X: ", {"read_timeout": 0.1}, "could not be reached"),
+        (
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n5;",
+            {"retry_seconds": 0.1},
+            "did not arrive as a whole",
+        ),
+    ],
+    ids=["head", "body"],
+)
+def test_a_response_that_drips_is_not_waited_for(
+    target: Target, sent: bytes, changes: dict[str, float], reason: str
+) -> None:
+    dripped: list[None] = []
+
+    def respond(connection: socket.socket) -> None:
+        connection.recv(65536)
+        with contextlib.suppress(OSError):
+            connection.sendall(sent)
+            for _ in range(100):
+                connection.sendall(b"x")
+                time.sleep(0.02)
+                dripped.append(None)
+
+    outcome = outcome_from(respond, target, **changes)
+
+    assert reason in str(outcome)
+    assert len(dripped) < 50
 
 
 def test_a_file_in_chunks_is_kept(target: Target) -> None:
