@@ -36,7 +36,7 @@ class RunWorkflowBatchOperator(BatchWaiting):
         ``shard`` returns (templated, but not what is in a list). A row has fields of a case or a ``case_id``
         (``api_generation`` 1 and 2), or fields of a record such as ``record.name``, or a ``record_id`` (2 and 3).
         It may have ``parameters`` and a ``key``, its own identifier (by default its number), and
-        ``document_files`` that are uploaded for its case
+        ``document_files`` that are uploaded for its case, if ``columns`` names these
     :param output_path: URI of the folder for ``results.jsonl``, ``results.parquet`` or ``results.csv`` (templated),
         in storage that workers and triggerers share; a folder for each day is ``.../date={{ ds }}``. A mapped task
         writes into a folder of its own in it, named by its map index

@@ -39,6 +39,10 @@ _SPELLINGS = (
     | {f"phone.{part}": field for field, part in PHONE_PARTS.items()}
     | {f"phone.{to_camel(part)}": field for field, part in PHONE_PARTS.items()}
 )
+_NEEDS_COLUMNS = (
+    "names files to read and send: if whoever supplies the rows may choose these, say so with "
+    'columns={"document_files": "document_files"}'
+)
 #: Spellings that a file may add: what has a thousand of them is no table.
 _MAX_SPELLINGS = 1000
 _JOINTS = dict.fromkeys(map(ord, "_-\u2010\u2011"))
@@ -58,13 +62,14 @@ class Fields(dict[str, str | None]):
     def __init__(self, columns: Mapping[str, str | None] | None = None) -> None:
         if not isinstance(columns, Mapping | None):
             raise InvalidInput(f"columns must be a dict of column and field, not {type(columns).__name__}")
-        super().__init__(_SPELLINGS)
+        # Who supplies a table must not choose which of the worker's files are read and sent: the DAG's author does.
+        super().__init__({name: field for name, field in _SPELLINGS.items() if field != DOCUMENT_FILES})
         #: The columns of the row that was read last, where they are right: mostly those of the next one too.
         self.last_names: tuple[Any, ...] | None = None
         self.last_columns: dict[str, str] = {}
         #: The columns that the user has mapped.
         self.mapped = tuple(columns or ())
-        self._by_plain_name: dict[str, str | None] = {plain_name(name): self[name] for name in _SPELLINGS}
+        self._by_plain_name: dict[str, str | None] = {plain_name(name): field for name, field in self.items()}
         given: dict[str, set[str | None]] = {}
         for column, field in (columns or {}).items():
             of_record = record_field(field)
@@ -157,6 +162,8 @@ def check_header(header: Sequence[str], fields: Fields, *, is_transformed: bool 
     if is_transformed:
         return
     if unknown := [name for name in names if fields.of(name) == ""]:
+        if names_files := [name for name in unknown if _is_of_files(name)]:
+            raise InvalidInput(f"items has the column {named(names_files[0])}, which {_NEEDS_COLUMNS}")
         raise InvalidInput(
             f"items has columns that are not fields of a case: {', '.join(map(_with_nearest, unknown))}; "
             'rename them, or map or drop them, as in columns={"PESEL": "personal_number", "note": None}'
@@ -193,7 +200,12 @@ def columns_of(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str]
             columns[name] = column
     if columns:
         wrong += [
-            (one_line(str(name), 60), "is not a field of a case: rename it, or map or drop it with columns")
+            (
+                one_line(str(name), 60),
+                _NEEDS_COLUMNS
+                if _is_of_files(name)
+                else "is not a field of a case: rename it, or map or drop it with columns",
+            )
             for name in unknown[:5]
         ]
     elif unknown:
@@ -202,6 +214,10 @@ def columns_of(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str]
     if not wrong:
         fields.last_names, fields.last_columns = names, columns
     return columns, wrong
+
+
+def _is_of_files(column: object) -> bool:
+    return plain_name(column) == plain_name(DOCUMENT_FILES)
 
 
 def _with_nearest(column: str) -> str:

@@ -19,6 +19,7 @@ from tests.unit.operators.test_batch_kills import killed, run_try
 from tests.unit.operators.test_batch_stop import FileStore
 
 UPLOAD_CALL = "POST /resources"
+COLUMNS = {"document_files": "document_files"}
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ class TestUploads:
             *[{"first_name": "Zoë", "document_files": files["a/passport.pdf"]}] * 10,
             {"first_name": "Max", "document_files": None},
         ]
-        batch.run(rows, workflows_conn_id=CONNECTION_IDS[generation])
+        batch.run(rows, workflows_conn_id=CONNECTION_IDS[generation], columns=COLUMNS)
 
         assert batch.outcomes == ["succeeded"] * len(rows)
         assert connected.counts.resources == 3
@@ -69,7 +70,7 @@ class TestUploads:
     ) -> None:
         given = {"resourceId": "r", "resourceName": "old.pdf", "resourcePath": "resources/r"}
         row = {"first_name": "Ada", "documents": [given], "document_files": files["a/card.pdf"]}
-        batch.run([row])
+        batch.run([row], columns=COLUMNS)
         assert documents(connected) == [["old.pdf", "card.pdf"]]
 
     def test_a_column_of_a_file_names_one_or_several(
@@ -94,13 +95,13 @@ class TestUploads:
         ]
         connected.fault("forbidden", path="/cases")
         with pytest.raises(Exception, match="403"):
-            batch.run(rows)
+            batch.run(rows, columns=COLUMNS)
         connected.clear_faults()
         batch.ti.try_number += 1
-        batch.run(rows)
+        batch.run(rows, columns=COLUMNS)
         batch.clear()
         more = {"key": "K9", "first_name": "Bob", "document_files": files["a/card.pdf"]}
-        batch.run([*rows, more])
+        batch.run([*rows, more], columns=COLUMNS)
 
         assert connected.counts.requests[UPLOAD_CALL] == 1
         assert documents(connected) == [["card.pdf"]] * 4
@@ -113,9 +114,9 @@ class TestUploads:
             {"key": f"K{number}", "first_name": "Ada", "document_files": files["a/card.pdf"]}
             for number in range(3)
         ]
-        batch.run(rows)
+        batch.run(rows, columns=COLUMNS)
         batch.clear()
-        batch.run([*rows[:2], {**rows[2], "document_files": files["c/passport.pdf"]}])
+        batch.run([*rows[:2], {**rows[2], "document_files": files["c/passport.pdf"]}], columns=COLUMNS)
 
         assert connected.counts.runs == 4
         assert connected.counts.resources == 2
@@ -125,7 +126,7 @@ class TestUploads:
         self, batch: BatchTask, connected: Sandbox, files: dict[str, str], fault: dict[str, Any]
     ) -> None:
         connected.fault(path="/resources", times=1, **fault)
-        batch.run([{"first_name": "Ada", "document_files": files["a/card.pdf"]}] * 3)
+        batch.run([{"first_name": "Ada", "document_files": files["a/card.pdf"]}] * 3, columns=COLUMNS)
 
         assert batch.outcomes == ["succeeded"] * 3
         assert connected.counts.requests[UPLOAD_CALL] == 2
@@ -156,7 +157,7 @@ class TestUploads:
             {"first_name": "Ada"},
             {"first_name": "Bob"},
         ]
-        batch.run(rows, max_failed_share=1.0)
+        batch.run(rows, max_failed_share=1.0, columns=COLUMNS)
 
         assert batch.outcomes == ["not_submitted", "succeeded", "succeeded"]
         assert "change" in batch.output[0]["error"]
@@ -169,7 +170,7 @@ class TestUploads:
             {"first_name": "Eve", "document_files": f"/{'Brunhilde' * 30}/card.pdf"},
             {"first_name": "Ada", "document_files": files["a/card.pdf"]},
         ]
-        batch.run(rows, max_failed_share=1.0)
+        batch.run(rows, max_failed_share=1.0, columns=COLUMNS)
 
         assert batch.outcomes == ["not_submitted", "succeeded"]
         assert "File name too long" in batch.output[0]["error"]
@@ -192,9 +193,16 @@ class TestUploads:
             {"key": f"K{each}", "first_name": "Ada", "document_files": files["a/card.pdf"]}
             for each in range(8)
         ]
-        killed(run_try, batch, rows, ("batch.journal:Journal._append", number), {}, is_over=is_over)
+        killed(
+            run_try,
+            batch,
+            rows,
+            ("batch.journal:Journal._append", number),
+            {"columns": COLUMNS},
+            is_over=is_over,
+        )
         batch.ti.try_number += 1
-        batch.run(rows, deferrable=False, max_failed_share=1.0)
+        batch.run(rows, deferrable=False, max_failed_share=1.0, columns=COLUMNS)
 
         assert set(batch.outcomes) <= {"succeeded", "unknown"}
         assert set(connected.counts.runs_per_case.values()) == {1}
@@ -204,7 +212,11 @@ class TestUploads:
 
 @pytest.mark.parametrize("nothing", [[], ()])
 def test_a_list_of_no_files_is_nothing(batch: BatchTask, connected: Sandbox, nothing: Any) -> None:
-    batch.run([{"record_id": READY_RECORD, "document_files": nothing}], workflows_conn_id=CONNECTION_IDS[2])
+    batch.run(
+        [{"record_id": READY_RECORD, "document_files": nothing}],
+        workflows_conn_id=CONNECTION_IDS[2],
+        columns=COLUMNS,
+    )
 
     assert batch.outcomes == ["succeeded"]
     assert connected.counts.requests[CASE_CALL] == 0
@@ -237,7 +249,7 @@ class TestWhatIsRefused:
         os.mkfifo(tmp_path / "files" / "a" / "pipe.pdf")
         path = given if given == "Brunhilde.pdf" else str(tmp_path / "files" / given)
         with pytest.raises(InvalidInput) as refused:
-            batch.run([{"first_name": "Ada"}, {"first_name": "Eve", "document_files": path}])
+            batch.run([{"first_name": "Ada"}, {"first_name": "Eve", "document_files": path}], columns=COLUMNS)
 
         assert words in str(refused.value)
         assert "Brunhilde" not in str(refused.value)
@@ -251,7 +263,7 @@ class TestWhatIsRefused:
             {"first_name": "Eve", "document_files": str(tmp_path / "Brunhilde.pdf")},
             {"first_name": "Bob", "document_files": files["a/card.pdf"]},
         ]
-        batch.run(rows, on_bad_row="skip", max_failed_share=1.0)
+        batch.run(rows, on_bad_row="skip", max_failed_share=1.0, columns=COLUMNS)
 
         assert batch.outcomes == ["succeeded", "not_submitted", "succeeded"]
         assert "there is no such file" in batch.output[1]["error"]
@@ -280,5 +292,5 @@ class TestWhatIsRefused:
         self, batch: BatchTask, connected: Sandbox, row: dict[str, Any], words: str
     ) -> None:
         with pytest.raises(InvalidInput, match=words):
-            batch.run([row])
+            batch.run([row], columns=COLUMNS)
         assert not connected.counts.requests
