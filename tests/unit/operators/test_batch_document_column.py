@@ -14,7 +14,7 @@ from tests.unit.batch_task import BatchTask
 @pytest.mark.parametrize("column", ["document_files", "Document Files", "documentFiles"])
 @pytest.mark.parametrize("is_table", [False, True], ids=["list", "file"])
 def test_a_column_of_files_that_columns_does_not_name_is_not_read(
-    self, batch: BatchTask, connected: Sandbox, tmp_path: Path, column: str, is_table: bool
+    batch: BatchTask, connected: Sandbox, tmp_path: Path, column: str, is_table: bool
 ) -> None:
     path = tmp_path / "people.csv"
     path.write_text(f"first_name,{column}\nAda,/run/secrets/key.pem\n", encoding="utf-8")
