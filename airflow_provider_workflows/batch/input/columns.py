@@ -40,7 +40,7 @@ _SPELLINGS = (
     | {f"phone.{to_camel(part)}": field for field, part in PHONE_PARTS.items()}
 )
 _NEEDS_COLUMNS = (
-    "names files to read and send: if whoever supplies the rows may choose these, say so with "
+    "names files to read and send: if the supplier of the rows may choose these, say so with "
     'columns={"document_files": "document_files"}'
 )
 #: Spellings that a file may add: what has a thousand of them is no table.
