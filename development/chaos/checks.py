@@ -129,7 +129,7 @@ class Outcome:
         return Check("Only a SIGKILL leaves an unknown row", found, tuple(problems))
 
     def _no_run_after_a_stop(self) -> Check:
-        stopped_at = self._system.times_of_stops(BATCH)
+        stopped_at = self._system.logs.times_of_stops(BATCH)
         problems, after, measured = [], 0, 0
         started = [run.started for run in self.runs if run.definition_id == self._system.definitions[BATCH]]
         for stop in self._occurrences.stops:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from development.chaos.actions import ACTIONS, CORRECTION, Action, Chaos, NotNow
+from development.chaos.actions import ACTIONS, CORRECTION, Action, Chaos
+from development.chaos.actor import NotNow
 from development.chaos.checks import Check, Outcome
 from development.chaos.occurrences import Occurrences
 from development.chaos.system import BATCH, SINGLE_RUNS, START_OVER, Size, System
@@ -116,7 +117,7 @@ def run(form: Form, seed: int, generation: int = 1) -> Report:
             [*ahead.names(), *unsettled],
             checks,
             occurrences.ended_alone,
-            None if all(check.holds for check in checks) else system.keep_logs(),
+            None if all(check.holds for check in checks) else system.logs.keep(),
         )
 
 

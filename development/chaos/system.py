@@ -6,12 +6,9 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +17,7 @@ import psutil  # type: ignore[import-untyped]  # comes with Airflow
 from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.storage import ObjectStoragePath
 from development.chaos import storage
+from development.chaos.logs import TaskLogs
 from development.chaos.service import Service
 from development.chaos.table import Person, Table
 from tests.harness.process import process_of_task
@@ -131,6 +129,7 @@ class System:
             self.stack = cleanup.enter_context(
                 Stack(Path(__file__).with_name("dags"), environment | _SOONER, workers=2, triggerers=2)
             )
+            self.logs = TaskLogs(self.stack.folder / "logs")
             self._cleanup = cleanup.pop_all()
         return self
 
@@ -274,35 +273,3 @@ class System:
             task=TASK,
         )
         return {int(str(map_index)): str(json.loads(str(value))) for map_index, value in rows}
-
-    def keep_logs(self) -> Path:
-        """Copy the logs of all tasks to a folder that stays, and return it."""
-        folder = Path(tempfile.mkdtemp(prefix="chaos-logs-"))
-        shutil.copytree(self._logs, folder, dirs_exist_ok=True)
-        return folder
-
-    @property
-    def _logs(self) -> Path:
-        return self.stack.folder / "logs"
-
-    def times_of_stops(self, name: str) -> list[float]:
-        """Return when the tries of a batch were told to stop, as their logs say, in seconds since the epoch."""
-        folder = self._logs / f"dag_id={name}"
-        return [
-            _seconds(record["timestamp"])
-            for log in folder.rglob("*.log")
-            for record in _records(log)
-            if str(record.get("event", "")).startswith("The task was told to stop")
-        ]
-
-
-def _records(log: Path) -> Iterator[dict[str, object]]:
-    for line in log.read_text(errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            record = json.loads(line)
-            if isinstance(record, dict) and "timestamp" in record:
-                yield record
-
-
-def _seconds(timestamp: object) -> float:
-    return datetime.fromisoformat(str(timestamp).replace("Z", "+00:00")).timestamp()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_workflows.api.run_details import RunDetails
+from development.chaos.logs import TaskLogs
 from development.chaos.service import Service, by_person
 from development.chaos.storage import FLAG_VARIABLE, FailingFileSystem, StorageFault
 from development.chaos.table import Person, Table
@@ -93,3 +95,17 @@ def test_storage_fails_while_the_flag_is_there(tmp_path: Path, monkeypatch: pyte
     flag.unlink()
 
     assert storage.cat_file(f"chaos://{tmp_path}/file") == b"content"
+
+
+def test_the_logs_of_a_batch_say_when_its_tries_were_told_to_stop(tmp_path: Path) -> None:
+    stop = {
+        "event": "The task was told to stop; nothing more is started.",
+        "timestamp": "1970-01-01T00:01:00Z",
+    }
+    other = {"event": "Started workflow.", "timestamp": "1970-01-01T00:00:30Z"}
+    for dag_id, events in {"chaos_batch": [other, stop], "chaos_start_over": [stop]}.items():
+        log = tmp_path / f"dag_id={dag_id}" / "attempt=1.log"
+        log.parent.mkdir()
+        log.write_text("\n".join([*map(json.dumps, events), "no JSON"]))
+
+    assert TaskLogs(tmp_path).times_of_stops("chaos_batch") == [60.0]
