@@ -156,20 +156,26 @@ class AsyncWorkflowsClient(AsyncTableCalls):
         """
         return await self.perform(endpoints.run_workflow(details, self.settings.api_generation))
 
-    async def read_workflow(self, workflow_id: str, case_id: str | None = None) -> models.Workflow:
+    async def read_workflow(
+        self, workflow_id: str, case_id: str | None = None, record_id: str | None = None
+    ) -> models.Workflow:
         """Return a workflow with its status (``GET /workflows/{workflowId}``).
 
         :param case_id: the case that it must be of, where it is known
+        :param record_id: the record that it must be about, where it is known
         """
-        return await self.perform(endpoints.read_workflow(workflow_id, case_id))
+        return await self.perform(endpoints.read_workflow(workflow_id, case_id, record_id))
 
-    async def read_result(self, workflow_id: str, case_id: str | None = None) -> models.WorkflowResult:
+    async def read_result(
+        self, workflow_id: str, case_id: str | None = None, record_id: str | None = None
+    ) -> models.WorkflowResult:
         """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
         :param case_id: the case that it must be of, where it is known
+        :param record_id: the record that it must be about, where it is known
         :raises WorkflowNotCompleted: with the status, if the workflow has no result yet
         """
-        return await self._drive(self._exchange.result(workflow_id, case_id))
+        return await self._drive(self._exchange.result(workflow_id, case_id, record_id))
 
     async def _drive(self, flow: Flow[Result]) -> Result:
         reply: Reply = None

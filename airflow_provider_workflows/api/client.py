@@ -176,20 +176,26 @@ class WorkflowsClient(TableCalls):
         """
         return self.perform(endpoints.run_workflow(details, self.settings.api_generation))
 
-    def read_workflow(self, workflow_id: str, case_id: str | None = None) -> models.Workflow:
+    def read_workflow(
+        self, workflow_id: str, case_id: str | None = None, record_id: str | None = None
+    ) -> models.Workflow:
         """Return a workflow with its status (``GET /workflows/{workflowId}``).
 
         :param case_id: the case that it must be of, where it is known
+        :param record_id: the record that it must be about, where it is known
         """
-        return self.perform(endpoints.read_workflow(workflow_id, case_id))
+        return self.perform(endpoints.read_workflow(workflow_id, case_id, record_id))
 
-    def read_result(self, workflow_id: str, case_id: str | None = None) -> models.WorkflowResult:
+    def read_result(
+        self, workflow_id: str, case_id: str | None = None, record_id: str | None = None
+    ) -> models.WorkflowResult:
         """Return the result of a completed workflow (``GET /workflows/{workflowId}/result``).
 
         :param case_id: the case that it must be of, where it is known
+        :param record_id: the record that it must be about, where it is known
         :raises WorkflowNotCompleted: with the status, if the workflow has no result yet
         """
-        return self._drive(self._exchange.result(workflow_id, case_id))
+        return self._drive(self._exchange.result(workflow_id, case_id, record_id))
 
     def _drive(self, flow: Flow[Result]) -> Result:
         reply: Reply = None

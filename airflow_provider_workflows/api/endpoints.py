@@ -230,10 +230,13 @@ def read_record(table_id: str, record_id: str) -> Endpoint[Record]:
     )
 
 
-def read_workflow(workflow_id: str, case_id: str | None = None) -> Endpoint[models.Workflow]:
+def read_workflow(
+    workflow_id: str, case_id: str | None = None, record_id: str | None = None
+) -> Endpoint[models.Workflow]:
     """``GET /workflows/{workflowId}``: a workflow with its status.
 
     :param case_id: the case that it must be of; None if that is not known
+    :param record_id: the record that it must be about; None if that is not known
     :raises InvalidInput: if one of the ids is not a UUID
     """
     workflow_id = require_id("workflow_id", workflow_id)
@@ -242,14 +245,17 @@ def read_workflow(workflow_id: str, case_id: str | None = None) -> Endpoint[mode
         f"/workflows/{workflow_id}",
         models.Workflow,
         repeatable=True,
-        expected={"id": workflow_id, **_case(case_id)},
+        expected={"id": workflow_id, **_subject(case_id, record_id)},
     )
 
 
-def read_result(workflow_id: str, case_id: str | None = None) -> Endpoint[models.WorkflowResult]:
+def read_result(
+    workflow_id: str, case_id: str | None = None, record_id: str | None = None
+) -> Endpoint[models.WorkflowResult]:
     """``GET /workflows/{workflowId}/result``: the result of a completed workflow.
 
     :param case_id: the case that it must be of; None if that is not known
+    :param record_id: the record that it must be about; None if that is not known
     :raises InvalidInput: if one of the ids is not a UUID
     """
     workflow_id = require_id("workflow_id", workflow_id)
@@ -259,12 +265,13 @@ def read_result(workflow_id: str, case_id: str | None = None) -> Endpoint[models
         models.WorkflowResult,
         repeatable=True,
         # What a definition puts under "id" is its own affair.
-        expected={"workflowId": workflow_id, **_case(case_id)},
+        expected={"workflowId": workflow_id, **_subject(case_id, record_id)},
     )
 
 
-def _case(case_id: str | None) -> Mapping[str, str]:
-    return {} if case_id is None else {"caseId": require_id("case_id", case_id)}
+def _subject(case_id: str | None, record_id: str | None) -> Mapping[str, str]:
+    expected = {} if case_id is None else {"caseId": require_id("case_id", case_id)}
+    return expected if record_id is None else expected | {"recordId": require_id("record_id", record_id)}
 
 
 def read_webhook_key(key_id: str) -> Endpoint[models.PlainText]:

@@ -126,21 +126,24 @@ class Exchange:
         """Return the seconds until a rejected key may be sent again; 0 if none was rejected, or it may be now."""
         return max(0.0, self._tokens.next_authorize_at - self._clock()) if self._tokens.rejections else 0.0
 
-    def result(self, workflow_id: str, case_id: str | None = None) -> Flow[WorkflowResult]:
+    def result(
+        self, workflow_id: str, case_id: str | None = None, record_id: str | None = None
+    ) -> Flow[WorkflowResult]:
         """Return the flow that fetches the result of a completed workflow.
 
         The status is requested only if there is no result, to say why.
 
         :param workflow_id: id of the workflow
         :param case_id: the case that it must be of; None if that is not known
+        :param record_id: the record that it must be about; None if that is not known
         :raises WorkflowNotCompleted: ``WorkflowFailed`` where the status is a failure status
         :raises WorkflowsError: as ``perform`` does
         """
         try:
-            return (yield from self.perform(endpoints.read_result(workflow_id, case_id)))
+            return (yield from self.perform(endpoints.read_result(workflow_id, case_id, record_id)))
         except errors.NotFound as error:
             no_result = error
-        status = (yield from self.perform(endpoints.read_workflow(workflow_id, case_id))).status
+        status = (yield from self.perform(endpoints.read_workflow(workflow_id, case_id, record_id))).status
         outcome = self._settings.statuses.outcome(status)
         if outcome is Outcome.SUCCESS:
             raise no_result

@@ -106,6 +106,7 @@ class Wait:
     :param under_way: whether the service has accepted the credentials before, for the same work: then a rejected
         key is waited out like an outage, else the wait ends at once
     :param case_id: the case that the run must be of; None if that is not known, or need not be compared
+    :param record_id: the same of the record that it must be about
     :param status: the last status that was seen
     :param failing_since: when polls began to fail, in seconds since the epoch; None while they succeed
     :param expires_at: when the run expires, in seconds since the epoch; None if it does not, or nobody has said so
@@ -121,6 +122,7 @@ class Wait:
     first_poll: float | None = None
     under_way: bool = True
     case_id: str | None = None
+    record_id: str | None = None
     status: str = "not known"
     failing_since: float | None = None
     expires_at: float | None = None
@@ -271,7 +273,7 @@ def _poll(
 ) -> tuple[dict[str, object] | None, errors.WorkflowsError | None]:
     """Poll once, and return the event if that ends the wait, and the error that the poll met."""
     try:
-        workflow = client.read_workflow(wait.workflow_id, wait.case_id)
+        workflow = client.read_workflow(wait.workflow_id, wait.case_id, wait.record_id)
     except errors.Stopped:
         raise
     except errors.WorkflowsError as error:

@@ -187,7 +187,7 @@ _TYPES: dict[type, str] = {
 def _take_note_of_other(
     endpoint: Endpoint[ResponseModel], response: Response, name: str, named: str, expected: str
 ) -> None:
-    """Refuse a response to a call that reads, or say that one to a call that starts a run names another case."""
+    """Refuse a response to a call that reads; of one to a call that starts a run say what other thing it names."""
     other = f"{name} {named}" if is_id(named) else f"a {name} that is not an id"
     happened = f"the response is about another one: it names {other} where {expected} was asked for"
     if endpoint.repeatable:
@@ -197,7 +197,9 @@ def _take_note_of_other(
             status=response.status,
         )
     # A run that exists is billed, and must not be lost over a field that may be wrong itself.
-    log.warning("%s: %s. The run is kept, and its case compared again when it is polled.", endpoint, happened)
+    log.warning(
+        "%s: %s. The run is kept, and its %s compared again when it is polled.", endpoint, happened, name
+    )
 
 
 def _raise_unexpected(

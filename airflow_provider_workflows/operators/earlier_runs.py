@@ -54,7 +54,7 @@ class EarlierRuns:
         :raises WorkflowsError: what went wrong, unless the wait for the run polls through it
         """
         try:
-            workflow = self._client.read_workflow(str(run.workflow_id), run.case_id)
+            workflow = self._client.read_workflow(str(run.workflow_id), run.case_id, run.record_id)
         except NotFound:
             self._log.warning(
                 "The service does not know workflow %s, which an earlier try has submitted. For a new run set "

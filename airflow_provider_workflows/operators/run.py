@@ -231,6 +231,7 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
             self._schedule,
             self.max_outage,
             case_id=self.case_id,
+            record_id=self.record_id,
             expires_at=run.expires_at,
         )
         event = None

@@ -138,9 +138,9 @@ class Poller:
         watch = self._watches.get(wait.workflow_id)
         if watch is None:
             watch = self._watches[wait.workflow_id] = Watch(wait.workflow_id)
-        if wait.case_id is not None:
-            # From now on the case is compared as well.
-            watch.endpoint = endpoints.read_workflow(wait.workflow_id, wait.case_id)
+        if wait.case_id is not None or wait.record_id is not None:
+            # From now on these are compared as well.
+            watch.endpoint = endpoints.read_workflow(wait.workflow_id, wait.case_id, wait.record_id)
         waiter = Waiter(wait, on_end, watch)
         watch.waiters += (waiter,)
         now = self._now()

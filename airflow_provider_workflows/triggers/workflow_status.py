@@ -45,6 +45,7 @@ class WorkflowStatusTrigger(WaitTrigger):
     :param workflow_id: id of the workflow
     :param started: when the run began, in seconds since the epoch; None for now
     :param case_id: id of the case that the run must be of; None if that is not known
+    :param record_id: id of the record that the run must be about; None if that is not known
     :param polls: how often the task has polled the run before it deferred
     :param expires_at: when the run expires, in seconds since the epoch; None if that is not known
     :param follows_expiry: whether the deadline counts only as long as no expiry is known
@@ -56,6 +57,7 @@ class WorkflowStatusTrigger(WaitTrigger):
     workflow_id: str
     started: float | None = None
     case_id: str | None = None
+    record_id: str | None = None
     polls: int = 0
     expires_at: float | None = None
     follows_expiry: bool = False
@@ -89,6 +91,7 @@ class WorkflowStatusTrigger(WaitTrigger):
             workflows_conn_id=workflows_conn_id,
             started=wait.started,
             case_id=wait.case_id,
+            record_id=wait.record_id,
             polls=wait.polls,
             expires_at=wait.expires_at,
             follows_expiry=wait.follows_expiry,
@@ -133,6 +136,7 @@ class WorkflowStatusTrigger(WaitTrigger):
             self.max_outage,
             first_poll=first_poll,
             case_id=self.case_id,
+            record_id=self.record_id,
             polls=self.polls,
             expires_at=self.expires_at,
             follows_expiry=self.follows_expiry,

@@ -20,6 +20,7 @@ Drive = Callable[..., Driver]
 WORKFLOW = "11111111-1111-4111-8111-111111111111"
 OTHER = "22222222-2222-4222-8222-222222222222"
 CASE = "33333333-3333-4333-8333-aaaaaaaaaaaa"
+RECORD = "44444444-4444-4444-8444-bbbbbbbbbbbb"
 
 #: A call, its own response, and that to a call about something else.
 READS: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
@@ -42,6 +43,16 @@ READS: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
         ["read_result", WORKFLOW, CASE],
         {"caseId": CASE, "decision": "PASS"},
         {"caseId": OTHER, "decision": "FAIL"},
+    ),
+    "status of a run about a record": (
+        ["read_workflow", WORKFLOW, None, RECORD],
+        {"id": WORKFLOW, "status": "RUNNING", "recordId": RECORD},
+        {"id": WORKFLOW, "status": "COMPLETED", "recordId": OTHER},
+    ),
+    "result about a record": (
+        ["read_result", WORKFLOW, None, RECORD],
+        {"recordId": RECORD, "decision": "PASS"},
+        {"recordId": OTHER, "decision": "FAIL"},
     ),
     "case": (["read_case", CASE], {"caseId": CASE}, {"caseId": OTHER}),
     "parameters": (

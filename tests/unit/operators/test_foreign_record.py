@@ -1,0 +1,106 @@
+"""A run about a record whose polls name another one is not believed, in whichever generation it was started."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.hooks import workflows
+from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.sandbox import DEFINITION, TABLE, Sandbox
+from tests.harness.hostile_server import ReceivedRequest, relay
+from tests.unit.operators.test_run_modes import OFTEN, drive
+
+OTHER = "22222222-2222-4222-8222-222222222222"
+Relayed = Callable[..., None]
+
+
+@pytest.fixture
+def relayed(connected: Sandbox, short_pauses: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relayed]:
+    """Have responses about runs name a record; the connection leads to what changes them."""
+    with ExitStack() as stack:
+
+        def make(generation: int, method: str, named: object = OTHER) -> None:
+            def change(request: ReceivedRequest, value: Any) -> Any:
+                is_changed = request.method == method and "/workflows" in request.path
+                return value | {"recordId": named} if is_changed else value
+
+            server = stack.enter_context(relay(connected.url, change))
+            connection = connected.connection_of(generation) | {"host": server.host, "port": None}
+            for name in connected.environment:
+                monkeypatch.setenv(name, json.dumps(connection))
+            workflows._tokens.cache_clear()
+            workflows._shared_client.cache_clear()
+
+        yield make
+
+
+def run_task(connected: Sandbox, context: Any, generation: int, **arguments: Any) -> str:
+    with connected.client(api_generation=generation) as client:
+        record_id = client.create_record(TABLE, {"firstName": "Jana"}).id
+    given = {
+        "task_id": "run",
+        "workflow_definition_id": connected.define(DEFINITION, seconds=0.0),
+        "record_id": record_id,
+        "wait_for_completion": True,
+        "deferrable": False,
+        "max_outage": 0.1,
+        **OFTEN,
+        **arguments,
+    }
+    workflow_id: str = drive(lambda: RunWorkflowOperator(**given), context)
+    return workflow_id
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_polls_that_name_another_record_are_not_believed(
+    relayed: Relayed, connected: Sandbox, context: Any, generation: int, deferrable: bool
+) -> None:
+    relayed(generation, "GET")
+
+    with pytest.raises(errors.UnexpectedResponse, match=f"recordId {OTHER} where"):
+        run_task(connected, context, generation, deferrable=deferrable)
+
+    assert len(connected.workflows) == 1
+
+
+def test_a_retry_compares_the_record_of_the_earlier_run(
+    relayed: Relayed, connected: Sandbox, context: Any
+) -> None:
+    relayed(2, "GET")
+    with connected.client(api_generation=2) as client:
+        record_id = client.create_record(TABLE, {"firstName": "Jana"}).id
+    for _ in range(2):
+        with pytest.raises(errors.UnexpectedResponse, match=OTHER):
+            run_task(
+                connected, context, 2, record_id=record_id, wait_for_completion=context["ti"].try_number == 1
+            )
+        context["ti"].clear()
+
+    assert len(connected.workflows) == 1
+
+
+@pytest.mark.parametrize("named", [None, 17])
+def test_a_record_id_that_is_missing_or_not_text_is_not_compared(
+    relayed: Relayed, connected: Sandbox, context: Any, named: object
+) -> None:
+    relayed(3, "GET", named)
+
+    assert run_task(connected, context, 3)
+
+
+def test_a_run_whose_response_names_another_record_is_kept_if_its_polls_name_its_own(
+    relayed: Relayed, connected: Sandbox, context: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    relayed(3, "POST")
+
+    assert run_task(connected, context, 3)
+
+    assert len(connected.workflows) == 1
+    assert "The run is kept, and its recordId compared again" in caplog.text
