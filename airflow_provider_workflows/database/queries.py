@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.database.connections import connected
+from airflow_provider_workflows.database.postgresql import read_each_time
 
 if TYPE_CHECKING:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
@@ -50,9 +51,11 @@ def query_rows(
 
 def _cursor(hook: DbApiHook, connection: Any) -> Any:
     is_psycopg = type(connection).__module__.partition(".")[0].startswith("psycopg")
-    if hook.dialect_name == "postgresql" and is_psycopg:
-        return connection.cursor(name=f"workflows_{uuid.uuid4().hex}")
-    return connection.cursor()
+    if not (hook.dialect_name == "postgresql" and is_psycopg):
+        return connection.cursor()
+    cursor = connection.cursor(name=f"workflows_{uuid.uuid4().hex}")
+    read_each_time(cursor)
+    return cursor
 
 
 def _rows(cursor: Any, first: Sequence[Any], names: Sequence[str]) -> Iterator[Sequence[Any]]:

@@ -32,7 +32,7 @@ def cell_of(value: Any) -> Any:
     for kind, cell in _CELLS:
         if isinstance(value, kind):
             return cell(value)
-    return Unreadable(f"is a {type(value).__name__}, which no field holds: cast it to text in the query")
+    return _other(value)
 
 
 def _is_utf_8(text: str) -> bool:
@@ -56,6 +56,18 @@ def _text(value: bytes | bytearray | memoryview) -> Any:
         return bytes(value).decode()
     except UnicodeDecodeError:
         return Unreadable("is binary data and not text: decode it in the query")
+
+
+def _other(value: Any) -> Unreadable:
+    # Here: a task that reads no query needs no module of databases.
+    from airflow_provider_workflows.database.postgresql import NotInPython  # noqa: PLC0415
+
+    if isinstance(value, NotInPython):
+        article = "an" if value.kind == "interval" else "a"
+        what = f"{article} {value.kind} that is infinity, 24:00 or outside of the years 1 to 9999"
+    else:
+        what = f"a {type(value).__name__}, which no field holds"
+    return Unreadable(f"is {what}: cast it to text in the query")
 
 
 def _nested(value: Any) -> Any:

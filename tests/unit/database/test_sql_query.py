@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import traceback
 import uuid
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import psycopg2
 import pytest
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+from sqlalchemy import make_url
 
 from airflow_provider_workflows.api.errors import DatabaseFailed, InvalidInput
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, Unreadable
 from airflow_provider_workflows.batch.input.sql_cells import cell_of
-from airflow_provider_workflows.database.queries import ordered_by
+from airflow_provider_workflows.database.queries import ordered_by, query_rows
 from airflow_provider_workflows.sql import SqlQuery
 from tests.unit.database.conftest import CONN_ID, Warehouse
 
@@ -157,6 +161,74 @@ def test_postgresql_keeps_the_rows_at_the_server(
     rows = rows_of(items)
 
     assert all(isinstance(row, Row) and row.case["firstName"].startswith("workflows_") for row in rows)
+
+
+OUTSIDE = "that is infinity, 24:00 or outside of the years 1 to 9999: cast it to text in the query"
+
+
+class HookOfPsycopg2(PostgresHook):
+    """A hook whose connection is of psycopg2, as that of older releases of Airflow's provider is."""
+
+    def get_conn(self) -> Any:
+        url = make_url(os.environ[f"AIRFLOW_CONN_{CONN_ID.upper()}"]).set(drivername="postgresql")
+        return psycopg2.connect(url.render_as_string(hide_password=False))
+
+    def set_autocommit(self, conn: Any, autocommit: bool) -> None:
+        conn.autocommit = autocommit
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("hook_of", [PostgresHook, HookOfPsycopg2])
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("date '2026-01-31'", "2026-01-31"),
+        ("date 'infinity'", Unreadable(f"is a date {OUTSIDE}")),
+        ("date '-infinity'", Unreadable(f"is a date {OUTSIDE}")),
+        ("date '0044-03-15 BC'", Unreadable(f"is a date {OUTSIDE}")),
+        ("timestamp '20000-01-01'", Unreadable(f"is a timestamp {OUTSIDE}")),
+        ("timestamptz 'infinity'", Unreadable(f"is a timestamptz {OUTSIDE}")),
+        ("time '24:00'", Unreadable(f"is a time {OUTSIDE}")),
+        ("timetz '24:00+01'", Unreadable(f"is a timetz {OUTSIDE}")),
+        ("interval '3000000 years'", Unreadable(f"is an interval {OUTSIDE}")),
+        ("array[date '2026-01-31', null]", ["2026-01-31", None]),
+        ("array[date 'infinity']", Unreadable(f"is a date {OUTSIDE}")),
+        ("array[timestamptz '0044-03-15 BC']", Unreadable(f"is a timestamptz {OUTSIDE}")),
+        ("date 'infinity'::text", "infinity"),
+    ],
+)
+def test_postgresql_may_have_a_time_that_python_has_not(
+    warehouse_of: Callable[[str], Warehouse],
+    hook_of: type[PostgresHook],
+    value: str,
+    cell: Any,
+) -> None:
+    warehouse_of("postgresql")
+
+    with query_rows("items", hook_of(CONN_ID), f"SELECT {value} AS since, 'after' AS next", None) as (
+        _,
+        rows,
+    ):
+        cells = [[cell_of(each) for each in row] for row in rows]
+
+    assert cells == [[cell, "after"]]
+
+
+@pytest.mark.thorough
+def test_a_row_with_infinity_is_a_bad_row_and_the_others_are_read(
+    warehouse_of: Callable[[str], Warehouse],
+) -> None:
+    warehouse_of("postgresql").execute(
+        "CREATE TABLE people (customer_no text, company_name date, since date)",
+        "INSERT INTO people VALUES ('c1', '2026-01-31', 'infinity'), ('c2', 'infinity', NULL)",
+    )
+
+    rows = rows_of(query("SELECT * FROM people"), columns={"since": None})
+
+    assert [row.key for row in rows] == ["c1", "c2"]
+    assert isinstance(rows[0], Row)
+    assert isinstance(rows[1], BadRow)
+    assert rows[1].problems == (("company_name", f"is a date {OUTSIDE}"),)
 
 
 @pytest.mark.parametrize(
