@@ -19,6 +19,8 @@ class Generation:
     :param run_arguments: what a run may be started with besides its definition, by its names in Python
     :param required: what it must be started with
     :param link_arguments: what a task may be told to do with the link of a run's end user, where runs have one
+    :param has_versions: whether the service says of a run which revision of its definition it is of, and which
+        version executes it
     """
 
     accept: str
@@ -26,6 +28,7 @@ class Generation:
     run_arguments: frozenset[str]
     required: frozenset[str] = frozenset()
     link_arguments: frozenset[str] = frozenset()
+    has_versions: bool = False
 
     @property
     def arguments(self) -> frozenset[str]:
@@ -51,6 +54,7 @@ GENERATIONS: Mapping[int, Generation] = {
         "/workflows",
         frozenset({"record_id", "parameters", "locale", "expires_at"}),
         link_arguments=frozenset({"push_link", "on_link_callback"}),
+        has_versions=True,
     ),
 }
 """The generations by their numbers, as a connection's ``api_generation`` names them."""

@@ -28,8 +28,7 @@ from airflow_provider_workflows.batch.problem_rows import (
     skipped_row,
 )
 from airflow_provider_workflows.batch.reasons import Reasons, reason_of_row
-from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
-from airflow_provider_workflows.batch.submit import error_fields
+from airflow_provider_workflows.batch.row_state import RowOutcome, RowState, error_fields
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
@@ -254,4 +253,11 @@ def _output_row(
         error=error,
         personal_number_hash=row.personal_number_hash,
         record_id=state.record_id,
+        revision=_as_text(state.revision),
+        execution_version=_as_text(state.execution_version),
     )
+
+
+def _as_text(version: int | str | None) -> str | None:
+    """Return a version as each form of the output has it: a column has one type, and it may be either."""
+    return None if version is None else str(version)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -13,6 +13,7 @@ from airflow_provider_workflows.arguments import require_module, require_pyarrow
 from airflow_provider_workflows.batch.output_formats import (
     arrow_schema,
     batches_of,
+    columns_of_file,
     parquet_batches,
     read_csv,
     read_json_lines,
@@ -21,7 +22,7 @@ from airflow_provider_workflows.batch.output_formats import (
 )
 from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OUTPUT_NAME
 from airflow_provider_workflows.batch.output_parts import has_parts, parts_of
-from airflow_provider_workflows.batch.output_row import columns_of_output
+from airflow_provider_workflows.batch.output_row import FURTHER_COLUMNS, columns_of_output
 from airflow_provider_workflows.batch.spreadsheet_lines import OtherColumns
 from airflow_provider_workflows.storage import (
     forget_listing,
@@ -85,7 +86,7 @@ class OutputRows(Iterator[dict[str, Any]]):
         :raises InvalidInput: also if pyarrow is missing
         """
         pyarrow = require_pyarrow("to_arrow")
-        schema = arrow_schema("to_arrow", columns_of_output(has_records=self._has_records()))
+        schema = arrow_schema("to_arrow", columns_of_output(self._further_columns()))
         return pyarrow.Table.from_batches(self._batches(schema), schema)
 
     def to_pandas(self) -> Any:
@@ -104,13 +105,7 @@ class OutputRows(Iterator[dict[str, Any]]):
         return require_module("polars", "to_polars").from_arrow(self.to_arrow())
 
     def _files(self) -> Iterator[ObjectStoragePath]:
-        for output in self._outputs:
-            if output.suffix and output.suffix not in _READERS:
-                raise InvalidInput(
-                    f"{shown(output)} is not an output of a batch: that is a file in .jsonl, .parquet or .csv, or "
-                    "a folder of parts"
-                )
-            yield from [output] if output.suffix else parts_of(output)
+        return chain.from_iterable(map(_files_of, self._outputs))
 
     def _read(self) -> Iterator[dict[str, Any]]:
         for path in self._files():
@@ -126,12 +121,15 @@ class OutputRows(Iterator[dict[str, Any]]):
                 else:
                     yield from batches_of(_READERS[path.suffix](file), schema)
 
-    def _has_records(self) -> bool:
-        """Return whether the first row has a column for the id of its record, as all of a batch do or do not."""
-        for path in self._files():
-            with _opened(path) as file:
-                return any("record_id" in row for row in islice(_READERS[path.suffix](file), 1))
-        return False
+    def _further_columns(self) -> set[str]:
+        """Return the further columns that some output has: a shard may have run with another generation."""
+        found: set[str] = set()
+        for output in self._outputs:
+            # All files of an output have the same columns.
+            for path in _files_of(output)[:1]:
+                with _opened(path) as file:
+                    found.update(columns_of_file(file, path.suffix))
+        return found.intersection(FURTHER_COLUMNS)
 
     def row_keys(self) -> Iterator[tuple[int, str]]:
         """Yield number and key of each row, and read no more than that takes; raises as ``__next__``."""
@@ -143,6 +141,15 @@ class OutputRows(Iterator[dict[str, Any]]):
                         yield from zip(numbers, keys, strict=True)
                 else:
                     yield from ((row["row"], row["key"]) for row in _READERS[path.suffix](file))
+
+
+def _files_of(output: ObjectStoragePath) -> Sequence[ObjectStoragePath]:
+    if output.suffix and output.suffix not in _READERS:
+        raise InvalidInput(
+            f"{shown(output)} is not an output of a batch: that is a file in .jsonl, .parquet or .csv, or a folder "
+            "of parts"
+        )
+    return [output] if output.suffix else parts_of(output)
 
 
 @contextlib.contextmanager

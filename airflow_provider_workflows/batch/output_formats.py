@@ -12,7 +12,8 @@ from airflow_provider_workflows.arguments import require_pyarrow
 from airflow_provider_workflows.batch.output_options import OutputOptions
 from airflow_provider_workflows.batch.output_row import (
     COLUMNS,
-    COLUMNS_WITH_RECORDS,
+    FURTHER_COLUMNS,
+    RECORD_COLUMNS,
     REQUIRED_COLUMNS,
     TIME_COLUMNS,
     OutputRow,
@@ -49,7 +50,7 @@ def table_writer(file: BinaryIO, options: OutputOptions) -> TableWriter:
     :param file: written from its start to its end
     :param options: how the output is written
     """
-    columns = columns_of_output(has_records=options.has_records)
+    columns = columns_of_output(options.further_columns)
     if options.format == "jsonl":
         return JsonLines(file, columns)
     return Csv(file, columns, options.delimiter) if options.format == "csv" else Parquet(file, columns)
@@ -170,8 +171,8 @@ def arrow_batch(rows: Sequence[dict[str, Any]], schema: Any) -> Any:
     pyarrow = require_pyarrow("output_format")
     arrays = []
     for column in schema:
-        # A shard that has run with another generation of the API has no records.
-        read = dict.get if column.name == "record_id" else dict.__getitem__
+        # A shard that has run with another generation of the API lacks them.
+        read = dict.get if column.name in FURTHER_COLUMNS else dict.__getitem__
         values = [read(row, column.name) for row in rows]
         is_time = column.name in TIME_COLUMNS
         array = pyarrow.array(values, pyarrow.string() if is_time else column.type)
@@ -190,11 +191,26 @@ def read_csv(file: BinaryIO) -> Iterator[dict[str, Any]]:
     :raises OtherColumns: if it is not one that a batch has written
     :raises ValueError: if another program has changed a row
     """
-    rows = SpreadsheetRows(io.TextIOWrapper(file, "utf-8", newline=""), COLUMNS, COLUMNS_WITH_RECORDS)
+    rows = _spreadsheet_rows(file)
     for values in rows:
         row: dict[str, Any] = dict(zip(rows.columns, values, strict=True))
         # A row that was skipped may have no key.
         yield row | {"key": row["key"] or "", "row": int(row["row"] or ""), "result": _result(row["result"])}
+
+
+def columns_of_file(file: BinaryIO, suffix: str) -> Sequence[str]:
+    """Return the names of the columns of a file of an output, as far as it says them without rows.
+
+    :param file: the file
+    :param suffix: of its name
+    :raises OtherColumns: if it is CSV that no batch has written
+    :raises ValueError: if its first row cannot be read
+    :raises InvalidInput: if it is Parquet, and pyarrow is missing
+    """
+    if suffix == ".parquet":
+        names: Sequence[str] = require_pyarrow("uri").parquet.read_schema(file).names
+        return names
+    return _spreadsheet_rows(file).columns if suffix == ".csv" else [*next(read_json_lines(file), {})]
 
 
 def read_parquet(file: BinaryIO) -> Iterator[dict[str, Any]]:
@@ -221,7 +237,7 @@ def parquet_batches(file: BinaryIO, columns: Sequence[str] | None = None) -> Ite
 
 
 def with_columns(batch: Any, schema: Any) -> Any:
-    """Return a record batch of Parquet with the columns of a schema: the id of a record may be one that it lacks.
+    """Return a record batch of Parquet with the columns of a schema: further ones may be some that it lacks.
 
     :param batch: as ``parquet_batches`` yields it
     :param schema: what ``arrow_schema`` returned
@@ -247,6 +263,11 @@ def batches_of(rows: Iterator[dict[str, Any]], schema: Any) -> Iterator[Any]:
     while some := list(islice(rows, ROWS_IN_GROUP)):
         texts = (None if row["result"] is None else as_json(row["result"]) for row in some)
         yield arrow_batch([row | {"result": text} for row, text in zip(some, texts, strict=True)], schema)
+
+
+def _spreadsheet_rows(file: BinaryIO) -> SpreadsheetRows:
+    forms = (columns_of_output(further) for further in ((), RECORD_COLUMNS, FURTHER_COLUMNS))
+    return SpreadsheetRows(io.TextIOWrapper(file, "utf-8", newline=""), *forms)
 
 
 def _plain(name: str, column: Any) -> list[Any]:

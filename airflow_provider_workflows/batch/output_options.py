@@ -27,14 +27,14 @@ class OutputOptions:
     :param rows_per_file: the largest number of rows of a file, where the output is a folder of parts; None for one
         file
     :param mode: of the files and of folders that are missing, where they are local
-    :param has_records: whether rows may be about records, whose ids are a column then
+    :param further_columns: the columns that it has beside those of each output
     """
 
     format: str = "jsonl"
     delimiter: str = OUTPUT_DELIMITERS[0]
     rows_per_file: int | None = None
     mode: int = OWNER_ONLY
-    has_records: bool = False
+    further_columns: tuple[str, ...] = ()
 
     @classmethod
     def of_arguments(

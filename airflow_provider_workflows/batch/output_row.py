@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -28,6 +28,8 @@ class OutputRow:
     :param error: what went wrong, in words without a personal value
     :param personal_number_hash: keyed hash of the row's personal number, where hashes are asked for
     :param record_id: id of the record, in the output of a batch whose rows may have one
+    :param revision: the definition's revision that the run is of, as text, where the service says so
+    :param execution_version: the version that executes it, likewise
     """
 
     key: str = field(repr=False)
@@ -43,6 +45,8 @@ class OutputRow:
     error: str | None
     personal_number_hash: str | None = None
     record_id: str | None = None
+    revision: str | None = None
+    execution_version: str | None = None
 
     def values(self, columns: Sequence[str]) -> dict[str, Any]:
         """Return the value of each column.
@@ -53,20 +57,24 @@ class OutputRow:
         return {name: getattr(self, name) for name in columns}
 
 
-COLUMNS_WITH_RECORDS = tuple(column.name for column in dataclasses.fields(OutputRow))
-COLUMNS = tuple(name for name in COLUMNS_WITH_RECORDS if name != "record_id")
+RECORD_COLUMNS = ("record_id",)
+VERSION_COLUMNS = ("revision", "execution_version")
+#: The columns that an output has only with some generations of the API.
+FURTHER_COLUMNS = (*RECORD_COLUMNS, *VERSION_COLUMNS)
+#: The columns that each output has.
+COLUMNS = tuple(column.name for column in dataclasses.fields(OutputRow) if column.name not in FURTHER_COLUMNS)
 #: The columns that have a value in each row.
 REQUIRED_COLUMNS = ("key", "row", "outcome")
 #: The columns that are times.
 TIME_COLUMNS = ("submitted_at", "ended_at")
 
 
-def columns_of_output(*, has_records: bool) -> tuple[str, ...]:
-    """Return the names of an output's columns.
+def columns_of_output(further: Collection[str]) -> tuple[str, ...]:
+    """Return the names of an output's columns, in order.
 
-    :param has_records: whether its rows may be about records
+    :param further: those of ``FURTHER_COLUMNS`` that it has
     """
-    return COLUMNS_WITH_RECORDS if has_records else COLUMNS
+    return (*COLUMNS, *(name for name in FURTHER_COLUMNS if name in further))
 
 
 def iso(seconds_since_epoch: float | None) -> str | None:

@@ -11,6 +11,7 @@ from airflow_provider_workflows.batch.input.bad_rows import named_rows
 from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows
 from airflow_provider_workflows.batch.input.rows import NOBODY, BadRow, Row
 from airflow_provider_workflows.batch.input.subjects import has_case_field, is_record_field
+from airflow_provider_workflows.batch.output_row import RECORD_COLUMNS, VERSION_COLUMNS
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.checked_columns import Checked
@@ -58,6 +59,16 @@ def has_records(generation: int) -> bool:
     :param generation: number of the connection's generation
     """
     return "record_id" in GENERATIONS[generation].run_arguments
+
+
+def further_columns(generation: int) -> tuple[str, ...]:
+    """Return the names of the columns that an output of a generation has beside those of each output.
+
+    :param generation: number of the connection's generation
+    """
+    records = RECORD_COLUMNS if has_records(generation) else ()
+    versions = VERSION_COLUMNS if GENERATIONS[generation].has_versions else ()
+    return (*records, *versions)
 
 
 def require_generation(

@@ -6,9 +6,12 @@ import enum
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.status import Outcome, Statuses
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.errors import WorkflowsError
 
 
 class RowOutcome(str, enum.Enum):
@@ -57,6 +60,8 @@ class RowState:
     :param record_id: id of the row's record, once there is one
     :param documents: the documents that its files have become, each with the digest of its file
     :param had_run: whether it has had a run, where it has neither a case nor a record
+    :param revision: the definition's revision that the run is of, as the service gives it
+    :param execution_version: the version that executes the run, likewise
     """
 
     case_id: str | None = None
@@ -72,6 +77,8 @@ class RowState:
     record_id: str | None = None
     had_run: bool | None = None
     documents: Sequence[Mapping[str, str]] | None = None
+    revision: int | str | None = None
+    execution_version: int | str | None = None
 
     @property
     def is_begun(self) -> bool:
@@ -150,5 +157,21 @@ WAIT_AGAIN: Mapping[str, None] = dict.fromkeys(("status", "ended_at", "error"))
 
 #: An entry that makes a row due again; it keeps its case or record and its parameters.
 SUBMIT_AGAIN: Mapping[str, None] = dict.fromkeys(
-    ("workflow_id", "submitted_at", "begun", "status", "ended_at", "error", "compared_case_id", "withheld")
+    (
+        "workflow_id",
+        "submitted_at",
+        "begun",
+        "status",
+        "ended_at",
+        "error",
+        "compared_case_id",
+        "withheld",
+        "revision",
+        "execution_version",
+    )
 )
+
+
+def error_fields(error: WorkflowsError) -> dict[str, Any]:
+    """Return the fields of an error that the journal keeps for each row that met it."""
+    return {name: value for name, value in error.to_json().items() if value is not None and name != "detail"}

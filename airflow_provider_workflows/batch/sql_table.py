@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import choice, refuse, templated_text, true_or_false
+from airflow_provider_workflows.batch.output_row import FURTHER_COLUMNS
 from airflow_provider_workflows.batch.row_state import RowOutcome
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _COLUMNS = (
 )
 _BATCH_ID = "batch_id"
 _HASH = "personal_number_hash"
-_RECORD_ID = "record_id"
 _MODES = ("merge", "append", "replace")
 #: A name with one of these would have to be escaped in each database in another way.
 _NAME = re.compile(r"[^\"'`\[\]%;\x00-\x1f]+")
@@ -43,8 +43,8 @@ class SqlTable:
     statement, so that a task that is killed leaves it as it was or whole, and its retry writes it again. Each key
     is there once. Rows that were skipped are not in it. Its columns are the key, ``outcome``, ``status``,
     ``case_id``, ``workflow_id``, ``submitted_at``, ``ended_at``, ``error_code``, ``error``, ``batch_id``, those of
-    ``select``, and ``personal_number_hash`` where the batch has ``hash_personal_numbers``, and ``record_id`` where
-    the connection's ``api_generation`` is 2 or 3.
+    ``select``, and ``personal_number_hash`` where the batch has ``hash_personal_numbers``, ``record_id`` where the
+    connection's ``api_generation`` is 2 or 3, and ``revision`` and ``execution_version`` where it is 3.
 
     :param table: its name, with its schema before a dot where that is not the connection's own (templated)
     :param conn_id: id of a connection to a database, whose hook is one of Airflow's ``common.sql`` (templated)
@@ -78,7 +78,7 @@ class SqlTable:
         _require_name("key of the result table", self.key)
         if not isinstance(self.select, Mapping | None):
             refuse("select of the result table", "a dict of column and expression", self.select)
-        taken = {name for name, _ in (*_COLUMNS, (_BATCH_ID, ""), (_HASH, ""), (_RECORD_ID, ""))}
+        taken = {name for name, _ in _COLUMNS} | {_BATCH_ID, _HASH, *FURTHER_COLUMNS}
         if self.key.casefold() in taken:
             raise InvalidInput(f"key of the result table is {self.key!r}, which is another of its columns")
         taken.add(self.key.casefold())
@@ -102,12 +102,12 @@ class SqlTable:
     def __str__(self) -> str:
         return f"{self.mode} into {self.table} on {self.conn_id}, by {self.key}"
 
-    def writer(self, *, batch_id: str, with_hashes: bool, with_records: bool) -> TableWriter:
+    def writer(self, *, batch_id: str, with_hashes: bool, further_columns: Sequence[str]) -> TableWriter:
         """Return what writes a batch into the table.
 
         :param batch_id: the same in each try of the batch, and in that of no other
         :param with_hashes: whether the output has hashes of personal numbers
-        :param with_records: whether the output has ids of records
+        :param further_columns: those that the output has beside those of each output
         :raises InvalidInput: if the connection leads to no database that is known
         """
         # Here: the DAG's file is parsed over and over, and writes no table.
@@ -117,7 +117,7 @@ class SqlTable:
         for part in self.table.split("."):
             _require_name("table", part)
         hook = database_hook(ARGUMENT, self.conn_id)
-        layout = self._layout(with_hashes=with_hashes, with_records=with_records)
+        layout = self._layout(with_hashes=with_hashes, further_columns=further_columns)
         return TableWriter(hook, layout, mode=self.mode, batch_id=batch_id)
 
     def rows(
@@ -127,7 +127,7 @@ class SqlTable:
         batch_id: str,
         times: str,
         with_hashes: bool,
-        with_records: bool,
+        further_columns: Sequence[str],
     ) -> Iterator[list[Any]]:
         """Yield the values of each row, in the order of the columns.
 
@@ -135,12 +135,12 @@ class SqlTable:
         :param batch_id: as ``writer`` takes it
         :param times: how a timestamp is bound, as ``SqlDialect`` says it
         :param with_hashes: as ``writer`` takes it
-        :param with_records: as ``writer`` takes it
+        :param further_columns: as ``writer`` takes it
         :raises InvalidInput: naming row, column and type, if what is selected is not of the column's type
         """
         from airflow_provider_workflows.batch.table_values import table_value  # noqa: PLC0415
 
-        layout = self._layout(with_hashes=with_hashes, with_records=with_records)
+        layout = self._layout(with_hashes=with_hashes, further_columns=further_columns)
         columns = [(name, kind, self._source(name)) for name, kind in layout.columns]
         for row in output:
             if row["outcome"] == RowOutcome.SKIPPED.value:
@@ -158,10 +158,10 @@ class SqlTable:
                     ) from None
             yield values
 
-    def _layout(self, *, with_hashes: bool, with_records: bool) -> TableLayout:
+    def _layout(self, *, with_hashes: bool, further_columns: Sequence[str]) -> TableLayout:
         from airflow_provider_workflows.database.table_statements import TableLayout  # noqa: PLC0415
 
-        further = [name for name, has in ((_RECORD_ID, with_records), (_HASH, with_hashes)) if has]
+        further = [*further_columns, *([_HASH] if with_hashes else [])]
         selected = tuple((name, _of(expression)[1]) for name, expression in (self.select or {}).items())
         columns = (
             (self.key, "key"),

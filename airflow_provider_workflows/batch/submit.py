@@ -16,13 +16,14 @@ from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS
 from airflow_provider_workflows.api.ids import is_same_id
 from airflow_provider_workflows.api.run_details import RunDetails
+from airflow_provider_workflows.api.versions import versions_of
 from airflow_provider_workflows.batch.due_rows import DueRows
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
 from airflow_provider_workflows.batch.input.columns import DOCUMENT_FILES
 from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.ownership import Ownership
-from airflow_provider_workflows.batch.row_state import RowState
+from airflow_provider_workflows.batch.row_state import RowState, error_fields
 from airflow_provider_workflows.batch.row_subjects import RowSubjects
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ class Submission:
         # An expiry that is counted from now is another in each attempt.
         run = await self._call(number, "run", lambda: endpoints.run_workflow(details, self._generation))
         changes: dict[str, Any] = {"begun": None, "workflow_id": run.id, "submitted_at": time.time()}
+        changes.update(versions_of(run) or {})
         if case_id is None and record_id is None:
             changes["had_run"] = True
         if case_id is not None and run.case_id is not None and not is_same_id(run.case_id, case_id):
@@ -293,8 +295,3 @@ class Submission:
     def _record(self, number: int, **changes: Any) -> Awaitable[None]:
         self._state(number).change(changes)
         return self._journal.record({"row": number, **changes})
-
-
-def error_fields(error: errors.WorkflowsError) -> dict[str, Any]:
-    """Return the fields of an error that the journal keeps for each row that met it."""
-    return {name: value for name, value in error.to_json().items() if value is not None and name != "detail"}

@@ -19,9 +19,8 @@ from airflow_provider_workflows.batch.output_options import DEFAULT_OUTPUT
 from airflow_provider_workflows.batch.problem_rows import ProblemsOnTheWay
 from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
-from airflow_provider_workflows.batch.row_state import RowState
+from airflow_provider_workflows.batch.row_state import RowState, error_fields
 from airflow_provider_workflows.batch.run_poller import Event, RunPoller, WaiterT
-from airflow_provider_workflows.batch.submit import error_fields
 from airflow_provider_workflows.batch.watched_rows import WatchedRows
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.storage_retry import failure_reason

@@ -30,7 +30,7 @@ from airflow_provider_workflows.batch.input.items import (
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.table_items import refuse_table
 from airflow_provider_workflows.batch.options import BatchOptions
-from airflow_provider_workflows.batch.row_generations import has_records, require_possible_fields
+from airflow_provider_workflows.batch.row_generations import further_columns, require_possible_fields
 from airflow_provider_workflows.lineage.events import partition_key_of
 from airflow_provider_workflows.operators.base import Text
 from airflow_provider_workflows.operators.output_arguments import OutputArguments
@@ -170,7 +170,7 @@ class BatchArguments(OutputArguments):
             max_outage=self.max_outage,
             hash_personal_numbers=self.hash_personal_numbers,
             input=self._input_options,
-            output=dataclasses.replace(self._output_options, has_records=has_records(generation)),
+            output=dataclasses.replace(self._output_options, further_columns=further_columns(generation)),
             generation=generation,
             table_id=None if self.table_id is None else require_id("table_id", self.table_id),
             locale=None if self.locale is None else require_locale(self.locale),

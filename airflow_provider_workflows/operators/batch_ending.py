@@ -88,22 +88,22 @@ class BatchEnding(BatchTry):
         writer = self.result_table.writer(
             batch_id=batch_id,
             with_hashes=self.hash_personal_numbers,
-            with_records=self._options().output.has_records,
+            further_columns=self._options().output.further_columns,
         )
         writer.prepare(create=self.result_table.create_table)
 
     def _write_table(self, table: SqlTable, batch: Batch, batch_id: str) -> None:
         begun_at = time.monotonic()
-        has_records = self._options().output.has_records
+        further_columns = self._options().output.further_columns
         writer = table.writer(
-            batch_id=batch_id, with_hashes=self.hash_personal_numbers, with_records=has_records
+            batch_id=batch_id, with_hashes=self.hash_personal_numbers, further_columns=further_columns
         )
         rows = table.rows(
             read_output(batch.output),
             batch_id=batch_id,
             times=writer.dialect.times,
             with_hashes=self.hash_personal_numbers,
-            with_records=has_records,
+            further_columns=further_columns,
         )
         number = writer.write(rows, self._require_owner)
         self.log.info(

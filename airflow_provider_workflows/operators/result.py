@@ -9,6 +9,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.pseudonyms import find_personal_number, personal_number_hash
 from airflow_provider_workflows.api.redaction import values_of_personal_fields
+from airflow_provider_workflows.api.versions import versions_of
 from airflow_provider_workflows.arguments import (
     file_mode,
     is_resolved_later,
@@ -22,7 +23,6 @@ from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redaction import mask_in_logs
-from airflow_provider_workflows.operators.run_record import versions_of
 from airflow_provider_workflows.results import (
     as_json,
     require_selection,

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.operators.records import Records, TaskStateRecordStore, without_none
 
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from typing_extensions import Self
 
-    from airflow_provider_workflows.api.models import WorkflowFields
-
-#: The versions are numbers so far; text is kept up to this length.
-MAX_VERSION_CHARACTERS = 100
 #: The key of the record in the task's state store.
 RUN_KEY = "workflow_run"
 
@@ -145,19 +140,6 @@ class StartedRun:
     link: str | None = field(default=None, repr=False)
     link_sent: bool = False
     versions: Mapping[str, int | str] | None = None
-
-
-def versions_of(workflow: WorkflowFields) -> dict[str, int | str] | None:
-    """Return the ``revision`` and ``execution_version`` in a response, without what is missing; None without both.
-
-    :param workflow: what the service has said of the run
-    """
-    said = {"revision": workflow.revision, "execution_version": workflow.execution_version}
-    return {
-        name: one_line(value, MAX_VERSION_CHARACTERS) if isinstance(value, str) else value
-        for name, value in said.items()
-        if value is not None
-    } or None
 
 
 def run_records(context: Context) -> Records[RunRecord]:

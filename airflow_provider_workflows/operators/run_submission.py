@@ -15,11 +15,12 @@ from airflow_provider_workflows.api.errors import (
 )
 from airflow_provider_workflows.api.expiry import moment_of
 from airflow_provider_workflows.api.run_details import RunDetails
+from airflow_provider_workflows.api.versions import versions_of
 from airflow_provider_workflows.end_user_links import masked_link
 from airflow_provider_workflows.operators.earlier_runs import EarlierRuns
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.run_decision import Decision, decide, described
-from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, StartedRun, versions_of
+from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, StartedRun
 from airflow_provider_workflows.operators.run_recording import RunRecording
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ import pytest
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.output import read_output
+from airflow_provider_workflows.batch.output import OutputRows, read_output
 from airflow_provider_workflows.batch.output_options import OUTPUT_FORMATS, OutputOptions
-from airflow_provider_workflows.batch.output_row import COLUMNS, OutputRow
+from airflow_provider_workflows.batch.output_row import COLUMNS, FURTHER_COLUMNS, OutputRow
 from airflow_provider_workflows.batch.output_writer import writer
 
 ROW = OutputRow(
@@ -84,6 +84,44 @@ def test_the_schema_is_the_same_whatever_the_format_and_the_rows_are(
 
     assert table.schema.equals(SCHEMA)
     assert table.num_rows == rows
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+@pytest.mark.parametrize("further", [("record_id",), ("record_id", "revision", "execution_version")])
+def test_columns_of_later_generations_are_text_at_the_end(
+    folder: ObjectStoragePath, further: tuple[str, ...], rows: int
+) -> None:
+    uri = write(folder, OutputOptions("parquet", further_columns=further), *[ROW] * rows)
+
+    schema = pa.schema([*SCHEMA, *(pa.field(name, pa.string()) for name in further)])
+    assert pyarrow.parquet.read_schema(uri.path).equals(schema)
+    assert read_output(uri).to_arrow().schema.equals(schema)
+
+
+@pytest.mark.parametrize("output_format", OUTPUT_FORMATS)
+@pytest.mark.parametrize("earlier", [(), ("record_id",)])
+@pytest.mark.parametrize("is_first", [False, True])
+def test_an_output_without_later_columns_is_read_beside_one_that_has_them(
+    folder: ObjectStoragePath, output_format: str, earlier: tuple[str, ...], *, is_first: bool
+) -> None:
+    versioned = dataclasses.replace(ROW, record_id="r-1", revision="7", execution_version="1")
+    further = {"a": earlier, "b": FURTHER_COLUMNS}
+    options = {
+        name: OutputOptions(output_format, further_columns=columns) for name, columns in further.items()
+    }
+    outputs = [
+        write(folder / "a", options["a"], dataclasses.replace(ROW, record_id="r-0")),
+        write(folder / "b", options["b"], versioned),
+    ]
+    outputs = outputs if is_first else outputs[::-1]
+
+    rows = list(OutputRows(outputs))
+    table = OutputRows(outputs).to_arrow().to_pylist()
+
+    given = "r-0" if earlier else None
+    expected = [(given, None, None), ("r-1", "7", "1")][:: 1 if is_first else -1]
+    assert [tuple(map(row.get, FURTHER_COLUMNS)) for row in rows] == expected
+    assert [tuple(row[name] for name in FURTHER_COLUMNS) for row in table] == expected
 
 
 @pytest.mark.parametrize("rows", [0, 1])

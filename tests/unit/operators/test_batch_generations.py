@@ -524,6 +524,33 @@ class TestOutput:
         else:
             assert set(subjects) == set(connected.counts.runs_per_subject)
 
+    @pytest.mark.parametrize("output_format", ["jsonl", "csv", "parquet"])
+    def test_it_has_the_versions_of_a_run_where_the_service_gives_them(
+        self, batch: BatchTask, connected: Sandbox, kind: Kind, output_format: str
+    ) -> None:
+        connected.define(batch.definition_id, seconds=0.0, revision=7)
+        summary = batch.run(kind.rows(), **kind.given(output_format=output_format))
+
+        names = ("revision", "execution_version")
+        expected = [{"revision": "7", "execution_version": "1"} if kind.generation == 3 else {}] * ROWS
+        rows = list(read_output(summary["output"]))
+        table = read_output(summary["output"]).to_arrow().to_pylist()
+        assert [{name: row[name] for name in names if name in row} for row in rows] == expected
+        assert [{name: row[name] for name in names if name in row} for row in table] == expected
+
+    def test_a_new_run_has_its_own_versions(self, batch: BatchTask, connected: Sandbox) -> None:
+        kind = KINDS["3: records"]
+        connected.define(batch.definition_id, seconds=0.0, status="FAILED", revision=7)
+        with pytest.raises(Exception, match="did not succeed"):
+            batch.run(kind.rows(), **kind.given())
+        failed = [row["revision"] for row in batch.output]
+        connected.define(batch.definition_id, seconds=0.0, revision=8)
+        batch.clear()
+        batch.run(kind.rows(), **kind.given())
+
+        assert failed == ["7"] * ROWS
+        assert [row["revision"] for row in batch.output] == ["8"] * ROWS
+
     @pytest.mark.parametrize(
         "row", [{"record.personalNumber": NUMBER}, {"parameters": {"personalNumber": NUMBER}}]
     )

@@ -13,6 +13,8 @@ import pytest
 from airflow_provider_workflows.api.errors import BatchFailed, DatabaseFailed, InvalidInput
 from airflow_provider_workflows.database.table_writer import TableWriter
 from airflow_provider_workflows.sandbox import Sandbox
+from airflow_provider_workflows.sandbox.connections import CONNECTION_IDS
+from airflow_provider_workflows.sandbox.tables import READY_RECORD
 from airflow_provider_workflows.sql import SqlTable
 from airflow_provider_workflows.xcom_keys import SUMMARY_KEY
 from tests.unit.batch_task import RESULT_CALL, RESULT_PATH, RUN_CALL, BatchTask
@@ -78,6 +80,17 @@ class TestMerge:
         assert [row[:4] for row in rows_of(warehouse)] == [
             (row["key"], "failed", "FAILED", None) for row in PEOPLE
         ]
+
+    def test_has_record_and_versions_of_runs_of_generation_3(
+        self, batch: BatchTask, connected: Sandbox, warehouse: Warehouse
+    ) -> None:
+        connected.define(batch.definition_id, seconds=0.0, revision=7)
+        rows = [{"key": "c1", "record_id": READY_RECORD}]
+
+        batch.run(rows, result_table=table(), workflows_conn_id=CONNECTION_IDS[3])
+
+        names = "record_id, revision, execution_version"
+        assert rows_of(warehouse, names) == [(READY_RECORD, "7", "1")]
 
     def test_leaves_out_skipped_rows(self, scored: BatchTask, warehouse: Warehouse) -> None:
         rows = [*PEOPLE, {"key": "c1", "first_name": "Twice"}, {"key": "c9"}]
