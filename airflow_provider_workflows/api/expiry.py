@@ -10,6 +10,11 @@ from airflow_provider_workflows.log_throttle import utc_time
 #: A run that is still pending this many seconds after its expiry counts as failed. What the service says of such a
 #: run is not documented, clocks differ, and a run may end as it expires.
 EXPIRY_GRACE_SECONDS = 600.0
+#: What to do about an overdue run.
+OVERDUE_ADVICE = (
+    "Find out in the service's dashboard what has become of it; give expires_at a later moment for a new run if "
+    "its time was too short."
+)
 
 
 def moment_of(text: object) -> float | None:
@@ -39,7 +44,7 @@ def _in_python(text: str) -> str:
 
 
 def overdue(
-    workflow_id: str, status: str, expires_at: float | None, now: float
+    workflow_id: str, status: str, expires_at: float | None, now: float, advice: str = OVERDUE_ADVICE
 ) -> errors.WorkflowFailed | None:
     """Return the error of a run that should have ended by now, or None.
 
@@ -47,13 +52,13 @@ def overdue(
     :param status: its status, which is pending
     :param expires_at: when it expires, in seconds since the epoch; None if that is not known
     :param now: seconds since the epoch
+    :param advice: what to do about it, as a sentence
     """
     if expires_at is None or now < expires_at + EXPIRY_GRACE_SECONDS:
         return None
     return errors.WorkflowFailed(
         f"Workflow {workflow_id} is past its expiry ({utc_time(expires_at)}) and still has the status {status}, "
-        "so it counts as failed. Find out in the service's dashboard what has become of it; give expires_at a "
-        "later moment for a new run if its time was too short.",
+        f"so it counts as failed. {advice}",
         workflow_status=status,
     )
 

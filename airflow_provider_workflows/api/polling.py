@@ -10,10 +10,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_workflows.api import errors
-from airflow_provider_workflows.api.expiry import due_at_expiry, moment_of, overdue
+from airflow_provider_workflows.api.expiry import OVERDUE_ADVICE, due_at_expiry, moment_of, overdue
 from airflow_provider_workflows.api.retry import Backoff, Retry
 from airflow_provider_workflows.api.status import Outcome, Statuses
 from airflow_provider_workflows.log_throttle import utc_time
@@ -128,6 +128,8 @@ class Wait:
     expires_at: float | None = None
     follows_expiry: bool = False
     _failures: int = field(default=0, repr=False)
+    #: What to do about a run that is overdue, as a sentence.
+    overdue_advice: ClassVar[str] = OVERDUE_ADVICE
 
     def record_workflow(self, workflow: Workflow, statuses: Statuses, now: float) -> dict[str, object] | None:
         """Return the event when a workflow, as the service gave it at ``now``, ends the wait."""
@@ -142,7 +144,8 @@ class Wait:
         self.failing_since, self._failures = None, 0
         if statuses.outcome(status) is not Outcome.PENDING:
             return {"status": status}
-        if (error := overdue(self.workflow_id, status, self.expires_at, now)) is not None:
+        error = overdue(self.workflow_id, status, self.expires_at, now, self.overdue_advice)
+        if error is not None:
             return {"error": error.to_json()}
         return self._timed_out(now)
 

@@ -21,11 +21,12 @@ from airflow_provider_workflows.batch.checked_input import (
 )
 from airflow_provider_workflows.batch.collected_rows import CollectedRows
 from airflow_provider_workflows.batch.garbage_collection import long_lived_objects_frozen
-from airflow_provider_workflows.batch.journal import Journal
+from airflow_provider_workflows.batch.journal import Entry, Journal, write_entries
 from airflow_provider_workflows.batch.manifest import (
     read_checked_rows,
     read_salt,
 )
+from airflow_provider_workflows.batch.overdue_rows import ended_by_now
 from airflow_provider_workflows.batch.place import BatchPlace, remove_state
 from airflow_provider_workflows.batch.progress import BatchProgress, Publish
 from airflow_provider_workflows.batch.row_state import RowOutcome
@@ -36,7 +37,7 @@ from airflow_provider_workflows.batch.withheld import SUBMISSION_STOPPED
 from airflow_provider_workflows.counted import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from airflow_provider_workflows.api.polling import PollSchedule
     from airflow_provider_workflows.batch.input.items import Items
@@ -95,6 +96,31 @@ class Batch(CollectedRows):
                 remove_state(place.state_folder)
                 raise
         return self._with(place, manifest), changes
+
+    def ask_about_overdue(self, log: Any) -> None:
+        """Find out which runs have ended by now that were overdue, so that their rows count as what they are.
+
+        :param log: the task's log
+        :raises Stopped: if this try has to stop
+        """
+        if not (rows := self.overdue):
+            return
+        entries = asyncio.run(self._overdue_ended(rows, log))
+        for entry in entries:
+            self.states[entry["row"]].change(entry)
+        write_entries(self.state_folder, entries)
+
+    async def _overdue_ended(self, rows: Collection[int], log: Any) -> list[Entry]:
+        async with self._client() as client, self._ownership.watched():
+            return await ended_by_now(
+                client,
+                self._flow_control(client),
+                self._ownership,
+                self.states,
+                rows,
+                concurrency=self._options.max_concurrency,
+                log=log,
+            )
 
     async def submit(self, items: Items, publish: Publish, log: Any) -> None:
         """Submit each row that is due.

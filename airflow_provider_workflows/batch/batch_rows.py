@@ -186,6 +186,11 @@ class BatchRows:
         """Have those runs be waited for that were not seen to end, though the wait for them has ended."""
         wait_again(self.state_folder, self.states, rows_to_wait_for_again(self.states, self._statuses))
 
+    @property
+    def overdue(self) -> frozenset[int]:
+        """Numbers of rows whose run was past its expiry and pending when the wait for it ended."""
+        return frozenset(number for number, state in self.states.items() if state.is_overdue)
+
     def submit_again(self, rows: list[int]) -> None:
         """Make rows due.
 
@@ -194,7 +199,13 @@ class BatchRows:
         submit_again(self.state_folder, self.states, rows)
 
     def choose(
-        self, instruction_id: str, *, rows: str | None, outcome: RowOutcome | None, unknown: bool
+        self,
+        instruction_id: str,
+        *,
+        rows: str | None,
+        outcome: RowOutcome | None,
+        unknown: bool,
+        overdue: Collection[int] = (),
     ) -> ChosenRows:
         """Return the rows that an instruction names, as they were before a try followed it.
 
@@ -202,6 +213,7 @@ class BatchRows:
         :param rows: row numbers such as ``"1-50,61"``; None for the rows of ``outcome``
         :param outcome: the outcome of rows; None for those of ``rows``
         :param unknown: whether rows are submitted that may have a run
+        :param overdue: numbers of rows whose run was past its expiry when the wait for it ended
         :raises InvalidInput: if the batch has no such row, or rows of this outcome cannot be submitted
         """
         found = ChosenRows.read(self.state_folder, instruction_id, self.manifest)
@@ -215,6 +227,7 @@ class BatchRows:
             named=None if rows is None else read_row_ranges(rows, self.manifest),
             outcome=outcome,
             unknown=unknown,
+            overdue=overdue,
         )
 
     def submit_only(self, chosen: ChosenRows) -> None:

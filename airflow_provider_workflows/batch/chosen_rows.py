@@ -114,6 +114,7 @@ def choose(
     named: Collection[int] | None,
     outcome: RowOutcome | None,
     unknown: bool,
+    overdue: Collection[int] = (),
 ) -> ChosenRows:
     """Return the rows that an instruction names.
 
@@ -124,6 +125,8 @@ def choose(
     :param named: numbers of rows; None for those of ``outcome``
     :param outcome: the outcome of rows; None for those of ``named``
     :param unknown: whether rows are submitted that may have a run
+    :param overdue: numbers of rows whose run was past its expiry when the wait for it ended: named, they are
+        submitted, though the service may say that their run goes on
     :raises InvalidInput: if rows of this outcome cannot be submitted
     """
     if outcome in _REFUSED_OUTCOMES:
@@ -138,7 +141,7 @@ def choose(
         if row.skipped is not None:
             # By its state it is a row that was not submitted.
             counts["bad"] += named is not None
-        elif found is RowOutcome.RUNNING:
+        elif found is RowOutcome.RUNNING and row.number not in overdue:
             counts["runs"] += 1
         elif found is RowOutcome.UNKNOWN and not unknown:
             counts["unknown"] += 1

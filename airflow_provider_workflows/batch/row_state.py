@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_workflows.api.errors import WorkflowFailed
 from airflow_provider_workflows.api.status import Outcome, Statuses
 
 if TYPE_CHECKING:
@@ -120,6 +121,14 @@ class RowState:
     def is_running(self) -> bool:
         """Whether the row has a run that was not seen to end."""
         return self.workflow_id is not None and self.ended_at is None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the row's run was past its expiry and pending when the wait for it ended: it may go on.
+
+        A run that was seen to fail has a status, and no error.
+        """
+        return self.ended_at is not None and (self.error or {}).get("kind") == WorkflowFailed.__name__
 
     def has_ended_by(self, statuses: Statuses) -> bool:
         """Return whether the row's run was seen in a status that ends it.

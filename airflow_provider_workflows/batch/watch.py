@@ -8,7 +8,7 @@ import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.polling import PollSchedule, Wait
@@ -16,6 +16,7 @@ from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.inbox import InboxReader
 from airflow_provider_workflows.batch.journal import Entry, Journal
 from airflow_provider_workflows.batch.output_options import DEFAULT_OUTPUT
+from airflow_provider_workflows.batch.overdue_rows import OVERDUE_ADVICE
 from airflow_provider_workflows.batch.problem_rows import ProblemsOnTheWay
 from airflow_provider_workflows.batch.progress import BatchProgress, Measured, Publish
 from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
@@ -41,6 +42,7 @@ _WAITS_BEGUN_AT_ONCE = 200
 @dataclass(slots=True)
 class _RowWait(Wait):
     row: int = 0
+    overdue_advice: ClassVar[str] = OVERDUE_ADVICE
 
 
 class BatchWatch(Generic[WaiterT]):

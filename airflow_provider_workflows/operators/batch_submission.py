@@ -25,7 +25,7 @@ from airflow_provider_workflows.operators.instruction import Action, Instruction
 from airflow_provider_workflows.storage import ObjectStoragePath, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from airflow.sdk import Context
 
@@ -170,7 +170,7 @@ class BatchSubmission(BatchRecording):
         batch.report = dataclasses.replace(batch.report, stopped_by=instruction.asked_by)
         return dataclasses.replace(record, withholds=True, stopped_by=instruction.asked_by)
 
-    def _chosen(self, batch: Batch) -> ChosenRows | None:
+    def _chosen(self, batch: Batch, overdue: Collection[int]) -> ChosenRows | None:
         """Return the rows that a person has chosen; None for all."""
         instruction = self._taken.instruction
         if instruction is None or self._taken.action is not Action.RESUBMIT:
@@ -180,6 +180,7 @@ class BatchSubmission(BatchRecording):
             rows=instruction.rows,
             outcome=instruction.outcome,
             unknown=self._resubmit_unknown,
+            overdue=overdue,
         )
 
     @staticmethod
@@ -197,18 +198,22 @@ class BatchSubmission(BatchRecording):
         self._require_host(record)
         batch = self._make_batch(record)
         batch.require_journal(record.cases)
+        overdue = batch.overdue
+        is_stopped = self._taken.action is Action.STOP
+        failed = was_cleared or (record.phase is BatchPhase.FAILED and self._resubmit_failed)
+        if failed and not is_stopped:
+            batch.ask_about_overdue(self._log)
         batch.wait_again()
         previous = record
-        if self._taken.action is Action.STOP:
-            record, was_cleared = self._stopped(record, batch), False
+        if is_stopped:
+            record, was_cleared, failed = self._stopped(record, batch), False, False
         elif was_cleared:
             batch.release()
             # Who clears a task may want the results as the service has them now.
             record = dataclasses.replace(record, withholds=False, stopped_by=None, whole_output=None)
-        chosen = self._chosen(batch)
+        chosen = self._chosen(batch, overdue)
         if str(record.place.folder).rstrip("/") != str(self._folders.folder).rstrip("/"):
             batch, record = self._move(record)
-        failed = was_cleared or (record.phase is BatchPhase.FAILED and self._resubmit_failed)
         rows = batch.rows_to_submit_again(failed=failed, unknown=self._resubmit_unknown)
         is_due = bool(rows or batch.due) if chosen is None else bool(chosen.submits)
         if (was_cleared or is_due) and not self._has_same_input(batch, items, is_due=is_due):
