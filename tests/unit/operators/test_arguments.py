@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from datetime import timedelta
 from decimal import Decimal
@@ -13,17 +14,34 @@ import pytest
 from airflow.sdk import DAG, BaseOperator, ObjectStoragePath, task, task_group
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.get_provider_info import get_provider_info
+from airflow_provider_workflows.operators.attachments import (
+    DownloadAttachmentOperator,
+    UploadAttachmentOperator,
+)
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
+from airflow_provider_workflows.operators.resource import UploadResourceOperator
 from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
+from airflow_provider_workflows.operators.table_record import CreateRecordOperator, GetRecordOperator
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 
 #: What each operator needs at least.
 NEEDED: dict[type[BaseOperator], dict[str, Any]] = {
     CreateCaseOperator: {},
     CreateParametersOperator: {"workflow_definition_id": "d", "parameters": {}},
+    CreateRecordOperator: {"table_id": "t", "fields": {}},
+    GetRecordOperator: {"table_id": "t", "record_id": "r"},
+    UploadResourceOperator: {"path": "/passport.pdf"},
+    UploadAttachmentOperator: {"table_id": "t", "record_id": "r", "path": "/passport.pdf"},
+    DownloadAttachmentOperator: {
+        "table_id": "t",
+        "record_id": "r",
+        "attachment_id": "a",
+        "output_path": "/passport.pdf",
+    },
     RunWorkflowOperator: {"workflow_definition_id": "d"},
     GetWorkflowResultOperator: {"workflow_id": "w"},
     RunWorkflowBatchOperator: {"workflow_definition_id": "d", "items": [], "output_path": "/out"},
@@ -43,6 +61,16 @@ PATH = "must be a URI, an absolute path or an ObjectStoragePath"
 ITEMS = "must be a list of rows, the URI of a file, a shard's reference"
 MODE = "must be the mode of a file as a whole number, such as 0o640"
 CONCURRENCY = "must be a whole number from 1 to 1,000"
+AT_LEAST_1 = "must be a whole number of at least 1"
+
+#: A file to upload.
+WRONG_FILE: list[tuple[str, list[Any], str]] = [
+    ("path", [7, None, ["x"]], PATH),
+    ("file_name", [7, ["x"]], "must be text"),
+    ("content_type", [7, ["x"]], "must be text"),
+    ("max_bytes", ["48", 1.5, True, None], AT_LEAST_1),
+    ("workflows_conn_id", [7, None], ID),
+]
 
 #: Each argument, values of a wrong type, and what it must be.
 WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
@@ -55,6 +83,32 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("workflow_definition_id", [7, None], ID),
         ("parameters", [7, None, ["x"], "x"], "must be a dict of JSON values"),
         ("workflows_conn_id", [7], ID),
+    ],
+    CreateRecordOperator: [
+        ("table_id", [7, None], ID),
+        ("fields", [7, None, ["x"], "x"], "must be a dict of JSON values"),
+        ("field_types", [7, ["born"], "date"], "must be a dict such as {'born': 'date'}"),
+        ("workflows_conn_id", [7, None], ID),
+    ],
+    GetRecordOperator: [
+        ("table_id", [7, None], ID),
+        ("record_id", [7, None], ID),
+        ("output_path", [7, ["x"]], PATH),
+        ("output_mode", ["0640", "rw-------", None, 1.5, True], MODE),
+        ("select", [7, "risk", {"a": "b"}], "must be a list of expressions"),
+        ("result_max_xcom_bytes", ["48", 1.5, True, None], AT_LEAST_1),
+        ("workflows_conn_id", [7, None], ID),
+    ],
+    UploadResourceOperator: WRONG_FILE,
+    UploadAttachmentOperator: [("table_id", [7, None], ID), ("record_id", [7, None], ID), *WRONG_FILE],
+    DownloadAttachmentOperator: [
+        ("table_id", [7, None], ID),
+        ("record_id", [7, None], ID),
+        ("attachment_id", [7, None], ID),
+        ("output_path", [7, None, ["x"]], PATH),
+        ("output_mode", ["0640", "rw-------", None, 1.5, True], MODE),
+        ("max_bytes", ["48", 1.5, True, None], AT_LEAST_1),
+        ("workflows_conn_id", [7, None], ID),
     ],
     RunWorkflowOperator: [
         ("workflow_definition_id", [7, None], ID),
@@ -83,7 +137,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("select", [7, "decision", {"a": "b"}], "must be a list of expressions"),
         ("hash_personal_numbers", ["yes", 1, None], BOOL),
         ("output_mode", ["0640", "rw-------", None, 1.5, True], MODE),
-        ("result_max_xcom_bytes", ["48", 1.5, True, None], "must be a whole number of at least 1"),
+        ("result_max_xcom_bytes", ["48", 1.5, True, None], AT_LEAST_1),
         ("workflows_conn_id", [7], ID),
     ],
     RunWorkflowBatchOperator: [
@@ -109,7 +163,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("on_unknown_outcome", [7, None], FAIL_OR_RESUBMIT),
         ("output_format", [7, None], "must be 'jsonl' or 'parquet' or 'csv'"),
         ("output_delimiter", [7, ["; "]], "must be ';' or ',' or "),
-        ("output_rows_per_file", ["8", 1.5, True], "must be a whole number of at least 1"),
+        ("output_rows_per_file", ["8", 1.5, True], AT_LEAST_1),
         ("output_mode", ["0640", "rw-------", None, 1.5, True], MODE),
         ("max_concurrency", ["8", 1.5, True], CONCURRENCY),
         ("requests_per_second", ["8", True], "must be a number above 0"),
@@ -171,6 +225,12 @@ WRONG_VALUES: list[tuple[type[BaseOperator], str, Any, str]] = [
     (GetWorkflowResultOperator, "output_mode", 0o440, "its owner may read and write"),
     (GetWorkflowResultOperator, "output_mode", -1, "the mode of a file"),
     (WorkflowStatusSensor, "poke_interval", -1, "poke_interval must be 0 seconds or more"),
+    (CreateRecordOperator, "field_types", {"born": "day"}, "field_types"),
+    (GetRecordOperator, "select", [], "select must be a list of expressions"),
+    (GetRecordOperator, "output_mode", 640, r"nobody may execute, .*, not 640 \(0o1200\)"),
+    (UploadResourceOperator, "content_type", "pdf", "content_type must be a type and a subtype"),
+    (UploadAttachmentOperator, "max_bytes", 0, "max_bytes must be a whole number of at least 1, not 0"),
+    (DownloadAttachmentOperator, "max_bytes", 0, "max_bytes must be a whole number of at least 1, not 0"),
 ]
 
 
@@ -196,6 +256,23 @@ def arguments_of(operator: type[BaseOperator]) -> set[str]:
     own = [cls for cls in operator.__mro__ if cls.__module__.startswith("airflow_provider_workflows.")]
     parameters = [each for cls in own for each in inspect.signature(cls.__init__).parameters.values()]
     return {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def test_no_operator_of_the_provider_is_left_out() -> None:
+    info = get_provider_info()
+    names = {
+        name for kind in ("operators", "sensors") for each in info[kind] for name in each["python-modules"]
+    }
+    modules = map(importlib.import_module, names)
+
+    offered = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseOperator) and value.__module__ == module.__name__
+    }
+
+    assert offered == set(NEEDED) == set(WRONG_TYPES)
 
 
 @pytest.mark.parametrize(("operator", "argument", "value", "requirement"), wrong_types())
