@@ -14,7 +14,7 @@ from airflow_provider_workflows.api.ids import is_id
 from airflow_provider_workflows.sandbox.control import CONTROL_PREFIX, OPENAPI_PATH, Control
 from airflow_provider_workflows.sandbox.counts import UNKNOWN_ROUTE, Counts
 from airflow_provider_workflows.sandbox.fault_responses import faulty_response
-from airflow_provider_workflows.sandbox.faults import Faults
+from airflow_provider_workflows.sandbox.fault_schedule import Faults
 from airflow_provider_workflows.sandbox.received_files import ReceivedFile
 from airflow_provider_workflows.sandbox.request_parsing import (
     MAX_BODY_BYTES,

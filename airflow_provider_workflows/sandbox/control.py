@@ -9,7 +9,8 @@ from aiohttp import web
 
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import Definition
-from airflow_provider_workflows.sandbox.faults import Fault, Faults, WebhookFault
+from airflow_provider_workflows.sandbox.fault_schedule import Faults
+from airflow_provider_workflows.sandbox.faults import Fault, WebhookFault
 from airflow_provider_workflows.sandbox.openapi import openapi_document
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody, parse_model, read_json
 from airflow_provider_workflows.sandbox.responses import Refusal, Reply, http_response

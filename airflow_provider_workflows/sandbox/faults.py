@@ -1,12 +1,10 @@
-"""What can be made to go wrong, with requests and with webhooks, and when it does."""
+"""What can be made to go wrong, with requests and with webhooks; ``fault_schedule.py`` says when it does."""
 
 from __future__ import annotations
 
-import random
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -199,24 +197,15 @@ class WebhookFault(ControlBody):
         return WEBHOOK_KINDS[self.name].aspect
 
 
-class _Schedulable(Protocol):
-    @property
-    def times(self) -> int | None: ...
-
-    @property
-    def share(self) -> float | None: ...
-
-
 class _WithOptions(Protocol):
     @property
     def options(self) -> frozenset[str]: ...
 
 
-AnyFault = TypeVar("AnyFault", bound=_Schedulable)
 AnyName = TypeVar("AnyName", bound=str)
 
 
-def _check_schedule(fault: _Schedulable) -> None:
+def _check_schedule(fault: Fault | WebhookFault) -> None:
     if fault.times is not None and fault.share is not None:
         raise ValueError("give times or share, not both")
 
@@ -233,86 +222,3 @@ def _options_of_others(name: AnyName, kinds: Mapping[AnyName, _WithOptions]) -> 
 
 def _without(fields: JsonObject, names: frozenset[str]) -> JsonObject:
     return {name: value for name, value in fields.items() if name not in names}
-
-
-@dataclass
-class _Scheduled(Generic[AnyFault]):
-    fault: AnyFault
-    times_left: int | None
-
-
-class FaultSchedule(Generic[AnyFault]):
-    """The faults in force, oldest first; may be changed from any thread.
-
-    :param seed: of the random numbers that ``share`` is decided by
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._lock = threading.Lock()
-        # No secret depends on these numbers, and a seed makes a test reproducible.
-        self._random = random.Random(seed)  # noqa: S311
-        self._scheduled: list[_Scheduled[AnyFault]] = []
-
-    def __iter__(self) -> Iterator[AnyFault]:
-        with self._lock:
-            return iter([scheduled.fault for scheduled in self._scheduled])
-
-    def add(self, fault: AnyFault) -> None:
-        """Put ``fault`` behind those in force."""
-        with self._lock:
-            self._scheduled.append(_Scheduled(fault, fault.times))
-
-    def clear(self) -> None:
-        """Remove all faults."""
-        with self._lock:
-            self._scheduled.clear()
-
-    def _draw(self, applies: Callable[[AnyFault, Sequence[AnyFault]], bool]) -> list[AnyFault]:
-        """Return the faults that apply now, and count them off.
-
-        :param applies: receives a fault and the faults drawn before it, and returns whether it may be drawn.
-            A fault that may not is left for later.
-        """
-        drawn: list[AnyFault] = []
-        if not self._scheduled:
-            return drawn
-        with self._lock:
-            for scheduled in self._scheduled:
-                fault = scheduled.fault
-                if not applies(fault, drawn):
-                    continue
-                if fault.share is not None and self._random.random() >= fault.share:
-                    continue
-                if scheduled.times_left is not None:
-                    scheduled.times_left -= 1
-                drawn.append(fault)
-            self._scheduled = [scheduled for scheduled in self._scheduled if scheduled.times_left != 0]
-        return drawn
-
-
-class Faults(FaultSchedule[Fault]):
-    """The faults of requests in force."""
-
-    def draw(self, route: Route) -> tuple[float, Fault | None]:
-        """Return what goes wrong with the request of ``route`` that has arrived.
-
-        :returns: the seconds by which it is delayed, and the first other fault that applies. The faults
-            behind that one are left for later requests.
-        """
-        drawn = self._draw(
-            lambda fault, before: (
-                fault.matches(route)
-                and (fault.seconds is not None or all(each.seconds is not None for each in before))
-            )
-        )
-        delay = sum(fault.seconds for fault in drawn if fault.seconds is not None)
-        return delay, next((fault for fault in drawn if fault.seconds is None), None)
-
-
-class WebhookFaults(FaultSchedule[WebhookFault]):
-    """The faults of webhooks in force."""
-
-    def draw(self) -> dict[Aspect, WebhookFault]:
-        """Return what goes wrong with the webhook of the workflow that is run now, by aspect."""
-        drawn = self._draw(lambda fault, before: fault.aspect not in {each.aspect for each in before})
-        return {fault.aspect: fault for fault in drawn}

@@ -13,7 +13,8 @@ from airflow_provider_workflows.sandbox.application import Api
 from airflow_provider_workflows.sandbox.connections import ENVIRONMENT_VARIABLE, Connectable
 from airflow_provider_workflows.sandbox.counts import Counts, SeenRequest
 from airflow_provider_workflows.sandbox.definitions import Definition
-from airflow_provider_workflows.sandbox.faults import Fault, Faults
+from airflow_provider_workflows.sandbox.fault_schedule import Faults
+from airflow_provider_workflows.sandbox.faults import Fault
 from airflow_provider_workflows.sandbox.received_files import MAX_FILE_BYTES, ReceivedFile, ReceivedFiles
 from airflow_provider_workflows.sandbox.service import Service
 from airflow_provider_workflows.sandbox.sockets import (

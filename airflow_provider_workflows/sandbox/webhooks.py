@@ -15,7 +15,8 @@ from aiohttp import web
 from pydantic import model_validator
 
 from airflow_provider_workflows.sandbox.counts import Counts
-from airflow_provider_workflows.sandbox.faults import Seconds, WebhookFault, WebhookFaults
+from airflow_provider_workflows.sandbox.fault_schedule import WebhookFaults
+from airflow_provider_workflows.sandbox.faults import Seconds, WebhookFault
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody
 from airflow_provider_workflows.sandbox.responses import JsonObject
 from airflow_provider_workflows.sandbox.signing import SigningKeys
