@@ -38,7 +38,7 @@ html_last_updated_fmt = None
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 
 
 def _fill(_app: Any, _page: str, source: list[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from development.documentation.built_site import problems
+from tests.harness.browser import BrowserUnavailable, find_chromium, headless
 from tests.harness.snippets import CHECKOUT, DOCS
 
 PAGE = '<html><body><h1 id="top">A page</h1>{}</body></html>'
@@ -47,19 +48,46 @@ def test_a_stylesheet_that_loads_a_font_from_elsewhere_is_found(tmp_path: Path) 
     assert list(problems(tmp_path)) == ["a.css loads https://fonts.example.org/a.css from elsewhere"]
 
 
-@pytest.mark.thorough
-def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The documentation as it is built, in a folder."""
+    folder = tmp_path_factory.mktemp("documentation")
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--quiet", "--builder", "html"]
     # Airflow would make its configuration in the user's home.
-    environment = os.environ | {"AIRFLOW_HOME": str(tmp_path / "airflow")}
+    environment = os.environ | {"AIRFLOW_HOME": str(folder / "airflow")}
     done = subprocess.run(
-        [*command, "--doctree-dir", str(tmp_path / "doctrees"), str(DOCS), str(tmp_path / "site")],
+        [*command, "--doctree-dir", str(folder / "doctrees"), str(DOCS), str(folder / "site")],
         cwd=CHECKOUT,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-
     assert done.returncode == 0, done.stdout + done.stderr
-    assert list(problems(tmp_path / "site")) == []
+    return folder / "site"
+
+
+@pytest.mark.thorough
+def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(site: Path) -> None:
+    assert list(problems(site)) == []
+
+
+@pytest.mark.thorough
+@pytest.mark.slow
+def test_no_page_is_wider_than_a_window(site: Path) -> None:
+    try:
+        find_chromium()
+    except BrowserUnavailable as error:
+        pytest.skip(str(error))
+    too_wide = []
+
+    with headless() as browser:
+        page = browser.new_page()
+        for path in sorted(site.rglob("*.html")):
+            page.goto(path.as_uri())
+            for width in (400, 900, 1100, 1366, 1600):
+                page.set_viewport_size({"width": width, "height": 900})
+                if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+                    too_wide.append(f"{path.relative_to(site)} at {width}")
+
+    assert too_wide == []
