@@ -23,7 +23,6 @@ def plain(text: str) -> str:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", FRAGMENTS)
 def test_a_fragment_says_what_it_is_about_and_what_kind_of_change_it_is(name: str) -> None:
-    # towncrier leaves out what it cannot place, without a word.
     assert re.fullmatch(rf"[a-z0-9]+([.-][a-z0-9]+)*\.({'|'.join(KINDS)})\.md", name), "see CONTRIBUTING.md"
 
 
@@ -34,6 +33,21 @@ def test_a_fragment_is_a_sentence_or_more_without_a_bullet(name: str) -> None:
 
     assert re.match(r"[\w`]", text)
     assert text.endswith(".\n")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["next-poll.md", "next-poll.improved.md"])
+def test_a_fragment_without_a_kind_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "pyproject.toml").write_text((CHECKOUT / "pyproject.toml").read_text())
+    (tmp_path / "changelog.d").mkdir()
+    (tmp_path / "changelog.d" / "template.jinja").write_text((FOLDER / "template.jinja").read_text())
+    (tmp_path / "changelog.d" / name).write_text("The sensor says when the next poll is.\n")
+
+    command = [sys.executable, "-m", "towncrier", "build", "--draft", "--version", "9.9.9"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode != 0
+    assert name in done.stdout + done.stderr
 
 
 @pytest.mark.thorough
