@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseOperator
 
 from airflow_provider_workflows import __version__
 from airflow_provider_workflows.get_provider_info import get_provider_info
@@ -20,17 +21,26 @@ from tests.harness.snippets import DOCS
 PAGE = (DOCS / "reference" / "operators.md").read_text(encoding="utf-8")
 REQUESTS = requests(PAGE)
 WITH_TABLE = [name for kind, name in REQUESTS if kind in ("operator", "task")]
-#: Each operator, sensor and function that the provider offers.
-OFFERED = {
-    "airflow_provider_workflows.operators.batch.RunWorkflowBatchOperator",
-    "airflow_provider_workflows.operators.case.CreateCaseOperator",
-    "airflow_provider_workflows.operators.parameters.CreateParametersOperator",
-    "airflow_provider_workflows.operators.result.GetWorkflowResultOperator",
-    "airflow_provider_workflows.operators.run.RunWorkflowOperator",
+FUNCTIONS = {
     "airflow_provider_workflows.operators.shards.merge",
     "airflow_provider_workflows.operators.shards.shard",
-    "airflow_provider_workflows.sensors.workflow_status.WorkflowStatusSensor",
 }
+
+
+def offered() -> set[str]:
+    """Return each operator, sensor and function that the provider offers."""
+    info = get_provider_info()
+    names = {
+        name for kind in ("operators", "sensors") for each in info[kind] for name in each["python-modules"]
+    }
+    classes = {
+        f"{name}.{value.__name__}"
+        for name in names
+        for value in vars(importlib.import_module(name)).values()
+        if isinstance(value, type) and issubclass(value, BaseOperator) and value.__module__ == name
+    }
+    decorators = {each["class-name"] for each in info["task-decorators"]}
+    return classes | decorators | FUNCTIONS
 
 
 def target(name: str) -> Any:
@@ -40,7 +50,7 @@ def target(name: str) -> Any:
 
 
 def test_the_page_has_all_that_the_provider_offers() -> None:
-    assert {name for _, name in REQUESTS} >= OFFERED
+    assert {name for _, name in REQUESTS} == offered()
 
 
 def test_each_module_that_the_provider_names_is_on_the_page() -> None:

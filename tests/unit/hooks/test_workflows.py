@@ -18,6 +18,7 @@ from airflow_provider_workflows.get_provider_info import get_provider_info
 from airflow_provider_workflows.hooks.fields import FIELDS
 from airflow_provider_workflows.hooks.workflows import WorkflowsHook
 from airflow_provider_workflows.sandbox import Sandbox
+from tests.unit.project.declared import project_urls
 
 Connect = Callable[..., WorkflowsHook]
 
@@ -205,6 +206,11 @@ class TestProvider:
 
     def test_names_the_link_of_its_tasks(self) -> None:
         assert "airflow_provider_workflows.links.WorkflowLink" in ProvidersManager().extra_links_class_names
+
+    def test_airflow_s_page_of_providers_leads_to_the_documentation(self) -> None:
+        provider = ProvidersManager().providers["airflow-provider-workflows"]
+
+        assert provider.data["documentation-url"] == project_urls()["Documentation"]
 
     @pytest.mark.thorough
     def test_shows_every_extra_as_a_field_with_a_help_text(self) -> None:

@@ -24,7 +24,8 @@ def of_provider_info() -> set[str]:
         for integration in info[kind]
         for module in integration["python-modules"]
     }
-    return modules | {name.rpartition(".")[0] for name in info["notifications"]}
+    classes = [*info["notifications"], *(each["class-name"] for each in info["task-decorators"])]
+    return modules | {name.rpartition(".")[0] for name in classes}
 
 
 def test_it_lists_what_the_provider_info_lists() -> None:
