@@ -35,6 +35,8 @@ class Call(Protocol):
 class RowSubjects:
     """Creates what runs are about. A file is uploaded once in all tries of a batch, whatever rows name it.
 
+    One that has another content than before is another file: the digests of those that were uploaded are compared.
+
     :param states: the state of each row that has one, by row number; documents in there are not uploaded again
     :param call: makes a call
     :param note: writes a change of a row's state into the journal
@@ -91,14 +93,14 @@ class RowSubjects:
         """Return the body of a row's case, with its files among the documents."""
         if not row.files:
             return row.case
-        if state.documents is None:
-            documents = [
-                await self._uploaded(row.number, await checked_file(row.number, path)) for path in row.files
-            ]
+        # Each file is read also if an earlier try has uploaded it: it may have been exported anew since.
+        documents = [
+            await self._uploaded(row.number, await checked_file(row.number, path)) for path in row.files
+        ]
+        if documents != state.documents:
             self._note(row.number, begun=None, documents=documents)
         uploaded = [
-            {name: value for name, value in document.items() if name != "digest"}
-            for document in state.documents or ()
+            {name: value for name, value in document.items() if name != "digest"} for document in documents
         ]
         return {**row.case, "documents": [*row.case.get("documents", ()), *uploaded]}
 

@@ -121,6 +121,30 @@ class TestUploads:
         assert connected.counts.runs == 4
         assert connected.counts.resources == 2
 
+    @pytest.mark.parametrize("is_cleared", [False, True], ids=["retry", "clear"])
+    def test_a_file_that_was_exported_anew_before_its_case_was_created_is_uploaded_anew(
+        self, batch: BatchTask, connected: Sandbox, files: dict[str, str], is_cleared: bool
+    ) -> None:
+        rows = [
+            {"key": f"K{number}", "first_name": "Ada", "document_files": files["a/card.pdf"]}
+            for number in range(3)
+        ]
+        connected.fault("forbidden", path="/cases")
+        with pytest.raises(Exception, match="403"):
+            batch.run(rows, columns=COLUMNS)
+        connected.clear_faults()
+        Path(files["a/card.pdf"]).write_bytes(b"corrected")
+        if is_cleared:
+            batch.clear()
+        else:
+            batch.ti.try_number += 1
+        batch.run(rows, columns=COLUMNS)
+
+        (first, latest) = [file.id for file in connected.files]
+        sent = [workflow.case["partyDetails"]["documents"] for workflow in connected.workflows]
+        assert first != latest
+        assert [[document["resourceId"] for document in each] for each in sent] == [[latest]] * 3
+
     @pytest.mark.parametrize("fault", [{"name": "cut_after"}, {"name": "server_error", "status": 503}])
     def test_an_upload_whose_response_was_lost_is_sent_again(
         self, batch: BatchTask, connected: Sandbox, files: dict[str, str], fault: dict[str, Any]
