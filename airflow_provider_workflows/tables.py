@@ -7,12 +7,14 @@ import inspect
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.arguments import file_mode, refuse, require_pyarrow
 from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.batch.input.scalars import text_of
 from airflow_provider_workflows.batch.input.table_items import (
     arrow_table,
     described_rows,
@@ -63,7 +65,9 @@ def _rows(table: object) -> Iterable[Any]:
 
 
 def _line(number: int, row: object) -> bytes:
-    plain = {_name(number, name): plain_cell(value) for name, value in _cells(number, row).items()}
+    plain = {
+        _name(number, name): _json_value(plain_cell(value)) for name, value in _cells(number, row).items()
+    }
     try:
         return f"{json.dumps(plain, ensure_ascii=False, allow_nan=False)}\n".encode()
     except (TypeError, ValueError):
@@ -74,6 +78,10 @@ def _line(number: int, row: object) -> bytes:
             if isinstance(value, Unreadable)
             else f"row {number} has a {type(value).__name__} in {column}, which JSON cannot hold: make text of it"
         ) from None
+
+
+def _json_value(value: Any) -> Any:
+    return text_of(value) if isinstance(value, Decimal) else value
 
 
 def _cells(number: int, row: object) -> Mapping[Any, Any]:

@@ -7,6 +7,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -17,7 +18,7 @@ from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX, Fields
 from airflow_provider_workflows.batch.input.items import Items, read_items
 from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY, DUPLICATE_NUMBER
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
-from airflow_provider_workflows.batch.input.query_file import NOT_JSON_IN_RECORD, lines_of
+from airflow_provider_workflows.batch.input.query_file import NOT_JSON_IN_RECORD, json_of_decimal, lines_of
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
@@ -180,6 +181,8 @@ def _json_value(value: Any, digits: int | None, field: str) -> Any:
             return json_fields({"": value})[""]
         if digits is not None:
             value = zero_padded(field, value, digits)
+        elif isinstance(value, Decimal):
+            return json_of_decimal(field, value)
         return require_json_object("row", {"": value})[""]
     except InvalidInput:
         # Of the type of no field.

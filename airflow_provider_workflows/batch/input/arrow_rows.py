@@ -13,7 +13,7 @@ from airflow_provider_workflows.batch.input.cell_columns import CellColumns, Rea
 from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import Unreadable
-from airflow_provider_workflows.batch.input.scalars import number_of
+from airflow_provider_workflows.batch.input.scalars import number_of, whole_number_of
 
 _BATCH_ROWS = 1000
 
@@ -88,7 +88,9 @@ def column_values(pyarrow: Any, column: Any) -> list[Any]:
     :param pyarrow: the module
     :param column: of a table or a batch
     """
-    converted = _converter(pyarrow, column.type)
+    # Within an object a fraction is a number; here, its field says what it becomes.
+    is_decimal = pyarrow.types.is_decimal(column.type)
+    converted = whole_number_of if is_decimal else _converter(pyarrow, column.type)
     try:
         values = list(column.to_pylist())
     except (ValueError, OverflowError):

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from numbers import Number
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import IDENTIFIERS
+from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX
+from airflow_provider_workflows.batch.input.scalars import text_of, whole_number_of
 from airflow_provider_workflows.batch.input.spreadsheet_errors import BEGINS_ERROR, is_spreadsheet_error
 
 #: An example of an identifier's length, for the messages.
@@ -117,6 +120,16 @@ def is_header(cells: Mapping[Any, Any]) -> bool:
     return bool(cells) and all(type(value) is str and value == name for name, value in cells.items())
 
 
+def decimal_in(name: str, value: Decimal) -> Decimal | int | str:
+    """Return a decimal as a field has it: a fraction is text, such as ``1.50``, but where the field says it is not.
+
+    :param name: name of the field
+    :param value: the decimal
+    """
+    is_no_text = name in IDENTIFIERS or name == "phone" or name.startswith(RECORD_PREFIX)
+    return whole_number_of(value) if is_no_text else text_of(value)
+
+
 def require_value(name: str, value: Any) -> None:
     """Return if a value may be what its field says.
 
@@ -133,6 +146,8 @@ def require_value(name: str, value: Any) -> None:
         raise InvalidInput(
             f"is a number, so its leading zeros may be lost; read the column as text{_or_zero_pad(name)}"
         )
+    elif name == "phone" and isinstance(value, Number):
+        raise InvalidInput("is a number, so a + or zeros in front may be lost; read the column as text")
     elif isinstance(value, (Mapping, list, tuple)):
         _require_no_nul(value)
         if name == "phone" and isinstance(value, Mapping):

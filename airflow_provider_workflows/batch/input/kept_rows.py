@@ -6,6 +6,7 @@ import itertools
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import IO, Any
 
 from airflow_provider_workflows.batch.input.rows import Unreadable
@@ -35,7 +36,8 @@ class KeptRows:
         """Keep rows.
 
         :param header: the names of the columns
-        :param rows: the cells of each row, in the order of the columns: values of JSON, or ``Unreadable``
+        :param rows: the cells of each row, in the order of the columns: values of JSON,
+            decimals, or ``Unreadable``
         :raises WorkflowsError: if the disk does not take them
         """
         reading = iter(rows)
@@ -60,10 +62,14 @@ class KeptRows:
 def _wrapped(cell: Any) -> Any:
     if isinstance(cell, Unreadable):
         return {"unreadable": cell.reason}
+    if isinstance(cell, Decimal):
+        return {"decimal": str(cell)}
     return {"value": cell} if isinstance(cell, dict) else cell
 
 
 def _unwrapped(cell: Any) -> Any:
     if not isinstance(cell, dict):
         return cell
+    if "decimal" in cell:
+        return Decimal(cell["decimal"])
     return Unreadable(cell["unreadable"]) if "unreadable" in cell else cell["value"]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells
+from airflow_provider_workflows.batch.input.cells import decimal_in
 from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX, fields_of
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import Cells
 from airflow_provider_workflows.batch.input.scalars import plain
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
+from airflow_provider_workflows.batch.input.subjects import json_fields
 
 #: Of the type of no field: what JSON cannot express makes a bad row, which must stay bad.
 NOT_JSON = ((),)
@@ -56,12 +59,27 @@ def rows_with_header(rows: Iterator[ReadCells], reading: Reading) -> Iterator[Re
         yield line, cells
 
 
+def json_of_decimal(field: str, value: Decimal) -> Any:
+    """Return a decimal as JSON of which the field makes what it would have made of the decimal.
+
+    :param field: name of the field
+    :param value: the decimal
+    :raises InvalidInput: if it is one of a record, and JSON does not have it
+    """
+    if field.startswith(RECORD_PREFIX):
+        return json_fields({"": value})[""]
+    found = decimal_in(field, value)
+    return float(found) if isinstance(found, Decimal) else found
+
+
 def _items_of(cells: Cells) -> Iterator[tuple[str, Any]]:
     return iter(cells.items()) if isinstance(cells, Mapping) else iter(())
 
 
 def _json_value(value: Any, field: str) -> Any:
     try:
+        if isinstance(value, Decimal):
+            return json_of_decimal(field, value)
         return require_json_object("row", {"": plain(value)})[""]
     except InvalidInput:
         return NOT_JSON_IN_RECORD if field.startswith(RECORD_PREFIX) else NOT_JSON

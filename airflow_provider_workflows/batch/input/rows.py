@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Number
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.models import CaseDetails, Document, Phone, invalid_fields
 from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
-from airflow_provider_workflows.batch.input.cells import is_header, is_ordinary, require_value
+from airflow_provider_workflows.batch.input.cells import decimal_in, is_header, is_ordinary, require_value
 from airflow_provider_workflows.batch.input.columns import DOCUMENT_FILES, PHONE_PARTS, Fields, columns_of
 from airflow_provider_workflows.batch.input.ordinary_rows import ordinary_row
 from airflow_provider_workflows.batch.input.phones import finished_phone, split_phone
@@ -216,8 +216,8 @@ def _read(name: str, value: Any, flat: bool, rules: ValueRules) -> Any:
             return split_phone(value, rules.default_country_code)
         if flat and (name in _JSON_FIELDS or (name == DOCUMENT_FILES and value.lstrip()[:1] == "[")):
             value = parse_json(value)
-    elif name == "phone" and isinstance(value, Number):
-        raise InvalidInput("is a number, so a + or zeros in front may be lost; read the column as text")
+    elif isinstance(value, Decimal):
+        value = decimal_in(name, value)
     require_value(name, value)
     if isinstance(value, str) and name in rules.checks:
         rules.checks[name](value.strip())

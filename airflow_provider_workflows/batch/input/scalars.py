@@ -38,15 +38,35 @@ def plain(value: Any) -> Any:
     return found
 
 
+def whole_number_of(value: Decimal) -> Decimal | int:
+    """Return a decimal that is whole as an int; another as it is, for the field to say what it becomes.
+
+    :param value: the decimal
+    """
+    if not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS or value != value.to_integral_value():
+        return value
+    return int(value)
+
+
+def text_of(value: Decimal) -> Decimal | int | str:
+    """Return a decimal as a field of text has it: a whole one as an int, and a fraction as text, such as ``1.50``.
+
+    :param value: the decimal, which is returned as it is where it has too many digits to be written
+    """
+    found = whole_number_of(value)
+    if isinstance(found, int) or not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS:
+        return found
+    return format(value, "f")
+
+
 def number_of(value: Decimal) -> Any:
     """Return a decimal that is whole as an int, and a fraction as a float if it is the same number.
 
     :param value: the decimal, which is returned as it is where it is neither
     """
-    if not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS:
-        return value
-    if value == value.to_integral_value():
-        return int(value)
+    found = whole_number_of(value)
+    if isinstance(found, int) or not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS:
+        return found
     return float(value) if Decimal(repr(float(value))) == value else value
 
 

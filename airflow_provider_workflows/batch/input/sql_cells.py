@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.batch.input.scalars import whole_number_of
 
 #: Numbers with more digits are no identifier, and Python does not write the longest ones.
 _MOST_DIGITS = 300
@@ -18,11 +19,11 @@ _PLAIN = (str, bool, int, float, type(None))
 def cell_of(value: Any) -> Any:
     """Return the cell for a value of a row.
 
-    A whole number stays a number, with all of its digits: in an identifier's column it makes a bad row. A time is
-    text in ISO 8601. Binary data is text if it is UTF-8.
+    A whole number stays a number, with all of its digits: in an identifier's column it makes a bad row. A fraction
+    stays a decimal: its field says what it becomes. A time is text in ISO 8601. Binary data is text if it is UTF-8.
 
     :param value: what the driver gives
-    :return: a value of JSON; ``Unreadable`` for one that no field can hold
+    :return: a value of JSON or a decimal; ``Unreadable`` for one that no field can hold
     """
     if isinstance(value, str):
         # No file could hold it, and no request.
@@ -48,7 +49,7 @@ def _number(value: Decimal) -> Any:
         return float(value)
     if value.adjusted() > _MOST_DIGITS:
         return Unreadable(f"is a number of more than {_MOST_DIGITS} digits")
-    return int(value) if value == value.to_integral_value() else format(value, "f")
+    return whole_number_of(value)
 
 
 def _text(value: bytes | bytearray | memoryview) -> Any:

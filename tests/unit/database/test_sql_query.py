@@ -240,7 +240,7 @@ def test_a_row_with_infinity_is_a_bad_row_and_the_others_are_read(
         (7, 7),
         (Decimal(90010112345), 90010112345),
         (Decimal("7.00"), 7),
-        (Decimal("7.50"), "7.50"),
+        (Decimal("7.50"), Decimal("7.50")),
         (Decimal("1E+400"), Unreadable("is a number of more than 300 digits")),
         (dt.date(2026, 1, 31), "2026-01-31"),
         (dt.datetime(2026, 1, 31, 12, tzinfo=dt.timezone.utc), "2026-01-31T12:00:00+00:00"),

@@ -7,6 +7,7 @@ import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.input.table_items import TableItems, described_rows, items_of_table
 from airflow_provider_workflows.batch.sharding import references
+from airflow_provider_workflows.tables import write_items
 
 ROWS: list[dict[str, Any]] = [
     {"key": "00001", "first_name": "Ada", "personal_number": "02070803628"},
@@ -106,6 +108,61 @@ def test_whole_decimals_are_numbers_and_days_are_text(make: Callable[..., Any]) 
 
     assert [row.key for row in read(table)] == ["7", "8"]
     assert [row["last_name"] for row in items] == ["2026-01-31", "2026-02-01"]
+
+
+def records(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def written(suffix: str) -> Callable[[dict[str, list[Any]], Path], Any]:
+    """Return what writes columns to a file, and returns its URI."""
+    return lambda columns, folder: write_items(records(columns), str(folder / f"items{suffix}"))
+
+
+def sharded(columns: dict[str, list[Any]], folder: Path) -> Any:
+    return references(records(columns), 10, folder=str(folder), on_bad_row="skip")[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("company_name", Decimal("1.50"), {"companyName": "1.50"}),
+        ("company_name", Decimal("1E-7"), {"companyName": "0.0000001"}),
+        ("company_name", Decimal("12345678901234567.25"), {"companyName": "12345678901234567.25"}),
+        ("company_name", Decimal("7.00"), "must be text, not int"),
+        ("key", Decimal("1.50"), "1.50"),
+        ("key", Decimal("7.00"), "7"),
+        ("record.amount", Decimal("1.50"), {"amount": 1.5}),
+        ("phone", Decimal("1.50"), "is a number, so a + or zeros in front may be lost"),
+        ("personal_number", Decimal("1.50"), "is a number, so its leading zeros may be lost"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda columns, _: records(columns),
+        lambda columns, _: pd.DataFrame(columns),
+        lambda columns, _: polars().DataFrame(columns),
+        lambda columns, _: pa.table(columns),
+        lambda columns, _: described_rows(zip(*columns.values(), strict=True), [(name,) for name in columns]),
+        written(".parquet"),
+        sharded,
+    ],
+    ids=["list", "pandas", "polars", "Arrow", "cursor", "Parquet", "shard"],
+)
+def test_a_fraction_becomes_the_same_whatever_the_source(
+    make: Callable[..., Any], field: str, value: Decimal, expected: Any, tmp_path: Path
+) -> None:
+    columns = {field: [value]} if field.startswith("record") else {field: [value], "last_name": ["Ada"]}
+
+    (row,) = read(make(columns, tmp_path))
+
+    if isinstance(row, BadRow):
+        assert [(column, reason.startswith(expected)) for column, reason in row.problems] == [(field, True)]
+    elif field == "key":
+        assert row.key == expected
+    else:
+        assert row.record == expected or row.case == {"lastName": "Ada"} | expected
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pa.table, lambda columns: polars().DataFrame(columns)])
