@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.shard_reference import salt_of
@@ -16,6 +16,7 @@ from airflow_provider_workflows.storage import shown
 #: Python takes 48 bytes for a digest of 15; of a billion keys no two have the same.
 _KEY_DIGEST_BYTES = 15
 _SHOWN_ROWS = 5
+_SHOWN_RANGES = 20
 _CLEAR_ALL = (
     "Clear `shard` with all batch tasks, then merge again: rows that are as before keep what they have"
 )
@@ -59,28 +60,88 @@ def _require_all_rows(
 ) -> None:
     """Raise if rows are in no summary: Airflow leaves out a mapped task that has returned nothing."""
     passed_over = any("rows_before" in shard.get("sharding", {}) for shard in shards)
+    befores = [*map(_rows_before, shards)]
+    missing: list[tuple[int, int]] = []
     next_row = 1
-    for shard in shards:
-        # Where rows were passed over, the numbers of rows have gaps, and the shard says how many were before it.
-        before = shard.get("sharding", {}).get("rows_before", shard["first_row"] - 1)
-        if before + 1 != next_row:
-            _raise_missing(next_row, before, passed_over=passed_over)
-        next_row += shard["rows"]
+    for before, shard in zip(befores, shards, strict=True):
+        if before + 1 < next_row:
+            raise InvalidInput(
+                f"row {before + 1:,} comes after row {next_row - 1:,} in the summaries: two of them are of the "
+                "same rows, or they are not in the order of their shards. Give merge what the batch tasks "
+                "returned, as it is: run.output"
+            )
+        if before + 1 > next_row:
+            missing.append((next_row, before))
+        next_row = before + shard["rows"] + 1
     if references is None:
         all_rows = shards[0].get("sharding", {}).get("all_rows", 0)
     else:
         all_rows = sum(each["rows"] for each in references)
     if next_row <= all_rows:
-        _raise_missing(next_row, all_rows, passed_over=passed_over)
+        missing.append((next_row, all_rows))
+    if missing:
+        size = _shard_size(shards, befores, all_rows) if references is None else references[0]["rows"]
+        raise _missing_rows(missing, all_rows, size, passed_over=passed_over)
 
 
-def _raise_missing(first: int, last: int, *, passed_over: bool) -> NoReturn:
+def _rows_before(shard: Mapping[str, Any]) -> int:
+    # Where rows were passed over, the numbers of rows have gaps, and the shard says how many were before it.
+    before: int = shard.get("sharding", {}).get("rows_before", shard["first_row"] - 1)
+    return before
+
+
+def _shard_size(shards: Sequence[Mapping[str, Any]], befores: Sequence[int], all_rows: int) -> int | None:
+    """Return the rows of each shard but the last; None if they are not known."""
+    sizes = {
+        shard["rows"]
+        for before, shard in zip(befores, shards, strict=True)
+        if before + shard["rows"] < all_rows and before % shard["rows"] == 0
+    }
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _missing_rows(
+    missing: Sequence[tuple[int, int]], all_rows: int, size: int | None, *, passed_over: bool
+) -> InvalidInput:
     # Which numbers they have in the file is not known here.
-    counted_how = ", counted without those that where passes over," if passed_over else ""
-    raise InvalidInput(
-        f"rows {first:,} to {last:,}{counted_how} are in no summary: their batch task failed, was skipped or has "
-        "not run. Clear it, then merge again"
+    counted_how = ", counted without those that where passes over" if passed_over else ""
+    one_row = len(missing) == 1 and missing[0][0] == missing[0][1]
+    rows = f"{'row' if one_row else 'rows'} {_listed(missing)}{counted_how}"
+    if size is None:
+        return InvalidInput(
+            f"{rows}: no summary has them, because the batch tasks of their shards failed, were skipped or have "
+            "not run. Clear these tasks, then merge again. Which tasks they are, merge says where its shards= is "
+            "what `shard` returned"
+        )
+    shards = [((first - 1) // size, (last - 1) // size) for first, last in missing]
+    return no_summary(shards, -(-all_rows // size), f", {rows}")
+
+
+def no_summary(missing: Sequence[tuple[int, int]], shards: int, rows: str = "") -> InvalidInput:
+    """Return the error for shards that have no summary.
+
+    :param missing: first and last map index of those that follow on each other
+    :param shards: number of all shards
+    :param rows: which rows they have, with a comma before it
+    """
+    number = sum(last - first + 1 for first, last in missing)
+    has, those, tasks, these = (
+        ("has", "the one", "Its batch task failed, was skipped or has not run", "this task")
+        if number == 1
+        else ("have", "those", "Their batch tasks failed, were skipped or have not run", "these tasks")
     )
+    return InvalidInput(
+        f"{number:,} of the {counted(shards, 'shard')} {has} no summary: {those} with map index {_listed(missing)}"
+        f"{rows}. {tasks}. Clear {these}, then merge again: rows that have succeeded are not submitted again"
+    )
+
+
+def _listed(ranges: Sequence[tuple[int, int]]) -> str:
+    texts = [f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in ranges]
+    if len(texts) > _SHOWN_RANGES:
+        texts[_SHOWN_RANGES:] = [f"{len(texts) - _SHOWN_RANGES:,} more"]
+    *others, final = texts
+    return f"{', '.join(others)} and {final}" if others else final
 
 
 def _require_latest(shards: Sequence[Mapping[str, Any]], references: Sequence[Mapping[str, Any]]) -> None:

@@ -25,7 +25,7 @@ from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.subjects import json_fields
 from airflow_provider_workflows.batch.input.table_items import refuse_table
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
-from airflow_provider_workflows.batch.merge_check import require_whole_table
+from airflow_provider_workflows.batch.merge_check import no_summary, require_whole_table
 from airflow_provider_workflows.batch.output import OutputRows
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import (
@@ -209,10 +209,15 @@ def write_index(
     if isinstance(summaries, (str, Mapping)) or not isinstance(summaries, Iterable):
         refuse("summaries", "a list of summaries", summaries)
     # Airflow gives what mapped tasks returned as a sequence that sends one request for each item, or for a slice.
-    all_summaries = summaries[:] if isinstance(summaries, Sequence) else summaries
+    all_summaries = summaries[:] if isinstance(summaries, Sequence) else [*summaries]
+    if missing := [(index, index) for index, summary in enumerate(all_summaries) if summary is None]:
+        raise no_summary(missing, len(all_summaries))
     shards = [_require_summary(index, summary) for index, summary in enumerate(all_summaries)]
     if not shards:
-        raise InvalidInput("summaries is empty: no shard has a summary, so there is nothing to merge")
+        raise InvalidInput(
+            "summaries is empty: no shard has a summary, so there is nothing to merge. All of the batch tasks "
+            "failed, were skipped or have not run: clear them, then merge again"
+        )
     require_whole_table(shards, references)
     sums = {
         "rows": sum(shard["rows"] for shard in shards),
@@ -227,11 +232,6 @@ def write_index(
 
 
 def _require_summary(index: int, summary: object) -> Mapping[str, Any]:
-    if summary is None:
-        raise InvalidInput(
-            f"shard {index} (its map index) has no summary: its batch task failed, was skipped or has not run. "
-            "Clear it, then merge again"
-        )
     if not isinstance(summary, Mapping) or not (
         all(isinstance(summary.get(name), kind) for name, kind in _SUMMARY_TYPES.items())
         and isinstance(summary.get("sharding", {}), Mapping)

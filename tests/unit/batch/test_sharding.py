@@ -395,13 +395,20 @@ class TestIndex:
         ("summaries", "reason"),
         [
             ([], "summaries is empty"),
-            ([summary("/a"), None, summary("/b")], r"^shard 1 .*has no summary"),
+            (
+                [summary("/a"), None, summary("/b"), None],
+                r"^2 of the 4 shards have no summary: those with map index 1 and 3\. Their batch tasks failed, ",
+            ),
+            (
+                [summary("/a"), summary("/b")],
+                "^row 1 comes after row 2 in the summaries: two of them are of the",
+            ),
             ([summary("/a"), {"output": "/b", "rows": 1}], "^shard 1 .*not a summary of a batch task"),
             ([summary("/a"), "/b"], "^shard 1 .*not a summary of a batch task"),
             ([summary("/a") | {"sharding": "x"}], "^shard 0 .*not a summary of a batch task"),
             ([summary("/a"), summary("/b", 2, 3), summary("/a", 2, 5)], "more than one shard wrote /a"),
-            ([summary("/a", 2, 1), summary("/c", 2, 5)], "^rows 3 to 4 are in no summary"),
-            ([summary("/b", 2, 3)], "^rows 1 to 2 are in no summary"),
+            ([summary("/a", 2, 1), summary("/c", 2, 5)], "^rows 3 to 4: no summary has them"),
+            ([summary("/b", 2, 3)], "^rows 1 to 2: no summary has them"),
             (summary("/a"), "summaries must be a list of summaries, not dict"),
             (None, "summaries must be a list of summaries, not NoneType"),
         ],
@@ -475,7 +482,8 @@ class TestIndex:
         sharding = {"all_rows": 4, "digest": "s:1", "rows_before": 2}
 
         with pytest.raises(
-            InvalidInput, match=r"^rows 1 to 2, counted without those that where passes over, are"
+            InvalidInput,
+            match=r"^rows 1 to 2, counted without those that where passes over: no",
         ):
             write_index([second | {"sharding": sharding}], str(tmp_path / "out"))
 
@@ -488,8 +496,31 @@ class TestIndex:
     def test_last_rows_that_are_missing_are_named_without_the_references_too(self, tmp_path: Path) -> None:
         shard = written(tmp_path, "a", rows=2) | {"sharding": {"all_rows": 5, "digest": "salt:1"}}
 
-        with pytest.raises(InvalidInput, match=r"^rows 3 to 5 are in no summary"):
+        with pytest.raises(InvalidInput, match=r"^2 of the 3 shards have .* map index 1 to 2, rows 3 to 5\."):
             write_index([shard], str(tmp_path / "out"))
+
+    def test_each_shard_that_is_missing_is_named_by_its_map_index(self, tmp_path: Path) -> None:
+        sharding = {"sharding": {"all_rows": 11, "digest": "salt:1"}}
+        given = [summary(f"/{first}", 2, first) | sharding for first in (3, 9)]
+
+        with pytest.raises(InvalidInput) as raised:
+            write_index(given, str(tmp_path))
+
+        assert str(raised.value) == (
+            "4 of the 6 shards have no summary: those with map index 0, 2 to 3 and 5, rows 1 to 2, 5 to 8 and 11. "
+            "Their batch tasks failed, were skipped or have not run. Clear these tasks, then merge again: rows "
+            "that have succeeded are not submitted again"
+        )
+
+    def test_a_shard_that_is_missing_is_not_guessed_where_only_the_last_one_is_there(
+        self, tmp_path: Path
+    ) -> None:
+        given = [summary("/a", 1, 5) | {"sharding": {"all_rows": 5, "digest": "salt:1"}}]
+
+        with pytest.raises(
+            InvalidInput, match=r"^rows 1 to 4: no summary has them, .* shards= is what `shard`"
+        ):
+            write_index(given, str(tmp_path))
 
     @pytest.mark.parametrize(
         "other", [{"sharding": {"all_rows": 4, "digest": "b:2"}}, {}], ids=["other", "none"]
@@ -521,7 +552,7 @@ class TestIndex:
     def test_a_last_shard_that_is_missing_is_named_where_the_references_tell(self, tmp_path: Path) -> None:
         references = [{"items": "/i.csv", "first_row": first, "rows": 2} for first in (1, 3)]
 
-        with pytest.raises(InvalidInput, match=r"^rows 3 to 4 are in no summary"):
+        with pytest.raises(InvalidInput, match=r"^1 of the 2 shards has .* map index 1, rows 3 to 4\."):
             write_index([summary("/a")], str(tmp_path), references)
 
     def test_an_output_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ class TestWhere:
         ]
         assert merged["rows"] == 4
         assert [row["key"] for row in read_index(merged["index"])] == ["K3", "K6", "K9", "K12"]
-        with pytest.raises(InvalidInput, match=r"rows 4 to 4, counted .*, are in no summary"):
+        with pytest.raises(InvalidInput, match=r"^1 of the 2 shards .* map index 1, row 4, counted without"):
             write_index(summaries[:1], str(tmp_path / "output"), given)
 
     def test_a_shard_without_the_function_that_it_was_made_with_is_not_sent(
