@@ -11,6 +11,7 @@ from typing import Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import parse_json
 from airflow_provider_workflows.batch.input.encodings import UNDECODED_CHARACTERS, TextFile, as_text
+from airflow_provider_workflows.batch.input.json_wrappers import require_rows
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable
 
@@ -37,6 +38,8 @@ def json_rows(
     file = as_text(stream, reading.options.encoding, newline="\n")
     first, line = _first_line(file.text)
     is_array = first.lstrip(_WHITE_SPACE).startswith("[")
+    if not is_array:
+        require_rows(first, reading)
     rows = _Array(file.text, first, line).rows() if is_array else _lines(file, first, line)
     for number, text in islice(rows, skip, None):
         yield number, _cells(text, file.undecoded)
@@ -52,11 +55,6 @@ def _first_line(text: io.TextIOWrapper) -> tuple[str, int]:
 
 def _lines(file: TextFile, line: str, number: int) -> Iterator[tuple[int, str]]:
     """Yield number and content of each line that is not blank; of a line that is too long, only its beginning."""
-    if line.strip() == "{":
-        raise InvalidInput(
-            "items is JSON, but has neither an object in each line nor an array of objects: write an array of the "
-            "rows, or each row in a line of its own"
-        )
     limit = ROW_CHARACTERS + 1
     while line:
         rest = line

@@ -493,6 +493,46 @@ class TestJson:
 
         assert "neither an object in each line nor an array" in refusal_of(path)
 
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            ({"data": ROWS}, "within an object, under 'data': write an array of the rows alone, or each row"),
+            ({"status": "ok", "count": 2, "rows": ROWS}, "within an object, under 'rows':"),
+            ({"d": {"results": ROWS, "__count": "2"}}, "within an object, under 'd.results':"),
+            ({"columns": ["first_name"], "index": [0], "data": [["Ewa"]]}, "within an object, under 'data':"),
+            ({"Ewa Nowak": ROWS}, "within an object: write"),
+        ],
+    )
+    def test_of_rows_within_an_object_on_one_line_is_refused(
+        self, tmp_path: Path, content: dict[str, Any], words: str
+    ) -> None:
+        path = tmp_path / "people.json"
+        path.write_text(json.dumps(content))
+
+        refusal = refusal_of(path)
+
+        assert words in refusal
+        assert "Ewa" not in refusal
+
+    @pytest.mark.thorough
+    def test_of_many_rows_within_an_object_on_one_line_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "people.json"
+        path.write_text(json.dumps({"status": "ok", "count": 20_000, "data": self.ROWS * 10_000}))
+
+        assert "within an object, under 'data':" in refusal_of(path)
+
+    def test_of_an_object_whose_first_line_ends_in_it_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "people.json"
+        path.write_text('{"data": [\n{"first_name": "Ewa"}\n]}')
+
+        assert "neither an object in each line nor an array" in refusal_of(path)
+
+    def test_of_one_row_with_lists_in_it_is_a_row(self, tmp_path: Path) -> None:
+        path = tmp_path / "people.json"
+        path.write_text('{"parameters": {"accounts": [{"number": 1}]}, "first_name": "Ewa"}')
+
+        assert [row.parameters for row in good_rows(path)] == [{"accounts": [{"number": 1}]}]
+
     def test_with_a_number_for_an_identifier_is_a_bad_row_and_for_a_key_is_fine(self, tmp_path: Path) -> None:
         path = tmp_path / "ints.jsonl"
         path.write_text('{"key": 0, "first_name": "Łucja", "personal_number": 8211402156}\n')
