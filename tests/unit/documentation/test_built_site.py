@@ -74,16 +74,18 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(site
 
 @pytest.mark.thorough
 @pytest.mark.slow
-def test_no_page_is_wider_than_a_window(site: Path) -> None:
+def test_no_large_page_is_wider_than_a_window(site: Path) -> None:
     try:
         find_chromium()
     except BrowserUnavailable as error:
         pytest.skip(str(error))
+    # Their frame is the same on all; the largest have the widest tables.
+    largest = sorted(site.rglob("*.html"), key=lambda path: path.stat().st_size)[-8:]
     too_wide = []
 
     with headless() as browser:
         page = browser.new_page()
-        for path in sorted(site.rglob("*.html")):
+        for path in largest:
             page.goto(path.as_uri())
             for width in (400, 900, 1100, 1366, 1600):
                 page.set_viewport_size({"width": width, "height": 900})
