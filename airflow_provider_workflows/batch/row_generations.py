@@ -93,6 +93,7 @@ def require_possible_fields(
     defaults: Mapping[str, object] | None,
     *,
     table_id: object = None,
+    field_types: object = None,
     locale: object = None,
     expires_at: object = None,
 ) -> None:
@@ -101,6 +102,7 @@ def require_possible_fields(
     :param columns: the field of each column that is named otherwise
     :param defaults: values by field of a case
     :param table_id: of the table in which records are created; None for no table
+    :param field_types: types by the names of the fields of these records; None for what the service checks
     :param locale: of what end users are shown; None for the service's own
     :param expires_at: when runs expire; None for what the service says
     :raises InvalidInput: naming what does not go together, or that is missing
@@ -110,6 +112,11 @@ def require_possible_fields(
         raise InvalidInput(
             f"columns has {', '.join(of_record)}, and table_id is missing: the id of the table in which a record "
             "is created for each row"
+        )
+    if table_id is None and field_types:
+        raise InvalidInput(
+            "field_types is for the fields of records, and table_id is missing: the id of the table in which a "
+            "record is created for each row"
         )
     if locale is None and expires_at is None:
         return

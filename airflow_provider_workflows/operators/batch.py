@@ -66,6 +66,8 @@ class RunWorkflowBatchOperator(BatchWaiting):
         the batch: others are passed over, as if they were not there
     :param transform: a function that takes the same, and returns the row to check and to send
     :param defaults: values by field for rows that lack them, such as ``{"company_name": "Acme"}``
+    :param field_types: types by the names of the fields of records, such as ``{"born": "date"}``: a value of
+        another type makes a bad row. Of a field that is not in here, the service checks the type
     :param bad_row_values: have ``bad_rows.csv`` beside the output, which lists the bad rows, repeat their values,
         which are personal
     :param on_bad_row: ``"fail"`` before anything is sent, or ``"skip"``: bad rows are left out, and listed in the

@@ -103,7 +103,12 @@ class BatchArguments(OutputArguments):
         if expires_at is not None:
             require_life(expires_at)
         require_possible_fields(
-            self.columns, self.defaults, table_id=table_id, locale=locale, expires_at=expires_at
+            self.columns,
+            self.defaults,
+            table_id=table_id,
+            field_types=self.field_types,
+            locale=locale,
+            expires_at=expires_at,
         )
         self.max_failed_share = max_failed_share
         self.resubmit_failed = true_or_false("resubmit_failed", resubmit_failed)

@@ -13,7 +13,7 @@ from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.phones import require_country_code
 from airflow_provider_workflows.batch.input.row_functions import require_function
 from airflow_provider_workflows.batch.input.sheet_names import require_sheet
-from airflow_provider_workflows.batch.input.value_rules import require_defaults
+from airflow_provider_workflows.batch.input.value_rules import require_defaults, require_types_of_record
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 from airflow_provider_workflows.operators.base import WorkflowsOperator
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from airflow_provider_workflows.api.field_types import FieldType
     from airflow_provider_workflows.batch.input.row_functions import Transform, Where
     from airflow_provider_workflows.operators.task_arguments import OperatorArguments
 
@@ -46,6 +47,7 @@ class InputArguments(WorkflowsOperator):
         where: Where | None = None,
         transform: Transform | None = None,
         defaults: Mapping[str, Any] | None = None,
+        field_types: Mapping[str, FieldType] | None = None,
         bad_row_values: bool = False,
         on_bad_row: Literal["fail", "skip"] = "fail",
         **kwargs: Unpack[OperatorArguments],
@@ -62,6 +64,7 @@ class InputArguments(WorkflowsOperator):
         self.where = require_function("where", where)
         self.transform = require_function("transform", transform)
         self.defaults = require_defaults(defaults)
+        self.field_types = require_types_of_record(field_types)
         self.bad_row_values = true_or_false("bad_row_values", bad_row_values)
         self.on_bad_row = choice("on_bad_row", on_bad_row, ("fail", "skip"))
 
@@ -78,5 +81,6 @@ class InputArguments(WorkflowsOperator):
             where=self.where,
             transform=self.transform,
             defaults=self.defaults,
+            field_types=self.field_types,
             bad_row_values=self.bad_row_values,
         )

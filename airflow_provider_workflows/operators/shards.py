@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import XComArg
     from airflow.sdk.bases.decorator import TaskDecorator
 
+    from airflow_provider_workflows.api.field_types import FieldType
     from airflow_provider_workflows.batch.input.row_functions import Transform, Where
 
 
@@ -75,6 +76,7 @@ def shard(
     where: Where | None = None,
     transform: Transform | None = None,
     defaults: Mapping[str, Any] | XComArg | None = None,
+    field_types: Mapping[str, FieldType] | XComArg | None = None,
     folder: str | XComArg | None = None,
 ) -> list[dict[str, Any]]:
     """Check all items, and return references to ``size`` of them each, for ``.expand(items=shard(...))``.
@@ -93,6 +95,7 @@ def shard(
     :param where: as in ``RunWorkflowBatchOperator``, which needs it too: rows that it passes over are in no shard
     :param transform: as in ``RunWorkflowBatchOperator``, which needs it too
     :param defaults: as in ``RunWorkflowBatchOperator``, which needs them too
+    :param field_types: as in ``RunWorkflowBatchOperator``, which needs them too
     :param folder: where to write items that come as a list or from a query, for the shards to read (templated).
         The file holds what the rows hold, and stays there until you remove it
     :raises InvalidInput: if the items cannot be right, or there are more shards than Airflow maps over
@@ -113,6 +116,7 @@ def shard(
             where=where,
             transform=transform,
             defaults=unwrap(defaults),
+            field_types=unwrap(field_types),
         ),
         on_bad_row=unwrap(on_bad_row),
         folder=unwrap(folder),

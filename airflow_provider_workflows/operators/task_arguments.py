@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import WeightRuleParam
 
     from airflow_provider_workflows.airflow_internals.retries import RetryPolicy
+    from airflow_provider_workflows.api.field_types import FieldType
     from airflow_provider_workflows.batch.sql_table import SqlTable
 
 Callback: TypeAlias = "Callable[[Context], Any]"
@@ -124,6 +125,7 @@ class InputTypes(TypedDict, total=False):
     where: Callable[[dict[str, Any]], bool] | None
     transform: Callable[[dict[str, Any]], Mapping[str, Any]] | None
     defaults: Mapping[str, Any] | None
+    field_types: Mapping[str, FieldType] | None
     bad_row_values: bool
     on_bad_row: Literal["fail", "skip"]
 

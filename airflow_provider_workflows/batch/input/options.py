@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.arguments import true_or_false
 from airflow_provider_workflows.batch.input.columns import fields_of
@@ -20,8 +20,11 @@ from airflow_provider_workflows.batch.input.row_functions import (
     require_function,
 )
 from airflow_provider_workflows.batch.input.sheet_names import require_sheet
-from airflow_provider_workflows.batch.input.value_rules import require_defaults
+from airflow_provider_workflows.batch.input.value_rules import require_defaults, require_types_of_record
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.field_types import FieldType
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class InputOptions:
     :param where: returns whether a row, by the names of its columns, is of the batch
     :param transform: returns the row to check and to send
     :param defaults: the values of fields that a row does not have
+    :param field_types: types by the names of the fields of records, as far as they are checked before they are sent
     :param bad_row_values: whether the list of bad rows has their values
     """
 
@@ -52,6 +56,7 @@ class InputOptions:
     where: Where | None = None
     transform: Transform | None = None
     defaults: Mapping[str, Any] | None = field(default=None, repr=False)
+    field_types: Mapping[str, FieldType] | None = None
     bad_row_values: bool = False
 
     @property
@@ -74,6 +79,7 @@ OPTION_CHECKS: Mapping[str, Callable[[Any], object]] = {
     "where": partial(require_function, "where"),
     "transform": partial(require_function, "transform"),
     "defaults": require_defaults,
+    "field_types": require_types_of_record,
     "bad_row_values": partial(true_or_false, "bad_row_values"),
 }
 """By the name of each option, what raises ``InvalidInput`` for a value that cannot be right."""

@@ -143,7 +143,7 @@ def checked(
     if rules.requires_key and "key" not in given:
         wrong.append((columns["key"], EMPTY_KEY) if "key" in columns else ("", NO_KEY))
     wrong += wrong_subjects(columns, given)
-    record = taken_record(values, columns, wrong)
+    record = taken_record(values, columns, wrong, rules.field_types)
     has_field = has_case_field(given)
     if has_field and "case_id" not in given:
         # A row without a field of its own is about nobody, and defaults would make it be about somebody.
@@ -226,7 +226,7 @@ def _read(name: str, value: Any, flat: bool, rules: ValueRules) -> Any:
     if name == "parameters":
         return require_json_object(name, value)
     if name == "record":
-        return json_fields(value)
+        return json_fields(value, rules.field_types)
     if name == DOCUMENT_FILES:
         return file_paths(value)
     return _key(value) if name == "key" else value

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.api.field_types import FieldType
 
 #: The fields of a row that say nothing of whom it is about.
 _OTHER_FIELDS = frozenset({"parameters", "key"})
@@ -69,13 +72,17 @@ def wrong_subjects(columns: Mapping[str, str], given: AbstractSet[str]) -> list[
 
 
 def taken_record(
-    values: dict[str, Any], columns: Mapping[str, str], wrong: list[tuple[str, str]]
+    values: dict[str, Any],
+    columns: Mapping[str, str],
+    wrong: list[tuple[str, str]],
+    field_types: Mapping[str, FieldType],
 ) -> dict[str, Any] | None:
     """Return the fields of the record that is created for a row, and take them out of its values.
 
     :param values: the value of each field
     :param columns: the column of each field
     :param wrong: column and reason of what cannot be right, to which such a field is added
+    :param field_types: types by the names of the fields, as far as they are checked here
     :return: None for a row without such a field
     """
     whole = values.pop("record", None)
@@ -87,9 +94,14 @@ def taken_record(
         wrong.append((columns["record"], "is given both whole and in parts"))
         return None
     try:
-        fields = json_fields(fields)
-    except InvalidInput as problem:
-        wrong.append(("", str(problem)))
+        fields = json_fields(fields, field_types)
+    except InvalidInput:
+        for name, value in fields.items():
+            try:
+                json_fields({name: value}, field_types)
+            except InvalidInput as problem:  # noqa: PERF203  (in a bad row alone)
+                field = f"{RECORD_PREFIX}{name}"
+                wrong.append((columns[field], str(problem).removeprefix(f"{field} ")))
     return fields
 
 
@@ -106,10 +118,11 @@ def file_paths(value: object) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def json_fields(fields: object) -> dict[str, Any]:
+def json_fields(fields: object, field_types: Mapping[str, FieldType] | None = None) -> dict[str, Any]:
     """Return the fields of a record as JSON, dates and decimals as the API takes them.
 
     :param fields: values by name
+    :param field_types: types by the names of the fields, as far as they are checked here
     :raises InvalidInput: naming the fields that cannot be right, as ``record.name``, never a value
     """
     from airflow_provider_workflows.api.field_types import require_record_fields  # noqa: PLC0415  (not while parsing)
@@ -117,7 +130,7 @@ def json_fields(fields: object) -> dict[str, Any]:
     if not isinstance(fields, Mapping):
         raise InvalidInput(f"record must be a dict, not {type(fields).__name__}")
     try:
-        return require_record_fields(fields)
+        return require_record_fields(fields, field_types)
     except InvalidInput as problem:
         raise InvalidInput(str(problem).replace("fields.", RECORD_PREFIX)) from None
 

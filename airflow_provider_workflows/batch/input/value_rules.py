@@ -18,6 +18,7 @@ from airflow_provider_workflows.batch.input.phones import require_country_code
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 
 if TYPE_CHECKING:
+    from airflow_provider_workflows.api.field_types import FieldType
     from airflow_provider_workflows.batch.input.options import InputOptions
 
 #: What may stand in for a missing value: not what says who a row is about.
@@ -34,6 +35,7 @@ class ValueRules:
     :param defaults: by field, the value of rows that have none
     :param keeps_cells: whether a bad row keeps its cells, for the list of bad rows with their values
     :param requires_key: whether each row must have a key of its own
+    :param field_types: types by the names of a record's fields, as far as they are checked here
     """
 
     zero_pad: Mapping[str, int] = field(default_factory=dict)
@@ -42,6 +44,7 @@ class ValueRules:
     defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)
     keeps_cells: bool = False
     requires_key: bool = False
+    field_types: Mapping[str, FieldType] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: InputOptions, *, requires_key: bool = False) -> ValueRules:
@@ -58,6 +61,7 @@ class ValueRules:
             require_defaults(options.defaults) or {},
             options.bad_row_values,
             requires_key,
+            require_types_of_record(options.field_types) or {},
         )
 
 
@@ -94,6 +98,19 @@ def require_defaults(defaults: object) -> Mapping[str, Any] | None:
     if missing := [name for name in found if not getattr(details, name)]:
         raise InvalidInput(f"defaults: {', '.join(missing)} has no value")
     return found
+
+
+def require_types_of_record(field_types: object) -> Mapping[str, FieldType] | None:
+    """Return the types of the fields of records.
+
+    :param field_types: types by the names of fields; None to leave the check to the service
+    :raises InvalidInput: if it is something else
+    """
+    if field_types is None:
+        return None
+    from airflow_provider_workflows.api.field_types import require_field_types  # noqa: PLC0415  (not while parsing)
+
+    return require_field_types(field_types)
 
 
 def _require_value(name: str, value: object) -> None:

@@ -155,6 +155,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("where", ["new", {"State": "new"}], "must be a function that takes a row"),
         ("transform", ["upper", {"a": "b"}], "must be a function that takes a row"),
         ("defaults", ["Acme", ["company_name"]], "must be a dict of field and value"),
+        ("field_types", [7, "date", ["born"]], "must be a dict such as"),
         ("bad_row_values", ["yes", 1, None], BOOL),
         ("encoding", [7, b"utf-8"], "must be the name of an encoding"),
         ("delimiter", [7, b";"], "must be one character"),

@@ -70,6 +70,7 @@ class TestTasks:
             ("on_bad_row", "ignore", "on_bad_row must be 'fail' or 'skip'"),
             ("zero_pad", {"email": 3}, "zero_pad must have a number of digits for personal_number or"),
             ("zero_pad", {"personal_number": "11"}, "zero_pad must have a number of digits"),
+            ("field_types", {"born": "day"}, "field_types.born must be one of date"),
         ],
     )
     def test_an_argument_that_cannot_be_right_is_refused_when_the_dag_is_parsed(
