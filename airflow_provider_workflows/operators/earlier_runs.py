@@ -38,6 +38,25 @@ class EarlierRuns:
             return decide(run)
         return DECISION_AT_END[self._client.settings.statuses.outcome(run.status)]
 
+    def to_go_on_with(self, runs: list[RunRecord], wanted: RunRecord) -> RunRecord:
+        """Return the record of the run that a retry goes on with: the latest, whatever its inline parameters are.
+
+        They are rendered anew in each try, and may come out as others though nobody has asked for another run.
+
+        :param runs: the records of runs for the same ids, the latest first
+        :param wanted: the record of what this try would submit
+        """
+        latest = runs[0]
+        if self.decide(latest) is Decision.SUBMIT:
+            return next((run for run in runs if run.has_input_of(wanted)), latest)
+        if not latest.has_input_of(wanted):
+            self._log.warning(
+                "The parameters of this try are others than those of the earlier one, %s. A retry goes on all the "
+                "same; a clear submits another run. What is rendered in parameters should be the same in each try.",
+                described(latest),
+            )
+        return latest
+
     def outcome(self, run: RunRecord) -> tuple[Outcome, str | None]:
         """Return what has become of a run, and its status if it has ended well; failure if there is no run."""
         decision = self.decide(run)

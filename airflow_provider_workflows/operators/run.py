@@ -54,8 +54,10 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
 
     A run is billed, so that none is submitted twice. The request is repeated only if it surely was not carried out,
     and the task stores that it submits, and what it submitted: a retry after a crash waits for the run that there
-    is. A task that is cleared is repaired, as ``on_clear`` says. A run for another definition, case or parameters
-    than those of this try (or another record, locale or expiry) is not kept: a new one is submitted.
+    is. A task that is cleared is repaired, as ``on_clear`` says. A run for another definition, case, record or
+    ``parameters_id`` than those of this try is not kept: a new one is submitted. If ``parameters`` come out as
+    others, a clear submits a new run, and a retry goes on with the run that there is: nobody has asked for another,
+    so render what is the same in each try. Another ``locale`` or ``expires_at`` never makes a new run.
 
     A task that is told to stop starts no run any more; the request that is under way ends, and its id is stored.
 

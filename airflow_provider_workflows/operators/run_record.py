@@ -99,19 +99,21 @@ class RunRecord:
         """This record alone, and each of the earlier ones, the latest first."""
         return (dataclasses.replace(self, earlier=()), *self.earlier)
 
+    def without(self, run: Self) -> tuple[Self, ...]:
+        """Return the history without one of its records, the latest first."""
+        return tuple(one for one in self.history if one != run)
+
     def has_input_of(self, other: RunRecord) -> bool:
-        """Return whether the run was started with the same as another: definition, case, record, parameters, ..."""
-        return self._input == other._input
+        """Return whether the run was started with the same ids and inline parameters as another."""
+        return self.has_ids_of(other) and self.inline_digest == other.inline_digest
+
+    def has_ids_of(self, other: RunRecord) -> bool:
+        """Return whether the run was started for the same definition, case, set of parameters and record."""
+        return self._ids == other._ids
 
     @property
-    def _input(self) -> tuple[str, ...]:
-        ids = (
-            self.workflow_definition_id,
-            self.case_id,
-            self.parameters_id,
-            self.record_id,
-            self.inline_digest,
-        )
+    def _ids(self) -> tuple[str, ...]:
+        ids = (self.workflow_definition_id, self.case_id, self.parameters_id, self.record_id)
         return tuple((text or "").strip().lower() for text in ids)
 
     @property

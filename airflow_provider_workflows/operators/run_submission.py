@@ -130,13 +130,15 @@ class RunSubmission:
                 described(record),
             )
             return self._submit_recorded(records, record.history)
-        same_input = [run for run in record.history if run.has_input_of(self._record)]
-        if not same_input:
+        same_ids = [run for run in record.history if run.has_ids_of(self._record)]
+        same_input = [run for run in same_ids if run.has_input_of(self._record)]
+        found = same_input if records.was_cleared else same_ids
+        if not found:
             return self._submit_changed(records, record)
-        self._earlier.require_host(same_input, self._record.host)
+        self._earlier.require_host(found, self._record.host)
         if records.was_cleared:
             return self._repair(records, record, same_input)
-        return self._go_on(records, record, same_input[0])
+        return self._go_on(records, record, self._earlier.to_go_on_with(same_ids, self._record))
 
     def _go_on(self, records: RunRecording, record: RunRecord, run: RunRecord) -> StartedRun:
         """Do what a retry does: go on with the run of the try before, or submit one."""
@@ -155,7 +157,7 @@ class RunSubmission:
                 )
                 return self._kept(records, record, run)
             self._log.info("Workflow %s of an earlier try has failed; submitting a new run.", run.workflow_id)
-        return self._submit_recorded(records, _others(record, run))
+        return self._submit_recorded(records, record.without(run))
 
     def _repair(self, records: RunRecording, record: RunRecord, same_input: list[RunRecord]) -> StartedRun:
         """Do what a cleared task does: keep a run that has succeeded, wait for one that runs, or submit one.
@@ -169,7 +171,7 @@ class RunSubmission:
             else:
                 self._log_repair(records, latest, leaves_unknown=1)
             self._require_consent(latest)
-            return self._submit_recorded(records, _others(record, latest))
+            return self._submit_recorded(records, record.without(latest))
         for run in same_input:
             outcome, status = self._earlier.outcome(run)
             if outcome is Outcome.SUCCESS:
@@ -180,7 +182,7 @@ class RunSubmission:
                 self._log_repair(records, run, keeps=1 - waits, waits_for=waits)
                 return self._kept(records, record, run)
         self._log_repair(records, latest, submits=1)
-        return self._submit_recorded(records, _others(record, latest))
+        return self._submit_recorded(records, record.without(latest))
 
     def _log_repair(
         self,
@@ -217,7 +219,7 @@ class RunSubmission:
     ) -> StartedRun:
         """Return the run of a record; record it as this try's, so that a clear counts once."""
         self.workflow_id = str(run.workflow_id)
-        changed = dataclasses.replace(run, earlier=_others(record, run))
+        changed = dataclasses.replace(run, earlier=record.without(run))
         if status is not None:
             changed = dataclasses.replace(run, phase=RunPhase.SUCCEEDED, status=status, earlier=())
         if records.was_cleared or changed != record:
@@ -293,8 +295,3 @@ class RunSubmission:
                 "to be kept: with [workflows] state_folder, a clear goes on all the same.",
                 self._record.subject,
             )
-
-
-def _others(record: RunRecord, run: RunRecord) -> tuple[RunRecord, ...]:
-    """Return what was recorded besides a run, the latest first."""
-    return tuple(one for one in record.history if one != run)

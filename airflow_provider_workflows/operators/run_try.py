@@ -172,14 +172,7 @@ class RunTry(WorkflowsOperator):
             return
         with best_effort(self.log):
             records = run_records(context)
-            if record.phase is RunPhase.FAILED and (previous := records.read()) is not None:
-                record = dataclasses.replace(record, earlier=previous.earlier)
-                if record.workflow_id == previous.workflow_id:
-                    # It may go on after all, if it is only overdue: a clear waits for it then.
-                    record = dataclasses.replace(
-                        record, started=previous.started, link_sent=previous.link_sent
-                    )
-            records.write(record)
+            records.write(record if (previous := records.read()) is None else _ended(previous, record))
 
     def _lineage(self, workflow_id: str, status: str | None = None) -> TaskLineage:
         return TaskLineage(
@@ -270,6 +263,24 @@ class RunTry(WorkflowsOperator):
 
     def _reporting_sleep(self, wait: CountedWait, guard: StopGuard) -> Callable[[float], None]:
         return guard.sleep if self._reporting is None else self._reporting.sleeping(wait, guard.sleep)
+
+
+def _ended(previous: RunRecord, record: RunRecord) -> RunRecord:
+    """Return the record of a run's end with what is to be kept of the one before.
+
+    :param previous: what was recorded as the run went on
+    :param record: of its end, as this process knows the run
+    """
+    is_same = record.workflow_id == previous.workflow_id
+    if is_same:
+        # Rendered anew since, the parameters may be others than those that the run was started with.
+        record = dataclasses.replace(record, inline_digest=previous.inline_digest)
+    if record.phase is RunPhase.FAILED:
+        record = dataclasses.replace(record, earlier=previous.earlier)
+        if is_same:
+            # It may go on after all, if it is only overdue: a clear waits for it then.
+            record = dataclasses.replace(record, started=previous.started, link_sent=previous.link_sent)
+    return record
 
 
 def _id_alone(value: object) -> str | None:

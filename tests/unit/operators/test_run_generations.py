@@ -75,12 +75,6 @@ def test_a_retry_with_the_same_goes_on_with_the_run(connect: Connect, context: d
     assert len(sandbox.workflows) == 1
 
 
-def test_a_retry_with_other_parameters_submits_another_run(connect: Connect, context: dict[str, Any]) -> None:
-    sandbox = connect(3)
-    assert run(sandbox, context, parameters={"limit": 5}) != run(sandbox, context, parameters={"limit": 6})
-    assert len(sandbox.workflows) == 2
-
-
 @pytest.mark.parametrize("changed", [{"locale": "pl"}, {"expires_at": timedelta(hours=2)}])
 def test_a_retry_with_another_locale_or_expiry_goes_on_with_the_run(
     connect: Connect, context: dict[str, Any], changed: dict[str, Any]
