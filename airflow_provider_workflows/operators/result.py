@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -23,6 +24,7 @@ from airflow_provider_workflows.lineage.task import TaskLineage
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.redaction import mask_in_logs
+from airflow_provider_workflows.operators.run_input import RunInput
 from airflow_provider_workflows.results import (
     as_json,
     require_selection,
@@ -66,7 +68,13 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         find is returned or written, by expression, None where one finds nothing
     :param hash_personal_numbers: add ``personal_number_hash``, the keyed hash of the personal number in the result,
         to what is returned, for joins without the number; the key is the connection's ``hash_secret``. Where the
-        result has no ``partyDetails``, the number in the parameters that the run was started with comes first
+        result has no ``partyDetails``, the number in what the run was started with comes first: in its case, else
+        in its record, else in its parameters. None without a number
+    :param record_id: id of the record that the run is about (templated): a result of another one is refused. With
+        ``hash_personal_numbers`` it is by default that of the ``RunWorkflowOperator`` whose ``output`` is the
+        ``workflow_id``
+    :param table_id: id of that record's table (templated), so that the personal number can be read from the record;
+        by default that of the ``CreateRecordOperator`` whose ``output`` is the ``record_id``
     :param result_max_xcom_bytes: the largest result, in bytes of JSON, that is returned without an ``output_path``
     :param workflows_conn_id: id of the connection (templated)
     :return: the result under the API's names, unknown fields included; with ``output_path`` a ``ResultHandle``
@@ -80,6 +88,8 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         "output_path",
         "workflow_definition_id",
         "select",
+        "record_id",
+        "table_id",
         "workflows_conn_id",
     )
 
@@ -93,6 +103,8 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         hash_personal_numbers: bool = False,
         result_max_xcom_bytes: int = RESULT_MAX_XCOM_BYTES,
         output_mode: int = OWNER_ONLY,
+        record_id: Text | None = None,
+        table_id: Text | None = None,
         **kwargs: Unpack[OperatorArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -107,6 +119,12 @@ class GetWorkflowResultOperator(WorkflowsOperator):
             require_selection(select)
         self.select: Any = select
         self.hash_personal_numbers = true_or_false("hash_personal_numbers", hash_personal_numbers)
+        if self.hash_personal_numbers and record_id is None:
+            record_id = getattr(upstream, "record_id", None)
+        if self.hash_personal_numbers and table_id is None:
+            table_id = getattr(getattr(record_id, "operator", None), "table_id", None)
+        self.record_id = None if record_id is None else templated_text("record_id", record_id)
+        self.table_id = None if table_id is None else templated_text("table_id", table_id)
         self.result_max_xcom_bytes = whole_number("result_max_xcom_bytes", result_max_xcom_bytes, at_least=1)
         self.output_mode = file_mode("output_mode", output_mode)
         # An output_path that was given and turned out to be None must not put the result into an XCom.
@@ -125,12 +143,22 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         path = result_path(self.output_path, workflow_id) if self._with_output else None
         select = None if self.select is None else require_selection(self.select)
         secret = client.settings.require_hash_secret() if self.hash_personal_numbers else None
-        result = client.read_result(workflow_id).json_object()
+        record_id = None if self.record_id is None else require_id("record_id", self.record_id)
+        table_id = None if self.table_id is None else require_id("table_id", self.table_id)
+        result = client.read_result(workflow_id, record_id=record_id).json_object()
+        read_workflow = cache(partial(client.read_workflow, workflow_id, record_id=record_id))
         mask_in_logs(values_of_personal_fields(result, client.settings.all_personal_fields))
         case_id = result.get("caseId")
         hashes: dict[str, Any] = {}
         if secret is not None:
-            number = self._personal_number(client, workflow_id, result)
+            number = None
+            if result.get("partyDetails") is None:
+                # Elsewhere in a result there may be the numbers of other people.
+                given = RunInput(
+                    client, read_workflow(), result, record_id=record_id, table_id=table_id, log=self.log
+                )
+                number = given.personal_number()
+            number = find_personal_number(result) if number is None else number
             hashes["personal_number_hash"] = personal_number_hash(number, secret)
         if select is not None:
             result = select_fields(result, select)
@@ -139,14 +167,15 @@ class GetWorkflowResultOperator(WorkflowsOperator):
             workflow_definition_id=self.workflow_definition_id,
             workflow_id=workflow_id,
             case_id=case_id,
+            record_id=record_id,
         )
         if path is None:
             require_small(f"The result of workflow {workflow_id}", result, self.result_max_xcom_bytes)
             if self.outlets or self.workflow_definition_id is not None:
-                self._emit(context, self.lineage, client.read_workflow(workflow_id))
+                self._emit(context, self.lineage, read_workflow())
             self.log.info("Fetched the result of workflow %s.", workflow_id)
             return {**result, **hashes}
-        workflow = client.read_workflow(workflow_id)
+        workflow = read_workflow()
         handle = write_result(
             path,
             result,
@@ -164,24 +193,16 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         )
         return cast("ResultHandle", {**handle, **(versions_of(workflow) or {}), **hashes})
 
-    def _personal_number(
-        self, client: WorkflowsClient, workflow_id: str, result: dict[str, Any]
-    ) -> str | int | None:
-        """Return the personal number in a result; without ``partyDetails`` that in the run's parameters first."""
-        if result.get("partyDetails") is None:
-            # Elsewhere in a result there may be the numbers of other people.
-            given = (client.read_workflow(workflow_id).model_extra or {}).get("parameters")
-            mask_in_logs(values_of_personal_fields(given, client.settings.all_personal_fields))
-            if (number := find_personal_number(given)) is not None:
-                return number
-        return find_personal_number(result)
-
     def _emit(
         self, context: Context, lineage: TaskLineage, workflow: Workflow, output: str | None = None
     ) -> None:
         versions: dict[str, Any] = {**(versions_of(workflow) or {})}
         self.lineage = dataclasses.replace(
-            lineage, status=workflow.status, record_id=workflow.record_id, output=output, **versions
+            lineage,
+            status=workflow.status,
+            record_id=workflow.record_id or lineage.record_id,
+            output=output,
+            **versions,
         )
         emit(self, context, self.lineage)
 

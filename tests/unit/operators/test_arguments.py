@@ -138,6 +138,8 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("hash_personal_numbers", ["yes", 1, None], BOOL),
         ("output_mode", ["0640", "rw-------", None, 1.5, True], MODE),
         ("result_max_xcom_bytes", ["48", 1.5, True, None], AT_LEAST_1),
+        ("record_id", [7, b"x"], ID),
+        ("table_id", [7], ID),
         ("workflows_conn_id", [7], ID),
     ],
     RunWorkflowBatchOperator: [
