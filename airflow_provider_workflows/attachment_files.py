@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from typing_extensions import TypedDict
-
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.file_limits import MAX_DOWNLOAD_BYTES
+from airflow_provider_workflows.file_handle import FileHandle
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import is_local, storage_path
 from airflow_provider_workflows.whole_files import replacing
@@ -17,17 +16,10 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api import WorkflowsClient
 
 
-class AttachmentHandle(TypedDict):
-    """Where an attachment is, and what identifies it, but nothing out of it. Fit for an XCom.
+class AttachmentHandle(FileHandle):
+    """Where an attachment is, and its id, but nothing out of it. Fit for an XCom."""
 
-    ``uri`` of the file as ``output_path`` spells it, ``attachment_id``, the file's ``size`` in bytes, and its
-    ``sha256`` in hexadecimal.
-    """
-
-    uri: str
     attachment_id: str
-    size: int
-    sha256: str
 
 
 def download_to_file(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import jmespath  # type: ignore[import-untyped]
 from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import NotRequired
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import refuse
+from airflow_provider_workflows.file_handle import FileHandle
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import shown, storage_path
 from airflow_provider_workflows.whole_files import write_whole
@@ -21,21 +22,17 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 
-class ResultHandle(TypedDict):
+class ResultHandle(FileHandle):
     """Where a workflow's result is, and what identifies it, but nothing out of it. Fit for an XCom.
 
-    ``uri`` of the file as ``output_path`` spells it, ``workflow_id``, ``case_id`` where the result names it, the
-    workflow's ``status``, the file's ``size`` in bytes, and its ``sha256`` in hexadecimal. With
-    ``hash_personal_numbers`` also ``personal_number_hash``, None where the result has no personal number. Of a run
-    of generation 3 also ``revision`` and ``execution_version``, as the service names them.
+    Besides what each ``FileHandle`` has, the ``workflow_id``, ``case_id`` where the result names it, and the
+    workflow's ``status``. With ``hash_personal_numbers`` also ``personal_number_hash``, None without a personal
+    number. Of a run of generation 3 also ``revision`` and ``execution_version``, as the service names them.
     """
 
-    uri: str
     workflow_id: str
     case_id: str | None
     status: str
-    size: int
-    sha256: str
     personal_number_hash: NotRequired[str | None]
     revision: NotRequired[int | str]
     execution_version: NotRequired[int | str]
@@ -60,17 +57,10 @@ def result_path(output_path: object, name: str) -> ObjectStoragePath:
     return path if path.suffix == ".json" else path / f"{name}.json"
 
 
-class RecordHandle(TypedDict):
-    """Where a record is, and what identifies it, but nothing of its fields: for an XCom, and for ``read_result``.
+class RecordHandle(FileHandle):
+    """Where a record is, and its id, but nothing of its fields: for an XCom, and for ``read_result``."""
 
-    ``uri`` of the file as ``output_path`` spells it, ``record_id``, the file's ``size`` in bytes, and its
-    ``sha256`` in hexadecimal.
-    """
-
-    uri: str
     record_id: str
-    size: int
-    sha256: str
 
 
 def write_record(
@@ -84,10 +74,7 @@ def write_record(
     :param mode: of the file and of folders that are missing, where they are local
     :raises OSError: if the file cannot be written
     """
-    content = as_json(record)
-    write_whole(path, content, mode)
-    sha256 = hashlib.sha256(content).hexdigest()
-    return RecordHandle(uri=str(path), record_id=record_id, size=len(content), sha256=sha256)
+    return RecordHandle(**_written(path, record, mode), record_id=record_id)
 
 
 def write_result(
@@ -109,16 +96,22 @@ def write_result(
     :param mode: of the file and of folders that are missing, where they are local
     :raises OSError: if the file cannot be written
     """
-    content = as_json(result)
-    write_whole(path, content, mode)
+    file = _written(path, result, mode)
     return ResultHandle(
-        uri=str(path),
+        uri=file["uri"],
+        size=file["size"],
+        sha256=file["sha256"],
         workflow_id=workflow_id,
         case_id=case_id,
         status=status,
-        size=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def _written(path: ObjectStoragePath, content: Mapping[str, Any], mode: int) -> FileHandle:
+    """Write JSON, and return what identifies the file."""
+    encoded = as_json(content)
+    write_whole(path, encoded, mode)
+    return FileHandle(uri=str(path), size=len(encoded), sha256=hashlib.sha256(encoded).hexdigest())
 
 
 def read_result(handle: Mapping[str, Any], *, select: Sequence[str] | None = None) -> dict[str, Any]:

@@ -109,11 +109,6 @@ class RateLimiter:
         """Change how many requests go out in a second at most."""
         self._interval = 0.0 if requests_per_second is None else 1 / requests_per_second
 
-    @property
-    def is_slowed_down(self) -> bool:
-        """Whether the service has refused requests (429), and has accepted none since."""
-        return self._refusals > 0
-
     def ready_at(self, now: float, *, early: float = 0.0) -> float:
         """Return when the next request may go out, ``now`` or later.
 

@@ -303,7 +303,7 @@ class TestTrouble:
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
         sandbox.fault("rate_limited", retry_after=30)
         # What was under way when the first refusal came ends first.
-        await until(lambda: shared_poller().limiter.is_slowed_down and not shared_poller()._working)
+        await until(lambda: shared_poller().limiter.paused_until and not shared_poller()._working)
         sandbox.counts.reset()
 
         await asyncio.sleep(1)
@@ -318,7 +318,7 @@ class TestTrouble:
         sandbox.fault("rate_limited", retry_after=30, path="/workflows/{workflowId}")
         tasks = [asyncio.ensure_future(wait_for(one)) for one in ids]
 
-        await until(lambda: shared_poller().limiter.is_slowed_down and not shared_poller()._working)
+        await until(lambda: shared_poller().limiter.paused_until and not shared_poller()._working)
         await asyncio.sleep(1)
         seen = sandbox.counts.requests[STATUS_CALL]
         await end(tasks)
