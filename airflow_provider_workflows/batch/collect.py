@@ -174,7 +174,7 @@ class Collection:
             return _with_error(row, state, RowOutcome.RESULT_MISSING, _NOT_FETCHED)
         if outcome is RowOutcome.SUCCEEDED and state.workflow_id is not None:
             try:
-                result = await self._fetch(state.workflow_id, state.case_id)
+                result = await self._fetch(state.workflow_id, state.case_id, state.record_id)
             except errors.Stopped:
                 raise
             except errors.WorkflowsError as error:
@@ -185,7 +185,7 @@ class Collection:
             return _Ended(_output_row(row, state, outcome, result=result))
         return _with_error(row, state, outcome, state.error)
 
-    async def _fetch(self, workflow_id: str, case_id: str | None) -> dict[str, Any]:
+    async def _fetch(self, workflow_id: str, case_id: str | None, record_id: str | None) -> dict[str, Any]:
         attempts = Attempts()
         while True:
             if self._flow_control.gave_up is not None:
@@ -193,7 +193,7 @@ class Collection:
             await self._flow_control.turn()
             self._ownership.require()
             try:
-                result = await self._client.read_result(workflow_id, case_id)
+                result = await self._client.read_result(workflow_id, case_id, record_id)
             except errors.WorkflowsError as error:
                 if not await self._flow_control.another(attempts, error):
                     raise

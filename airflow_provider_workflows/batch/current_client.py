@@ -84,9 +84,11 @@ class CurrentClient:
         """
         return self._client.perform(endpoint)
 
-    def read_result(self, workflow_id: str, case_id: str | None = None) -> Awaitable[WorkflowResult]:
+    def read_result(
+        self, workflow_id: str, case_id: str | None = None, record_id: str | None = None
+    ) -> Awaitable[WorkflowResult]:
         """Return what gives the result of a completed workflow (``GET /workflows/{workflowId}/result``)."""
-        return self._client.read_result(workflow_id, case_id)
+        return self._client.read_result(workflow_id, case_id, record_id)
 
     @property
     def has_rejected_key(self) -> bool:

@@ -57,6 +57,7 @@ class RowState:
     :param error: the fields of the error that the row met
     :param compared_case_id: id of the row's case, if the response that started the run named another: then polls
         compare it
+    :param compared_record_id: the same of the row's record
     :param withheld: whether a person has said that the row is not submitted before the next clear
     :param record_id: id of the row's record, once there is one
     :param documents: the documents that its files have become, each with the digest of its file
@@ -74,6 +75,7 @@ class RowState:
     ended_at: float | None = None
     error: Mapping[str, Any] | None = None
     compared_case_id: str | None = None
+    compared_record_id: str | None = None
     withheld: bool | None = None
     record_id: str | None = None
     had_run: bool | None = None
@@ -174,6 +176,7 @@ SUBMIT_AGAIN: Mapping[str, None] = dict.fromkeys(
         "ended_at",
         "error",
         "compared_case_id",
+        "compared_record_id",
         "withheld",
         "revision",
         "execution_version",

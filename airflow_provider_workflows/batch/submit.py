@@ -228,9 +228,11 @@ class Submission:
         changes.update(versions_of(run) or {})
         if case_id is None and record_id is None:
             changes["had_run"] = True
-        if case_id is not None and run.case_id is not None and not is_same_id(run.case_id, case_id):
-            # The id is kept, for the run is billed. Whose run it is, its polls say.
-            changes["compared_case_id"] = case_id
+        for name, given_id in (("case_id", case_id), ("record_id", record_id)):
+            named = getattr(run, name)
+            if given_id is not None and named is not None and not is_same_id(named, given_id):
+                # The run's id is kept, for the run is billed. Whose run it is, its polls say.
+                changes[f"compared_{name}"] = given_id
         await self._record(number, **changes)
 
     async def _checked_file(self, number: int, path: str) -> Upload:

@@ -148,6 +148,7 @@ class BatchWatch(Generic[WaiterT]):
                 self._max_outage,
                 row=row,
                 case_id=state.compared_case_id,
+                record_id=state.compared_record_id,
             )
             self._waiters[workflow_id] = self._poller.watch(wait, self._ended)
             begun += 1

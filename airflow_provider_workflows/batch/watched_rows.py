@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
 #: What the wait needs of a row's state. The ids of cases alone would take 9 MB for a hundred thousand rows.
 _FIELDS = frozenset(
-    {"workflow_id", "compared_case_id", "submitted_at", "begun", "status", "ended_at", "error"}
+    {
+        "workflow_id",
+        "compared_case_id",
+        "compared_record_id",
+        "submitted_at",
+        "begun",
+        "status",
+        "ended_at",
+        "error",
+    }
 )
 
 
@@ -119,7 +128,7 @@ class WatchedRows:
         row: int = entry["row"]
         self._tally.add_ended(row, entry["status"], entry["error"], wait.started, entry["ended_at"])
         fields = {name: value for name, value in entry.items() if name != "row"}
-        self._list_if_problem(row, RowState(wait.case_id, **fields), statuses)
+        self._list_if_problem(row, RowState(wait.case_id, record_id=wait.record_id, **fields), statuses)
 
     async def report_now(self, running: int, statuses: Statuses) -> BatchReport:
         """Return the report with the counts of now.

@@ -154,7 +154,7 @@ class FailingClient:
         self.calls += 1
         raise self.error
 
-    async def read_result(self, _: str, __: str | None = None) -> Any:
+    async def read_result(self, _: str, *__: str | None) -> Any:
         return await self.perform(_)
 
 

@@ -14,6 +14,7 @@ from airflow_provider_workflows.hooks import workflows
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import DEFINITION, TABLE, Sandbox
 from tests.harness.hostile_server import ReceivedRequest, relay
+from tests.unit.batch_task import BatchTask
 from tests.unit.operators.test_run_modes import OFTEN, drive
 
 OTHER = "22222222-2222-4222-8222-222222222222"
@@ -25,9 +26,9 @@ def relayed(connected: Sandbox, short_pauses: None, monkeypatch: pytest.MonkeyPa
     """Have responses about runs name a record; the connection leads to what changes them."""
     with ExitStack() as stack:
 
-        def make(generation: int, method: str, named: object = OTHER) -> None:
+        def make(generation: int, method: str, named: object = OTHER, path: str = "/workflows") -> None:
             def change(request: ReceivedRequest, value: Any) -> Any:
-                is_changed = request.method == method and "/workflows" in request.path
+                is_changed = request.method.startswith(method) and path in request.path
                 return value | {"recordId": named} if is_changed else value
 
             server = stack.enter_context(relay(connected.url, change))
@@ -104,3 +105,42 @@ def test_a_run_whose_response_names_another_record_is_kept_if_its_polls_name_its
 
     assert len(connected.workflows) == 1
     assert "The run is kept, and its recordId compared again" in caplog.text
+
+
+def records(number: int) -> list[dict[str, Any]]:
+    return [{"key": f"K{each}", "record.firstName": f"Ada{each}"} for each in range(1, number + 1)]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("generation", [2, 3])
+class TestBatch:
+    def test_results_of_another_record_are_not_written(
+        self, relayed: Relayed, batch: BatchTask, generation: int
+    ) -> None:
+        relayed(generation, "GET", path="/result")
+
+        with pytest.raises(errors.BatchFailed):
+            batch.run(records(2), table_id=TABLE, max_outage=0.3)
+
+        assert batch.outcomes == ["result_missing"] * 2
+        assert [row["result"] for row in batch.output] == [None] * 2
+
+    def test_rows_whose_responses_name_another_record_are_kept_if_their_polls_name_their_own(
+        self, relayed: Relayed, batch: BatchTask, generation: int
+    ) -> None:
+        relayed(generation, "POST")
+
+        batch.run(records(2), table_id=TABLE)
+
+        assert batch.outcomes == ["succeeded"] * 2
+
+    def test_rows_whose_polls_name_another_record_too_are_not_believed(
+        self, relayed: Relayed, batch: BatchTask, connected: Sandbox, generation: int
+    ) -> None:
+        relayed(generation, "")
+
+        with pytest.raises(errors.BatchFailed):
+            batch.run(records(2), table_id=TABLE, max_outage=0.3)
+
+        assert batch.outcomes == ["running"] * 2
+        assert len(connected.workflows) == 2
