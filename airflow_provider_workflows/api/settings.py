@@ -20,6 +20,11 @@ DEFAULT_HOST = "https://api.transactionlink.io"
 MIN_HASH_SECRET_CHARACTERS = 32
 #: The service's public keys are fetched again after this many seconds at the latest.
 MAX_WEBHOOK_KEY_SECONDS = 3600.0
+#: What is wrong with a ``dashboard_url`` at which people would get JSON that says 401.
+DASHBOARD_IS_API = (
+    "dashboard_url leads to the API itself, which shows people nothing, so no link is made of it: give the address "
+    "of the dashboard's page"
+)
 ORGANIZATION_TOKEN_PREFIX = "tot_"  # noqa: S105  (how such a token begins, not a token)
 
 
@@ -113,6 +118,24 @@ class Settings:
         """The organization token, which is sent as it is, without authorizing; None if there is an API key."""
         return None if self.key else self.secret
 
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What cannot be right, though calls work with it: a clause for each."""
+        return (*self.statuses.problems, *((DASHBOARD_IS_API,) if self._dashboard_is_api else ()))
+
+    def dashboard_page(self, workflow_id: str) -> str | None:
+        """Return the page of a run in the service's dashboard; None if it is not known where that is.
+
+        :param workflow_id: id of the run
+        """
+        if self.dashboard_url is None or self._dashboard_is_api:
+            return None
+        return self.dashboard_url.replace("{workflow_id}", workflow_id)
+
+    @functools.cached_property
+    def _dashboard_is_api(self) -> bool:
+        return self.dashboard_url is not None and _server(self.dashboard_url) == _server(self.host)
+
     @functools.cached_property
     def all_personal_fields(self) -> PersonalFields:
         """The names of all fields that hold personal data: a case's, the service's and the connection's."""
@@ -151,6 +174,15 @@ def _base_url(host: str, *, allow_http: bool) -> str:
             "use https, or set allow_http"
         )
     return url
+
+
+def _server(url: str) -> tuple[str | None, int | None] | None:
+    """Return the host and the port that a URL leads to; None if it is no URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
 
 
 def is_loopback(name: str) -> bool:

@@ -109,8 +109,7 @@ class WorkflowsHook(FileMethods, BaseHook):
 
         :param workflow_id: id of the run
         """
-        template = self.settings.dashboard_url
-        return None if template is None else template.replace("{workflow_id}", workflow_id)
+        return self.settings.dashboard_page(workflow_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Authorize at the service; return whether all is well, and what is wrong and what to do about it.
@@ -131,7 +130,7 @@ class WorkflowsHook(FileMethods, BaseHook):
             return False, str(error)
         from airflow_provider_workflows.hooks.connection_test import result_of_test  # noqa: PLC0415  (seldom)
 
-        return result_of_test(self._subject, settings, [*_unknown(extra), *settings.statuses.problems])
+        return result_of_test(self._subject, settings, [*_unknown(extra), *settings.problems])
 
     @property
     def _subject(self) -> str:
@@ -157,9 +156,7 @@ class WorkflowsHook(FileMethods, BaseHook):
             mask(extra)
             given = {"requests_per_second": default_rate, **read_extra(extra)}
             statuses = Statuses.of(given.pop("success_statuses", None), given.pop("failure_statuses", None))
-            for problem in (*_unknown(extra), *statuses.problems):
-                self.log.warning("%s: %s. The connection is used as it is.", self._subject, problem)
-            return Settings(
+            settings = Settings(
                 host=_host(connection),
                 key=(connection.login or "").strip(),
                 secret=(connection.password or "").strip(),
@@ -168,6 +165,9 @@ class WorkflowsHook(FileMethods, BaseHook):
             )
         except ValueError as error:
             raise errors.InvalidInput(f"{self._subject}: {error}") from None
+        for problem in (*_unknown(extra), *settings.problems):
+            self.log.warning("%s: %s. The connection is used as it is.", self._subject, problem)
+        return settings
 
 
 @functools.lru_cache(maxsize=8)

@@ -153,12 +153,18 @@ class TestFields:
             ({"max_attempts": "nope"}, "its extra 'max_attempts' must be a whole number from 1"),
             ({"hash_secret": "short"}, "hash_secret must have at least 32 characters"),
             ({"dashboard_url": "https://example.org"}, "dashboard_url must have {workflow_id} in it"),
+            ({"dashboard_url": "{host}/workflows/{workflow_id}"}, "Dashboard_url leads to the API itself"),
         ],
     )
     def test_that_cannot_be_right_are_named(
         self, connect: Connect, sandbox: Sandbox, extra: dict[str, Any], message: str
     ) -> None:
-        worked, said = connect(with_token(sandbox, **extra)).test_connection()
+        given = {
+            name: value.replace("{host}", sandbox.url) if isinstance(value, str) else value
+            for name, value in extra.items()
+        }
+
+        worked, said = connect(with_token(sandbox, **given)).test_connection()
 
         assert not worked
         assert message in said

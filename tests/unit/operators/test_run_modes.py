@@ -226,6 +226,17 @@ class TestContract:
         assert waited.report.dashboard_url == f"https://dashboard.example.org/runs/{waited.workflow_id}/view"
         assert waited.context["ti"].xcoms["workflow_link"].endswith(PAGE)
 
+    @pytest.mark.parametrize("spelling", [str, str.upper], ids=["as it is", "in capitals"])
+    def test_the_report_has_no_link_to_the_api_itself(
+        self, subject: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, spelling: Any
+    ) -> None:
+        api = {"dashboard_url": f"{spelling(sandbox.url)}/workflows/{{workflow_id}}"}
+        monkeypatch.setenv("AIRFLOW_CONN_WORKFLOWS_DEFAULT", json.dumps(sandbox.connection | {"extra": api}))
+
+        waited = subject.wait(sandbox.define(seconds=0.0))
+
+        assert waited.report.dashboard_url is None
+
 
 class TestDeferring:
     def test_a_task_whose_workflow_has_ended_does_not_defer(
