@@ -1,7 +1,7 @@
 // The page of a batch.
 import { Actions } from "./actions.js";
 import { Charts } from "./charts.js";
-import { details, element, fill, note, table } from "./dom.js";
+import { details, element, fill, note, section, table } from "./dom.js";
 import { count, counted, duration, OUTCOMES, share, time } from "./format.js";
 import { now } from "./requests.js";
 import { Rows } from "./rows.js";
@@ -23,11 +23,6 @@ function done(report) {
   if (report.phase === "fetching") return report.written ?? 0;
   const running = report.phase === "submitting" ? 0 : report.outcomes.running ?? 0;
   return Math.max(report.rows - (report.outcomes.due ?? 0) - running, 0);
-}
-
-function section(title, ...children) {
-  const id = `section-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
-  return element("section", { "aria-labelledby": id }, element("h2", { id }, title), ...children);
 }
 
 export class BatchView {

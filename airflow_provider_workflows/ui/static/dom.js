@@ -36,6 +36,12 @@ export function table(caption, head, rows) {
   return element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, made);
 }
 
+/** Return a part of the page under a heading, by which screen readers name it. */
+export function section(title, ...children) {
+  const id = `section-${title.toLowerCase().replace(/[^a-z]+/g, "-")}`;
+  return element("section", { "aria-labelledby": id }, element("h2", { id }, title), ...children);
+}
+
 /** Return a list of names with their values; those without a value are left out. */
 export function details(pairs) {
   return element("dl", { class: "details" }, pairs

@@ -123,14 +123,17 @@ export class Rhythm {
     this.timer = null;
     if (document.hidden) return;
     this.isBusy = true;
+    // Unless it is begun again meanwhile, as by a button: what is under way may then be of before.
+    this.goesOn = false;
     this.last = performance.now();
     const late = setTimeout(() => this.failed(new Late()), SLOW);
     try {
-      this.goesOn = await this.step();
+      const goesOn = await this.step();
+      this.goesOn ||= goesOn;
       this.failures = 0;
     } catch (error) {
       this.failures += 1;
-      this.goesOn = !(error instanceof Refused && [401, 403, 404].includes(error.status));
+      this.goesOn ||= !(error instanceof Refused && [401, 403, 404].includes(error.status));
       this.failed(error);
     } finally {
       clearTimeout(late);

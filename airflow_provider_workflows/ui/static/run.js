@@ -1,6 +1,6 @@
 // The page of a single run.
 import { Actions } from "./actions.js";
-import { details, element, fill, note, webLink } from "./dom.js";
+import { details, element, fill, note, section, webLink } from "./dom.js";
 import { count, duration, time } from "./format.js";
 import { now } from "./requests.js";
 
@@ -43,10 +43,7 @@ export class RunView {
   constructor(node, ids, resume) {
     this.summary = element("div");
     this.actions = new Actions(ids, resume);
-    node.append(
-      element("section", { "aria-labelledby": "run-title" }, element("h2", { id: "run-title" }, "Run"), this.summary),
-      element("section", { "aria-labelledby": "do-title" }, element("h2", { id: "do-title" }, "What can be done"), this.actions.node),
-    );
+    node.append(section("Run", this.summary), section("What can be done", this.actions.node));
     this.data = null;
   }
 

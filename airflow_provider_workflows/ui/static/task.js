@@ -1,7 +1,7 @@
 // The page of a task instance.
 import { Actions } from "./actions.js";
 import { BatchView } from "./batch.js";
-import { element, fill, note, say } from "./dom.js";
+import { element, fill, note, say, section } from "./dom.js";
 import { time } from "./format.js";
 import { now, Refused, Rhythm, Source, wordsOf } from "./requests.js";
 import { RunView } from "./run.js";
@@ -32,8 +32,8 @@ let view = null;
 let kind = null;
 
 const mapped = ids.map_index === "-1" ? "" : ` [${ids.map_index}]`;
-say(node("title"), `Workflow of ${ids.task_id || "no task"}${mapped}`);
-document.title = `Workflow of ${ids.task_id}${mapped}`;
+document.title = `Workflow of ${ids.task_id || "no task"}${mapped}`;
+say(node("title"), document.title);
 
 followTheme(() => view?.redraw());
 
@@ -80,7 +80,7 @@ const STATES = {
 };
 
 function show(data) {
-  const [colour, words] = STATES[data.state] ?? ["due", data.state ?? "about to begin"];
+  const [colour, words] = STATES[data.state] ?? ["due", (data.state ?? "about to begin").replaceAll("_", " ")];
   fill(node("state"),
     element("span", { class: "state" }, element("span", { class: `dot ${colour}` }), `Task ${words}`),
     data.try_number > 0 ? `, try ${data.try_number}` : "",
@@ -99,8 +99,7 @@ function show(data) {
     const views = { batch: BatchView, run: RunView };
     view = new views[kind](node("content"), ids, () => rhythm.begin());
   }
-  const words_ = view.show(data);
-  say(node("announcement"), words_);
+  say(node("announcement"), view.show(data));
 }
 
 /** Return what is shown of a task that has reported nothing: why, and the button with which it can be repaired. */
@@ -110,7 +109,7 @@ function withoutReport(data) {
     actions.show(data);
     return [
       note("error", element("p", {}, "The task has failed before it has reported anything. Its log says why.")),
-      element("section", { "aria-labelledby": "do-title" }, element("h2", { id: "do-title" }, "What can be done"), actions.node),
+      section("What can be done", actions.node),
     ];
   }
   return [note("", element("p", {}, data.is_over

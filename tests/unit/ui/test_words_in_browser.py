@@ -20,6 +20,13 @@ pytestmark = pytest.mark.thorough
 #: Nothing listens there: the test's own API server responds to what the browser asks.
 ORIGIN = "http://airflow.test"
 PATH = "/workflows/ui/"
+#: A page asks for something at most once in this many milliseconds.
+INTERVAL_MILLISECONDS = 2000
+#: Does what a browser does as a person goes to another tab, or comes back.
+_HIDE = """(isHidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => isHidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +104,45 @@ class TestServer:
         page.route("**/data/task*", respond)
 
         page.get_by_text(words).wait_for(timeout=30_000)
+
+
+class TestRequests:
+    def test_a_page_that_nobody_sees_asks_for_nothing_until_it_is_seen_again(
+        self, opened: Callable[..., Page]
+    ) -> None:
+        page = opened(run_report(), "running")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.evaluate(_HIDE, True)
+        # One that was under way ends.
+        page.wait_for_timeout(500)
+        asked.clear()
+
+        page.wait_for_timeout(2 * INTERVAL_MILLISECONDS)
+        asked_unseen = list(asked)
+        with page.expect_request("**/data/task*", timeout=INTERVAL_MILLISECONDS):
+            page.evaluate(_HIDE, False)
+
+        assert asked_unseen == []
+
+    def test_what_begins_while_a_request_is_under_way_is_followed_though_the_task_had_ended(
+        self, opened: Callable[..., Page]
+    ) -> None:
+        page = opened(run_report(outcome="failed"), "failed")
+        page.wait_for_timeout(INTERVAL_MILLISECONDS)
+        asked: list[str] = []
+
+        def respond_late(route: Route) -> None:
+            asked.append(route.request.url)
+            if len(asked) == 1:
+                page.evaluate(_HIDE, False)
+            route.fallback()
+
+        page.route("**/data/task*", respond_late)
+        page.evaluate(_HIDE, False)
+        page.wait_for_timeout(2 * INTERVAL_MILLISECONDS)
+
+        assert len(asked) == 2
 
 
 class TestSingleRun:
