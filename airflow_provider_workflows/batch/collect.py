@@ -90,21 +90,44 @@ class Collection:
         """
         under_way: deque[asyncio.Task[_Ended]] = deque()
         ended: list[_Ended] = []
+        cutting = asyncio.create_task(self._cut_at_stop(under_way))
         try:
             async with self._in_thread(writing) as write:
                 async for row in self._read_in_thread(rows):
                     under_way.append(asyncio.create_task(self._output(row)))
                     if len(under_way) > self._ahead:
-                        ended.append(await under_way.popleft())
+                        ended.append(await self._first_of(under_way))
                     if len(ended) == self._rows_at_once:
                         await write(ended)
                         ended = []
                 while under_way:
-                    ended.append(await under_way.popleft())
+                    ended.append(await self._first_of(under_way))
                 await write(ended)
         finally:
+            for task in (cutting, *under_way):
+                task.cancel()
+
+    async def _cut_at_stop(self, under_way: deque[asyncio.Task[_Ended]]) -> None:
+        """End what is under way as soon as this try has to stop: a result can be fetched again at no cost."""
+        try:
+            while True:
+                await self._ownership.sleep(3600.0)
+        except errors.Stopped:
             for task in under_way:
                 task.cancel()
+
+    async def _first_of(self, under_way: deque[asyncio.Task[_Ended]]) -> _Ended:
+        """Take the first of what is under way out, and return it once it has ended.
+
+        :raises Stopped: if this try has to stop
+        """
+        try:
+            ended = await under_way[0]
+        except asyncio.CancelledError:
+            self._ownership.require()
+            raise
+        under_way.popleft()
+        return ended
 
     async def count(self, rows: Iterable[ManifestRow]) -> None:
         """Count rows of which an earlier try has written each, with its result; nothing is fetched or written.

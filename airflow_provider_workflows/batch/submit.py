@@ -167,8 +167,7 @@ class Submission:
             except errors.OutcomeUnknown:
                 continue
             except errors.WorkflowsError as error:
-                # What the row is about was created a moment ago, or was to be: an id that is not found is that of
-                # the definition or of the table.
+                # What the row is about was created just now: an id that is not found is of the definition or table.
                 is_given = row.case_id is not None or row.record_id is not None
                 is_of_all = isinstance(error, errors.NotFound) and not is_given
                 if error.concerns_every_call or is_of_all:
@@ -191,6 +190,8 @@ class Submission:
                     await self._submit(row)
                 except errors.WorkflowsError as error:
                     log.debug("Row %d: %s", row.number, error)
+        except asyncio.CancelledError:  # a stop has cut a call whose response did not come: ``run`` says so
+            raise
         except BaseException as error:  # noqa: BLE001  (raised by ``run``, once the others have finished)
             self._failure = self._failure or error
 
@@ -285,10 +286,7 @@ class Submission:
                 return response
 
     def _state(self, number: int) -> RowState:
-        state = self._states.get(number)
-        if state is None:
-            state = self._states[number] = RowState()
-        return state
+        return self._states.get(number) or self._states.setdefault(number, RowState())
 
     def _note(self, number: int, **changes: Any) -> None:
         self._state(number).change(changes)

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,9 +30,18 @@ from airflow_provider_workflows.batch.journal import states
 from airflow_provider_workflows.batch.process import has_ended
 from airflow_provider_workflows.operators.batch_record import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox
-from tests.unit.batch_task import RESULT_CALL, RUN_CALL, STATUS_CALL, BatchTask, cases
+from tests.unit.batch_task import (
+    RESULT_CALL,
+    RESULT_PATH,
+    RUN_CALL,
+    STATUS_CALL,
+    STATUS_PATH,
+    BatchTask,
+    cases,
+)
 
 ROWS = 400
+FEW_ROWS = 20
 CONCURRENCY = 8
 ENDED, FAILED, STOPPED, TIMED_OUT = 0, 1, 3, 4
 #: Fork: the child has all modules, and the constants that a test has changed.
@@ -159,6 +169,41 @@ class TestSigterm:
         assert task.outcomes == ["succeeded"] * ROWS
         assert set(connected.counts.runs_per_case.values()) == {1}
         assert runs(connected) == ROWS
+
+    def test_calls_whose_responses_do_not_come_are_given_up_and_their_rows_alone_are_unknown(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        process = begin(run_try, task)
+        wait_until(lambda: runs(connected) >= 20)
+        connected.fault("latency", seconds=3600.0, path="/workflows/run")
+        wait_until(lambda: connected.counts.requests[RUN_CALL] == runs(connected) + CONCURRENCY)
+
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+
+        assert process.exitcode == STOPPED
+        assert task.store.get(CLAIM_KEY)["is_released"]
+        submitted = runs(connected)
+        assert Counter(task.outcomes) == {
+            "running": submitted,
+            "unknown": CONCURRENCY,
+            "not_submitted": ROWS - submitted - CONCURRENCY,
+        }
+
+    @pytest.mark.parametrize("path", [RESULT_PATH, STATUS_PATH], ids=["fetching", "waiting"])
+    def test_while_responses_do_not_come_that_start_no_run_ends_in_order(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any], path: str
+    ) -> None:
+        connected.fault("latency", seconds=3600.0, path=path)
+        process = begin(run_try, task, FEW_ROWS)
+        wait_until(lambda: connected.counts.requests[f"GET {path}"] > 0)
+
+        os.kill(process.pid, signal.SIGTERM)
+        process.join(20)
+
+        assert process.exitcode == STOPPED
+        assert task.store.get(CLAIM_KEY)["is_released"]
+        assert set(task.outcomes) == {"result_missing" if path == RESULT_PATH else "running"}
 
     def test_while_fetching_ends_in_order_and_leaves_no_half_output(
         self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
