@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from airflow_provider_workflows.api.errors import Stopped
+from airflow_provider_workflows.batch import ownership
 from airflow_provider_workflows.batch.claim import Claim
-from airflow_provider_workflows.batch.ownership import LEASE_SECONDS, Ownership
+from airflow_provider_workflows.batch.ownership import LEASE_SECONDS, UNCONFIRMED_SECONDS, Ownership
 from airflow_provider_workflows.batch.process import this_process
 
 
@@ -147,3 +150,47 @@ class TestClaim:
 
         assert claims.latest == third
         assert not second.may_write
+
+
+class UnreadableClaims(Claims):
+    """Claims that Airflow keeps, while nobody can ask it for them.
+
+    :param hangs: whether a question gets no response at all; it is refused otherwise
+    """
+
+    def __init__(self, *, hangs: bool) -> None:
+        super().__init__()
+        self.hangs = hangs
+        self.is_away = threading.Event()
+        self.is_back = threading.Event()
+
+    def read(self) -> Claim | None:
+        if self.is_away.is_set() and not self.is_back.is_set():
+            if not self.hangs:
+                raise ConnectionError
+            self.is_back.wait(30)
+        return super().read()
+
+
+class TestAirflowThatCannotBeAsked:
+    @pytest.mark.thorough
+    @pytest.mark.parametrize("hangs", [False, True], ids=["refuses", "hangs"])
+    async def test_lets_no_row_begin_until_it_can(self, monkeypatch: pytest.MonkeyPatch, hangs: bool) -> None:
+        monkeypatch.setattr(ownership, "CLAIM_CHECK_SECONDS", 0.02)
+        claims, clock = UnreadableClaims(hangs=hangs), Clock()
+        this_try = try_with(claims, 1, clock)
+        this_try.claim()
+        async with this_try.watched():
+            await this_try.turn()
+            claims.is_away.set()
+            await asyncio.sleep(0.1)
+            clock.now += UNCONFIRMED_SECONDS + 1
+
+            row = asyncio.create_task(this_try.turn())
+            await asyncio.sleep(0.5)
+            has_begun_early = row.done()
+            claims.is_back.set()
+            await asyncio.wait_for(row, 10)
+
+        assert not has_begun_early
+        assert this_try.may_act

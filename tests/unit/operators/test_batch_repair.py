@@ -177,6 +177,19 @@ class TestStartOver:
         assert earlier not in batch.state_folders
 
     @pytest.mark.thorough
+    def test_keeps_the_earlier_state_also_then_while_a_run_of_it_has_not_ended(
+        self, batch: BatchTask, tried: Callable[..., BatchFailed]
+    ) -> None:
+        tried("running", **START_OVER)
+        (earlier,) = batch.state_folders
+        batch.clear()
+
+        batch.run(cases(3), **START_OVER)
+
+        assert batch.outcomes == ["succeeded"] * 3
+        assert earlier in batch.state_folders
+
+    @pytest.mark.thorough
     def test_says_first_at_warning_how_many_rows_are_billed_again(
         self, batch: BatchTask, capsys: pytest.CaptureFixture[str]
     ) -> None:
