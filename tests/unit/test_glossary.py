@@ -19,10 +19,11 @@ RETIRED_NAMES = frozenset(
     {"known", "told", "facts", "AT_ONCE", "REMEMBERED", "Masked", "Failing", "Timetable"}
 )
 #: Names of others: Airflow's timetable for partitioned assets, its form's fields, an attribute of Excel's rows,
-#: an option of Sphinx's lists of contents, a figure of older benchmarks, and a file of tests.
+#: an option of Sphinx's lists of contents, a property of a browser's document, a figure of older benchmarks, and a
+#: file of tests.
 FOREIGN = re.compile(
-    r"(?m)PartitionedAssetTimetable|hidden-fields|get\(.hidden.\)|row_dimensions\[3\]\.hidden|:hidden:|look_ups"
-    r"|test_receiver_under_attack"
+    r"(?m)PartitionedAssetTimetable|hidden-fields|get\(.hidden.\)|row_dimensions\[3\]\.hidden|:hidden:"
+    r"|document, .hidden.|look_ups|test_receiver_under_attack"
 )
 
 
