@@ -31,6 +31,8 @@ from airflow_provider_workflows.batch.process import has_ended
 from airflow_provider_workflows.operators.batch_record import CLAIM_KEY
 from airflow_provider_workflows.sandbox import Sandbox
 from tests.unit.batch_task import (
+    CASE_CALL,
+    PARAMETERS_CALL,
     RESULT_CALL,
     RESULT_PATH,
     RUN_CALL,
@@ -249,6 +251,28 @@ class TestSigterm:
         assert process.exitcode == STOPPED
         assert waiting.store.get(CLAIM_KEY)["is_released"]
         assert waiting.outcomes == ["running"] * ROWS
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [(CASE_CALL, {}), (PARAMETERS_CALL, {"parameters": {"limit": 1}})],
+    ids=["a case", "parameters"],
+)
+def test_a_kill_during_a_call_that_costs_nothing_leaves_no_row_unknown(
+    task: BatchTask, connected: Sandbox, begin: Callable[..., Any], call: str, arguments: dict[str, Any]
+) -> None:
+    connected.fault("latency", seconds=3600.0, path=call.removeprefix("POST "))
+    process = begin(run_try, task, FEW_ROWS, arguments)
+    wait_until(lambda: connected.counts.requests[call] > 0)
+
+    process.kill()
+    process.join()
+
+    connected.clear_faults()
+    task.run(cases(FEW_ROWS), deferrable=False, **arguments)
+    assert task.outcomes == ["succeeded"] * FEW_ROWS
+    assert runs(connected) == FEW_ROWS
 
 
 def run_try_without_a_disk(task: BatchTask, log: Path) -> None:
