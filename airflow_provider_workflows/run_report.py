@@ -70,6 +70,7 @@ class RunReport:
     :param try_number: number of the try
     :param revision: the definition's revision that the run is of, if the service has said so
     :param execution_version: the version that executes it, likewise
+    :param record_id: id of the record that it is about
     """
 
     conn_id: str
@@ -93,6 +94,7 @@ class RunReport:
     try_number: int = 1
     revision: int | str | None = None
     execution_version: int | str | None = None
+    record_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON."""

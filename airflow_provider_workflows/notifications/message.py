@@ -103,7 +103,7 @@ def _workflow_lines(task: Any, ti: Any, status: str | None) -> Iterator[str]:
     """Yield the lines about the run or the batch of a task of this package."""
     lineage = getattr(task, "lineage", None)
     workflow_id = _id_of("workflow_id", lineage, task)
-    case_id = _id_of("case_id", lineage, task)
+    case_id, record_id = (_id_of(name, lineage, task) for name in ("case_id", "record_id"))
     status = status or getattr(lineage, "status", None)
     definition_id = _id_of("workflow_definition_id", lineage, task)
     if workflow_id is None and definition_id is not None and not hasattr(task, "output_path"):
@@ -112,6 +112,7 @@ def _workflow_lines(task: Any, ti: Any, status: str | None) -> Iterator[str]:
     about = [f"workflow {workflow_id}"] if workflow_id else []
     about += [f"status {status}"] if workflow_id and status else []
     about += [f"case {case_id}"] if case_id else []
+    about += [f"record {record_id}"] if record_id else []
     about += [f"definition {definition_id}"] if definition_id else []
     if about:
         text = ", ".join(about)

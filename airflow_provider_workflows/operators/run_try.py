@@ -215,6 +215,7 @@ class RunTry(WorkflowsOperator):
             _id_alone(self.workflow_definition_id),
             case_id=_id_alone(self.case_id),
             parameters_id=_id_alone(self.parameters_id),
+            record_id=_id_alone(self.record_id),
             poll_interval=self.poll_interval,
             max_poll_interval=self.max_poll_interval,
         )

@@ -182,7 +182,7 @@ def wanted_id(wanted: Annotated[str, Query(min_length=1, max_length=100)]) -> st
     if not is_id(wanted.strip()):
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            "Search for the whole id of a workflow or of a case: 32 hexadecimal digits with four hyphens.",
+            "Search for the whole id of a workflow, a case or a record: 32 hexadecimal digits with four hyphens.",
         )
     return wanted.strip()
 

@@ -24,6 +24,8 @@ MAX_FOUND = 20
 #: This many batches are searched, the latest, and for no longer than this.
 MAX_BATCHES = 200
 MAX_SECONDS = 10.0
+#: The ids in the report of a single run by which it is found.
+_IDS = ("workflow_id", "case_id", "record_id")
 #: What the reports of batches contain, whatever database they are in.
 BATCHES_CONTAIN = '"kind": "batch"'
 
@@ -31,7 +33,7 @@ BATCHES_CONTAIN = '"kind": "batch"'
 def runs_with(wanted: str, tasks: Iterable[TaskWithReport]) -> list[dict[str, Any]]:
     """Return the tasks whose single run has an id, as JSON.
 
-    :param wanted: id of a workflow or of a case, in upper or lower case
+    :param wanted: id of a workflow, a case or a record, in upper or lower case
     :param tasks: tasks whose report contains it somewhere
     """
     found = []
@@ -39,7 +41,7 @@ def runs_with(wanted: str, tasks: Iterable[TaskWithReport]) -> list[dict[str, An
         report = report_of(task.report)
         if report is None or report["kind"] != RUN:
             continue
-        ids = (text(report.get("workflow_id")), text(report.get("case_id")))
+        ids = (text(report.get(name)) for name in _IDS)
         if wanted.lower() in (each.lower() for each in ids if each is not None):
             found.append({"task": dataclasses.asdict(task.id), "row": None})
         if len(found) == MAX_FOUND:
@@ -67,7 +69,7 @@ def outputs_of(tasks: Iterable[TaskWithReport]) -> tuple[list[tuple[TaskIdentity
 def rows_with(wanted: str, batches: Iterable[tuple[TaskIdentity, str]]) -> dict[str, Any]:
     """Return the batches of which a row has an id, as JSON. It blocks.
 
-    :param wanted: id of a workflow or of a case
+    :param wanted: id of a workflow, a case or a record
     :param batches: tasks with the URIs of their outputs
     """
     end = time.monotonic() + MAX_SECONDS

@@ -82,6 +82,7 @@ export class RunView {
         ["status", report.status],
         ["workflow id", report.workflow_id],
         ["case id", report.case_id],
+        ["record id", report.record_id],
         ["parameters id", report.parameters_id],
         ["workflow definition", report.workflow_definition_id],
         ["revision", report.revision],

@@ -307,6 +307,20 @@ class TestMessageOfATask:
         (error,) = [line for line in lines if line.startswith("Error: ")]
         assert error.startswith("Error: ConnectionNotFound: There is no connection 'no_such_connection'")
 
+    def test_of_a_run_about_a_record_says_which(self) -> None:
+        record_id = str(uuid.uuid4())
+        operator = RunWorkflowOperator(
+            task_id="run",
+            workflow_definition_id=DEFINITION,
+            record_id=record_id,
+            workflows_conn_id="nowhere",
+            **OFTEN,
+        )
+
+        lines = failure_message(failed(operator)).splitlines()
+
+        assert lines[1] == f"Record {record_id}, definition {DEFINITION}"
+
     @pytest.mark.parametrize("part", ["Dobrawa", "Zynd"])
     def test_of_a_person_whose_name_airflow_masks_in_part_nothing_is_left(self, part: str) -> None:
         # Masked for good in this process: the name of nobody else in the tests.

@@ -178,6 +178,7 @@ def test_a_run_is_about_the_record_that_was_created(
     record_id = create(context, TABLE, {"firstName": "Brunhilde", "limit": 5})
     run(sandbox, context, record_id=record_id)
     assert [workflow.record_id for workflow in sandbox.workflows] == [record_id]
+    assert context["ti"].xcoms["workflow_report"]["record_id"] == record_id
     with sandbox.client(api_generation=generation) as client:
         assert client.read_record(TABLE, record_id).json_object()["firstName"] == "Brunhilde"
 

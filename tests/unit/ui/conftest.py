@@ -54,6 +54,7 @@ def run_report(**changes: Any) -> dict[str, Any]:
         "workflow_id": "aaaa0000-0000-4000-8000-000000000001",
         "case_id": "cccc0000-0000-4000-8000-000000000001",
         "parameters_id": None,
+        "record_id": None,
         "conn_id": "workflows_default",
         "outcome": "running",
         "status": "RUNNING",

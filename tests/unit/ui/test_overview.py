@@ -166,12 +166,13 @@ def found(pages: Pages, wanted: str) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("field", ["workflow_id", "case_id"])
+@pytest.mark.parametrize("field", ["workflow_id", "case_id", "record_id"])
 def test_a_run_is_found_by_its_ids(pages: Pages, tasks: Tasks, field: str) -> None:
-    tasks.add(run_report(), task_id="wanted", map_index=3)
-    tasks.add(run_report(workflow_id=OTHER_ID, case_id=OTHER_ID, error=run_report()))
+    wanted = run_report(record_id="dddd0000-0000-4000-8000-000000000001")
+    tasks.add(wanted, task_id="wanted", map_index=3)
+    tasks.add(run_report(workflow_id=OTHER_ID, case_id=OTHER_ID, error=wanted))
 
-    (task,) = found(pages, run_report()[field].upper())["tasks"]
+    (task,) = found(pages, wanted[field].upper())["tasks"]
 
     assert (task["task"]["task_id"], task["task"]["map_index"], task["row"]) == ("wanted", 3, None)
 

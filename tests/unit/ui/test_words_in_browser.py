@@ -23,8 +23,8 @@ PATH = "/workflows/ui/"
 #: A page asks for something at most once in this many milliseconds.
 INTERVAL_MILLISECONDS = 2000
 #: Does what a browser does as a person goes to another tab, or comes back.
-_HIDE = """(isHidden) => {
-  Object.defineProperty(document, "hidden", { configurable: true, get: () => isHidden });
+_HIDE = """(isUnseen) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => isUnseen });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 
@@ -146,6 +146,11 @@ class TestRequests:
 
 
 class TestSingleRun:
+    def test_shows_the_id_of_the_record_that_it_is_about(self, shown: Callable[..., str]) -> None:
+        record_id = "dddd0000-0000-4000-8000-000000000001"
+
+        assert f"record id {record_id}" in shown(run_report(case_id=None, record_id=record_id), "running")
+
     def test_says_how_often_it_was_polled_and_when_the_next_poll_is_due(
         self, shown: Callable[..., str]
     ) -> None:
