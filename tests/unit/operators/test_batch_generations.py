@@ -310,9 +310,9 @@ class TestWhatIsRefused:
             ({"record_id": None, "parameters": {"limit": 1}}, "has neither a case field nor a case_id"),
             ({"record": {}, "parameters": {"limit": 1}}, "has neither a case field nor a case_id"),
             ({"record.name": "NULL"}, "is text that stands for an empty cell"),
-            ({"record.born": datetime(2030, 1, 31)}, "record.born has no time zone"),  # noqa: DTZ001
+            ({"record.born": datetime(2030, 1, 31)}, "record.born: has no time zone"),  # noqa: DTZ001
             ({"record": "Ada"}, "record: must be a dict"),
-            ({"record.owner": object()}, "record.owner is object, which is not a JSON value"),
+            ({"record.owner": object()}, "record.owner: is object, which is not a JSON value"),
         ],
     )
     def test_a_row_that_does_not_say_whom_it_is_about_is_a_bad_row(
