@@ -15,6 +15,8 @@ _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _CSV_FIELD_CHARACTERS = 2**31 - 1
 #: A spreadsheet runs a cell that begins so; some leave out blanks before it, and some take wide characters, too.
 _FORMULA = r"[\t\r\n]|\s*[=+\-@＝＋－＠]"  # noqa: RUF001
+#: What a spreadsheet takes the text after it for text by.
+APOSTROPHE = "'"
 #: What gets an apostrophe more: what would be run, also after apostrophes, so that one that was put there can be
 #: told from the text's own; and what is nothing but apostrophes, because an empty cell has no value.
 _TO_ESCAPE = re.compile(rf"'*(?:{_FORMULA}|\Z)")

@@ -25,7 +25,7 @@ UNKNOWN_ROW_ADVICE = (
     'not one row has such a run, set on_unknown_outcome="resubmit" and clear the task, which submits them again. '
     "Otherwise run those without one as a batch of their own."
 )
-_COLUMNS = ("key", "row", "time", "case_id", "record_id")
+COLUMNS = ("key", "row", "time", "case_id", "record_id")
 
 
 def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], options: OutputOptions) -> None:
@@ -45,7 +45,7 @@ def write(folder: ObjectStoragePath, rows: Sequence[OutputRow], options: OutputO
         listed = (
             lines.line([row.key, row.row, row.submitted_at, row.case_id, row.record_id]) for row in rows
         )
-        write_whole(path, b"".join([lines.header(_COLUMNS), *listed]), options.mode)
+        write_whole(path, b"".join([lines.header(COLUMNS), *listed]), options.mode)
     else:
         remove_file(path)
 

@@ -108,9 +108,14 @@ def _rows(found: Format, stream: io.BufferedReader[Any], skip: int, reading: Rea
     module, name = _READERS[found]
     read = getattr(importlib.import_module(f"{__package__}.{module}"), name)
     rows: Iterator[ReadCells] = read(stream, skip, reading)
-    return rows
+    if found not in _OF_SPREADSHEETS:
+        return rows
+    from airflow_provider_workflows.batch.input.written_lists import without_apostrophes  # noqa: PLC0415  (as above)
+
+    return without_apostrophes(rows, reading)
 
 
+_OF_SPREADSHEETS = (Format.CSV, Format.WORKBOOK)
 _READERS = {
     Format.CSV: ("csv_rows", "csv_rows"),
     Format.JSON: ("json_rows", "json_rows"),

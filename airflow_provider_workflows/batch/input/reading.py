@@ -42,6 +42,7 @@ class Reading:
     :param fields: the field of each column
     :param rules: what values become, and what they must be
     :param functions: the user's own, which choose and change rows
+    :param header: the names of the columns of the file that is read, once it is known
     :param is_table: whether the rows are of a table, where a phone, documents and parameters may be JSON text
     """
 
@@ -51,6 +52,7 @@ class Reading:
     fields: Fields = field(init=False)
     rules: ValueRules = field(init=False)
     functions: RowFunctions = field(init=False)
+    header: Sequence[str] = field(init=False, default=())
     is_table: bool = field(init=False, default=False)
     _columns: frozenset[str] | None = field(init=False, default=None)
     _partition: Sequence[str] | None = field(init=False, default=None)
@@ -94,6 +96,7 @@ class Reading:
         :raises InvalidInput: naming the columns that are wrong, unless they may be a person's values
         """
         self.is_table = True
+        self.header = names
         indices = [name for name in names if _INDEX_NAME.fullmatch(name) and self.fields.of(name) == ""]
         self.fields.update(dict.fromkeys([*indices, ""]))
         is_transformed = self.functions.transform is not None
