@@ -28,7 +28,7 @@ def without_empty_end(rows: Iterator[ReadCells], reading: Reading) -> Iterator[R
         yield line, cells
     if empty:
         several = "s" if len(empty) > 1 else ""
-        reading.note(f"items: {len(empty)} empty row{several} at the end of the table left out")
+        reading.note_of_file(f"items: {len(empty)} empty row{several} at the end of the table left out")
 
 
 def with_empty_rows_alone(rows: Iterator[ReadCells], fields: Fields) -> Iterator[ReadCells]:

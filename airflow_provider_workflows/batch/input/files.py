@@ -69,6 +69,7 @@ def _read_all(parts: list[PartFile], reading: Reading) -> Iterator[ReadCells]:
     noted: list[str] = []
     for part in parts:
         rows = 0
+        reading.file = without_values(part.place, reading.fields)
         # Of nothing, which Spark writes where a part has no rows, there is no header either.
         if part.info.get("size") != 0:
             try:
@@ -79,7 +80,7 @@ def _read_all(parts: list[PartFile], reading: Reading) -> Iterator[ReadCells]:
                 name = without_values(shown(part.path), reading.fields)
                 raise InvalidInput(f"{error} ({name})") from None
         if rows and len(noted) < _NOTED_FILES:
-            noted.append(f"{part.path.name} has rows {first_row:,} to {first_row + rows - 1:,}")
+            noted.append(f"{reading.file} has rows {first_row:,} to {first_row + rows - 1:,}")
         first_row += rows
     others = "; and so on" if len(parts) > len(noted) == _NOTED_FILES else ""
     reading.note(f"items: {len(parts)} files were read, in this order: {'; '.join(noted)}{others}")

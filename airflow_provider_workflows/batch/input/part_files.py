@@ -27,11 +27,13 @@ class PartFile:
 
     :param path: where it is
     :param info: what its storage says of it, such as its size
+    :param place: its path within the folder, or behind the part of the pattern that says one
     :param partition: the values of the columns that are in the names of its folders
     """
 
     path: ObjectStoragePath
     info: Mapping[str, Any]
+    place: str = ""
     partition: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -139,7 +141,8 @@ def _require_finished_rows(folder: ObjectStoragePath, entries: Mapping[str, Any]
 
 
 def _part(path: ObjectStoragePath, info: Mapping[str, Any], base: ObjectStoragePath) -> PartFile:
-    return PartFile(path, info, partition_of(_below(base, path.path).split("/")[:-1]))
+    place = _below(base, path.path)
+    return PartFile(path, info, place, partition_of(place.split("/")[:-1]))
 
 
 def _within(base: ObjectStoragePath, found: str) -> ObjectStoragePath:

@@ -18,7 +18,7 @@ from airflow_provider_workflows.batch.input.rows import Unreadable
 
 #: The name of a folder for the rows that have one value in a column.
 _PARTITION = re.compile(r"([^=]+)=(.*)", re.DOTALL)
-_FOLDER = re.compile(r"/([^/=]+)=[^/]*(?=/)")
+_FOLDER = re.compile(r"(?:^|(?<=/))([^/=]+)=[^/]*(?=/)")
 #: What Hive and Spark write where that is no value, or an empty text.
 _MISSING = "__HIVE_DEFAULT_PARTITION__"
 
@@ -60,7 +60,7 @@ def without_values(path: str, fields: Fields) -> str:
     :param fields: the field of each column
     """
     return _FOLDER.sub(
-        lambda found: f"/{found[1]}={REDACTED}" if fields.of(unquote(found[1])) else found[0], path
+        lambda found: f"{found[1]}={REDACTED}" if fields.of(unquote(found[1])) else found[0], path
     )
 
 

@@ -42,6 +42,8 @@ class Reading:
     :param fields: the field of each column
     :param rules: what values become, and what they must be
     :param functions: the user's own, which choose and change rows
+    :param file: the place in its folder of the file that is read, where items are several; without values
+        of people; empty for one
     :param header: the names of the columns of the file that is read, once it is known
     :param is_table: whether the rows are of a table, where a phone, documents and parameters may be JSON text
     """
@@ -52,6 +54,7 @@ class Reading:
     fields: Fields = field(init=False)
     rules: ValueRules = field(init=False)
     functions: RowFunctions = field(init=False)
+    file: str = field(init=False, default="")
     header: Sequence[str] = field(init=False, default=())
     is_table: bool = field(init=False, default=False)
     _columns: frozenset[str] | None = field(init=False, default=None)
@@ -61,6 +64,13 @@ class Reading:
         self.fields = fields_of(self.options.columns)
         self.rules = ValueRules.of(self.options, requires_key=self.requires_key)
         self.functions = self.options.functions
+
+    def note_of_file(self, text: str) -> None:
+        """Note what was found in the file that is read, with its place if there are several.
+
+        :param text: the note
+        """
+        self.note(f"{text}: {self.file}" if self.file else text)
 
     def take_partition(self, names: Sequence[str]) -> None:
         """Take the columns that a file has by the names of its folders, before its header.

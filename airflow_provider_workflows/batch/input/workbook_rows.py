@@ -133,7 +133,7 @@ def _rows(rows: Iterator[SheetRow], values: _Values, reading: Reading) -> Iterat
         filtered += not row.is_shown
         yield row.number, _cells(row, values, header, fields, without_name)
     if filtered:
-        reading.note(
+        reading.note_of_file(
             f"items: {counted(filtered, 'row')} that the sheet does not show, such as by a filter, "
             f"{'was' if filtered == 1 else 'were'} read like the others"
         )

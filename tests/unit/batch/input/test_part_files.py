@@ -59,6 +59,17 @@ class TestFolder:
             "part-00001-5b1f.snappy.parquet has rows 3 to 3"
         )
 
+    def test_says_which_file_a_note_is_of_by_its_place_behind_the_pattern(self, tmp_path: Path) -> None:
+        for year in ("2025", "2026"):
+            (tmp_path / year).mkdir()
+            csv(tmp_path / year / "people.csv", year)
+        (tmp_path / "2026" / "people.csv").write_text("key,first_name\n2026,Ewa\n,\n,\n")
+
+        first, second = notes_of(tmp_path / "*" / "people.csv")
+
+        assert first == "items: 2 empty rows at the end of the table left out: 2026/people.csv"
+        assert second.endswith(": 2025/people.csv has rows 1 to 1; 2026/people.csv has rows 2 to 2")
+
     def test_is_in_the_order_of_the_numbers_in_its_names(self, tmp_path: Path) -> None:
         for number in (10, 9, 1, 100, 2):
             csv(tmp_path / f"data_{number}.csv", f"k{number}")

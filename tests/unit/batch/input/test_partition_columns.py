@@ -164,6 +164,19 @@ class TestValues:
 
         assert notes_of(tmp_path) == ["items: columns by the names of folders: 'last_name'"]
 
+    def test_name_each_file_by_its_place_in_the_folder_without_values_of_people(self, tmp_path: Path) -> None:
+        for day in ("2026-01-30", "2026-01-31"):
+            csv(tmp_path / f"day={day}" / "last_name=Kowalska" / "part-0.csv", f"{day},Ewa", ",")
+
+        notes = notes_of(tmp_path)
+
+        first, second = (f"day=2026-01-{day}/last_name=***/part-0.csv" for day in (30, 31))
+        assert notes[2:] == [
+            f"items: 1 empty row at the end of the table left out: {first}",
+            f"items: 1 empty row at the end of the table left out: {second}",
+            f"items: 2 files were read, in this order: {first} has rows 1 to 1; {second} has rows 2 to 2",
+        ]
+
 
 class TestPlaces:
     @pytest.mark.parametrize("items", ["", "*", "*/part-*.csv", "company_name=*/*", "company_name=[PD]*"])
