@@ -22,6 +22,7 @@ from airflow_provider_workflows.batch.input.spreadsheet_errors import BEGINS_ERR
 #: An example of an identifier's length, for the messages.
 _LENGTHS = {"personal_number": 11, "company_number": 10}
 NUMBERS = frozenset({*IDENTIFIERS, "phone_country_code", "phone_number"})
+_NAMES = frozenset(("first_name", "last_name", "company_name", "company_address"))
 #: Fields in which no name of a person or a company can stand.
 _NO_NAMES = frozenset({*NUMBERS, "email"})
 _OBJECTS = frozenset({"phone", "documents", "parameters", "record"})
@@ -63,8 +64,12 @@ _MARKS = "'\u2018\u2019\u02bc`\u00b4=\"\u201c\u201d\u201e"
 _WITHOUT_MARKS = {ord(mark): None for mark in _MARKS}
 
 MOST_ORDINARY_CHARACTERS = 200
-#: Begins what is not as it is sent, or is an error.
-_BEGINS_ODD = f" {BEGINS_ERROR}"
+BEGINS_LINE = "-_=\N{EN DASH}"
+"""Characters that make the line below the header of a printed list, as SAP writes one."""
+#: One or two stand for a name that a person does not have.
+_LINE = re.compile(rf"[{re.escape(BEGINS_LINE)}]{{3,}}")
+#: Begins what is not as it is sent, or is no value.
+_BEGINS_ODD = f" {BEGINS_ERROR}{BEGINS_LINE}"
 
 
 def _is_ordinary_key(key: str) -> bool:
@@ -75,7 +80,7 @@ def _is_ordinary_key(key: str) -> bool:
 
 #: By field, what surely has neither marks nor characters that do not show in it.
 _ORDINARY: Mapping[str, Callable[[str], object]] = {
-    **dict.fromkeys(("first_name", "last_name", "company_name", "company_address"), str.isprintable),
+    **dict.fromkeys(_NAMES, str.isprintable),
     **dict.fromkeys(NUMBERS, str.isdigit),
     "email": re.compile(r"[!-~]+@[!-~]+").fullmatch,
     "key": _is_ordinary_key,
@@ -160,6 +165,7 @@ def _require_text(name: str, text: str) -> None:
     if (
         text in EMPTY_WORDS
         or is_spreadsheet_error(text)
+        or (name in _NAMES and _LINE.fullmatch(text))
         or (name in _NO_NAMES and text.casefold() in _EMPTY_WORDS_BUT_NAMES)
     ):
         raise InvalidInput(EMPTY_REASON)

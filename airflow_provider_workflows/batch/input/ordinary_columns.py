@@ -11,6 +11,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.calling_codes import LENGTHS, OTHER_LENGTHS
 from airflow_provider_workflows.batch.input.cells import (
     APOSTROPHE,
+    BEGINS_LINE,
     EMPTY_WORDS,
     MOST_ORDINARY_CHARACTERS,
     NUMBERS,
@@ -123,7 +124,7 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
     return (
         joined.isprintable()
         and not _begins_or_ends(joined, " ")
-        and not _begins_or_ends(joined, BEGINS_ERROR)
+        and not any(_begins_or_ends(joined, mark) for mark in (BEGINS_ERROR, *BEGINS_LINE))
         and EMPTY_WORDS.isdisjoint(distinct)
         and _are_short(joined, distinct)
     )

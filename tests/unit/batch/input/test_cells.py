@@ -100,6 +100,20 @@ class TestTextOfATable:
 
         assert STANDS_FOR_NOTHING in reason(read(source(form, row, tmp_path)), field)
 
+    @pytest.mark.parametrize("field", ["first_name", "company_name", "company_address"])
+    @pytest.mark.parametrize("text", ["---", "----------", " ---- ", "====", "___", "\N{EN DASH}" * 3])
+    def test_of_a_line_alone_is_nobodys_name(self, form: str, field: str, text: str, tmp_path: Path) -> None:
+        row = {"last_name": "Nowak", field: text}
+
+        assert STANDS_FOR_NOTHING in reason(read(source(form, row, tmp_path)), field)
+
+    @pytest.mark.parametrize("text", ["-Anna", "Kowalska-", "=Bank=", "_x", "--", "-", "."])
+    def test_with_a_line_and_more_is_a_name(self, form: str, text: str, tmp_path: Path) -> None:
+        row = read(source(form, {"company_name": text}, tmp_path))
+
+        assert isinstance(row, Row)
+        assert row.case == {"companyName": text}
+
     @pytest.mark.parametrize("field", ["personal_number", "company_number", "phone_number"])
     @pytest.mark.parametrize("text", ["-", "--", "?", "###"])
     def test_of_marks_alone_stands_for_nothing_in_a_number(

@@ -411,6 +411,14 @@ class TestHeaders:
         assert "not fields of a case: 'shoe size'" in refusal_of(path)
 
 
+def test_the_line_below_the_header_of_a_printed_list_is_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "people.txt"
+    people = [f"|{number:<4}|Ewa        |Nowak     |" for number in range(1, 400)]
+    path.write_text("\n".join(("|key |first_name |last_name |", "|----|-----------|----------|", *people)))
+
+    assert {row for row, _, _ in problems_in(path)} == {1}
+
+
 class TestJson:
     ROWS: ClassVar = [dict(zip(HEADER, person, strict=True)) for person in PEOPLE]
 
