@@ -47,8 +47,8 @@ EMPTY_WORDS = frozenset(
             "n/a",
         ),
         *("nan", "NaN", "-nan", "-NaN", "NaT", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"),
-        # A formula's error in LibreOffice.
-        *(f"Err:{number}" for number in range(501, 541)),
+        # A formula's error in LibreOffice, also in Polish and German.
+        *(f"{word}:{number}" for word in ("Err", "Błąd", "Fehler") for number in range(501, 541)),
     )
 )
 #: Words that stand for nothing in a field where no name can stand, in any case.
@@ -66,8 +66,15 @@ _WITHOUT_MARKS = {ord(mark): None for mark in _MARKS}
 MOST_ORDINARY_CHARACTERS = 200
 BEGINS_LINE = "-_=\N{EN DASH}"
 """Characters that make the line below the header of a printed list, as SAP writes one."""
-#: One or two stand for a name that a person does not have.
-_LINE = re.compile(rf"[{re.escape(BEGINS_LINE)}]{{3,}}")
+#: One or two stand for a name that a person does not have. Excel prints ``####`` where a column is too narrow.
+_LINE = re.compile(rf"[{re.escape(BEGINS_LINE)}]{{3,}}|#{{2,}}")
+#: What a program has put in the place of a letter that an encoding did not have, or of bytes that were none.
+LOST = "\N{REPLACEMENT CHARACTER}"
+_LOST_REASON = (
+    "has a character that was lost when the table was saved in another encoding: export it again as UTF-8"
+)
+#: As a number is written, and no identifier is: SAP has the minus behind it.
+_SIGNED = re.compile(r"[+\-\N{MINUS SIGN}]\s*\d+|\d+\s*[+\-\N{MINUS SIGN}]")
 #: Begins what is not as it is sent, or is no value.
 _BEGINS_ODD = f" {BEGINS_ERROR}{BEGINS_LINE}"
 
@@ -114,6 +121,7 @@ def is_ordinary(name: str, value: Any) -> bool:
         and value not in EMPTY_WORDS
         and value[0] not in _BEGINS_ODD
         and value[-1] != " "
+        and LOST not in value
     )
 
 
@@ -172,6 +180,8 @@ def _require_text(name: str, text: str) -> None:
     shows = text.isprintable() or [unicodedata.category(character)[0] not in "CZ" for character in text]
     if shows is not True and not any(shows):
         raise InvalidInput("has only characters that do not show: leave the cell empty, or mend it")
+    if LOST in text:
+        raise InvalidInput(_LOST_REASON)
     if name in NUMBERS:
         _require_number(name, text, shows=shows is True or all(shows))
     elif name == "key":
@@ -188,6 +198,8 @@ def _require_number(name: str, text: str, *, shows: bool) -> None:
     without_marks = text.translate(_WITHOUT_MARKS)
     if without_marks != text and without_marks.strip().isdigit():
         raise InvalidInput(_MARKS_REASON)
+    if name in IDENTIFIERS and _SIGNED.fullmatch(text):
+        raise InvalidInput("has a + or - before or behind its digits: leave it away")
     # A phone is often written with blanks, and is understood so.
     if name in IDENTIFIERS and not text.isdigit():
         for mark, separated in (("blanks", text.split()), ("commas", text.split(","))):

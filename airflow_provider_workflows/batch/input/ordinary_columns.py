@@ -13,6 +13,7 @@ from airflow_provider_workflows.batch.input.cells import (
     APOSTROPHE,
     BEGINS_LINE,
     EMPTY_WORDS,
+    LOST,
     MOST_ORDINARY_CHARACTERS,
     NUMBERS,
     is_ordinary,
@@ -123,6 +124,7 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
     joined = _BETWEEN.join(distinct)
     return (
         joined.isprintable()
+        and LOST not in joined
         and not _begins_or_ends(joined, " ")
         and not any(_begins_or_ends(joined, mark) for mark in (BEGINS_ERROR, *BEGINS_LINE))
         and EMPTY_WORDS.isdisjoint(distinct)

@@ -83,7 +83,18 @@ class TestTextOfATable:
         "text",
         [
             *("#N/A", "#N/D!", "#NV", "nan", "NaN", "NULL", "null", "(null)", "<NA>", "N/A", "\\N", " NULL "),
-            *("#CALC!", "#GETTING_DATA", "#Python!", "#n/v", "#ÉRTÉK!", "#ERTEK!", "#DZIEL/0!", "Err:502"),
+            *(
+                "#CALC!",
+                "#GETTING_DATA",
+                "#Python!",
+                "#n/v",
+                "#ÉRTÉK!",
+                "#ERTEK!",
+                "#DZIEL/0!",
+                "Err:502",
+                "Błąd:508",
+                "Fehler:522",
+            ),
         ],
     )
     def test_that_stands_for_nothing_is_bad(self, form: str, field: str, text: str, tmp_path: Path) -> None:
@@ -101,11 +112,33 @@ class TestTextOfATable:
         assert STANDS_FOR_NOTHING in reason(read(source(form, row, tmp_path)), field)
 
     @pytest.mark.parametrize("field", ["first_name", "company_name", "company_address"])
-    @pytest.mark.parametrize("text", ["---", "----------", " ---- ", "====", "___", "\N{EN DASH}" * 3])
+    @pytest.mark.parametrize(
+        "text", ["---", "----------", " ---- ", "====", "___", "##", "########", "\N{EN DASH}" * 3]
+    )
     def test_of_a_line_alone_is_nobodys_name(self, form: str, field: str, text: str, tmp_path: Path) -> None:
         row = {"last_name": "Nowak", field: text}
 
         assert STANDS_FOR_NOTHING in reason(read(source(form, row, tmp_path)), field)
+
+    @pytest.mark.parametrize("field", ["first_name", "company_address", "key", "personal_number", "email"])
+    @pytest.mark.parametrize("text", ["\ufffducja", "Rog\ufffd", "a\ufffdb@c.pl"])
+    def test_with_a_letter_that_was_lost_is_bad(
+        self, form: str, field: str, text: str, tmp_path: Path
+    ) -> None:
+        row = {"last_name": "Nowak", field: text}
+
+        assert "was lost" in reason(read(source(form, row, tmp_path)), field)
+
+    @pytest.mark.parametrize("field", ["personal_number", "company_number"])
+    @pytest.mark.parametrize(
+        "text", ["44051401359-", "-44051401359", "+44051401359", "44051401359 -", "\u22127"]
+    )
+    def test_of_an_identifier_with_a_sign_is_bad(
+        self, form: str, field: str, text: str, tmp_path: Path
+    ) -> None:
+        row = {"last_name": "Nowak", field: text}
+
+        assert "has a + or - before or behind its digits" in reason(read(source(form, row, tmp_path)), field)
 
     @pytest.mark.parametrize("text", ["-Anna", "Kowalska-", "=Bank=", "_x", "--", "-", "."])
     def test_with_a_line_and_more_is_a_name(self, form: str, text: str, tmp_path: Path) -> None:
