@@ -19,7 +19,7 @@ side_by_side = --numprocesses 3 --dist loadscope --durations 10
 
 .DEFAULT_GOAL = help
 .PHONY: help demo demo-batch airflow stack sandbox screenshots test test-airflow test-stores test-lowest versions test-all \
-	test-fast test-thorough chaos bench bench-imports bench-batch bench-webhooks bench-page bench-tables docs lint types \
+	test-fast test-thorough test-unit chaos bench bench-imports bench-batch bench-webhooks bench-page bench-tables docs lint types \
 	changelog dist hooks \
 	secrets image-digests constraints clean environment tools
 
@@ -46,7 +46,7 @@ stack: tools ## run PostgreSQL, Redis and all of Airflow, as docker-compose.yaml
 sandbox: environment ## run only the sandbox of the API (ARGUMENTS=--help: its options)
 	@$(run) airflow_provider_workflows.sandbox $(ARGUMENTS)
 
-test: test-fast test-thorough test-stores test-airflow ## run the tests, but the slowest (ARGUMENTS go to pytest, four times)
+test: test-unit test-stores test-airflow ## run the tests, but the slowest (ARGUMENTS go to pytest, three times)
 	@echo 'The slowest tests, and larger numbers of runs and rows, are in "make test-all".'
 
 test-fast: tools ## run the quick tests, which need no running Airflow, in 40 seconds (ARGUMENTS go to pytest)
@@ -54,6 +54,10 @@ test-fast: tools ## run the quick tests, which need no running Airflow, in 40 se
 
 test-thorough: tools ## run what test-fast leaves out: the rest of long tables, loads, real processes (ARGUMENTS as well)
 	$(run) $(unit_tests) -m 'thorough and not slow' $(ARGUMENTS)
+
+# As one run: each process of the tests imports and collects all of them, which takes a third of the quick tests' time.
+test-unit: tools ## run the tests of both, which need no running Airflow (ARGUMENTS as well)
+	$(run) $(unit_tests) -m 'not slow' $(ARGUMENTS)
 
 test-stores: ## run a batch on S3, Google's and Azure's storage, emulated (ARGUMENTS go to pytest)
 	@VENV='$(stores_venv)' PYTHON='$(PYTHON)' sh development/environment.sh stores

@@ -38,18 +38,26 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     return {"loop": next((loop for loop in loops if loop is not None), asyncio.new_event_loop)}
 
 
+def spread(number: int, rows: int) -> set[int]:
+    """Return the indices of so many rows of a table, spread evenly over it from the first on."""
+    return {index * rows // number for index in range(number)}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as thorough what ``make test-fast`` leaves out, before tests are selected by it."""
+    """Mark as thorough and slow what ``make test-fast`` and ``make test`` leave out, before tests are selected."""
     tables = defaultdict(list)
     for item in items:
         tables[item.nodeid.partition("[")[0]].append(item)
     for rows in tables.values():
         sampled = rows[0].get_closest_marker("sampled")
         number = sampled.args[0] if sampled else QUICK_ROWS
-        # Evenly spread, from the first row on: one for each value of what varies slowest, or more.
-        quick = {index * len(rows) // number for index in range(number)}
+        costly = rows[0].get_closest_marker("costly")
+        quick = spread(number, len(rows))
+        kept = quick | spread(costly.args[0] if costly else len(rows), len(rows))
         for index, item in enumerate(rows):
+            if index not in kept:
+                item.add_marker("slow")
             # The whole API server takes seconds to import, in each process of the tests.
             if index not in quick or "api_server" in getattr(item, "fixturenames", ()):
                 item.add_marker("thorough")

@@ -123,6 +123,7 @@ class TestCallThatReads:
         assert result.json_object()["decision"] == "PASS"
         assert sandbox.counts.requests[f"{STATUS_CALL}/result"] == ATTEMPTS
 
+    @pytest.mark.costly(30)
     @pytest.mark.parametrize(
         "fault", [*SERVER_ERRORS, *UNAVAILABLE, *LOST_RESPONSES, *UNEXPECTED, *RATE_LIMITED]
     )
@@ -137,6 +138,7 @@ class TestCallThatReads:
         assert workflow.status == "RUNNING"
         assert sandbox.counts.requests[STATUS_CALL] == ATTEMPTS
 
+    @pytest.mark.costly(20)
     @pytest.mark.parametrize(
         ("fault", "error"),
         [
@@ -207,6 +209,7 @@ def create(request: pytest.FixtureRequest, client_of: Callable[[int], Driver]) -
 class TestCallThatMakesWhatCostsNothing:
     """``POST /cases``, ``/parameters``, ``/tables/{tableId}/records``: one too many is not a run."""
 
+    @pytest.mark.costly(20)
     @pytest.mark.parametrize("create", created(2, 3), indirect=True)
     @pytest.mark.parametrize("fault", OF_EACH_KIND)
     def test_of_a_later_generation_is_repeated_until_it_is_responded_to(
@@ -218,6 +221,7 @@ class TestCallThatMakesWhatCostsNothing:
 
         assert sandbox.counts.requests == {create.call: ATTEMPTS}
 
+    @pytest.mark.costly(30)
     @pytest.mark.parametrize("create", created(1), indirect=True)
     @pytest.mark.parametrize(
         "fault", [*SERVER_ERRORS, *UNAVAILABLE, *LOST_RESPONSES, *UNEXPECTED, *RATE_LIMITED]
@@ -231,6 +235,7 @@ class TestCallThatMakesWhatCostsNothing:
 
         assert sandbox.counts.requests == {create.call: ATTEMPTS}
 
+    @pytest.mark.costly(20)
     @pytest.mark.parametrize("create", created(1), indirect=True)
     @pytest.mark.parametrize(
         ("fault", "error"),

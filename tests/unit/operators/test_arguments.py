@@ -278,6 +278,7 @@ def test_no_operator_of_the_provider_is_left_out() -> None:
     assert offered == set(NEEDED) == set(WRONG_TYPES)
 
 
+@pytest.mark.costly(60)
 @pytest.mark.parametrize(("operator", "argument", "value", "requirement"), wrong_types())
 def test_a_value_of_a_wrong_type_is_refused_by_the_names_of_argument_and_type(
     operator: type[BaseOperator], argument: str, value: Any, requirement: str

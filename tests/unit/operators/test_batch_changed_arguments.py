@@ -158,6 +158,7 @@ PARTS = [each | {"output_rows_per_file": 2} for each in ONE_FILE]
 
 
 class TestOutputForm:
+    @pytest.mark.costly(10)
     @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("before", "after"),

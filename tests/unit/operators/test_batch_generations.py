@@ -448,6 +448,7 @@ class TestWhatIsPaidOnce:
         about = listed[0]["case_id"] or listed[0]["record_id"]
         assert about in connected.counts.runs_per_subject or kind.row is of_nobody
 
+    @pytest.mark.costly(4)
     def test_an_unknown_row_is_submitted_again_only_if_asked_for_and_about_the_same(
         self, batch: BatchTask, connected: Sandbox, kind: Kind
     ) -> None:
@@ -508,6 +509,7 @@ class TestWhatIsPaidOnce:
 
 @pytest.mark.thorough
 class TestOutput:
+    @pytest.mark.costly(8)
     @pytest.mark.parametrize("output_format", ["jsonl", "csv", "parquet"])
     def test_it_has_the_id_of_the_record_where_a_row_may_have_one(
         self, batch: BatchTask, connected: Sandbox, kind: Kind, output_format: str

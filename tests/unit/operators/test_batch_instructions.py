@@ -318,6 +318,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *, is_over:
 
 
 class TestKill:
+    @pytest.mark.costly(8)
     @pytest.mark.thorough
     @pytest.mark.parametrize(
         ("action", "runs"),

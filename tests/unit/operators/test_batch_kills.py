@@ -137,6 +137,7 @@ def table(tmp_path: Path) -> Callable[[str], Any]:
     return table
 
 
+@pytest.mark.costly(16)
 @pytest.mark.parametrize(
     ("source", "is_clear"),
     [
@@ -175,6 +176,7 @@ def test_the_next_try_goes_on_and_no_row_runs_twice(
     assert len(task.state_folders) == 1
 
 
+@pytest.mark.costly(4)
 @pytest.mark.parametrize(
     "output_format", ["jsonl", *(pytest.param(name, marks=pytest.mark.slow) for name in OUTPUT_FORMATS[1:])]
 )
@@ -203,6 +205,7 @@ def test_parts_are_those_of_one_try_whenever_another_is_killed(
     assert names == ["_SUCCESS", "part-00000", "part-00001", "part-00002"]
 
 
+@pytest.mark.costly(8)
 @pytest.mark.parametrize("is_over", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("is_clear", [False, True], ids=["retry", "clear"])
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def output(store: FailingStore) -> list[dict[str, Any]]:
     return [json.loads(line) for line in store.cat_file("/bucket/nightly/results.jsonl").splitlines()]
 
 
+@pytest.mark.costly(4)
 @pytest.mark.thorough
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "on the worker"])
 @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)
@@ -92,6 +93,7 @@ def test_that_refuses_each_second_write_costs_no_row_and_no_second_call(
     assert store.failed > 5
 
 
+@pytest.mark.costly(4)
 @pytest.mark.thorough
 @pytest.mark.parametrize("deferrable", [True, False], ids=["deferred", "on the worker"])
 @pytest.mark.parametrize("error", [error for error, _ in STORAGE_ERRORS], ids=failure_reason)

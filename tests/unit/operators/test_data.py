@@ -209,6 +209,7 @@ def received_parameters(sandbox: Sandbox, parameters_id: str) -> Any:
 
 
 class TestOfACase:
+    @pytest.mark.costly(12)
     @pytest.mark.parametrize("way", WAYS)
     def test_a_field_is_sent_as_it_came(
         self, connected: Sandbox, new_run: Callable[..., Run], way: str
@@ -221,6 +222,7 @@ class TestOfACase:
 
         assert [case["firstName"] for case in received_cases(connected, case_ids)] == TEXTS
 
+    @pytest.mark.costly(12)
     @pytest.mark.parametrize("way", WAYS)
     def test_the_fields_of_a_dict_are_sent_as_they_came(
         self, connected: Sandbox, new_run: Callable[..., Run], way: str
@@ -300,6 +302,7 @@ def _with_output(argument: Any, output: Any) -> Any:
     return output if argument == "{output}" else argument
 
 
+@pytest.mark.costly(12)
 @pytest.mark.parametrize("way", WAYS)
 def test_parameters_are_sent_as_they_came(connected: Sandbox, new_run: Callable[..., Run], way: str) -> None:
     given = {"texts": TEXTS, "deep": {"first_name": SECRET, "list": [[SECRET]]}, "number": 7, "none": None}
@@ -339,6 +342,7 @@ def _ways_for(name: str) -> list[str]:
 
 
 class TestOfEachOperator:
+    @pytest.mark.costly(24)
     @pytest.mark.parametrize(
         ("kind", "name"), TEMPLATED, ids=[f"{kind.__name__}-{name}" for kind, name in TEMPLATED]
     )
@@ -375,6 +379,7 @@ class TestOfEachOperator:
 
 
 class TestOfABatch:
+    @pytest.mark.costly(12)
     @pytest.mark.thorough
     @pytest.mark.parametrize("way", [way for way in WAYS if way != "output as text"])
     def test_rows_and_parameters_are_sent_as_they_came(

@@ -97,6 +97,7 @@ def rotation(sandbox: Sandbox, credentials: Credentials) -> Iterator[Rotation]:
     assert made.is_over()
 
 
+@pytest.mark.costly(4)
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("call", "number", "deferrable"),
@@ -124,6 +125,7 @@ def test_a_batch_goes_on(
     assert max(sandbox.counts.runs_per_case.values()) == 1
 
 
+@pytest.mark.costly(4)
 @pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kind", "mode"),

@@ -159,6 +159,7 @@ NAMES = [state.__name__ for state, *_ in STATES]
 @each(MODES)
 @pytest.mark.parametrize(("state", "waiting", "without_wait", "runs"), STATES, ids=NAMES)
 class TestRepair:
+    @pytest.mark.costly(6)
     @pytest.mark.thorough
     def test_submits_only_what_failed_or_never_started_and_says_so_first(
         self,
@@ -186,6 +187,7 @@ class TestRepair:
         assert "warning" in lines[0].lower()
         assert log.index("Cleared") < log.find("Started workflow") or "Started workflow" not in log
 
+    @pytest.mark.costly(6)
     @pytest.mark.thorough
     def test_a_second_clear_pays_for_nothing(
         self,

@@ -83,6 +83,7 @@ def shown(opened: Callable[..., Page]) -> Callable[..., str]:
 
 
 class TestServer:
+    @pytest.mark.costly(1)
     @pytest.mark.parametrize(
         ("respond", "words"),
         [

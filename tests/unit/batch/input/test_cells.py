@@ -63,6 +63,7 @@ def reason(row: Row | BadRow, column: str) -> str:
 
 @pytest.mark.parametrize("form", FORMS)
 class TestTextOfATable:
+    @pytest.mark.costly(40)
     @pytest.mark.parametrize("field", ["personal_number", "company_number", "phone_number", "key"])
     @pytest.mark.parametrize(
         "text",
@@ -78,6 +79,7 @@ class TestTextOfATable:
 
         assert LOST_DIGITS in reason(read(source(form, row, tmp_path)), field)
 
+    @pytest.mark.costly(60)
     @pytest.mark.parametrize("field", ["first_name", "last_name", "email", "personal_number", "key"])
     @pytest.mark.parametrize(
         "text",
@@ -102,6 +104,7 @@ class TestTextOfATable:
 
         assert STANDS_FOR_NOTHING in reason(read(source(form, row, tmp_path)), field)
 
+    @pytest.mark.costly(40)
     @pytest.mark.parametrize("field", ["personal_number", "company_number", "phone_number", "email"])
     @pytest.mark.parametrize("text", ["None", "none", "Null", "NONE", "NA", "Nan", "nil", "undefined"])
     def test_that_stands_for_nothing_is_bad_in_any_case_where_no_name_can_stand(
@@ -186,6 +189,7 @@ class TestTextOfATable:
 
         assert words in reason(read(source(form, row, tmp_path)), field)
 
+    @pytest.mark.costly(40)
     @pytest.mark.parametrize(
         ("field", "text"),
         [

@@ -90,6 +90,7 @@ def test_random_tables_give_what_they_give_row_by_row(seed: int, tmp_path: Path)
         assert found == row_by_row(str(path), options, tmp_path / f"{number}-by-row"), (content, options)
 
 
+@pytest.mark.costly(3)
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 6))]
 )
@@ -112,6 +113,7 @@ def test_random_columns_of_a_typed_file_give_what_they_give_row_by_row(
         assert found == row_by_row(str(path), options, tmp_path / f"{number}-by-row"), (columns, options)
 
 
+@pytest.mark.costly(3)
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(2, 6))]
 )

@@ -115,6 +115,7 @@ def test_a_number_without_calling_code_needs_a_default() -> None:
     assert "set default_country_code" in row.problems[0][1]
 
 
+@pytest.mark.costly(40)
 @pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
 def test_no_number_is_split_otherwise_than_by_the_tables_of_google(region: str) -> None:
     examples = [phonenumbers.example_number_for_type(region, kind) for kind in _KINDS]
