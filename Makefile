@@ -8,8 +8,8 @@ environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
 # Each process of the tests, and each task that Airflow runs in them, would otherwise compile all modules anew.
 export PYTHONDONTWRITEBYTECODE =
-# More processes than cores: in each, some tests wait.
-unit_tests = pytest tests/unit --numprocesses 4 --dist worksteal --durations 10
+# One process more than cores, since some tests wait; each imports and collects all tests, which takes it seconds.
+unit_tests = pytest tests/unit --numprocesses 3 --dist worksteal --durations 10
 # An environment for each version of Airflow, and of Python where one is named.
 versions_venv = .venv-airflow-$(AIRFLOW)$(if $(PYTHON),-$(notdir $(PYTHON)))
 # Of the libraries that object stores need, constraints.txt rules some out.

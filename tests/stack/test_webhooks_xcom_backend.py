@@ -68,7 +68,7 @@ def test_tasks_and_batches_are_notified_where_xcoms_are_in_object_storage(
     assert [row["outcome"] for row in rows] == ["succeeded"] * ROWS
     completions = [each for (value,) in inbox for each in InboxSegment.from_json(value).completions]
     assert completions
-    # How many are among them is for the machine to say: the batch may end by its polls before the last webhooks come.
+    # How many depends on the machine: the batch may end by its polls before the last webhooks come.
     assert {workflow_id for _, workflow_id, _ in completions} <= {row["workflow_id"] for row in rows}
     # A trigger says so when it is ended from outside.
     assert sum("the task was resumed by a webhook" in log for log in logs) >= 0.9 * RUNS

@@ -27,8 +27,8 @@ from tests.unit.tasks import TaskInstance, TaskStateStore
 # start, the first test that needs one of them would decide for all others.
 os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = "x" * 64
 
-#: Of a table, ``make test-fast`` takes this many rows, unless its test is marked ``sampled``.
-QUICK_ROWS = 2
+#: Of a table, ``make test-fast`` takes this many rows (the first), unless its test is marked ``sampled``.
+QUICK_ROWS = 1
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -39,7 +39,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 
 def spread(number: int, rows: int) -> set[int]:
-    """Return the indices of so many rows of a table, spread evenly over it from the first on."""
+    """Return the indices of a number of rows of a table, spread evenly over it from the first on."""
     return {index * rows // number for index in range(number)}
 
 

@@ -20,13 +20,11 @@ def plain(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", FRAGMENTS)
 def test_a_fragment_says_what_it_is_about_and_what_kind_of_change_it_is(name: str) -> None:
     assert re.fullmatch(rf"[a-z0-9]+([.-][a-z0-9]+)*\.({'|'.join(KINDS)})\.md", name), "see CONTRIBUTING.md"
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", FRAGMENTS)
 def test_a_fragment_is_a_sentence_or_more_without_a_bullet(name: str) -> None:
     text = (FOLDER / name).read_text()
