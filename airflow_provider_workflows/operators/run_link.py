@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import LinkMissing, LinkNotSent
@@ -70,14 +72,13 @@ class RunWithLink(RunTry):
     def _send_link(self, context: Context, workflow_id: str, link: str) -> None:
         for callback in self.on_link_callback:
             # A copy: the link is not to stay in what others are given.
-            given: Any = {**context, LINK_VARIABLE: link}
-            try:
-                callback(given)
-            except Exception as error:
+            failure = _failure_of(callback, {**context, LINK_VARIABLE: link})
+            if failure is not None:
                 raise LinkNotSent(
                     f"The link of workflow {workflow_id} was not sent: on_link_callback has failed with "
-                    f"{type(error).__name__}. The run goes on; a retry of the task has its link sent."
-                ) from error
+                    f"{failure}. Its message is not shown, as it may hold the link. The run goes on; a retry "
+                    "of the task has its link sent."
+                )
         self.log.info(
             "The link of workflow %s was handed to %s.",
             workflow_id,
@@ -89,3 +90,32 @@ class RunWithLink(RunTry):
             records = run_records(context)
             if (record := records.read()) is not None:
                 records.write(dataclasses.replace(record, link_sent=True))
+
+
+def _failure_of(callback: Callback, context: Any) -> str | None:
+    """Call a callback, and return the type and the place of the error that it raises; None if it raises none.
+
+    The error itself is let go. HTTP clients put the link that they have sent in their message, and Airflow logs the
+    whole chain of what fails a task: in its log the link is masked, but not where a LocalExecutor writes the same
+    to the scheduler's output.
+    """
+    try:
+        callback(context)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever it is, the caller raises another one)
+        return f"{type(error).__name__}{_place(error)}"
+    except BaseException as error:
+        # Such as Airflow's timeout, which ends the task as itself.
+        error.__cause__ = error.__context__ = None
+        raise
+    return None
+
+
+def _place(error: BaseException) -> str:
+    """Return where in the callback an error came up, and where it was raised, by file name and line."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    places = [f"line {frame.lineno} of {PurePath(frame.filename).name}" for frame in frames]
+    if not places:
+        return ""
+    if len(places) == 1:
+        return f" at {places[0]}"
+    return f" at {places[0]} (raised at {places[-1]})"

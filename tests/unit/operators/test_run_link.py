@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -198,6 +199,45 @@ def test_a_callback_that_fails_fails_the_task_and_a_retry_sends_the_link_of_the_
     task.run(on_link_callback=task.send)
     assert task.sent == task.links
     assert len(task.links) == 1
+
+
+@pytest.mark.parametrize("kind", [ConnectionError, SystemExit])
+def test_nothing_that_airflow_logs_of_a_callback_that_fails_has_the_link_and_it_says_where_it_failed(
+    task: Task, kind: type[BaseException]
+) -> None:
+    def post(url: str) -> None:
+        raise kind(f"400 Client Error for url: {url}")
+
+    def fail(context: Any) -> None:
+        try:
+            {}[context["end_user_link"]]
+        except KeyError:
+            post(context["end_user_link"])
+
+    with pytest.raises(errors.LinkNotSent) as raised:
+        task.operator(on_link_callback=fail).execute(task.context)  # type: ignore[arg-type]
+
+    logged = "".join(traceback.format_exception(raised.value))
+    assert task.tokens[0] not in logged
+    assert "Client Error" not in logged
+    first, last = (fail.__code__.co_firstlineno + 4, post.__code__.co_firstlineno + 1)
+    file = "test_run_link.py"
+    assert f"{kind.__name__} at line {first} of {file} (raised at line {last} of" in str(raised.value)
+
+
+def test_a_timeout_of_the_task_within_a_callback_ends_the_task_as_itself_without_the_link(
+    task: Task,
+) -> None:
+    def time_out(context: Any) -> None:
+        try:
+            {}[context["end_user_link"]]
+        except KeyError as error:
+            raise KeyboardInterrupt from error
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        task.operator(on_link_callback=time_out).execute(task.context)  # type: ignore[arg-type]
+
+    assert task.tokens[0] not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize(
