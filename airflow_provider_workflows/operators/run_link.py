@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import traceback
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api.errors import LinkMissing, LinkNotSent
+from airflow_provider_workflows.api.errors import InvalidInput, LinkMissing, LinkNotSent
 from airflow_provider_workflows.arguments import refuse, true_or_false
 from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.end_user_links import LinkReference, link_of_run
@@ -43,6 +45,8 @@ class RunWithLink(RunTry):
             given = given if isinstance(given, (list, tuple)) else [given]
             if not given or not all(map(callable, given)):
                 refuse("on_link_callback", "a function or notifier, or a list of them", on_link_callback)
+            for callback in given:
+                _require_ordinary(callback)
             self.on_link_callback = tuple(given)
         asked_for = {"push_link": self.push_link, "on_link_callback": self.on_link_callback}
         self._given = frozenset(name for name, value in asked_for.items() if value)
@@ -90,6 +94,20 @@ class RunWithLink(RunTry):
             records = run_records(context)
             if (record := records.read()) is not None:
                 records.write(dataclasses.replace(record, link_sent=True))
+
+
+def _require_ordinary(callback: Any) -> None:
+    """Refuse what would send nothing if it is called, without an error.
+
+    :raises InvalidInput: if it is a class or an async function
+    """
+    name = getattr(callback, "__name__", type(callback).__name__)
+    if inspect.isclass(callback):
+        raise InvalidInput(f"on_link_callback is the class {name}: give an instance of it, as {name}(...)")
+    function = callback.func if isinstance(callback, functools.partial) else callback
+    called = function if inspect.isroutine(function) else type(function).__call__
+    if any(map(inspect.iscoroutinefunction, (function, called))):
+        raise InvalidInput(f"on_link_callback {name} is an async function: it must be an ordinary one")
 
 
 def _failure_of(callback: Callback, context: Any) -> str | None:

@@ -323,6 +323,32 @@ def test_what_cannot_be_right_is_refused_as_the_dag_is_parsed(given: dict[str, A
         RunWorkflowOperator(task_id="run", workflow_definition_id=ID, **given)
 
 
+async def send_later(context: Any) -> None:
+    """Send nothing, as nobody awaits it."""
+
+
+class SendsLater:
+    async def __call__(self, context: Any) -> None:
+        """Send nothing, as nobody awaits it."""
+
+
+@pytest.mark.parametrize(
+    ("callback", "words"),
+    [
+        (Notifier, r"class Notifier: give an instance of it, as Notifier\(\.\.\.\)"),
+        ([print, Notifier], "class Notifier"),
+        (send_later, "send_later is an async function"),
+        (partial(send_later), "is an async function"),
+        (SendsLater(), "SendsLater is an async function"),
+    ],
+)
+def test_a_callback_that_would_send_nothing_is_refused_as_the_dag_is_parsed(
+    callback: Any, words: str
+) -> None:
+    with pytest.raises(errors.InvalidInput, match=f"on_link_callback .*{words}"):
+        RunWorkflowOperator(task_id="run", workflow_definition_id=ID, on_link_callback=callback)
+
+
 @pytest.mark.parametrize("name", ["push_link", "on_link_callback"])
 def test_the_decorator_which_runs_workflows_with_cases_refuses_it_by_name(name: str) -> None:
     given: Any = {"workflow_definition_id": ID, name: True}
