@@ -8,8 +8,8 @@ environment = @VENV='$(VENV)' PYTHON='$(PYTHON)' sh development/environment.sh
 run = $(VENV)/bin/python -m
 # Each process of the tests, and each task that Airflow runs in them, would otherwise compile all modules anew.
 export PYTHONDONTWRITEBYTECODE =
-# One process more than cores, since some tests wait; each imports and collects all tests, which takes it seconds.
-unit_tests = pytest tests/unit --numprocesses 3 --dist worksteal --durations 10
+# More processes than cores, since tests wait; but each takes seconds to import and collect all tests.
+unit_tests = pytest tests/unit --dist worksteal --durations 10 --numprocesses
 # An environment for each version of Airflow, and of Python where one is named.
 versions_venv = .venv-airflow-$(AIRFLOW)$(if $(PYTHON),-$(notdir $(PYTHON)))
 # Of the libraries that object stores need, constraints.txt rules some out.
@@ -50,14 +50,14 @@ test: test-unit test-stores test-airflow ## run the tests, but the slowest (ARGU
 	@echo 'The slowest tests, and larger numbers of runs and rows, are in "make test-all".'
 
 test-fast: tools ## run the quick tests, which need no running Airflow, in 40 seconds (ARGUMENTS go to pytest)
-	$(run) $(unit_tests) -m 'not thorough' $(ARGUMENTS)
+	$(run) $(unit_tests) 3 -m 'not thorough' $(ARGUMENTS)
 
 test-thorough: tools ## run what test-fast leaves out: the rest of long tables, loads, real processes (ARGUMENTS as well)
-	$(run) $(unit_tests) -m 'thorough and not slow' $(ARGUMENTS)
+	$(run) $(unit_tests) 4 -m 'thorough and not slow' $(ARGUMENTS)
 
 # As one run: each process of the tests imports and collects all of them, which takes a third of the quick tests' time.
 test-unit: tools ## run the tests of both, which need no running Airflow (ARGUMENTS as well)
-	$(run) $(unit_tests) -m 'not slow' $(ARGUMENTS)
+	$(run) $(unit_tests) 4 -m 'not slow' $(ARGUMENTS)
 
 test-stores: ## run a batch on S3, Google's and Azure's storage, emulated (ARGUMENTS go to pytest)
 	@VENV='$(stores_venv)' PYTHON='$(PYTHON)' sh development/environment.sh stores
@@ -79,7 +79,7 @@ versions: ## print what test-airflow has found of each version of Airflow, as a 
 	@$(run) development.versions
 
 test-all: tools ## run all tests, with larger numbers of runs and rows, in three quarters of an hour (ARGUMENTS as well)
-	$(run) $(unit_tests) $(ARGUMENTS)
+	$(run) $(unit_tests) 4 $(ARGUMENTS)
 	STACK_RUNS=150 STACK_ROWS=10000 WEBHOOK_RUNS=100 WEBHOOK_POLLED_RUNS=30 WEBHOOK_ROWS=500 \
 		$(run) pytest tests/integration tests/stack $(side_by_side) $(ARGUMENTS)
 	@VENV='$(stores_venv)' PYTHON='$(PYTHON)' sh development/environment.sh stores

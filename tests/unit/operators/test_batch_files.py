@@ -41,4 +41,4 @@ def test_what_is_left_out_is_said_in_the_log_once(
     with caplog.at_level(logging.INFO):
         batch.run(str(parts), **OPTIONS)
 
-    assert caplog.messages.count("items: 1 empty row at the end of the table left out") == 1
+    assert caplog.messages.count("items: 1 empty row at the end of the table left out: part-2.csv") == 1

@@ -87,15 +87,15 @@ class TestServer:
     @pytest.mark.parametrize(
         ("respond", "words"),
         [
-            (lambda _: None, "The API server takes long to respond"),
             (lambda route: route.abort(), "The API server cannot be reached"),
+            (lambda _: None, "The API server takes long to respond"),
             (
                 lambda route: route.fulfill(status=404, json={"detail": "no such task"}),
                 "may have been deleted",
             ),
             (lambda route: route.fulfill(status=503, body="<html>"), "responded with status 503"),
         ],
-        ids=["late", "gone", "the task is deleted", "a proxy's error"],
+        ids=["gone", "late", "the task is deleted", "a proxy's error"],
     )
     def test_a_page_that_is_open_says_why_nothing_new_comes(
         self, opened: Callable[..., Page], respond: Callable[[Route], None], words: str
