@@ -50,8 +50,9 @@ class RunWorkflowBatchOperator(BatchWaiting):
     :param columns: the field of each column that is named otherwise: ``{"PESEL": "personal_number", "note":
         None}``; None leaves a column out
     :param zero_pad: number of digits to which numbers are padded with zeros that a spreadsheet or a data frame has
-        taken from ``personal_number`` or ``company_number``: ``{"personal_number": 11}``. Without it, a number
-        in one of these makes a bad row
+        taken from ``personal_number``, ``company_number`` or a field of a record: ``{"personal_number": 11,
+        "record.PESEL": 11}``. Without it, a number in one of the first two, or in a field of a record that is
+        called so, makes a bad row
     :param encoding: the encoding of a CSV or JSON file, such as ``"cp1250"``, where its first bytes do not say it
         and it is not UTF-8
     :param delimiter: the character between the cells of a CSV; by default what makes the names of known columns of
@@ -59,9 +60,9 @@ class RunWorkflowBatchOperator(BatchWaiting):
     :param sheet: the name of the sheet of an Excel file; by default the only one that has rows
     :param default_country_code: the calling code of phones that have none, such as ``"48"``. A ``phone`` may be
         text as people write it, such as ``+48 600 700 800``
-    :param checks: by ``personal_number``, ``company_number`` and ``email``, the format that a value must have, or a
-        list of formats: ``{"personal_number": "PL-PESEL", "company_number": ["PL-NIP", "PL-REGON"], "email":
-        "EMAIL"}``. Numbers are checked by python-stdnum, which needs the extra ``[checks]``
+    :param checks: by ``personal_number``, ``company_number``, ``email`` and ``record.NAME``, the format that a
+        value must have, or a list of formats: ``{"personal_number": "PL-PESEL", "company_number": ["PL-NIP",
+        "PL-REGON"], "email": "EMAIL"}``. Numbers are checked by python-stdnum, which needs the extra ``[checks]``
     :param where: a function that takes a row as a dict by the names of its columns, and returns whether it is of
         the batch: others are passed over, as if they were not there
     :param transform: a function that takes the same, and returns the row to check and to send

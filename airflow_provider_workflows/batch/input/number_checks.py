@@ -13,6 +13,7 @@ from typing import Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import IDENTIFIERS
 from airflow_provider_workflows.arguments import refuse
+from airflow_provider_workflows.batch.input.columns import record_field
 
 CheckValue = Callable[[str], None]
 """A function that takes a value without white space around it, and raises if it cannot be right."""
@@ -22,7 +23,7 @@ EMAIL = "EMAIL"
 
 _REQUIREMENT = (
     "a dict of field and format, such as {'personal_number': 'PL-PESEL', 'company_number': ['PL-NIP', 'PL-REGON'], "
-    "'email': 'EMAIL'}"
+    "'email': 'EMAIL', 'record.NAME': 'PL-PESEL'}"
 )
 _FORMAT = re.compile(r"(?P<country>[A-Z]{2})-(?P<name>[A-Z][A-Z0-9_]*)")
 _MOST_CHARACTERS_OF_EMAIL = 254
@@ -39,7 +40,7 @@ def require_checks(checks: object) -> Mapping[str, tuple[str, ...]] | None:
     """Return the formats of each field that is checked.
 
     :param checks: a format, or a list of formats of which a value has to have one, by ``personal_number``,
-        ``company_number`` and ``email``; or None
+        ``company_number``, ``email`` and ``record.NAME``; or None
     :raises InvalidInput: if it is something else, or names an unknown format, or ``python-stdnum`` is missing
     """
     if checks is None:
@@ -49,7 +50,7 @@ def require_checks(checks: object) -> Mapping[str, tuple[str, ...]] | None:
     found = {}
     for name, given in checks.items():
         formats = (given,) if isinstance(given, str) else given
-        if name not in (*IDENTIFIERS, "email") or not _are_texts(formats):
+        if not (name in (*IDENTIFIERS, "email") or record_field(name)) or not _are_texts(formats):
             raise InvalidInput(f"checks must be {_REQUIREMENT}")
         for each in formats:
             _check_of(name, each)
@@ -79,12 +80,12 @@ def _are_texts(formats: object) -> bool:
 
 def _check_of(name: str, given: str) -> CheckValue:
     format_name = given.upper()
-    if (name == "email") is not (format_name == EMAIL):
+    if not record_field(name) and (name == "email") is not (format_name == EMAIL):
         raise InvalidInput(
             f"checks: {name} cannot be checked as {given!r}; the format of email is {EMAIL!r}, and those of "
             "numbers are named by country and number, such as 'PL-PESEL'"
         )
-    if name == "email":
+    if format_name == EMAIL:
         return _check_email
     written = _FORMAT.fullmatch(format_name)
     stdnum = _require_stdnum()

@@ -32,13 +32,14 @@ class InputOptions:
     """How the items of a batch are read.
 
     :param columns: the field of each column that is named otherwise, None to leave a column out
-    :param zero_pad: number of digits to which numbers in ``personal_number`` and ``company_number`` are padded
+    :param zero_pad: number of digits to which numbers in ``personal_number``, ``company_number`` and fields of
+        records (``record.NAME``) are padded
     :param encoding: of a text file; None for what its first bytes say, or else UTF-8
     :param delimiter: what is between the cells of a CSV; None to find it
     :param sheet: name of a workbook's sheet; None for the only one with rows
     :param default_country_code: the calling code of phones that have none, such as ``"48"``
-    :param checks: the format, or several of which one has to fit, of ``personal_number``, ``company_number`` and
-        ``email``
+    :param checks: the format, or several of which one has to fit, of ``personal_number``, ``company_number``,
+        ``email`` and fields of records
     :param where: returns whether a row, by the names of its columns, is of the batch
     :param transform: returns the row to check and to send
     :param defaults: the values of fields that a row does not have

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
@@ -18,11 +19,12 @@ from airflow_provider_workflows.batch.input.cells import decimal_in, is_header, 
 from airflow_provider_workflows.batch.input.columns import DOCUMENT_FILES, PHONE_PARTS, Fields, columns_of
 from airflow_provider_workflows.batch.input.ordinary_rows import ordinary_row
 from airflow_provider_workflows.batch.input.phones import finished_phone, split_phone
+from airflow_provider_workflows.batch.input.record_values import read_record
 from airflow_provider_workflows.batch.input.scalars import plain
 from airflow_provider_workflows.batch.input.subjects import (
     file_paths,
     has_case_field,
-    json_fields,
+    is_record_field,
     may_be_about_nobody,
     taken_record,
     wrong_subjects,
@@ -218,18 +220,13 @@ def _read(name: str, value: Any, flat: bool, rules: ValueRules) -> Any:
             value = parse_json(value)
     elif isinstance(value, Decimal):
         value = decimal_in(name, value)
+    if is_record_field(name):
+        return read_record(name, value, rules)
     require_value(name, value)
     if isinstance(value, str) and name in rules.checks:
         rules.checks[name](value.strip())
-    if name in ("case_id", "record_id"):
-        return require_id(name, value)
-    if name == "parameters":
-        return require_json_object(name, value)
-    if name == "record":
-        return json_fields(value, rules.field_types)
-    if name == DOCUMENT_FILES:
-        return file_paths(value)
-    return _key(value) if name == "key" else value
+    read = _READERS.get(name)
+    return value if read is None else read(value)
 
 
 def _is_json(phone: str, flat: bool) -> bool:
@@ -247,6 +244,14 @@ def _key(value: Any) -> str:
     if not key.isprintable():
         raise InvalidInput("holds a character that cannot be printed")
     return key
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    **{name: partial(require_id, name) for name in ("case_id", "record_id")},
+    "parameters": partial(require_json_object, "parameters"),
+    DOCUMENT_FILES: file_paths,
+    "key": _key,
+}
 
 
 def _case(

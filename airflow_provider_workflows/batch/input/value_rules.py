@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,11 +15,14 @@ from airflow_provider_workflows.arguments import refuse
 from airflow_provider_workflows.batch.input.cells import require_value
 from airflow_provider_workflows.batch.input.number_checks import CheckValue, checks_of, require_checks
 from airflow_provider_workflows.batch.input.phones import require_country_code
+from airflow_provider_workflows.batch.input.record_values import named_in_rules, require_one_field_each
 from airflow_provider_workflows.batch.input.zero_pad import require_zero_pad
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api.field_types import FieldType
     from airflow_provider_workflows.batch.input.options import InputOptions
+
+Rule = TypeVar("Rule")
 
 #: What may stand in for a missing value: not what says who a row is about.
 _WITH_DEFAULT = frozenset(CASE_FIELDS) - {"personal_number", "phone"}
@@ -29,7 +32,7 @@ _WITH_DEFAULT = frozenset(CASE_FIELDS) - {"personal_number", "phone"}
 class ValueRules:
     """What the values of a row become, and what they must be.
 
-    :param zero_pad: number of digits to which a number in a field is padded with zeros
+    :param zero_pad: by field, the number of digits to which a number is padded with zeros
     :param default_country_code: the calling code of phones that have none
     :param checks: by field, the function that raises if a value cannot be right
     :param defaults: by field, the value of rows that have none
@@ -55,14 +58,19 @@ class ValueRules:
         :raises InvalidInput: if one of them cannot be right
         """
         return cls(
-            require_zero_pad(options.zero_pad) or {},
+            _by_field("zero_pad", require_zero_pad(options.zero_pad) or {}),
             require_country_code(options.default_country_code),
-            checks_of(require_checks(options.checks)),
+            _by_field("checks", checks_of(require_checks(options.checks))),
             require_defaults(options.defaults) or {},
             options.bad_row_values,
             requires_key,
             require_types_of_record(options.field_types) or {},
         )
+
+
+def _by_field(argument: str, rules: Mapping[str, Rule]) -> Mapping[str, Rule]:
+    require_one_field_each(argument, rules)
+    return {named_in_rules(name): rule for name, rule in rules.items()}
 
 
 NO_RULES = ValueRules()

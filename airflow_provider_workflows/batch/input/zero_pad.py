@@ -12,18 +12,22 @@ from typing import Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.models import IDENTIFIERS
 from airflow_provider_workflows.arguments import refuse
+from airflow_provider_workflows.batch.input.columns import record_field
 
 _MAX_DIGITS = 50
 #: A float holds each whole number up to here; beyond, digits are lost.
 _MAX_EXACT_FLOAT = 2**53
 _WHOLE_NUMBER = re.compile(r"([0-9]+)(?:[.,]0*)?")
-_REQUIREMENT = "a number of digits for personal_number or company_number, such as {'personal_number': 11}"
+_REQUIREMENT = (
+    "a number of digits for personal_number, company_number or a field of a record, such as "
+    "{'personal_number': 11, 'record.NAME': 11}"
+)
 
 
 def require_zero_pad(zero_pad: object) -> Mapping[str, int] | None:
     """Return the lengths to which numbers are padded with zeros.
 
-    :param zero_pad: number of digits by ``personal_number`` and ``company_number``, or None
+    :param zero_pad: number of digits by ``personal_number``, ``company_number`` and ``record.NAME``, or None
     :raises InvalidInput: if it is something else
     """
     if zero_pad is None:
@@ -31,7 +35,8 @@ def require_zero_pad(zero_pad: object) -> Mapping[str, int] | None:
     if not isinstance(zero_pad, Mapping):
         refuse("zero_pad", f"a dict of {_REQUIREMENT}", zero_pad)
     for name, digits in zero_pad.items():
-        if name not in IDENTIFIERS or type(digits) is not int or not 1 <= digits <= _MAX_DIGITS:
+        is_field = name in IDENTIFIERS or record_field(name)
+        if not is_field or type(digits) is not int or not 1 <= digits <= _MAX_DIGITS:
             raise InvalidInput(f"zero_pad must have {_REQUIREMENT}, {_MAX_DIGITS} at most")
     return dict(zero_pad)
 
