@@ -79,7 +79,8 @@ def _path(argument: str, path: object) -> ObjectStoragePath:
     except InvalidInput as error:
         problem = str(error)
     for text in (shown(str(path).strip()), str(path).strip()):
-        problem = problem.replace(text, "the file") if text else problem
+        # That a template has left the text 'None' is what the problem says.
+        problem = problem.replace(text, "the file") if text not in ("", "None") else problem
     # Outside of the block: the first error repeats the path.
     raise InvalidInput(problem)
 

@@ -71,6 +71,7 @@ class RunReport:
     :param revision: the definition's revision that the run is of, if the service has said so
     :param execution_version: the version that executes it, likewise
     :param record_id: id of the record that it is about
+    :param expires_at: when it expires, if the service has said so
     """
 
     conn_id: str
@@ -95,6 +96,7 @@ class RunReport:
     revision: int | str | None = None
     execution_version: int | str | None = None
     record_id: str | None = None
+    expires_at: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as JSON."""

@@ -10,6 +10,10 @@ from airflow_provider_workflows.log_throttle import utc_time
 #: A run that is still pending this many seconds after its expiry counts as failed. What the service says of such a
 #: run is not documented, clocks differ, and a run may end as it expires.
 EXPIRY_GRACE_SECONDS = 600.0
+#: What to do about a run that has expired.
+EXPIRED_ADVICE = (
+    "A new run has the time until its own expiry; with api_generation 3, a later expires_at gives it more."
+)
 #: What to do about an overdue run.
 OVERDUE_ADVICE = (
     "Find out in the service's dashboard what has become of it; give expires_at a later moment for a new run if "

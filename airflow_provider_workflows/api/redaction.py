@@ -71,6 +71,11 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"(?P<name>\s*:)?|$)|-?\d[\d.eE+-]*')
 EXCERPT_BYTES = 16384
 # Halves of surrogate pairs stand for bytes of a header that are not UTF-8: text with them can be neither logged
 # as JSON nor stored.
+#: A parameter of a URL's query whose name says that its value is a secret.
+_URL_TOKEN = re.compile(
+    r"""(?P<name>(?:[?&#;]|%3F|%26|%23)[\w.-]*(?:token|secret|signature|otp)[\w.-]*(?:=|%3D))[^\s&"'<>;)%]+""",
+    re.IGNORECASE,
+)
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -94,6 +99,14 @@ def all_values(value: Any) -> Iterator[str]:
             yield from all_values(item)
     elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
         yield str(value)
+
+
+def redact_url_tokens(text: str) -> str:
+    """Return ``text`` with the tokens and signatures that the URLs in it carry replaced by ``***``.
+
+    :param text: a message of the service, which may repeat the link of an end user, as it is or percent-encoded
+    """
+    return _URL_TOKEN.sub(rf"\g<name>{REDACTED}", text)
 
 
 def redact_values(text: str, values: Mapping[str, Any] | None, keep: frozenset[str] = frozenset()) -> str:

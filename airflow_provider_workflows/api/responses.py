@@ -13,7 +13,13 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.effects import NoResponse, Response
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.ids import is_id, is_same_id
-from airflow_provider_workflows.api.redaction import EXCERPT_BYTES, excerpt, one_line, redact_values
+from airflow_provider_workflows.api.redaction import (
+    EXCERPT_BYTES,
+    excerpt,
+    one_line,
+    redact_url_tokens,
+    redact_values,
+)
 from airflow_provider_workflows.api.response_json import NotJson, parse_response
 from airflow_provider_workflows.api.retry import Retry, retry_after
 
@@ -284,4 +290,4 @@ def _shown(endpoint: Endpoint[ResponseModel], response: Response) -> str:
 
 
 def _redact_sent(endpoint: Endpoint[ResponseModel], text: str) -> str:
-    return redact_values(text, endpoint.sent, keep=frozenset(endpoint.ids.values()))
+    return redact_values(redact_url_tokens(text), endpoint.sent, keep=frozenset(endpoint.ids.values()))

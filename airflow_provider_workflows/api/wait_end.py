@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.expiry import EXPIRED_ADVICE
 from airflow_provider_workflows.api.status import EXPIRED_STATUS, Outcome, Statuses
 
 
@@ -28,8 +29,7 @@ def success(event: Mapping[str, Any], workflow_id: str, statuses: Statuses) -> s
         )
     if statuses.outcome(status) is Outcome.FAILURE and status == EXPIRED_STATUS:
         raise errors.WorkflowFailed(
-            f"Workflow {workflow_id} has expired (status {status}) before it was completed. A new run has the time "
-            "until its own expiry: give expires_at a later one if that was too short.",
+            f"Workflow {workflow_id} has expired (status {status}) before it was completed. {EXPIRED_ADVICE}",
             workflow_status=status,
         )
     if statuses.outcome(status) is Outcome.FAILURE:

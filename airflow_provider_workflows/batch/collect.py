@@ -21,10 +21,10 @@ from airflow_provider_workflows.batch.output_row import OutputRow, iso
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.problem_rows import (
     BAD_ROW,
-    WITHOUT_ERROR,
     AllProblems,
     ProblemRow,
     problem_of,
+    said_without_error,
     skipped_row,
 )
 from airflow_provider_workflows.batch.reasons import Reasons, reason_of_row
@@ -242,7 +242,8 @@ class _Ended(NamedTuple):
 def _with_error(
     row: ManifestRow, state: RowState, outcome: RowOutcome, error: Mapping[str, Any] | None
 ) -> _Ended:
-    output = _output_row(row, state, outcome, *_code_and_error(error or WITHOUT_ERROR[outcome]))
+    said = _code_and_error(error or said_without_error(outcome, state.status))
+    output = _output_row(row, state, outcome, *said)
     problem = problem_of(row.number, row.line, state, outcome, error)
     return _Ended(output, reason_of_row(outcome, state.status, error), problem)
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_provider_workflows.api.expiry import EXPIRED_ADVICE
+from airflow_provider_workflows.api.status import EXPIRED_STATUS
 from airflow_provider_workflows.batch.manifest import manifest_lines
 from airflow_provider_workflows.batch.output_options import DEFAULT_OUTPUT
 from airflow_provider_workflows.batch.row_state import RowOutcome, RowState
@@ -47,6 +49,10 @@ WITHOUT_ERROR: Mapping[RowOutcome, Mapping[str, str]] = {
     RowOutcome.NOT_SUBMITTED: {"kind": "NotSubmitted", "message": "The row was not sent."},
     RowOutcome.RUNNING: {"kind": "DeadlineReached", "message": "The wait ended before the workflow did."},
     RowOutcome.FAILED: {"kind": "WorkflowFailed", "message": "The workflow ended in a failure status."},
+}
+_EXPIRED: Mapping[str, str] = {
+    "kind": "WorkflowFailed",
+    "message": f"The workflow has expired (status {EXPIRED_STATUS}) before it was completed. {EXPIRED_ADVICE}",
 }
 _BYTES_IN_MEMORY = 4 * 1024 * 1024
 
@@ -83,6 +89,13 @@ class ProblemRow:
         return [self.row, *(text or None for text in (*texts, *ids))]
 
 
+def said_without_error(outcome: RowOutcome, status: str | None) -> Mapping[str, str]:
+    """Return what is said of a row that met no error, by its outcome and its run's status, as an error's fields."""
+    if outcome is RowOutcome.FAILED and status == EXPIRED_STATUS:
+        return _EXPIRED
+    return WITHOUT_ERROR[outcome]
+
+
 def problem_of(
     row: int, line: int | None, state: RowState, outcome: RowOutcome, error: Mapping[str, Any] | None
 ) -> ProblemRow | None:
@@ -98,7 +111,7 @@ def problem_of(
         return None
     if outcome is RowOutcome.NOT_SUBMITTED and not error:
         return None
-    fields = error or WITHOUT_ERROR[outcome]
+    fields = error or said_without_error(outcome, state.status)
     # The status in which a run has failed says more than that it has.
     code = fields.get("code") or (state.status if outcome is RowOutcome.FAILED and not error else None)
     return ProblemRow(

@@ -23,7 +23,7 @@ _NO_ID = str(uuid.UUID(int=0))
 _REASONS = (
     (errors.TlsFailed, "TLS failure"),
     (errors.ServiceUnreachable, "Host unreachable"),
-    (errors.AuthenticationFailed, "Key rejected"),
+    (errors.AuthenticationFailed, "Credentials rejected"),
 )
 
 
@@ -46,7 +46,8 @@ def result_of_test(subject: str, settings: Settings, problems: Sequence[str]) ->
         except errors.WorkflowsError as error:
             return False, " ".join([f"{subject}: {_reason(error, settings.host)}", *_sentences(problems)])
         keys_problem = _key_endpoint_problem(client)
-    said = [f"{subject} is accepted at {settings.host}, {_credentials(settings)}.", *scopes]
+    generation = f"generation {int(settings.api_generation)} of the API"
+    said = [f"{subject} is accepted at {settings.host} ({generation}), {_credentials(settings)}.", *scopes]
     if keys_problem is None:
         said.append(
             f"Webhooks are {'on' if settings.webhooks else 'off'}; the endpoint of their keys responds."

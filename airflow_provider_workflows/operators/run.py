@@ -213,6 +213,7 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
             self._reporting.write(
                 workflow_id=run.workflow_id,
                 submitted_at=run.started,
+                expires_at=run.expires_at,
                 **self._versions,
                 webhooks=webhooks and self.wait_for_completion,
                 dashboard_url=self.hook.dashboard_url(run.workflow_id),
@@ -261,6 +262,7 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
                     status=wait.status if wait.polls else None,
                     polls=wait.polls,
                     last_poll_at=wait.last_poll_at,
+                    expires_at=wait.expires_at,
                     next_poll_at=trigger.not_before if webhooks else now + wait.pause(now),
                 )
             self.defer(

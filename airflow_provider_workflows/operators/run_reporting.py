@@ -60,6 +60,7 @@ class RunReporting:
                 last_poll_at=wait.last_poll_at,
                 next_poll_at=next_poll_at,
                 max_poll_interval=wait.longest_interval(now),
+                expires_at=wait.expires_at,
                 error=None,
                 **changes,
             )

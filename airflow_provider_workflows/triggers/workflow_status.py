@@ -216,6 +216,7 @@ class WorkflowStatusTrigger(WaitTrigger):
                 last_poll_at=wait.last_poll_at,
                 next_poll_at=now if due is None else due,
                 max_poll_interval=wait.longest_interval(now),
+                expires_at=wait.expires_at,
                 webhooks=self.webhooks,
                 at=now,
             )

@@ -71,7 +71,8 @@ def expect_icon(row: Locator, color: str) -> None:
 def accepted(pages: Pages, credentials: str) -> str:
     """Return the pattern of what is said of a connection that the service accepts."""
     subject = r"The connection \(which Airflow tests under the temporary name \w+\)"
-    return f"{subject} is accepted at {re.escape(pages.sandbox.url)}, with its {credentials}"
+    address = re.escape(f"{pages.sandbox.url} (generation 1 of the API)")
+    return f"{subject} is accepted at {address}, with its {credentials}"
 
 
 def test_a_connection_with_a_key_is_made_in_the_form_and_its_test_says_that_the_key_is_deprecated(
@@ -110,7 +111,7 @@ def test_a_wrong_secret_is_refused_until_it_is_corrected_in_the_form(pages: Page
     sandbox.counts.reset()
 
     row = add_connection(pages, page, "with_a_wrong_secret", login=sandbox.key, password=WRONG_SECRET)
-    press_test(page, row, "Test Connection Failed", r".*: Key rejected: (?!.*wrong-secret)")
+    press_test(page, row, "Test Connection Failed", r".*: Credentials rejected: (?!.*wrong-secret)")
     expect_icon(row, "red")
     assert [seen.status for seen in sandbox.counts.seen if seen.path == "/auth/authorize"] == [401]
 

@@ -90,6 +90,9 @@ class TestProblem:
     def test_of_a_relative_path_is_said(self) -> None:
         assert "relative path" in self.problem(NAME)
 
+    def test_of_a_template_that_has_found_nothing_is_said(self) -> None:
+        assert "the text 'None'" in self.problem("None")
+
     def test_of_a_storage_without_its_package_is_said(self) -> None:
         assert "nothing here can reach" in self.problem(f"unheard://bucket/{NAME}")
 

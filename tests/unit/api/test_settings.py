@@ -14,6 +14,7 @@ from airflow_provider_workflows.api.redaction import (
     ALL_FIELDS,
     PersonalFields,
     excerpt,
+    redact_url_tokens,
     redact_values,
     values_of_personal_fields,
 )
@@ -189,3 +190,17 @@ def test_the_api_can_be_used_without_airflow() -> None:
     )
 
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("bad https://host/e?token=TOK-1a&x=1.", "bad https://host/e?token=***&x=1."),
+        ("bad https://host/e?x=1&accessToken=TOK", "bad https://host/e?x=1&accessToken=***"),
+        ("bad https%3A//host/e%3Ftoken%3DTOK%26x%3D1", "bad https%3A//host/e%3Ftoken%3D***%26x%3D1"),
+        ('see <a href="/e?token=TOK">', 'see <a href="/e?token=***">'),
+        ("the token is too old", "the token is too old"),
+    ],
+)
+def test_the_token_of_a_link_that_the_service_repeats_is_redacted(text: str, shown: str) -> None:
+    assert redact_url_tokens(text) == shown

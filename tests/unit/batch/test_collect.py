@@ -144,6 +144,15 @@ async def test_a_row_without_a_result_says_why(
     assert sandbox.counts.total_requests == 0
 
 
+async def test_a_row_whose_run_has_expired_says_so(output: Output) -> None:
+    output.states[1] = RowState(**{**SUBMITTED, "ended_at": ENDED, "status": "EXPIRED"})
+
+    await output.collect(manifest(1))
+
+    (row,) = output.rows
+    assert row["error"].startswith("The workflow has expired (status EXPIRED) before it was completed.")
+
+
 async def test_a_skipped_row_says_what_is_wrong_with_it(output: Output) -> None:
     await output.collect([ManifestRow(1, "1", "email: is not an e-mail address")])
 

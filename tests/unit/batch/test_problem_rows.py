@@ -152,6 +152,15 @@ class TestOnTheWay:
 
         assert self._rows(tmp_path) == ["3;line 4 of the file;skipped;BadRow;is bad;;;;"]
 
+    def test_says_of_a_run_that_has_expired_what_gives_a_new_one_more_time(self, tmp_path: Path) -> None:
+        failed = RowState(workflow_id="w", submitted_at=1.0, status="EXPIRED", ended_at=2.0)
+
+        self._list(tmp_path).take([(1, failed, RowOutcome.FAILED)])
+
+        row = self._rows(tmp_path)[0]
+        assert "The workflow has expired (status EXPIRED) before it was completed." in row
+        assert "expires_at" in row
+
     def test_is_not_written_where_nothing_is_wrong(self, tmp_path: Path) -> None:
         self._list(tmp_path).take([(1, RowState(), RowOutcome.NOT_SUBMITTED)])
 

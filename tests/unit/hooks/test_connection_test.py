@@ -41,8 +41,8 @@ class TestWell:
 
         assert worked
         assert said == (
-            f"Connection 'workflows_default' is accepted at {sandbox.url}, with its organization token. "
-            "Webhooks are off; the endpoint of their keys responds."
+            f"Connection 'workflows_default' is accepted at {sandbox.url} (generation 1 of the API), with its "
+            "organization token. Webhooks are off; the endpoint of their keys responds."
         )
         assert sandbox.counts.requests["POST /auth/authorize"] == 0
 
@@ -66,8 +66,8 @@ class TestCredentialsAndHost:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"password": "wrong"}, "Key rejected"),
-            ({"login": "", "password": "tot_wrong"}, "Key rejected"),
+            ({"password": "wrong"}, "Credentials rejected"),
+            ({"login": "", "password": "tot_wrong"}, "Credentials rejected"),
             ({"host": "https://nowhere.invalid", "port": 443}, "Host unreachable"),
             ({"password": ""}, "no organization token"),
         ],

@@ -14,8 +14,10 @@ from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.operators.run_record import RUN_KEY
 from airflow_provider_workflows.operators.table_record import CreateRecordOperator
+from airflow_provider_workflows.run_report import RunReport
 from airflow_provider_workflows.sandbox import Sandbox
 from airflow_provider_workflows.sandbox.tables import TABLE, TYPED_TABLE
+from airflow_provider_workflows.xcom_keys import REPORT_KEY
 from tests.unit.operators.test_run_modes import OFTEN, drive
 
 NAME = "AIRFLOW_CONN_WORKFLOWS_DEFAULT"
@@ -212,3 +214,12 @@ def test_an_expired_run_fails_with_its_own_message(connect: Connect, context: di
     definition = sandbox.define(seconds=0.0, status="EXPIRED")
     with pytest.raises(errors.WorkflowFailed, match="has expired"):
         run(sandbox, context, workflow_definition_id=definition)
+
+
+def test_the_report_of_a_run_says_when_it_expires(connect: Connect, context: dict[str, Any]) -> None:
+    moment = datetime.now(timezone.utc) + timedelta(days=1)
+
+    run(connect(3), context, expires_at=moment)
+
+    report = RunReport.from_json(context["ti"].xcoms[REPORT_KEY])
+    assert report.expires_at == pytest.approx(moment.timestamp(), abs=1.0)

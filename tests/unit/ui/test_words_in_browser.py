@@ -152,6 +152,16 @@ class TestSingleRun:
 
         assert f"record id {record_id}" in shown(run_report(case_id=None, record_id=record_id), "running")
 
+    @pytest.mark.parametrize("outcome", ["running", "succeeded"])
+    def test_shows_when_it_expires_as_long_as_it_goes_on(
+        self, shown: Callable[..., str], outcome: str
+    ) -> None:
+        report = run_report(outcome=outcome, expires_at=time.time() + 86_400)
+
+        words = shown(report, "deferred" if outcome == "running" else "success")
+
+        assert ("expires 20" in words) is (outcome == "running")
+
     def test_says_how_often_it_was_polled_and_when_the_next_poll_is_due(
         self, shown: Callable[..., str]
     ) -> None:
