@@ -68,7 +68,7 @@ class TestTasks:
             ("size", "5", "size must be a whole number"),
             ("columns", {"PESEL": "shoe_size"}, "columns maps 'PESEL' to what is not a field"),
             ("on_bad_row", "ignore", "on_bad_row must be 'fail' or 'skip'"),
-            ("zero_pad", {"email": 3}, "zero_pad must have a number of digits for personal_number or"),
+            ("zero_pad", {"email": 3}, "zero_pad must have a number of digits for personal_number, "),
             ("zero_pad", {"personal_number": "11"}, "zero_pad must have a number of digits"),
             ("field_types", {"born": "day"}, "field_types.born must be one of date"),
         ],
