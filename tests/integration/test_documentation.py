@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
@@ -41,6 +43,16 @@ def http_default(sandbox: Sandbox) -> dict[str, str]:
     return {"AIRFLOW_CONN_HTTP_DEFAULT": json.dumps(connection)}
 
 
+def open_links(sandbox: Sandbox, ended: threading.Event) -> None:
+    """Do what the end users of runs do, until all has ended: open the link of each run that has one."""
+    opened: set[str] = set()
+    while not ended.wait(0.1):
+        links = {one.details.link for one in sandbox.workflows if one.details and one.details.link}
+        for link in links - opened:
+            httpx.get(link).raise_for_status()
+        opened |= links
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """How the runs of all DAGs have ended: one process of Airflow runs them, for it takes long to start."""
@@ -52,14 +64,21 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with Sandbox() as sandbox, LocalAirflow(folder, sandbox.environment | http_default(sandbox)) as airflow:
         sandbox.define(id=DEFINITION, seconds=0.1, result={"decision": "PASS", "score": 0.97})
         airflow.migrate()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.run_dag_snippets"],
-            env={**airflow.environment, "PYTHONPATH": os.fspath(CHECKOUT)},
-            cwd=working_folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ended = threading.Event()
+        end_users = threading.Thread(target=open_links, args=(sandbox, ended))
+        end_users.start()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.integration.run_dag_snippets"],
+                env={**airflow.environment, "PYTHONPATH": os.fspath(CHECKOUT)},
+                cwd=working_folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            ended.set()
+            end_users.join()
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1]) | {"output": done.stdout}
     return found
