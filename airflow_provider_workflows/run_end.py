@@ -24,6 +24,26 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
+class EarlierRun:
+    """What is recorded of the run of an earlier try.
+
+    :param outcome: what has become of it
+    :param words: the words for it, as a clause
+    :param workflow_id: its id, if it is known
+    """
+
+    outcome: RunOutcome
+    words: str
+    workflow_id: str | None = None
+
+    @property
+    def work(self) -> str:
+        """What a retry or a repair does about it, its cost first; what their input is shows only then."""
+        verb = "keeps" if self.outcome is RunOutcome.SUCCEEDED else "goes on with"
+        return f"{_NOTHING} if the input is that of the earlier try; {verb} workflow {self.workflow_id}"
+
+
+@dataclass(frozen=True)
 class RunEnd:
     """How a try has failed.
 
@@ -34,6 +54,7 @@ class RunEnd:
     :param durable: whether the run is recorded; without it each try submits another
     :param resubmits_unknown: whether a retry or a clear submits again what may have been submitted
     :param choices: how a person has the task repaired or started over
+    :param earlier: the run of an earlier try that the next one goes on with, where this try has started none
     """
 
     report: RunReport
@@ -43,13 +64,15 @@ class RunEnd:
     durable: bool = True
     resubmits_unknown: bool = False
     choices: ClearChoices = field(default_factory=ClearChoices)
+    earlier: EarlierRun | None = None
 
     @property
     def lines(self) -> list[str]:
         """The lines of the block: what failed and why, where to find more, and what to do at what cost."""
         report = self.report
         status = f", status {report.status}" if report.status else ""
-        lines = [f"Try {report.try_number} has failed: {_WORDS[report.outcome]}{status}."]
+        earlier = f" By the record of the earlier tries, {self.earlier.words}." if self.earlier else ""
+        lines = [f"Try {report.try_number} has failed: {_WORDS[report.outcome]}{status}.{earlier}"]
         if report.error is not None:
             lines.append(f"Error: {report.error['type']}: {report.error['message']}")
         lines.append(f"Page: {self.page}")
@@ -78,7 +101,9 @@ class RunEnd:
     @property
     def _work(self) -> str:
         """What a retry or a repair does, its cost first."""
-        outcome = self.report.outcome
+        if self.earlier is not None and self.earlier.workflow_id is not None:
+            return self.earlier.work
+        outcome = self.report.outcome if self.earlier is None else self.earlier.outcome
         if not self.durable or outcome is RunOutcome.FAILED:
             return f"{_ONE}; submits a new run"
         if outcome is RunOutcome.NOT_SUBMITTED:
@@ -87,6 +112,5 @@ class RunEnd:
             return f"{_ONE}; submits a run, at the risk of a second one"
         if outcome is RunOutcome.UNKNOWN:
             return f"{_NOTHING}; submits nothing as long as it is not known whether there is a run"
-        if outcome is RunOutcome.SUCCEEDED:
-            return f"{_NOTHING}; keeps the run"
-        return f"{_NOTHING}; waits for the run that there is"
+        kept = "keeps the run" if outcome is RunOutcome.SUCCEEDED else "waits for the run that there is"
+        return f"{_NOTHING}; {kept}"

@@ -9,24 +9,17 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.airflow_internals.exceptions import (
-    AirflowException,
-    AirflowFailException,
-    TaskDeferred,
-)
-from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store, retries_left
-from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown, WorkflowsError
+from airflow_provider_workflows.airflow_internals.exceptions import AirflowException, TaskDeferred
+from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
 from airflow_provider_workflows.api.generations import require_arguments
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.lineage.task import TaskLineage
-from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.base import WorkflowsOperator
 from airflow_provider_workflows.operators.records import best_effort
 from airflow_provider_workflows.operators.redaction import redact_parameters, unwrap
 from airflow_provider_workflows.operators.run_record import RunPhase, RunRecord, run_records
-from airflow_provider_workflows.operators.state_store import a_clear_forgets
 from airflow_provider_workflows.operators.stop_guard import StopGuard
 from airflow_provider_workflows.run_report import RunReport
 
@@ -240,25 +233,16 @@ class RunTry(WorkflowsOperator):
 
     def _tell_failure(self, context: Context, reporting: RunReporting, failure: BaseException) -> None:
         # Here: few tries need it, and each file of a DAG is imported over and over.
-        from airflow_provider_workflows.clear_choices import ClearChoices  # noqa: PLC0415
-        from airflow_provider_workflows.run_end import RunEnd  # noqa: PLC0415
+        from airflow_provider_workflows.operators.run_try_end import run_end  # noqa: PLC0415
 
-        ti = context["ti"]
-        is_retryable = not isinstance(failure, AirflowFailException)
-        if isinstance(failure, WorkflowsError):
-            is_retryable = failure.is_retryable()
-        self.try_end = RunEnd(
+        self.try_end = run_end(
+            context,
             reporting.report,
-            page_url(ti.dag_id, ti.run_id, ti.task_id, ti.map_index),
-            retries_left(context),
-            is_retryable,
+            failure,
             durable=self.durable,
+            starts_over=self.on_clear == "start_over",
             resubmits_unknown=self.on_unknown_outcome == "resubmit",
-            choices=ClearChoices(
-                has_task_state_store(),
-                starts_over=self.on_clear == "start_over",
-                needs_kept_state=self.durable and a_clear_forgets(),
-            ),
+            log=self.log,
         )
         self.log.warning("%s", self.try_end)
 
