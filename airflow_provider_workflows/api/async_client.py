@@ -33,7 +33,7 @@ from airflow_provider_workflows.api.network import MAX_RESPONSE_BYTES, TOO_LONG,
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.table_calls import AsyncTableCalls
-from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.api.token_store import TokenStore
 from airflow_provider_workflows.api.uploads import FormBody
 
 if TYPE_CHECKING:

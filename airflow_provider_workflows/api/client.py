@@ -40,7 +40,7 @@ from airflow_provider_workflows.api.proxies import proxy_for
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.settings import POOL_SIZE, Settings
 from airflow_provider_workflows.api.table_calls import TableCalls
-from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.api.token_store import TokenStore
 from airflow_provider_workflows.api.transport import SENDING, Incomplete, Sending, pool_manager
 
 if TYPE_CHECKING:

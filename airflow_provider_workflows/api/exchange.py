@@ -36,7 +36,7 @@ from airflow_provider_workflows.api.response_json import MAX_BYTES_READ_AT_ONCE
 from airflow_provider_workflows.api.responses import read
 from airflow_provider_workflows.api.settings import Settings
 from airflow_provider_workflows.api.status import Outcome
-from airflow_provider_workflows.api.tokens import TokenStore, say_deprecated
+from airflow_provider_workflows.api.token_store import TokenStore, say_deprecated
 from airflow_provider_workflows.api.uploads import FormBody
 from airflow_provider_workflows.log_throttle import ThrottledWarning
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from airflow_provider_workflows.api import Settings
-    from airflow_provider_workflows.api.tokens import TokenStore
+    from airflow_provider_workflows.api.token_store import TokenStore
     from airflow_provider_workflows.batch.options import BatchOptions
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings
     from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
     from airflow_provider_workflows.api.models import WorkflowResult
-    from airflow_provider_workflows.api.tokens import TokenStore
+    from airflow_provider_workflows.api.token_store import TokenStore
 
 log = logging.getLogger(__name__)
 

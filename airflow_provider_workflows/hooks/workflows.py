@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_workflows.api import AsyncWorkflowsClient, WorkflowsClient
-    from airflow_provider_workflows.api.tokens import TokenStore
+    from airflow_provider_workflows.api.token_store import TokenStore
 
 
 class WorkflowsHook(FileMethods, BaseHook):
@@ -184,7 +184,7 @@ def shared_tokens(settings: Settings) -> TokenStore:
 
 @functools.lru_cache(maxsize=8)
 def _tokens(*_: object) -> TokenStore:
-    from airflow_provider_workflows.api.tokens import TokenStore  # noqa: PLC0415  (not while parsing)
+    from airflow_provider_workflows.api.token_store import TokenStore  # noqa: PLC0415  (not while parsing)
 
     return TokenStore()
 

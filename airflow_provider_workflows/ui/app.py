@@ -23,13 +23,13 @@ from airflow_provider_workflows.ui.airflow_api import AirflowApi
 from airflow_provider_workflows.ui.instructions import Asked, instruction_of, leave, require_sense
 from airflow_provider_workflows.ui.overview import DAYS as OVERVIEW_DAYS
 from airflow_provider_workflows.ui.overview import Overview
-from airflow_provider_workflows.ui.pages import add_pages
 from airflow_provider_workflows.ui.problem_rows import ProblemRows, RowFilter
 from airflow_provider_workflows.ui.reports import report_of, text
 from airflow_provider_workflows.ui.responses import HEADERS, as_json, has_version
 from airflow_provider_workflows.ui.same_origin import require_same_origin
 from airflow_provider_workflows.ui.search import BATCHES_CONTAIN, outputs_of, rows_with, runs_with
 from airflow_provider_workflows.ui.search import DAYS as SEARCH_DAYS
+from airflow_provider_workflows.ui.static_files import add_static_files
 from airflow_provider_workflows.ui.storage_threads import StorageThreads, storage_failure
 from airflow_provider_workflows.ui.task_data import task_data
 from airflow_provider_workflows.xcom_keys import REPORT_KEY
@@ -51,7 +51,7 @@ def pages_app() -> ASGIApp:
     access = task_access()
     if access is not None:
         storage = StorageThreads()
-        add_pages(app, access)
+        add_static_files(app, access)
         _add_task_data(app, access)
         _add_buttons(app, access)
         _add_rows(app, access, storage)

@@ -1,4 +1,4 @@
-"""Putting completions into the inboxes of the batches that wait (``batch/inbox.py`` has their format)."""
+"""Puts completions into the inboxes of the batches that wait (``batch/inbox.py`` has the format of an inbox)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_workflows.airflow_internals import orm
 from airflow_provider_workflows.batch.awaited_runs import AwaitedRuns
 from airflow_provider_workflows.batch.inbox import next_write
 from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
-from airflow_provider_workflows.webhooks.waiting_tasks import WaitingTasks
+from airflow_provider_workflows.webhooks.trigger_cache import TriggerCache
 from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _batch(task: DeferredTask) -> _Batch:
     )
 
 
-_batches = WaitingTasks(_batch)
+_batches = TriggerCache(_batch)
 
 
 def put_into_inboxes(statuses: Mapping[str, str], conn_id: str, session: Session) -> None:

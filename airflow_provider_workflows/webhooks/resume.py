@@ -1,4 +1,4 @@
-"""Find the tasks that wait for a run, and resume them, from the API server.
+"""Which tasks wait for the run of a webhook, and how they are resumed, on the API server.
 
 Airflow has no public call for this; ``airflow_internals`` says what is used, and what happens without it.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_workflows.airflow_internals import deferral, orm
 from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
-from airflow_provider_workflows.webhooks.waiting_tasks import WaitingTasks
+from airflow_provider_workflows.webhooks.trigger_cache import TriggerCache
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _awaited_run(task: DeferredTask) -> _AwaitedRun:
     return _AwaitedRun(str(arguments.get("workflow_id")).lower(), arguments.get("workflows_conn_id"))
 
 
-_tasks_stored_elsewhere = WaitingTasks(_awaited_run)
+_tasks_stored_elsewhere = TriggerCache(_awaited_run)
 
 
 def _stored_elsewhere(completions: Mapping[str, Completion], session: Session) -> list[DeferredTask]:

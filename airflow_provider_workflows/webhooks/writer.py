@@ -1,26 +1,22 @@
-"""Writing completions to Airflow's database, many deliveries in one transaction."""
+"""Writes completions to Airflow's database, many deliveries in one transaction."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.airflow_internals.orm import database_session
 from airflow_provider_workflows.webhooks.asset_events import add_completion_events
+from airflow_provider_workflows.webhooks.early_completions import EarlyCompletions
 from airflow_provider_workflows.webhooks.inbox import put_into_inboxes
 from airflow_provider_workflows.webhooks.resume import can_resume, resume_tasks
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.webhooks.payload import Completion
 
-log = logging.getLogger(__name__)
-
-#: A task that may not be resumed yet is resumed this many seconds after it may.
-RESUME_MARGIN_SECONDS = 0.1
 #: One transaction writes this many completions at most.
 MAX_COMPLETIONS_PER_TRANSACTION = 200
 
@@ -40,7 +36,7 @@ class CompletionWriter:
         self._thread = ThreadPoolExecutor(1, "workflows-webhooks")
         self._pending: list[tuple[Completion, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
-        self._resuming: set[asyncio.Task[None]] = set()
+        self._early = EarlyCompletions(conn_id, self._resume)
 
     async def write(self, completion: Completion) -> None:
         """Write a completion, and return once it is committed.
@@ -55,8 +51,7 @@ class CompletionWriter:
 
     def close(self) -> None:
         """Stop; the service repeats the deliveries whose completions were not written."""
-        for task in self._resuming:
-            task.cancel()
+        self._early.close()
         self._thread.shutdown(wait=False)
 
     async def _write(self) -> None:
@@ -72,7 +67,7 @@ class CompletionWriter:
                     _settle(batch, error)
                 else:
                     _settle(batch, None)
-                    self._resume_later(completions, too_early)
+                    self._early.hold_back({completions[name]: seconds for name, seconds in too_early.items()})
         finally:
             self._writing = None
 
@@ -91,24 +86,10 @@ class CompletionWriter:
                 put_into_inboxes(statuses, self._conn_id, session)
         return resumption.too_early
 
-    def _resume_later(self, completions: dict[str, Completion], too_early: dict[str, float]) -> None:
-        """Resume tasks later that were deferred a moment ago; if this process ends before, they poll."""
-        for workflow_id, seconds in too_early.items():
-            task = asyncio.create_task(self._resume_after(seconds, {workflow_id: completions[workflow_id]}))
-            self._resuming.add(task)
-            task.add_done_callback(self._resuming.discard)
-
-    async def _resume_after(self, seconds: float, completions: dict[str, Completion]) -> None:
-        await asyncio.sleep(seconds + RESUME_MARGIN_SECONDS)
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, completions, False)
-        except Exception:
-            log.exception(
-                "Connection %s: tasks that wait for workflow %s were not resumed, because Airflow's database could "
-                "not be written to. They end with their next poll.",
-                self._conn_id,
-                ", ".join(completions),
-            )
+    async def _resume(self, completion: Completion) -> None:
+        """Resume the tasks that wait for a run, whose completion is written."""
+        completions = {completion.workflow_id: completion}
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, completions, False)
 
 
 @functools.cache

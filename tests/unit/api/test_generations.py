@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.api import Settings, endpoints, errors, models, tokens
+from airflow_provider_workflows.api import Settings, endpoints, errors, models, token_store
 from airflow_provider_workflows.api.exchange import Exchange
 from airflow_provider_workflows.api.generations import GENERATIONS, require_some_generation
 from airflow_provider_workflows.api.run_details import RunDetails
@@ -160,7 +160,7 @@ def test_link_and_token_of_an_end_user_stay_in_memory() -> None:
 def test_the_log_says_once_that_api_keys_are_deprecated(
     drive: Drive, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tokens.say_deprecated.cache_clear()
+    token_store.say_deprecated.cache_clear()
     with caplog.at_level(logging.INFO):
         for _ in range(2):
             drive(sandbox.settings)("authorize")
@@ -171,7 +171,7 @@ def test_the_log_says_once_that_api_keys_are_deprecated(
 def test_an_organization_token_is_not_told_of_api_keys(
     drive: Drive, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tokens.say_deprecated.cache_clear()
+    token_store.say_deprecated.cache_clear()
     settings = dataclasses.replace(sandbox.settings, key="", secret=sandbox.organization_token)
     with caplog.at_level(logging.INFO):
         drive(settings)("create_case")

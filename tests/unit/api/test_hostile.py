@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from airflow_provider_workflows.api import AsyncWorkflowsClient, Settings, errors
-from airflow_provider_workflows.api.tokens import TokenStore
+from airflow_provider_workflows.api.token_store import TokenStore
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 
 from .conftest import Driver

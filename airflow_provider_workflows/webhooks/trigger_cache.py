@@ -1,4 +1,4 @@
-"""What the triggers of waiting tasks say, read once for each: Airflow stores it encrypted, so no query finds it."""
+"""What the triggers of deferred tasks say, each read once: Airflow stores it encrypted, and no query finds it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class WaitingTasks(Generic[T]):
-    """Keeps what was read of each waiting task for as long as it waits; for threads.
+class TriggerCache(Generic[T]):
+    """Keeps what was read of each deferred task for as long as it waits; safe for threads.
 
     :param read: returns what is to be kept of a task
     """

@@ -1,4 +1,4 @@
-"""The pages themselves: HTML, styles and scripts from the folder ``static``, which is in the package."""
+"""Serves the files of ``static``, which render the pages in the browser, and words for who may not see them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _NOT_ALLOWED = "You may not see this task: that takes Airflow's permission to re
 _AIRFLOWS_WORD = "Forbidden"
 
 
-def add_pages(app: FastAPI, access: TaskAccess) -> None:
-    """Add the pages, for those who are signed in; a task's page for those who may see the task.
+def add_static_files(app: FastAPI, access: TaskAccess) -> None:
+    """Serve the files to those who are signed in, and a task's page to those who may see the task.
 
     :param app: the pages' app
     :param access: who may see what

@@ -1,4 +1,4 @@
-"""The tokens of one API key, which its clients share."""
+"""The tokens of one API key, which its clients share; ``api/exchange.py`` fetches and renews them."""
 
 from __future__ import annotations
 
