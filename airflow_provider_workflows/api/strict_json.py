@@ -64,6 +64,21 @@ def require_json_object(argument: str, value: object) -> dict[str, Any]:
     return copied
 
 
+def with_plain_numbers(value: Any) -> Any:
+    """Return JSON with each number in one spelling: ``1.0`` and ``1`` are the same number of JSON.
+
+    :param value: what JSON can express
+    :return: a copy, in which a float without a fraction is an int
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, Mapping):
+        return {name: with_plain_numbers(item) for name, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)):
+        return [with_plain_numbers(item) for item in value]
+    return value
+
+
 def _json_value(path: str, value: object, parents: tuple[int, ...]) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import CASE_FIELDS
+from airflow_provider_workflows.api.strict_json import with_plain_numbers
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
 from airflow_provider_workflows.batch.input.columns import PHONE_PARTS
 
@@ -64,7 +65,7 @@ class RowDigests:
     @staticmethod
     def _begun(key: bytes, common: object) -> Any:
         begun = hashlib.blake2b(digest_size=DIGEST_BYTES, key=key)
-        begun.update(_DIGESTED.encode(common).encode())
+        begun.update(_encoded(common))
         return begun
 
     def of_common(self) -> str:
@@ -97,11 +98,11 @@ def _content_of(row: Row, table_id: str | None) -> bytes:
     """
     if row.record_id is not None or row.record is not None:
         own = [row.key if row.has_key else None, row.record_id, row.record, row.parameters]
-        return _DIGESTED.encode(["record", None if row.record is None else table_id, *own]).encode()
+        return _encoded(["record", None if row.record is None else table_id, *own])
     case = row.case
     if row.files:
         with_files = ["files", row.key if row.has_key else None, case, row.parameters, [*row.files]]
-        return _DIGESTED.encode(with_files).encode()
+        return _encoded(with_files)
     if row.case_id is None and row.parameters is None and case.keys() <= _TEXTS_AND_PHONE:
         phone = case.get("phone", _NO_PHONE)
         texts = [row.key if row.has_key else "", *map(case.get, _TEXTS, _NOTHING)]
@@ -111,7 +112,16 @@ def _content_of(row: Row, table_id: str | None) -> bytes:
             if is_whole and set(map(type, texts)) == _TEXT and "".join(texts).isprintable():
                 return "\x1f".join(texts).encode()
     sent = [row.key if row.has_key else None, row.case_id, case, row.parameters]
-    return _DIGESTED.encode(sent).encode()
+    return _encoded(sent)
+
+
+def _encoded(content: object) -> bytes:
+    """Return JSON as bytes; an export may spell the same number as 1 one day and as 1.0 the next."""
+    text = _DIGESTED.encode(content)
+    # A float without a fraction has either in Python's spelling, and most rows have neither.
+    if ".0" in text or "e+" in text:
+        text = _DIGESTED.encode(with_plain_numbers(content))
+    return text.encode()
 
 
 def _contents_of(rows: OrdinaryRows) -> list[bytes]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.api.errors import OutcomeUnknown
+from airflow_provider_workflows.api.strict_json import with_plain_numbers
 from airflow_provider_workflows.operators.records import (
     FlatRecord,
     Records,
@@ -87,12 +88,12 @@ class CreationRecord(FlatRecord):
 
 
 def digest(content: object, salt: str) -> str:
-    """Return a digest of JSON, keyed by a salt in hexadecimal.
+    """Return a digest of JSON, keyed by a salt in hexadecimal; the same number in another spelling changes nothing.
 
     :param content: the JSON
     :param salt: bytes, in hexadecimal
     """
-    text = json.dumps(content, sort_keys=True, allow_nan=False).encode()
+    text = json.dumps(with_plain_numbers(content), sort_keys=True, allow_nan=False).encode()
     # Slow on purpose: there are so few personal numbers that a fast hash of one would be found by trying them all.
     return hashlib.pbkdf2_hmac("sha256", text, bytes.fromhex(salt), DIGEST_ITERATIONS).hex()
 

@@ -147,17 +147,17 @@ class RunTry(WorkflowsOperator):
         )
 
     def _inline_digest(self) -> str | None:
-        """Return a digest of the parameters that the run is started with, and None without any.
+        """Return a digest of the parameters that the run is started with; None without any, also for an empty dict.
 
         The locale and the expiry are left out, as in a batch: a moment that the DAG's file computes is another one
         each time that the file is imported, so in each try.
         """
-        if self.parameters is None:
+        if not (parameters := unwrap(self.parameters)):
             return None
         # Here: few tasks need it, and each file of a DAG is imported over and over.
         from airflow_provider_workflows.operators.creation import digest  # noqa: PLC0415
 
-        return digest(unwrap(self.parameters), self._salt)
+        return digest(parameters, self._salt)
 
     def _store_end(self, context: Context, record: RunRecord) -> None:
         """Store how a run has ended; the records of earlier ones go once it has ended well."""

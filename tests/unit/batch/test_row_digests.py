@@ -63,3 +63,23 @@ def test_a_row_has_the_same_digest_from_a_list_whatever_the_spelling_of_its_colu
     assert isinstance(one, Row)
     assert isinstance(other, Row)
     assert digests.of(one) == digests.of(other)
+
+
+def test_the_same_number_in_another_spelling_has_the_same_digest() -> None:
+    def digest(limit: float) -> bytes:
+        row = Row(1, "k", None, {}, {"limit": limit}, has_key=True)
+        return RowDigests("salt", Common("definition", {"common": limit})).of(row)
+
+    def common(limit: float) -> str:
+        return RowDigests("salt", Common("definition", {"limit": limit})).of_common()
+
+    assert digest(1) == digest(1.0) != digest(1.5)
+    assert common(1) == common(1.0) != common(1.5)
+
+
+def test_the_same_number_in_a_record_has_the_same_digest() -> None:
+    def digest(amount: float) -> bytes:
+        row = Row(1, "k", None, {}, None, has_key=True, record={"amount": amount})
+        return RowDigests("salt", Common("definition", None, "table")).of(row)
+
+    assert digest(1) == digest(1.0) != digest(1.5)

@@ -233,3 +233,12 @@ def test_a_pipeline_that_is_cleared_from_its_first_task_pays_for_nothing(
 
     assert pipeline() == first
     assert sandbox.counts.runs_per_case == {first[0]: 1}
+
+
+def test_parameters_with_the_same_number_in_another_spelling_are_not_made_again(
+    sandbox: Sandbox, context: Any
+) -> None:
+    parameters_id = create_parameters(context, limit=5)
+
+    assert create_parameters(context, limit=5.0) == parameters_id
+    assert sandbox.counts.requests[PARAMETERS_CALL] == 1

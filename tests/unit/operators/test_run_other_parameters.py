@@ -205,3 +205,35 @@ class TestClear:
         task.run(parameters=FIRST, **MODES["worker"])
 
         assert task.runs == [FIRST]
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ({"limit": 1, "within": [{"share": -0.0}]}, {"limit": 1.0, "within": [{"share": 0}]}),
+            ({"limit": 1e30}, {"limit": int(1e30)}),
+            (None, {}),
+            ({}, None),
+        ],
+    )
+    def test_keeps_the_run_of_the_same_parameters_in_another_spelling(
+        self, task: Task, first: dict[str, Any] | None, second: dict[str, Any] | None
+    ) -> None:
+        workflow_id = task.run(parameters=first)
+        task.context["ti"].clear()
+
+        assert task.run(parameters=second) == workflow_id
+        assert len(task.runs) == 1
+
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [(1, True), (0, False), (1, "1"), (1, 1.5), (None, {}), (2**53, 2**53 + 1), (2.0**53, 2**53 + 1)],
+    )
+    def test_submits_another_run_for_a_value_that_only_resembles_the_first_one(
+        self, task: Task, first: object, second: object
+    ) -> None:
+        task.run(parameters={"limit": first})
+        task.context["ti"].clear()
+
+        task.run(parameters={"limit": second})
+
+        assert len(task.runs) == 2
