@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import BaseOperator
 
-from airflow_provider_workflows import __version__
+from airflow_provider_workflows import __version__, operators, sensors
 from airflow_provider_workflows.get_provider_info import get_provider_info
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
@@ -51,6 +52,32 @@ def target(name: str) -> Any:
 
 def test_the_page_has_all_that_the_provider_offers() -> None:
     assert {name for _, name in REQUESTS} == offered()
+
+
+def test_each_operator_and_sensor_is_in_a_module_that_the_provider_names() -> None:
+    modules = [
+        importlib.import_module(found.name)
+        for package in (operators, sensors)
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    ]
+    classes = {
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseOperator) and value.__module__ == module.__name__
+    }
+    bases = {base for each in classes for base in each.__mro__[1:]}
+
+    assert {f"{each.__module__}.{each.__name__}" for each in classes - bases} <= offered()
+
+
+def test_the_table_of_operators_has_each_class_that_the_provider_offers() -> None:
+    table = (DOCS / "operators.md").read_text(encoding="utf-8")
+    classes = {name for name in offered() if name.endswith(("Operator", "Sensor"))}
+
+    missing = {name for name in classes if f"| `{name.partition('.')[2]}` |" not in table}
+
+    assert not missing
 
 
 def test_each_module_that_the_provider_names_is_on_the_page() -> None:

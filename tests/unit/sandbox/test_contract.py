@@ -23,6 +23,8 @@ from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.sandbox import READY_RECORD, SLOW_DEFINITION, TABLE, Sandbox
 from airflow_provider_workflows.sandbox.openapi import openapi_document
 from airflow_provider_workflows.sandbox.routes import ALL_ROUTES
+from airflow_provider_workflows.sandbox.service import END_USER_PATH
+from airflow_provider_workflows.sandbox.table_routes import ATTACHMENTS, FILES, TABLE_ROUTES
 from tests.unit.sandbox.conftest import CASE, LIMIT_SECONDS
 
 DOCUMENT = openapi_document(ALL_ROUTES)
@@ -110,16 +112,33 @@ CALLS: list[tuple[str, tuple[int, ...], Make]] = [
     ("read a result", (1, 2, 3), Calls.read_result),
 ]
 
+#: Routes that no row above calls: their tests are beside the tokens', the webhooks', the links' and the files' own.
+TESTED_ELSEWHERE = {
+    "POST /auth/authorize",
+    "POST /auth/refresh",
+    "GET /auth/webhooks/key/{kid}",
+    f"GET {END_USER_PATH}",
+    *(
+        route.name
+        for route in TABLE_ROUTES
+        if route.receives in ("file", "kept file") or route.path.startswith((ATTACHMENTS, FILES))
+    ),
+}
 
-def operation_of(endpoint: Endpoint) -> dict[str, Any]:
-    """Return what the document says of the endpoint; the more literal path where two fit."""
-    fitting = [
-        operations[endpoint.method.lower()]
+
+def path_of(endpoint: Endpoint) -> str:
+    """Return the endpoint's path in the document; the more literal one where two fit."""
+    return next(
+        path
         for path, operations in sorted(DOCUMENT["paths"].items(), key=lambda one: one[0].count("{"))
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), endpoint.path)
         and endpoint.method.lower() in operations
-    ]
-    operation: dict[str, Any] = fitting[0]
+    )
+
+
+def operation_of(endpoint: Endpoint) -> dict[str, Any]:
+    """Return what the document says of the endpoint."""
+    operation: dict[str, Any] = DOCUMENT["paths"][path_of(endpoint)][endpoint.method.lower()]
     return operation
 
 
@@ -167,6 +186,16 @@ def test_a_call_is_what_the_document_says(sandbox: Sandbox, generation: int, mak
     require_valid(response.json(), operation["responses"][str(response.status_code)]["content"])
     headers = {name.lower(): value for name, value in response.headers.items()}
     assert read(endpoint, Response(response.status_code, headers, response.content), now=0.0)
+
+
+def test_each_endpoint_of_the_api_is_called_here(sandbox: Sandbox) -> None:
+    called = set()
+    for generation in GENERATIONS:
+        with contextlib.closing(Calls(sandbox, generation)) as calls:
+            made = [make(calls) for _, generations, make in CALLS if generation in generations]
+        called |= {f"{endpoint.method} {path_of(endpoint)}" for endpoint in made}
+
+    assert called == {route.name for route in ALL_ROUTES} - TESTED_ELSEWHERE
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
