@@ -42,7 +42,8 @@ HOST = "127.0.0.1"
 EXAMPLE_DAGS = Path(airflow_provider_workflows.__file__).parent / "example_dags"
 USERNAME = "admin"
 COMMAND_SECONDS = 120.0
-HEALTHY_SECONDS = 240.0
+#: With fifteen busy processes for each core it took 379 seconds.
+HEALTHY_SECONDS = 600.0
 TAIL_LINES = 40
 
 
@@ -311,6 +312,9 @@ class LocalAirflow:
             # With the default of 5 a deferred task whose trigger fires at once may be taken for failed
             # (apache/airflow issues 71580 and 72716).
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            # A task's request waits for the database as long as that may take, above. After the default of 5
+            # seconds it would be sent again while the first one is under way, and after five the task would fail.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         }
 

@@ -116,8 +116,26 @@ class RunningAirflow:
         except NoResponse:
             return False
 
+    def serves_tasks(self) -> bool:
+        """Return whether the API server responds to tasks too.
+
+        It makes the part of itself that tasks call when it is first asked for it (Cadwyn does so with versioned
+        routes), and responds to nobody meanwhile: 4 seconds of a core, on a busy machine a minute or more. A task
+        gives up after five requests of 5 seconds each, and fails before it has started, with nothing in its log.
+        """
+        try:
+            return bool(self._send("GET", "/execution/health"))
+        except NoResponse:
+            return False
+
     def is_healthy(self) -> bool:
-        """Return whether the database, scheduler, triggerer and DAG processor are all well."""
+        """Return whether the API server serves tasks, and all that it reports on is well.
+
+        That is the database, scheduler, triggerer and DAG processor.
+        """
+        # First, so that it gets ready while the others start.
+        if not self.serves_tasks():
+            return False
         try:
             health = self._send("GET", "/api/v2/monitor/health")
         except NoResponse:

@@ -15,7 +15,7 @@ from tests.harness.ports import free_ports
 
 from .conftest import logs_of
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 FAILING = "workflows_fails_on_purpose"
 ON_COMPLETION, SINGLE_CASE = "workflows_on_completion", "workflows_single_case"

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-START_SECONDS = 240.0
+START_SECONDS = 600.0
 PING_SECONDS = 1.0
 ALL_TAIL_LINES = 15
 
@@ -184,7 +184,9 @@ class Stack:
         return self._processes[name].members()
 
     def wait_until_ready(self, *names: str, seconds: float = START_SECONDS) -> None:
-        """Wait until components do their work: a worker takes tasks, the others have reported.
+        """Wait until components do their work: a worker takes tasks, others have reported.
+
+        The API server is ready when it responds to people and to tasks.
 
         :raises AirflowFailed: when one of them has ended or takes too long, with the end of its log
         """
@@ -261,7 +263,7 @@ class Stack:
             self.running.call("GET", "/version")
         except (OSError, http.client.HTTPException):
             return False
-        return True
+        return self.running.serves_tasks()
 
     def _has_reported(self, component: Component) -> bool:
         return bool(

@@ -30,10 +30,15 @@ def test_each_option_of_the_section_is_one_that_is_read() -> None:
         OPTIONS[name].parse(str(value))
 
 
-def test_the_heartbeat_is_that_of_the_stack() -> None:
-    recommended = settings.read_settings()["AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL"]
+def test_the_settings_of_workers_are_those_of_the_stack() -> None:
+    section = "AIRFLOW__WORKERS__"
+    recommended = {
+        name.removeprefix(section).lower(): value
+        for name, value in settings.read_settings().items()
+        if name.startswith(section)
+    }
 
-    assert str(VALUES["config"]["workers"]["min_heartbeat_interval"]) == recommended
+    assert {name: str(value) for name, value in VALUES["config"]["workers"].items()} == recommended
 
 
 def test_each_secret_that_must_be_there_is_made_in_the_steps() -> None:
