@@ -154,7 +154,10 @@ class RunWorkflowBatchOperator(BatchWaiting):
                     if self.deferrable:
                         webhooks = client.settings.webhooks and can_resume() and is_live()
                         self._defer(context, batch, deadline, webhooks=webhooks)
-                    timed_out = asyncio.run(self._wait(context, batch, deadline))
+                    # The wait ends at that time by itself, and writes down what has ended. Airflow's interruption
+                    # would keep it from that, or be lost in one of the wait's asyncio tasks.
+                    with held_back(lambda: None):
+                        timed_out = asyncio.run(self._wait(context, batch, deadline))
                     # Made anew, because what has ended was written to the batch's journal.
                     batch = self._batch(record)
             return self._collect_and_judge(context, batch, record, timed_out=timed_out)

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,9 @@ from tests.unit.batch_task import (
 
 ROWS = 400
 FEW_ROWS = 20
+#: Of a try whose ``execution_timeout`` passes: longer than it takes to submit the few rows, and shorter than the
+#: pause after which a wait writes what has ended.
+TIMEOUT_SECONDS = 4
 CONCURRENCY = 8
 ENDED, FAILED, STOPPED, TIMED_OUT = 0, 1, 3, 4
 #: Fork: the child has all modules, and the constants that a test has changed.
@@ -103,6 +107,13 @@ def run_try_with_timeout(task: BatchTask) -> None:
     """Run a try as Airflow does where ``execution_timeout`` is set; a test says by SIGALRM when that has passed."""
     with timeout(3600):
         run_try(task)
+
+
+def run_few_rows_until_timeout(task: BatchTask) -> None:
+    """Run a try as Airflow does, with an ``execution_timeout`` that passes."""
+    arguments = {"execution_timeout": timedelta(seconds=TIMEOUT_SECONDS)}
+    with timeout(TIMEOUT_SECONDS):
+        run_try(task, FEW_ROWS, arguments)
 
 
 def run_supervisor(task: BatchTask) -> None:
@@ -333,6 +344,19 @@ class TestExecutionTimeout:
         assert runs(connected) <= at_the_timeout + 2 * CONCURRENCY < ROWS
         assert set(task.outcomes) == {"running", "not_submitted"}
         assert task.outcomes.count("running") == runs(connected)
+
+    def test_the_wait_ends_in_order_and_the_output_has_what_ended_in_it(
+        self, task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
+    ) -> None:
+        connected.clear_faults()
+        connected.define(task.definition_id, seconds=(0.0, 2.0 * TIMEOUT_SECONDS))
+        process = begin(run_few_rows_until_timeout, task)
+
+        process.join(30)
+
+        assert process.exitcode == TIMED_OUT
+        # Those that have ended have no result yet: it is fetched after the wait.
+        assert set(task.outcomes) == {"running", "result_missing"}
 
 
 @pytest.mark.thorough
