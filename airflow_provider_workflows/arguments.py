@@ -13,6 +13,8 @@ from datetime import timedelta
 from typing import Any, NoReturn, TypeGuard, TypeVar, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.ids import WRITTEN_AS
+from airflow_provider_workflows.api.strict_json import require_json_object
 
 Value = TypeVar("Value")
 
@@ -129,13 +131,31 @@ def choice(argument: str, value: Value, allowed: Sequence[str]) -> Value:
     return value
 
 
-def templated_text(argument: str, value: object) -> str:
-    """Return a templated text, such as an id; what it says is checked when the task runs.
+def templated_text(
+    argument: str,
+    value: object,
+    *,
+    require: Callable[[str], object] | None = None,
+    may_be_empty: bool = False,
+) -> str:
+    """Return a templated text, such as an id; what a template in it becomes is checked when the task runs.
 
-    :raises InvalidInput: if it is neither text nor resolved later
+    :param argument: the argument's name
+    :param value: what was given
+    :param require: raises for a text without a template that cannot be right
+    :param may_be_empty: whether a text without a character says something too
+    :raises InvalidInput: if it is neither text nor resolved later, or is an empty text
     """
-    if not isinstance(value, str) and not is_resolved_later(value):
-        refuse(argument, "an id as text" if argument.endswith("_id") else "text", value)
+    is_id = argument.endswith("_id")
+    if is_resolved_later(value):
+        pass
+    elif not isinstance(value, str):
+        refuse(argument, "an id as text" if is_id else "text", value)
+    elif not value.strip() and not may_be_empty:
+        written = f"; {WRITTEN_AS}" if is_id and argument != "workflows_conn_id" else ""
+        raise InvalidInput(f"{argument} is empty{written}")
+    elif require is not None:
+        require(value)
     # By the time that it is used, Airflow has put the values of other tasks in their places.
     return cast("str", value)
 
@@ -150,6 +170,20 @@ def templated_dict(argument: str, value: Value, contents: str) -> Value:
     """
     if not isinstance(value, Mapping) and not is_resolved_later(value):
         refuse(argument, f"a dict of {contents}", value)
+    return value
+
+
+def templated_json(argument: str, value: Value) -> Value:
+    """Return a templated dict of JSON values; what its templates become is checked when the task runs.
+
+    :param argument: the argument's name
+    :param value: what was given
+    :raises InvalidInput: if it is neither a dict nor resolved later; naming the path of a value in it that is not
+        resolved later and that JSON cannot express, never the value
+    """
+    templated_dict(argument, value, "JSON values")
+    if not is_resolved_later(value):
+        require_json_object(argument, value, is_left=is_resolved_later)
     return value
 
 

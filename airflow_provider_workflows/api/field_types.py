@@ -63,7 +63,10 @@ def require_field_types(field_types: object) -> Mapping[str, FieldType]:
 
 
 def require_record_fields(
-    fields: Mapping[str, Any], field_types: Mapping[str, FieldType] | None = None
+    fields: Mapping[str, Any],
+    field_types: Mapping[str, FieldType] | None = None,
+    *,
+    is_left: Callable[[object], bool] | None = None,
 ) -> dict[str, Any]:
     """Return the fields of a record as the API takes them.
 
@@ -72,6 +75,8 @@ def require_record_fields(
 
     :param fields: values by the names of the table's fields
     :param field_types: types by the names of the fields; of one that is not in here, the service checks the type
+    :param is_left: returns whether a value is not checked, because another takes its place before it is sent; the
+        type of a field that holds such a one is not checked
     :raises InvalidInput: naming each field whose value is not of its type, and the path of a value that JSON cannot
         express, never a value
     """
@@ -81,12 +86,13 @@ def require_record_fields(
     values, wrong = {}, []
     for name, value in fields.items():
         try:
-            values[name] = _checked(value, types.get(name))
+            is_whole = is_left is None or not _holds(is_left, value)
+            values[name] = _checked(value, types.get(name)) if is_whole else value
         except _WrongValue as reason:  # noqa: PERF203  (some tens)
             wrong.append(f"fields.{name} {reason}")
     if wrong:
         raise InvalidInput("; ".join(wrong))
-    return require_json_object("fields", values)
+    return require_json_object("fields", values, is_left=is_left)
 
 
 def loggable_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,6 +106,23 @@ def _checked(value: Any, kind: FieldType | None) -> Any:
     if value is None:
         return None
     return _by_its_own_type(value) if kind is None else _CHECKS[kind](value)
+
+
+def _holds(is_left: Callable[[object], bool], value: object) -> bool:
+    """Return whether a value, or one in it at any depth, is not checked."""
+    waiting, seen = [value], {id(value)}
+    while waiting:
+        each = waiting.pop()
+        if is_left(each):
+            return True
+        if isinstance(each, Mapping):
+            within = [*each.values()]
+        else:
+            within = [*each] if isinstance(each, (list, tuple, set, frozenset)) else []
+        # What contains itself has no end.
+        waiting += [item for item in within if id(item) not in seen]
+        seen.update(map(id, within))
+    return False
 
 
 def _by_its_own_type(value: Any) -> Any:

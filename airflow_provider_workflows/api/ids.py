@@ -8,6 +8,9 @@ import uuid
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.counted import counted
 
+#: How an id is written, as errors say it.
+WRITTEN_AS = "an id is written like 3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"
+
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -47,4 +50,4 @@ def require_id(argument: str, value: object) -> str:
         reason = "still holds a template"
     else:
         reason = f"has {counted(len(text), 'character')} and not the form of an id"
-    raise InvalidInput(f"{argument} {reason}; an id is written like 3b2d8a4f-579f-4e2e-a51c-f859e532fe8c")
+    raise InvalidInput(f"{argument} {reason}; {WRITTEN_AS}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -42,17 +42,21 @@ def parse_json(text: str | bytes) -> Any:
     return value
 
 
-def require_json_object(argument: str, value: object) -> dict[str, Any]:
+def require_json_object(
+    argument: str, value: object, *, is_left: Callable[[object], bool] | None = None
+) -> dict[str, Any]:
     """Return ``value`` as a dict of JSON values: dicts, lists, text, numbers, true, false and null, all copied.
 
     :param argument: the argument's name, for the error
     :param value: a dict of values that JSON can express (RFC 8259: no NaN, no infinity, names are text)
+    :param is_left: returns whether a value is not checked, because another takes its place before it is sent; it
+        is None in what is returned
     :raises InvalidInput: naming the path of the first value that JSON cannot express, and its type, never the value
     """
     if not isinstance(value, Mapping):
         raise InvalidInput(f"{argument} must be a dict of JSON values, not {type(value).__name__}")
     try:
-        copied: dict[str, Any] = _json_value(argument, value, ())
+        copied: dict[str, Any] = _json_value(argument, value, (), is_left)
         json.dumps(copied, ensure_ascii=False).encode()
     except InvalidInput:
         raise
@@ -79,7 +83,11 @@ def with_plain_numbers(value: Any) -> Any:
     return value
 
 
-def _json_value(path: str, value: object, parents: tuple[int, ...]) -> Any:
+def _json_value(
+    path: str, value: object, parents: tuple[int, ...], is_left: Callable[[object], bool] | None
+) -> Any:
+    if is_left is not None and is_left(value):
+        return None
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
@@ -95,9 +103,9 @@ def _json_value(path: str, value: object, parents: tuple[int, ...]) -> Any:
         for name in value:
             if not isinstance(name, str):
                 raise InvalidInput(f"{path} has a name that is {type(name).__name__}, not text")
-        return {name: _json_value(f"{path}.{name}", item, within) for name, item in value.items()}
+        return {name: _json_value(f"{path}.{name}", item, within, is_left) for name, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
-        return [_json_value(f"{path}[{index}]", item, within) for index, item in enumerate(value)]
+        return [_json_value(f"{path}[{index}]", item, within, is_left) for index, item in enumerate(value)]
     raise InvalidInput(
         f"{path} is {type(value).__name__}, which is not a JSON value; "
         "use text, a number, true, false, null, a list or a dict"

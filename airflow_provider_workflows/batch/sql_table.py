@@ -70,7 +70,7 @@ class SqlTable:
     create_table: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
-        if not templated_text("table", self.table).strip():
+        if not templated_text("table", self.table, may_be_empty=True).strip():
             raise InvalidInput("table is empty: give the name of a table")
         templated_text("conn_id", self.conn_id)
         choice("mode of the result table", self.mode, _MODES)

@@ -90,6 +90,9 @@ class ReturnedCase:
 #: Arguments of ``RunWorkflowOperator`` for runs without a case.
 NOT_TAKEN = ("record_id", "parameters", "locale", "expires_at", "push_link", "on_link_callback")
 
+#: What stands for arguments of ``RunWorkflowOperator`` in what the function returns.
+RETURNED_IDS = ("case_id", "parameters_id")
+
 
 class RunWorkflowTask(FunctionTask, RunWorkflowOperator):
     """Run a workflow for the case that a function returns; all else is as with ``RunWorkflowOperator``.
@@ -114,7 +117,14 @@ class RunWorkflowTask(FunctionTask, RunWorkflowOperator):
                     f"{name} is not an argument of @task.run_workflow, which runs workflows with cases: use "
                     "RunWorkflowOperator"
                 )
-        super().__init__(case_id="", **kwargs)
+        for name in RETURNED_IDS:
+            if name in kwargs:
+                raise InvalidInput(
+                    f"{name} is not an argument of @task.run_workflow: its function returns it"
+                )
+        super().__init__(**kwargs)
+        # Which case it is, the function says.
+        self.case_id = ""
 
     @property
     def map_index_name(self) -> str:

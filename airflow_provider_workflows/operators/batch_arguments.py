@@ -15,7 +15,7 @@ from airflow_provider_workflows.arguments import (
     choice,
     number_above_zero,
     seconds,
-    templated_dict,
+    templated_json,
     templated_text,
     true_or_false,
     whole_number,
@@ -94,11 +94,9 @@ class BatchArguments(OutputArguments):
         # Rows are not templates, and they are personal: nothing of a list is shown or stored with the DAG.
         self.items: Any = Redacted(items) if isinstance(items, (list, tuple)) else items
         self.output_path = templated_path("output_path", output_path)
-        self.parameters: Any = (
-            None if parameters is None else templated_dict("parameters", parameters, "JSON values")
-        )
+        self.parameters: Any = None if parameters is None else templated_json("parameters", parameters)
         self.table_id = None if table_id is None else templated_text("table_id", table_id)
-        self.locale = None if locale is None else templated_text("locale", locale)
+        self.locale = None if locale is None else templated_text("locale", locale, require=require_locale)
         self.expires_at = expires_at
         if expires_at is not None:
             require_life(expires_at)

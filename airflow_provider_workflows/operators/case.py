@@ -84,7 +84,7 @@ class CreateCaseOperator(WorkflowsOperator):
         self.company_address = company_address
         self.documents = documents
         self.case = None if case is None else templated_dict("case", case, "the case's fields")
-        self.case_id = None if case_id is None else templated_text("case_id", case_id)
+        self.case_id = None if case_id is None else templated_text("case_id", case_id, may_be_empty=True)
         require_identifiers_as_text({"personal_number": personal_number, "company_number": company_number})
         if isinstance(case, Mapping):
             require_identifiers_as_text(case, argument="case")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.arguments import templated_dict, templated_text
+from airflow_provider_workflows.arguments import templated_json, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
 from airflow_provider_workflows.operators.creation import create_parameters_once
 from airflow_provider_workflows.operators.redaction import redact_parameters, unwrap
@@ -47,7 +47,7 @@ class CreateParametersOperator(WorkflowsOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.workflow_definition_id = templated_text("workflow_definition_id", workflow_definition_id)
-        self.parameters: Any = templated_dict("parameters", parameters, "JSON values")
+        self.parameters: Any = templated_json("parameters", parameters)
 
     @property
     def map_index_name(self) -> str:

@@ -111,7 +111,9 @@ class GetWorkflowResultOperator(WorkflowsOperator):
         self.workflow_id = templated_text("workflow_id", workflow_id)
         self.output_path = None if output_path is None else templated_path("output_path", output_path)
         upstream = getattr(workflow_id, "operator", None)
-        definition_id = workflow_definition_id or getattr(upstream, "workflow_definition_id", None)
+        definition_id = workflow_definition_id
+        if definition_id is None:
+            definition_id = getattr(upstream, "workflow_definition_id", None)
         self.workflow_definition_id = (
             None if definition_id is None else templated_text("workflow_definition_id", definition_id)
         )

@@ -13,11 +13,11 @@ from airflow_provider_workflows.airflow_internals.task_state import clears
 from airflow_provider_workflows.api.counted_wait import CountedWait
 from airflow_provider_workflows.api.generations import require_some_generation
 from airflow_provider_workflows.api.polling import PollSchedule, poll_once, poll_until_done
-from airflow_provider_workflows.api.run_details import require_life
+from airflow_provider_workflows.api.run_details import require_life, require_locale
 from airflow_provider_workflows.arguments import (
     choice,
     seconds,
-    templated_dict,
+    templated_json,
     templated_text,
     true_or_false,
 )
@@ -145,9 +145,9 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
         self.record_id = None if record_id is None else templated_text("record_id", record_id)
         self.parameters = None
         if parameters is not None:
-            self.parameters = templated_dict("parameters", parameters, "JSON values")
+            self.parameters = templated_json("parameters", parameters)
             self.require_rendering()
-        self.locale = None if locale is None else templated_text("locale", locale)
+        self.locale = None if locale is None else templated_text("locale", locale, require=require_locale)
         self.expires_at = expires_at
         self.wait_for_completion = true_or_false("wait_for_completion", wait_for_completion)
         self.deferrable = is_deferrable(deferrable)

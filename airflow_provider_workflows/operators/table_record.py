@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api import endpoints
@@ -83,16 +81,7 @@ class CreateRecordOperator(WorkflowsOperator):
         self.fields: Any = templated_dict("fields", fields, "JSON values")
         self.field_types = require_field_types(field_types)
         if isinstance(fields, Mapping):
-            # What may hold a template at some depth is checked once that has its value.
-            scalars = (str, int, float, bool, date, Decimal)
-            require_record_fields(
-                {
-                    name: value
-                    for name, value in fields.items()
-                    if isinstance(value, scalars) and not is_resolved_later(value)
-                },
-                self.field_types,
-            )
+            require_record_fields(fields, self.field_types, is_left=is_resolved_later)
 
     @property
     def map_index_name(self) -> str:

@@ -49,7 +49,7 @@ class SqlQuery:
     _kept: KeptRows | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        text = templated_text("sql", self.sql).strip()
+        text = templated_text("sql", self.sql, may_be_empty=True).strip()
         if not text:
             raise InvalidInput("sql is empty: give a query, or the path of a .sql file")
         templated_text("conn_id", self.conn_id)

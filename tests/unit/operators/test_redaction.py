@@ -21,6 +21,7 @@ from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
 from airflow_provider_workflows.operators.redaction import unwrap
+from airflow_provider_workflows.operators.table_record import CreateRecordOperator
 from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
 from tests.unit.tasks import TaskInstance, TaskStateStore
 
@@ -54,6 +55,10 @@ def parameters(given: Any, **arguments: Any) -> CreateParametersOperator:
     )
 
 
+def record(fields: Any) -> CreateRecordOperator:
+    return CreateRecordOperator(task_id="record", table_id=DEFINITION, fields=fields)
+
+
 def batch(items: Any, **arguments: Any) -> RunWorkflowBatchOperator:
     return RunWorkflowBatchOperator(
         task_id="batch",
@@ -76,7 +81,7 @@ class TestWhereATemplateFails:
         [
             case(case={"first_name": "Qzxa", "last_name": UNDEFINED}),
             case(case={"first_name": date(1944, 5, 14), "last_name": UNDEFINED}),
-            parameters({"personal_number": Decimal(NUMBER), "first_name": BORN, "limit": UNDEFINED}),
+            record({"personal_number": Decimal(NUMBER), "born": BORN, "limit": UNDEFINED}),
             parameters({"first_name": "Qzxa", "PESEL": 55051401359, "limit": UNDEFINED}),
             parameters({"applicant": [{"personalNumber": NUMBER}], "limit": UNDEFINED}),
             batch([ROW], parameters={"first_name": "Qzxa", "limit": UNDEFINED}),
