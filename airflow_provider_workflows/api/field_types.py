@@ -95,6 +95,21 @@ def require_record_fields(
     return require_json_object("fields", values, is_left=is_left)
 
 
+def require_typed_fields(fields: Mapping[str, Any], field_types: Mapping[str, FieldType]) -> None:
+    """Return if there is each field that has a type: one that is misspelt would leave another unchecked.
+
+    :param fields: values by the names of the table's fields
+    :param field_types: types by the names of fields
+    :raises InvalidInput: naming the types that are of no field, and the fields
+    """
+    if missing := [name for name in field_types if name not in fields]:
+        there = f"only {', '.join(fields)}" if fields else "no field"
+        raise InvalidInput(
+            f"field_types has {', '.join(missing)}, and fields has {there}: spell it as the field, give the "
+            "field, as None if it has no value, or leave its type away"
+        )
+
+
 def loggable_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a record with dates and decimals as the text that a log may hold them as."""
     return {

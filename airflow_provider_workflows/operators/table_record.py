@@ -10,6 +10,7 @@ from airflow_provider_workflows.api.field_types import (
     loggable_fields,
     require_field_types,
     require_record_fields,
+    require_typed_fields,
 )
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.redaction import all_values
@@ -56,7 +57,8 @@ class CreateRecordOperator(WorkflowsOperator):
         a time zone and a ``Decimal``, which are written as the API takes them. All are redacted in the log and in
         the view of rendered templates
     :param field_types: types by the names of fields, such as ``{"born": "date", "risk": "singleSelect"}``: a value
-        of another type is refused by the field's name. Of a field that is not in here, the service checks the type
+        of another type is refused by the field's name. Of a field that is not in here, the service checks the type.
+        A name that is not among the fields is refused
     :param workflows_conn_id: id of the connection (templated)
     :return: the record's id
     :raises InvalidInput: naming the fields whose values cannot be right, never a value, before anything is sent;
@@ -82,6 +84,7 @@ class CreateRecordOperator(WorkflowsOperator):
         self.field_types = require_field_types(field_types)
         if isinstance(fields, Mapping):
             require_record_fields(fields, self.field_types, is_left=is_resolved_later)
+            require_typed_fields(fields, self.field_types)
 
     @property
     def map_index_name(self) -> str:
@@ -90,7 +93,9 @@ class CreateRecordOperator(WorkflowsOperator):
 
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the record."""
-        endpoint = endpoints.create_record(self.table_id, unwrap(self.fields), self.field_types)
+        fields = unwrap(self.fields)
+        endpoint = endpoints.create_record(self.table_id, fields, self.field_types)
+        require_typed_fields(fields, self.field_types)
         return create_once(
             context,
             RECORD_KEY,

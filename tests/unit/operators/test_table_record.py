@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 from airflow.serialization.serialized_objects import DagSerialization
@@ -102,7 +103,8 @@ class TestCreateRecord:
     def test_refuses_what_a_template_or_another_task_brings_before_anything_is_sent(
         self, sandbox: Sandbox, context: Any
     ) -> None:
-        operator = self.operator({"born": "{{ 'Kowal' }}ska", "name": "{{ 5 }}"})
+        types: dict[str, FieldType] = {"born": "date", "name": "text"}
+        operator = self.operator({"born": "{{ 'Kowal' }}ska", "name": "{{ 5 }}"}, field_types=types)
 
         with pytest.raises(
             errors.InvalidInput, match=r"fields\.born .*; fields\.name must be text"
@@ -110,6 +112,23 @@ class TestCreateRecord:
             run(operator, context)
 
         assert "Kowalska" not in str(raised.value)
+        assert sandbox.counts.total_requests == 0
+
+    def test_refuses_a_type_of_no_field_when_the_dag_is_parsed(self) -> None:
+        with pytest.raises(errors.InvalidInput, match=r"field_types has brn, and fields has only born, name"):
+            self.operator({"born": "{{ ds }}", "name": "Wanda"}, field_types={"brn": "date", "name": "text"})
+
+    def test_refuses_a_type_of_no_field_that_another_task_brings_before_anything_is_sent(
+        self, sandbox: Sandbox, context: Any
+    ) -> None:
+        with DAG("records"):
+            upstream = PythonOperator(task_id="upstream", python_callable=dict)
+        operator = self.operator(upstream.output, field_types={"brn": "date"})
+        operator.fields = {"born": "1985-01-31"}
+
+        with pytest.raises(errors.InvalidInput, match="field_types has brn, and fields has only born"):
+            run(operator, context)
+
         assert sandbox.counts.total_requests == 0
 
     def test_leaves_the_types_that_it_is_not_told_to_the_service(
