@@ -66,7 +66,7 @@ def check_input(
     with bad_rows.written():
         manifest = write_manifest(
             place.state_folder,
-            files.taken(bad_rows.taken(options.rows(items, note=log.info))),
+            files.taken(bad_rows.taken(options.rows(items, note=log.info, warn=log.warning))),
             common=options.common,
             skip_bad_rows=options.skip_bad_rows,
             hash_secret=options.hash_secret(settings),

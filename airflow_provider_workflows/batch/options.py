@@ -43,14 +43,15 @@ class BatchOptions:
     locale: str | None = None
     expires_at: datetime | timedelta | None = None
 
-    def rows(self, items: Items, *, note: Note = no_note) -> Iterator[Checked]:
+    def rows(self, items: Items, *, note: Note = no_note, warn: Note = no_note) -> Iterator[Checked]:
         """Return an iterator over the checked rows of items, many of them together.
 
         :param items: as ``read_together`` takes them
         :param note: is told what is left out, without a value of a row
+        :param warn: is told what is probably a mistake, without a value of a row
         :raises InvalidInput: as ``read_together``, and if the generation does not have what a row is about
         """
-        rows = read_together(items, self.input, note=note)
+        rows = read_together(items, self.input, note=note, warn=warn)
         return rows_of_generation(rows, self.generation, has_table=self.table_id is not None)
 
     def hash_secret(self, settings: Settings) -> str | None:

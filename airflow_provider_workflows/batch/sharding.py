@@ -19,6 +19,7 @@ from airflow_provider_workflows.batch.input.items import Items, read_items
 from airflow_provider_workflows.batch.input.keys import DUPLICATE_KEY, DUPLICATE_NUMBER
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.query_file import NOT_JSON_IN_RECORD, json_of_decimal, lines_of
+from airflow_provider_workflows.batch.input.reading import Note, no_note
 from airflow_provider_workflows.batch.input.rows import BadRow
 from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
@@ -75,7 +76,7 @@ def references(
     if isinstance(items, SqlQuery):
         # With the rows that an earlier call has read.
         items = items.copy()
-    rows, checked = _check(items, size, options, fail=on_bad_row == "fail")
+    rows, checked = _check(items, size, options, fail=on_bad_row == "fail", warn=log.warning)
     shards = len(checked)
     if shards > max_shards:
         raise InvalidInput(
@@ -138,13 +139,15 @@ def _place(items: Items, folder: str | None) -> ObjectStoragePath:
     return path / _ITEMS_NAME
 
 
-def _check(items: Items, size: int, options: InputOptions, *, fail: bool) -> tuple[int, list[_CheckedShard]]:
+def _check(
+    items: Items, size: int, options: InputOptions, *, fail: bool, warn: Note = no_note
+) -> tuple[int, list[_CheckedShard]]:
     """Return the number of rows that are not passed over, and the first row and the digest of each shard."""
     rows = 0
     bad = BadRows()
     shards: list[_CheckedShard] = []
     salt = new_salt()
-    for rows, row in enumerate(read_items(items, options, note=log.info), 1):
+    for rows, row in enumerate(read_items(items, options, note=log.info, warn=warn), 1):
         if len(shards) * size < rows:
             shards.append(_CheckedShard(row.number, ShardDigest(salt)))
         shards[-1].digest.take(row)

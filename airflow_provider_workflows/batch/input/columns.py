@@ -67,6 +67,8 @@ class Fields(dict[str, str | None]):
         #: The columns of the row that was read last, where they are right: mostly those of the next one too.
         self.last_names: tuple[Any, ...] | None = None
         self.last_columns: dict[str, str] = {}
+        #: Fields of which is to be found out whether any row has a column of them; those that none so far has.
+        self.sought: set[str] = set()
         #: The columns that the user has mapped.
         self.mapped = tuple(columns or ())
         self._by_plain_name: dict[str, str | None] = {plain_name(name): field for name, field in self.items()}
@@ -198,6 +200,8 @@ def columns_of(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str]
             wrong.append((column, f"is the same field as {named(columns[name])}"))
         elif name is not None:
             columns[name] = column
+    if fields.sought:
+        fields.sought.difference_update(columns)
     if columns:
         wrong += [
             (

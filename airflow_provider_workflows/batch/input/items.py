@@ -31,21 +31,22 @@ Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapp
 
 
 def read_items(
-    items: Items, options: InputOptions = AS_IT_IS, *, note: Note = no_note
+    items: Items, options: InputOptions = AS_IT_IS, *, note: Note = no_note, warn: Note = no_note
 ) -> Iterator[Row | BadRow]:
     """Return an iterator over all rows in order, each checked: those of ``read_together``, one by one.
 
     :param items: as ``read_together`` takes them
     :param options: how they are read
     :param note: is told what is left out, without a value of a row
+    :param warn: is told what is probably a mistake, without a value of a row
     :raises InvalidInput: as ``read_together``
     :raises DatabaseFailed: if the database of a query cannot be used
     """
-    return each_checked(read_together(items, options, note=note))
+    return each_checked(read_together(items, options, note=note, warn=warn))
 
 
 def read_together(
-    items: Items, options: InputOptions = AS_IT_IS, *, note: Note = no_note
+    items: Items, options: InputOptions = AS_IT_IS, *, note: Note = no_note, warn: Note = no_note
 ) -> Iterator[Checked]:
     """Return an iterator over all rows in order, checked, that reads the input as a stream.
 
@@ -57,24 +58,25 @@ def read_together(
         reference; or a query
     :param options: how they are read
     :param note: is told what is left out, without a value of a row
+    :param warn: is told what is probably a mistake, without a value of a row; of a shard ``shard`` has said it
     :raises InvalidInput: if the arguments cannot be right, and while reading, if the input as a whole cannot be
         read or has no rows
     :raises DatabaseFailed: if the database of a query cannot be used
     """
     if isinstance(items, SqlQuery):
         options = dataclasses.replace(options, columns=items.columns(options.columns))
-        reading = Reading(options, note, requires_key=True)
+        reading = Reading(options, note, warn, requires_key=True)
         reading.take_header(items.header)
-        return _read(items.rows(), reading)
+        return reading.warned(_read(items.rows(), reading))
     shard = ShardReference.from_json(items) if isinstance(items, Mapping) else None
     key = None if shard is None else shard.key
     if key is not None:
         options = dataclasses.replace(options, columns={**(options.columns or {}), key: "key"})
-    reading = Reading(options, note, requires_key=key is not None)
+    reading = Reading(options, note, warn, requires_key=key is not None)
     if isinstance(items, TableItems):
         reading.take_header(items.columns)
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
-        return _read(((None, cast("Cells", cells)) for cells in items), reading)
+        return reading.warned(_read(((None, cast("Cells", cells)) for cells in items), reading))
     # What a DAG imports when it is parsed has no need of what reads files.
     from airflow_provider_workflows.batch.input.files import read_files  # noqa: PLC0415
 
@@ -86,7 +88,7 @@ def read_together(
 
         found = rows_with_header(found, reading)
     all_rows = _read(found, reading, first_row=first_row, rows=rows)
-    return all_rows if shard is None else shard.compared(all_rows)
+    return reading.warned(all_rows) if shard is None else shard.compared(all_rows)
 
 
 def version_of(items: Items) -> str | None:

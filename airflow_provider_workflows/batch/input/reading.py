@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.batch.input.columns import (
     FIELD_NAMES,
+    RECORD_PREFIX,
     Fields,
     check_header,
     fields_of,
@@ -18,7 +19,11 @@ from airflow_provider_workflows.batch.input.columns import (
 )
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.row_functions import RowFunctions
+from airflow_provider_workflows.batch.input.rows import Row
 from airflow_provider_workflows.batch.input.value_rules import ValueRules
+
+if TYPE_CHECKING:
+    from airflow_provider_workflows.batch.input.checked_columns import Checked
 
 Note: TypeAlias = Callable[[str], None]
 """What is told what a reading leaves out, without a value of a row: ``log.info`` of a logger."""
@@ -38,6 +43,7 @@ class Reading:
 
     :param options: as the operator's arguments say
     :param note: is told what is left out
+    :param warn: is told what is probably a mistake
     :param requires_key: whether each row must have a key of its own, as those of a query that names its column
     :param fields: the field of each column
     :param rules: what values become, and what they must be
@@ -50,6 +56,7 @@ class Reading:
 
     options: InputOptions
     note: Note = no_note
+    warn: Note = no_note
     requires_key: bool = False
     fields: Fields = field(init=False)
     rules: ValueRules = field(init=False)
@@ -64,6 +71,26 @@ class Reading:
         self.fields = fields_of(self.options.columns)
         self.rules = ValueRules.of(self.options, requires_key=self.requires_key)
         self.functions = self.options.functions
+        self.fields.sought = {f"{RECORD_PREFIX}{name}" for name in self.options.field_types or ()}
+
+    def warned(self, rows: Iterator[Checked]) -> Iterator[Checked]:
+        """Yield rows, and behind the last say what no column of them gives.
+
+        :param rows: all rows of the items as they were checked
+        """
+        sought = self.fields.sought
+        for row in rows:
+            if sought and isinstance(row, Row) and row.record:
+                # A column may have the record as a whole.
+                sought.difference_update(f"{RECORD_PREFIX}{name}" for name in row.record)
+            yield row
+        if sought:
+            missing = sorted(sought)
+            names = ", ".join(name.removeprefix(RECORD_PREFIX) for name in missing)
+            self.warn(
+                f"field_types has {names}, and no column of items gives such a field of a record, as {missing[0]}: "
+                "nothing is checked by it. Spell the name as the field's, or leave it away"
+            )
 
     def note_of_file(self, text: str) -> None:
         """Note what was found in the file that is read, with its place if there are several.
