@@ -52,7 +52,13 @@ class BatchOptions:
         :raises InvalidInput: as ``read_together``, and if the generation does not have what a row is about
         """
         rows = read_together(items, self.input, note=note, warn=warn)
-        return rows_of_generation(rows, self.generation, has_table=self.table_id is not None)
+        return rows_of_generation(
+            rows,
+            self.generation,
+            has_table=self.table_id is not None,
+            is_shard=isinstance(items, Mapping),
+            warn=warn,
+        )
 
     def hash_secret(self, settings: Settings) -> str | None:
         """Return the secret that personal numbers are hashed with, or None if hashes are not asked for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.generations import GENERATIONS, in_words
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
 from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows
+from airflow_provider_workflows.batch.input.reading import Note, no_note
 from airflow_provider_workflows.batch.input.rows import NOBODY, BadRow, Row
 from airflow_provider_workflows.batch.input.subjects import has_case_field, is_record_field
 from airflow_provider_workflows.batch.output_row import RECORD_COLUMNS, VERSION_COLUMNS
@@ -16,41 +18,90 @@ from airflow_provider_workflows.batch.output_row import RECORD_COLUMNS, VERSION_
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.checked_columns import Checked
 
+_CASES_BESIDE_TABLE = (
+    "table_id is the table in which records are created, and no row of items has a field of a record, such as "
+    "record.name: of fields of a case, cases would be created. Name them as fields of a record, or leave table_id "
+    "away"
+)
+_TABLE_IS_NOT_USED = (
+    "table_id is not used: no row of items that can be run has a field of a record, such as record.name, so no "
+    "record is created. Leave it away if that is right"
+)
 
-def rows_of_generation(rows: Iterator[Checked], generation: int, *, has_table: bool) -> Iterator[Checked]:
+
+def rows_of_generation(
+    rows: Iterator[Checked],
+    generation: int,
+    *,
+    has_table: bool,
+    is_shard: bool = False,
+    warn: Note = no_note,
+) -> Iterator[Checked]:
     """Yield rows that a generation can run; one about nobody is a bad row where a run must be about somebody.
 
     :param rows: the rows as they were checked
     :param generation: number of the connection's generation
     :param has_table: whether there is a table in which records are created
-    :raises InvalidInput: naming a row and what it has that the generation does not have
+    :param is_shard: whether other shards may have rows of which records are created
+    :param warn: is told behind the last row that none is created in the table
+    :raises InvalidInput: naming a row and what it has that the generation does not have; behind the last row, if
+        there is a table, and cases are created, but no record
     """
     chosen = GENERATIONS[generation]
     has_cases = "case_id" in chosen.run_arguments
+    creates_case = creates_record = has_bad = False
     for row in rows:
         if isinstance(row, OrdinaryRows):
             if not has_cases:
                 raise _refused(row.row(0), "fields of a case", "case_id", generation)
-        elif isinstance(row, Row):
-            if row.case or row.case_id is not None:
-                if not has_cases:
-                    what = "fields of a case" if row.case else "case_id"
-                    raise _refused(row, what, "case_id", generation)
-            elif row.record is not None or row.record_id is not None:
-                what = "record_id" if row.record is None else "fields of a record"
-                if not has_records(generation):
-                    raise _refused(row, what, "record_id", generation)
-                if row.record is not None and not has_table:
-                    raise InvalidInput(
-                        f"{_named(row)} of items has fields of a record, and table_id is missing: the id of the "
-                        "table in which a record is created for each row"
-                    )
-            elif chosen.required:
-                yield BadRow(
-                    row.number, row.key if row.has_key else "", (("", NOBODY),), row.has_key, row.line
-                )
+            creates_case = True
+        elif isinstance(row, BadRow):
+            has_bad = True
+            if ("", NOBODY) in row.problems:
+                yield _told_of_nobody(row, generation)
                 continue
+        elif row.case or row.case_id is not None or row.record is not None or row.record_id is not None:
+            _require_subject(row, generation, has_table=has_table)
+            creates_case = creates_case or bool(row.case)
+            creates_record = creates_record or row.record is not None
+        elif chosen.required:
+            has_bad = True
+            key = row.key if row.has_key else ""
+            yield _told_of_nobody(BadRow(row.number, key, (("", NOBODY),), row.has_key, row.line), generation)
+            continue
         yield row
+    if has_table and not creates_record:
+        if creates_case and not has_bad and not is_shard:
+            raise InvalidInput(_CASES_BESIDE_TABLE)
+        warn(_TABLE_IS_NOT_USED)
+
+
+def _require_subject(row: Row, generation: int, *, has_table: bool) -> None:
+    """Return if a generation has what a row is about."""
+    if row.case or row.case_id is not None:
+        if "case_id" not in GENERATIONS[generation].run_arguments:
+            raise _refused(row, "fields of a case" if row.case else "case_id", "case_id", generation)
+        return
+    if not has_records(generation):
+        what = "record_id" if row.record is None else "fields of a record"
+        raise _refused(row, what, "record_id", generation)
+    if row.record is not None and not has_table:
+        raise InvalidInput(
+            f"{_named(row)} of items has fields of a record, and table_id is missing: the id of the table in which "
+            "a record is created for each row"
+        )
+
+
+def _told_of_nobody(row: BadRow, generation: int) -> BadRow:
+    """Return a row that is about nobody with the words for what a run of a generation may be about."""
+    has_cases = "case_id" in GENERATIONS[generation].run_arguments
+    words = NOBODY
+    if not has_records(generation):
+        words = "has neither a case field nor a case_id"
+    elif not has_cases:
+        words = "has neither a field of a record nor a record_id"
+    problems = tuple(("", words) if problem == ("", NOBODY) else problem for problem in row.problems)
+    return dataclasses.replace(row, problems=problems)
 
 
 def has_records(generation: int) -> bool:

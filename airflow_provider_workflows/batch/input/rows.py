@@ -39,8 +39,8 @@ KEY_CHARACTERS = 200
 _JSON_FIELDS = ("phone", "documents", "parameters", "record")
 _NAMES_WITHIN = frozenset({*Phone.model_fields, *Document.model_fields})
 _TOO_LONG = f"has more than {CELL_CHARACTERS:,} characters"
-NOBODY = "has neither a case field nor a case_id"
-"""What is wrong with a row that does not say whom it is about."""
+NOBODY = "has no field of a case or a record, and no case_id or record_id"
+"""What is wrong with a row that does not say whom it is about, where no generation is known."""
 EMPTY_KEY = "is empty, and each row must have its key there"
 NO_KEY = "lacks the column of its key"
 ROW_TOO_LONG = f"has more than {ROW_CHARACTERS:,} characters"

@@ -307,8 +307,14 @@ class TestWhatIsRefused:
             ({"record_id": READY_RECORD, "record.name": "Ada"}, "record_id and record fields together"),
             ({"record": {"name": "Ada"}, "record.name": "Ada"}, "is given both whole and in parts"),
             ({"record_id": "Ada"}, "record_id: "),
-            ({"record_id": None, "parameters": {"limit": 1}}, "has neither a case field nor a case_id"),
-            ({"record": {}, "parameters": {"limit": 1}}, "has neither a case field nor a case_id"),
+            (
+                {"record_id": None, "parameters": {"limit": 1}},
+                "has no field of a case or a record, and no case_id or record_id",
+            ),
+            (
+                {"record": {}, "parameters": {"limit": 1}},
+                "has no field of a case or a record, and no case_id or record_id",
+            ),
             ({"record.name": "NULL"}, "is text that stands for an empty cell"),
             ({"record.born": datetime(2030, 1, 31)}, "record.born: has no time zone"),  # noqa: DTZ001
             ({"record": "Ada"}, "record: must be a dict"),

@@ -19,7 +19,7 @@ ROW = f"{SECRET},{SECRET}\n".encode()
     [
         (b"Kowalska\n", "", "has 1 cells where the header has 2"),
         (b"Kowalska,a,b\n", "", "has 3 cells where the header has 2"),
-        (b",\n", "", "has neither a case field nor a case_id"),
+        (b",\n", "", "has no field of a case or a record, and no case_id or record_id"),
         (b"Kowalska,W\xf3jcik\n", "email", NOT_UTF_8),
         (b"Kowalska\0,a\n", "first_name", "holds a NUL byte"),
         (b"%s,a\n" % (b"x" * 100_001), "first_name", "has more than 100,000 characters"),

@@ -198,7 +198,7 @@ class TestDefaults:
         (row,) = read([{"first_name": "", "key": "7"}], defaults={"company_name": "Acme"})
 
         assert isinstance(row, BadRow)
-        assert row.problems == (("", "has neither a case field nor a case_id"),)
+        assert row.problems == (("", "has no field of a case or a record, and no case_id or record_id"),)
 
     def test_are_not_for_a_case_that_exists(self) -> None:
         case_id = "3b2d8a4f-579f-4e2e-a51c-f859e532fe8c"

@@ -64,13 +64,17 @@ def refusal(items: Any, columns: Any = None) -> str:
     [
         (SECRET, "", "must be a dict, not str"),
         (None, "", "must be a dict, not NoneType"),
-        ({}, "", "has neither a case field nor a case_id"),
-        ({"first_name": " ", "key": SECRET}, "", "has neither a case field nor a case_id"),
+        ({}, "", "has no field of a case or a record, and no case_id or record_id"),
+        (
+            {"first_name": " ", "key": SECRET},
+            "",
+            "has no field of a case or a record, and no case_id or record_id",
+        ),
         ({"first_name": 1}, "first_name", "must be text, not int"),
         ({"firstName": [SECRET]}, "firstName", "must be text, not list"),
         ({"personal_number": 1.0}, "personal_number", LOST_ZEROS),
         ({"company_number": True}, "company_number", "must be text, not bool"),
-        ({"email": float("nan")}, "", "has neither a case field nor a case_id"),
+        ({"email": float("nan")}, "", "has no field of a case or a record, and no case_id or record_id"),
         ({"email": SECRET + "\ud800"}, "email", "is not valid"),
         ({"email": SECRET, "personal_number": 10**5000}, "personal_number", LOST_ZEROS),
         (
@@ -81,7 +85,7 @@ def refusal(items: Any, columns: Any = None) -> str:
         ({"phone": SECRET}, "phone", NOT_A_PHONE),
         ({"phone": {"number": SECRET}}, "phone", "country_code is missing"),
         ({"phone": {"country_code": "48", "number": 1.5}}, "phone", "number must be text, not float"),
-        ({"phone": {"number": None}}, "", "has neither a case field nor a case_id"),
+        ({"phone": {"number": None}}, "", "has no field of a case or a record, and no case_id or record_id"),
         (
             {"phone": {"country_code": "48", "number": "1", SECRET: 1}},
             "phone",

@@ -313,8 +313,8 @@ class TestIndexesAndEmptyParts:
         path.write_text("key,first_name\na,Ewa\n,\n,\nb,Jan\n,\n")
 
         assert [(row, reason) for row, _, reason in problems_in(path)] == [
-            (2, "has neither a case field nor a case_id"),
-            (3, "has neither a case field nor a case_id"),
+            (2, "has no field of a case or a record, and no case_id or record_id"),
+            (3, "has no field of a case or a record, and no case_id or record_id"),
         ]
 
     def test_columns_without_a_name_are_left_out_where_they_are_empty(self, tmp_path: Path) -> None:
