@@ -18,6 +18,7 @@ from airflow_provider_workflows.api.ids import is_same_id
 from airflow_provider_workflows.api.run_details import RunDetails
 from airflow_provider_workflows.api.versions import versions_of
 from airflow_provider_workflows.batch.due_rows import DueRows
+from airflow_provider_workflows.batch.end_user_runs import EndUserRuns
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
 from airflow_provider_workflows.batch.input.columns import DOCUMENT_FILES
@@ -98,6 +99,7 @@ class Submission:
         self._is_inline = "parameters" in GENERATIONS[generation].run_arguments
         self._subjects = RowSubjects(states, call=self._call, note=self._note, table_id=table_id)
         self._of_all = RunDetails(workflow_definition_id, locale=locale, expires_at=expires_at)
+        self._end_user_runs = EndUserRuns()
         self._failure: BaseException | None = None
         #: Rows that are being submitted: a call is under way, or waits for another attempt.
         self._under_way: set[int] = set()
@@ -227,6 +229,7 @@ class Submission:
         run = await self._call(number, "run", lambda: endpoints.run_workflow(details, self._generation))
         changes: dict[str, Any] = {"begun": None, "workflow_id": run.id, "submitted_at": time.time()}
         changes.update(versions_of(run) or {})
+        self._end_user_runs.note(run)
         if case_id is None and record_id is None:
             changes["had_run"] = True
         for name, given_id in (("case_id", case_id), ("record_id", record_id)):

@@ -15,7 +15,7 @@ PACKAGE = "airflow_provider_workflows"
 #: The most modules that each may load, beside those that a file of DAGs has loaded in any case.
 MODULES = {
     "hooks.workflows": 20,
-    "operators.batch": 164,
+    "operators.batch": 165,
     "operators.case": 34,
     "operators.run": 78,
     "sensors.workflow_status": 56,
