@@ -2,7 +2,7 @@
 import { Actions } from "./actions.js";
 import { Charts } from "./charts.js";
 import { details, element, fill, note, section, table } from "./dom.js";
-import { count, counted, duration, OUTCOMES, share, time } from "./format.js";
+import { count, counted, countedOutcome, duration, OUTCOMES, share, time } from "./format.js";
 import { now } from "./requests.js";
 import { Rows } from "./rows.js";
 
@@ -77,7 +77,7 @@ export class BatchView {
     this.rows.follow(report);
     this.#showPlaces(report);
     const outcomes = Object.keys(OUTCOMES).filter((name) => report.outcomes[name] > 0)
-      .map((name) => `${count(report.outcomes[name])} ${OUTCOMES[name]}`).join(", ");
+      .map((name) => countedOutcome(report.outcomes[name], name)).join(", ");
     return `${PHASES[report.phase] ?? report.phase}. Of ${counted(report.rows, "row")}: ${outcomes || "none has begun"}.`;
   }
 
@@ -96,7 +96,7 @@ export class BatchView {
     const known = Object.keys(OUTCOMES).filter((name) => report.outcomes[name] > 0);
     const goesOn = !isOver && report.phase !== "ended";
     const bar = element("div", { class: "bar", role: "img", "aria-label": known.map((name) =>
-      `${count(report.outcomes[name])} ${OUTCOMES[name]}`).join(", ") || "no rows" });
+      countedOutcome(report.outcomes[name], name)).join(", ") || "no rows" });
     for (const name of known) {
       const part = element("span", { class: name });
       part.style.flexGrow = String(report.outcomes[name]);
@@ -118,7 +118,7 @@ export class BatchView {
         element("div", {}, element("dt", {}, name), element("dd", {}, value)))),
       bar,
       element("ul", { class: "legend" }, known.map((name) => element("li", {},
-        element("span", { class: `dot ${name}` }), `${count(report.outcomes[name])} ${OUTCOMES[name]}`))));
+        element("span", { class: `dot ${name}` }), countedOutcome(report.outcomes[name], name)))));
   }
 
   #showReasons(report) {

@@ -72,6 +72,17 @@ export const OUTCOMES = {
   due: "still to be submitted",
 };
 
+const OUTCOMES_OF_SEVERAL = {
+  result_missing: "results missing",
+  skipped: "bad rows, skipped",
+};
+
+/** Return "1 bad row, skipped", "2 bad rows, skipped". */
+export function countedOutcome(number, name) {
+  const word = OUTCOMES[name] ?? name;
+  return counted(number, word, OUTCOMES_OF_SEVERAL[name] ?? word);
+}
+
 export const MEANINGS = {
   failed: "the workflow ended in a failure status",
   running: "the workflow goes on, or was not seen to end",

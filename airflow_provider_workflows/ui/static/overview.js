@@ -1,6 +1,6 @@
 // The page Workflows: the last days by definition, what is at work, which connections have trouble, and the search.
 import { element, fill, note, outerLink, say, table } from "./dom.js";
-import { count, counted, duration, OUTCOMES, time } from "./format.js";
+import { count, counted, countedOutcome, duration, OUTCOMES, time } from "./format.js";
 import { Refused, Rhythm, Source, wordsOf } from "./requests.js";
 import { followTheme } from "./theme.js";
 
@@ -22,7 +22,7 @@ function outcomes(counts) {
   const names = [...Object.keys(OUTCOMES), ...Object.keys(counts).filter((name) => !(name in OUTCOMES))];
   const parts = names.map((name) => [name, counts[name]]).filter(([, number]) => number > 0);
   return element("ul", { class: "legend" }, parts.map(([name, number]) => element("li", {},
-    element("span", { class: `dot ${name}` }), `${count(number)} ${OUTCOMES[name] ?? name}`)));
+    element("span", { class: `dot ${name}` }), countedOutcome(number, name))));
 }
 
 const source = new Source("data/overview", {});

@@ -218,6 +218,25 @@ class TestBatch:
         assert "1 row a second" in words
 
     @pytest.mark.parametrize(
+        ("number", "of_rows", "of_results"),
+        [(1, "1 bad row, skipped", "1 result missing"), (6, "6 bad rows, skipped", "6 results missing")],
+    )
+    def test_says_of_several_what_it_says_of_one_in_the_plural(
+        self, opened: Callable[..., Page], number: int, of_rows: str, of_results: str
+    ) -> None:
+        outcomes = {"succeeded": 100, "skipped": number, "result_missing": number}
+        page = opened(batch_report(outcomes=outcomes), "failed")
+        legend = page.locator("ul.legend").first
+
+        on_page = legend.inner_text()
+        page.goto(f"{ORIGIN}{PATH}")
+        legend.wait_for()
+        on_overview = page.locator("main").inner_text()
+
+        assert (of_rows in on_page, of_results in on_page) == (True, True)
+        assert (of_rows in on_overview, of_results in on_overview) == (True, True)
+
+    @pytest.mark.parametrize(
         ("phase", "outcomes", "figure"),
         [
             ("submitting", {"running": 100, "due": 400}, "submitted 100 of 500"),
