@@ -164,7 +164,8 @@ class BatchProgress:
         if ended or self._is_line_due(report, now):
             self._logged, self._logged_at = report, now
             phase = report.phase
-            remaining = "" if ended or left is None else f", about {left:,.0f} s left to {_LEFT_TO[phase]}"
+            is_soon_over = left is None or left < 1
+            remaining = "" if ended or is_soon_over else f", about {left:,.0f} s left to {_LEFT_TO[phase]}"
             self._log.info(
                 "%s%s: %s of %s %s; %s; %s a second%s.%s",
                 _WORDS[phase],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.ui.reports import BATCH, count, mapping, number, report_of, seconds, text
-from airflow_provider_workflows.ui.task_states import has_ended
+from airflow_provider_workflows.ui.task_states import has_ended, has_failed
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.airflow_internals.task_reports import TaskWithReport
@@ -22,6 +22,8 @@ MAX_REPORTS = 20_000
 MAX_SECONDS = 5.0
 #: This many tasks at work are listed, the oldest.
 MAX_WAITING = 50
+#: This many tasks that have failed are listed, the latest.
+MAX_FAILED = 20
 #: An error of a call counts as trouble of its connection for this long, in seconds.
 TROUBLE_SECONDS = 15 * 60.0
 #: With these outcomes a call has failed; with others, the workflow itself has.
@@ -63,6 +65,7 @@ class Overview:
         self._now = now
         self._definitions: dict[str, _Definition] = {}
         self._waiting: list[dict[str, Any]] = []
+        self._failed: list[dict[str, Any]] = []
         self._trouble: dict[str, dict[str, Any]] = {}
         #: Connections whose latest reports show that the service responds to them.
         self._sound: set[str] = set()
@@ -93,6 +96,8 @@ class Overview:
                 definitions, key=lambda each: (-sum(each["outcomes"].values()), each["definition"])
             ),
             "waiting": sorted(self._waiting, key=lambda each: each["since"] or 0.0)[:MAX_WAITING],
+            "failed": self._failed[:MAX_FAILED],
+            "failed_tasks": len(self._failed),
             "trouble": sorted(self._trouble.values(), key=lambda each: each["conn_id"]),
             "tasks": self._tasks,
             "cut": self._cut,
@@ -109,6 +114,8 @@ class Overview:
             _add_run(definition, report)
         if is_at_work:
             self._waiting.append(_waiting(task.id, report, name))
+        elif has_failed(task.state):
+            self._failed.append(_failed(task.id, report))
         self._note_trouble(task.id, report, is_at_work=is_at_work)
 
     def _note_trouble(self, task: TaskIdentity, report: Mapping[str, Any], *, is_at_work: bool) -> None:
@@ -187,6 +194,16 @@ def _waiting(task: TaskIdentity, report: Mapping[str, Any], definition: str) -> 
         "since": seconds(report.get("phase_started_at" if is_batch else "submitted_at")),
         "rows": rows,
         "ended": None if rows is None else max(rows - sum(count(report, outcome) for outcome in _OPEN), 0),
+    }
+
+
+def _failed(task: TaskIdentity, report: Mapping[str, Any]) -> dict[str, Any]:
+    is_batch = report["kind"] == BATCH
+    outcomes = {outcome: count(report, outcome) for outcome in mapping(report, "outcomes")}
+    return {
+        "task": dataclasses.asdict(task),
+        "outcomes": outcomes if is_batch else {str(report.get("outcome")): 1},
+        "at": seconds(report.get("at")),
     }
 
 

@@ -122,7 +122,10 @@ export class BatchView {
   }
 
   #showReasons(report) {
-    const rows = Object.entries(report.reasons ?? {}).flatMap(([outcome, reasons]) => reasons.map((reason) =>
+    // As in the legend: what has failed before what was skipped.
+    const known = Object.keys(OUTCOMES);
+    const byOutcome = Object.entries(report.reasons ?? {}).sort(([one], [other]) => known.indexOf(one) - known.indexOf(other));
+    const rows = byOutcome.flatMap(([outcome, reasons]) => reasons.map((reason) =>
       element("tr", {},
         element("td", {}, element("span", { class: "state" }, element("span", { class: `dot ${outcome}` }), OUTCOMES[outcome] ?? outcome)),
         element("td", { class: "number" }, count(reason.rows)),

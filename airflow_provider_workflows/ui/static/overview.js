@@ -40,7 +40,7 @@ const rhythm = new Rhythm(async () => {
   fill(node("problem"), note("error", element("p", {}, wordsOf(error))));
 });
 
-function show({ definitions, waiting, trouble, tasks, cut }) {
+function show({ definitions, waiting, failed, failed_tasks: failedTasks, trouble, tasks, cut }) {
   fill(node("state"), `${counted(tasks, "task")} of the last seven days, of the DAGs that you may see.`,
     cut ? ` There are more: these are the latest, back to ` : "", cut ? time(cut) : "");
   fill(node("trouble"), trouble.length === 0 ? null : note("warning",
@@ -56,6 +56,14 @@ function show({ definitions, waiting, trouble, tasks, cut }) {
       element("td", {}, each.phase),
       element("td", {}, time(each.since)),
       element("td", { class: "number" }, each.rows === null ? "" : `${count(each.ended)} of ${count(each.rows)}`)))));
+  fill(node("failed"), failed.length === 0 ? element("p", {}, "None has failed.") : table(
+    failed.length < failedTasks
+      ? `The latest ${count(failed.length)} of ${count(failedTasks)}` : "By their last try, the latest first",
+    [{ name: "task" }, { name: "outcomes" }, { name: "reported" }],
+    failed.map((each) => element("tr", {},
+      element("td", { class: "words" }, taskLink(each.task)),
+      element("td", { class: "words" }, outcomes(each.outcomes)),
+      element("td", {}, time(each.at))))));
   fill(node("definitions"), definitions.length === 0 ? element("p", {}, "There was none.") : table(
     "Runs by definition: rows of batches count as runs",
     [{ name: "definition" }, { name: "single runs", number: true }, { name: "batches", number: true }, { name: "outcomes" },

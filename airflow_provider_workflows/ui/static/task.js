@@ -30,6 +30,8 @@ const node = (id) => document.getElementById(id);
 const source = new Source("data/task", ids);
 let view = null;
 let kind = null;
+/** What the try before has reported: Airflow drops it as the next one begins. */
+let lastReport = null;
 
 const mapped = ids.map_index === "-1" ? "" : ` [${ids.map_index}]`;
 document.title = `Workflow of ${ids.task_id || "no task"}${mapped}`;
@@ -61,6 +63,8 @@ const rhythm = new Rhythm(async () => {
 });
 
 const GONE = "Airflow has this task no more: its DAG run may have been deleted. What is shown here is what was there before.";
+const KEPT = "The try that has just begun has reported nothing yet, and does so within seconds. What is shown here is what the "
+  + "try before it has reported.";
 /** After this many seconds a button may be pressed again, if the task has not begun. */
 const PENDING = 120;
 
@@ -86,7 +90,14 @@ function show(data) {
     data.try_number > 0 ? `, try ${data.try_number}` : "",
     data.started_at ? [", since ", time(data.started_at)] : "",
     data.is_over && data.ended_at ? [", until ", time(data.ended_at)] : "");
-  fill(node("notice"), data.notice ? note("warning", element("p", {}, data.notice)) : null);
+  const isKept = data.report === null && lastReport !== null && !data.is_over;
+  fill(node("notice"), data.notice ? note("warning", element("p", {}, data.notice)) : null,
+    isKept ? note("", element("p", {}, KEPT)) : null);
+  if (isKept) {
+    say(node("announcement"), view.show({ ...data, report: lastReport }));
+    return;
+  }
+  lastReport = data.report;
   if (data.report === null) {
     view = null;
     kind = null;
@@ -111,6 +122,10 @@ function withoutReport(data) {
       note("error", element("p", {}, "The task has failed before it has reported anything. Its log says why.")),
       section("What can be done", actions.node),
     ];
+  }
+  if (!data.is_over && data.try_number > 1) {
+    return [note("", element("p", {}, `Try ${data.try_number} has reported nothing yet. A task that runs workflows reports `
+      + "once it begins, and goes on with what the tries before it have done; other tasks never report."))];
   }
   return [note("", element("p", {}, data.is_over
     ? "This task has reported no run and no batch. Tasks that run workflows do so once they begin; other tasks never do."

@@ -72,6 +72,17 @@ class TestEstimate:
             done > done_before
         )
 
+    async def test_is_left_out_once_nothing_is_left(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.INFO)
+        batch = Reported(100, clock=asyncio.get_running_loop().time)
+        async with batch.progress():
+            batch.done = 100
+            await asyncio.sleep(LINE_SECONDS + 1)
+            lines = [record.getMessage() for record in caplog.records]
+
+        assert ["100 of 100 rows submitted" in line for line in lines] == [True]
+        assert " left to submit" not in lines[0]
+
 
 class Reported:
     """A batch that says how many of its rows are done, and keeps what is published."""

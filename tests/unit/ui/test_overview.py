@@ -64,6 +64,25 @@ def test_what_is_at_work_is_listed_the_oldest_first(pages: Pages, tasks: Tasks) 
     ]
 
 
+def test_tasks_that_have_failed_are_listed_the_latest_first_with_their_outcomes(
+    pages: Pages, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "MAX_FAILED", 2)
+    for age, name in ((300, "a"), (200, "b"), (100, "c")):
+        report = run_report(outcome="failed") if name == "b" else batch_report()
+        tasks.add(report, task_id=name, xcom_at=NOW - timedelta(seconds=age))
+    tasks.add(batch_report(), task_id="lenient", state="success")
+    tasks.add(batch_report(), task_id="tried again soon", state="up_for_retry")
+
+    data = shown(pages)
+
+    assert [(each["task"]["task_id"], each["outcomes"]) for each in data["failed"]] == [
+        ("c", batch_report()["outcomes"]),
+        ("b", {"failed": 1}),
+    ]
+    assert data["failed_tasks"] == 3
+
+
 OUTAGE = {"reason": "503 from the service", "since": 5.0, "until": None}
 REFUSED = {"type": "AuthorizationFailed", "message": "401", "code": None, "fingerprint": None}
 

@@ -146,6 +146,24 @@ class TestRequests:
         assert len(asked) == 2
 
 
+class TestOverview:
+    def test_leads_to_a_task_that_has_failed(self, opened: Callable[..., Page]) -> None:
+        page = opened(batch_report(), "failed")
+        page.goto(f"{ORIGIN}{PATH}")
+
+        failed = page.get_by_role("region", name="Tasks that have failed")
+        failed.get_by_text("80 failed").wait_for()
+
+        assert "/tasks/task_0/plugin/workflow" in str(failed.get_by_role("link").get_attribute("href"))
+
+    def test_keeps_a_number_and_its_unit_on_one_line(self, opened: Callable[..., Page]) -> None:
+        page = opened(batch_report(), "failed")
+        page.goto(f"{ORIGIN}{PATH}")
+        median = page.get_by_role("cell", name="about 1.5 s")
+
+        assert median.evaluate("cell => getComputedStyle(cell).whiteSpace") == "nowrap"
+
+
 class TestSingleRun:
     def test_shows_the_id_of_the_record_that_it_is_about(self, shown: Callable[..., str]) -> None:
         record_id = "dddd0000-0000-4000-8000-000000000001"
@@ -208,7 +226,48 @@ class TestSingleRun:
         assert "next poll at the latest at 20" in words
 
 
+class TestNextTry:
+    def test_what_the_try_before_has_reported_stays_until_the_next_one_reports(
+        self, opened: Callable[..., Page]
+    ) -> None:
+        page = opened(batch_report(), "up_for_retry")
+        with page.expect_response("**/data/task*") as asked:
+            page.reload()
+        begun = {**asked.value.json(), "state": "running", "try_number": 2, "report": None}
+
+        page.route("**/data/task*", lambda route: route.fulfill(json=begun))
+
+        page.get_by_text("has reported nothing yet").wait_for()
+        assert "412 succeeded" in page.locator("main").inner_text()
+
+    def test_a_page_that_is_opened_then_says_that_nothing_is_lost(self, opened: Callable[..., Page]) -> None:
+        page = opened(batch_report(), "running")
+        with page.expect_response("**/data/task*") as asked:
+            page.reload()
+        begun = {**asked.value.json(), "state": "running", "try_number": 2, "report": None}
+        page.route("**/data/task*", lambda route: route.fulfill(json=begun))
+
+        page.reload()
+
+        page.get_by_text("goes on with what the tries before it have done").wait_for()
+
+
 class TestBatch:
+    def test_names_the_reasons_of_what_has_failed_before_those_of_what_was_skipped(
+        self, shown: Callable[..., str]
+    ) -> None:
+        reason = {"rows": 3, "examples": "1, 2, 3"}
+        reasons = {
+            "skipped": [{**reason, "reason": "phone: is missing"}],
+            "unknown": [{**reason, "reason": "the response was lost"}],
+            "failed": [{**reason, "reason": "REJECTED"}],
+        }
+
+        words = shown(batch_report(reasons=reasons), "failed")
+
+        places = [words.index(text) for text in ("REJECTED", "the response was lost", "phone: is missing")]
+        assert places == sorted(places)
+
     def test_counts_one_as_one(self, shown: Callable[..., str]) -> None:
         report = batch_report(phase="submitting", rows=1, outcomes={"due": 1}, rows_per_second=1.0)
 
