@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeGuard, TypeVar, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import WRITTEN_AS
+from airflow_provider_workflows.api.run_details import require_life
 from airflow_provider_workflows.api.strict_json import require_json_object
 
 Value = TypeVar("Value")
@@ -184,6 +185,16 @@ def templated_json(argument: str, value: Value) -> Value:
     templated_dict(argument, value, "JSON values")
     if not is_resolved_later(value):
         require_json_object(argument, value, is_left=is_resolved_later)
+    return value
+
+
+def templated_expiry(value: Any) -> Any:
+    """Return a templated expiry of a run; what a template or another task brings is checked when the task runs.
+
+    :raises InvalidInput: if it cannot be right, whatever the time is
+    """
+    if value is not None and not is_resolved_later(value):
+        require_life(value)
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.log_throttle import utc_time
 
 #: A run that is still pending this many seconds after its expiry counts as failed. What the service says of such a
@@ -30,12 +31,20 @@ def moment_of(text: object) -> float | None:
     if not isinstance(text, str):
         return None
     try:
-        moment = datetime.fromisoformat(_in_python(text.strip()))
+        moment = datetime_of(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
         return moment.timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def datetime_of(text: str) -> datetime:
+    """Return a moment in ISO 8601, with a time zone if the text has one.
+
+    :raises ValueError: if it has another form
+    """
+    return datetime.fromisoformat(_in_python(text.strip()))
 
 
 def _in_python(text: str) -> str:
@@ -64,6 +73,23 @@ def overdue(
         f"Workflow {workflow_id} is past its expiry ({utc_time(expires_at)}) and still has the status {status}, "
         f"so it counts as failed. {advice}",
         workflow_status=status,
+    )
+
+
+def too_near_to_repeat(error: errors.InvalidInput, last: errors.WorkflowsError) -> errors.WorkflowsError:
+    """Return the failure of the call that starts a run, where the expiry has come too near for another attempt.
+
+    :param error: says so
+    :param last: what the latest attempt has failed with
+    """
+    return type(last)(
+        f"{last} It was not sent again: {error}. It has come too near since the first attempt: give a later "
+        "moment, or a timedelta, which is counted from each attempt.",
+        status=last.status,
+        code=last.code,
+        detail=last.detail,
+        fingerprint=last.fingerprint,
+        retry=Retry.NEVER,
     )
 
 

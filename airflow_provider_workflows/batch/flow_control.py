@@ -11,13 +11,16 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from airflow_provider_workflows.api import errors, retry
+from airflow_provider_workflows.api.expiry import too_near_to_repeat
 from airflow_provider_workflows.api.retry import Backoff, CircuitBreaker, RateLimiter
 from airflow_provider_workflows.log_throttle import utc_time
 
 log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 #: While the batch waits, the log says so once in this many seconds.
 WARNING_INTERVAL_SECONDS = 60.0
@@ -40,6 +43,7 @@ class Attempts:
     :param failures_beside_others: how many have failed in a row that were not alone
     :param outage_since: when the latest attempt failed that was not alone: from then on an outage is counted
     :param refused_since: when the first of those failed that were not alone, in a row
+    :param error: what the latest attempt has failed with
     """
 
     kind: str = ""
@@ -48,6 +52,21 @@ class Attempts:
     failures_beside_others: int = 0
     outage_since: float = 0.0
     refused_since: float = 0.0
+    error: errors.WorkflowsError | None = None
+
+    def request(self, make: Callable[[], Made]) -> Made:
+        """Return the request of the next attempt.
+
+        :param make: makes it anew for each attempt
+        :raises WorkflowsError: what the latest attempt has failed with, if there can be no other because a run's
+            expiry has come too near meanwhile
+        """
+        try:
+            return make()
+        except errors.InvalidInput as error:
+            if self.error is None:
+                raise
+            raise too_near_to_repeat(error, self.error) from error
 
     def failed(self, now: float, served: int) -> bool:
         """Take note of an attempt that has failed, and return whether it was alone.
@@ -205,7 +224,7 @@ class FlowControl:
         if not error.is_retryable(under_way=self._under_way):
             self._breakers[attempts.kind].responded()
             return False
-        self._latest_error = error
+        self._latest_error = attempts.error = error
         self._failed += 1
         now = self._clock()
         # An outage is told by what happens to the others, from the latest attempt on: a call that fails a moment

@@ -275,7 +275,7 @@ class Submission:
                 await self._record(number, begun=None, submitted_at=None)
                 raise
             try:
-                response = await self._client.perform(endpoint())
+                response = await self._client.perform(attempts.request(endpoint))
             except errors.OutcomeUnknown as error:
                 self._flow_control.lost(attempts, error)
                 await self._record(number, error=error_fields(error))

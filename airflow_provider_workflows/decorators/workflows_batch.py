@@ -98,7 +98,7 @@ class BatchTaskArguments(DecoratorArguments, InputTypes, OutputTypes, total=Fals
     parameters: Mapping[str, Any] | XComArg | None
     table_id: Text | None
     locale: Text | None
-    expires_at: datetime | timedelta | None
+    expires_at: datetime | timedelta | Text | None
     max_failed_share: float
     resubmit_failed: bool
     on_clear: Literal["repair", "start_over"]

@@ -44,9 +44,9 @@ class RunWorkflowBatchOperator(BatchWaiting):
     :param table_id: id of the table in which a record is created for each row that has fields of one (templated);
         generation 2 and 3
     :param locale: language of what an end user is shown, such as ``"en"`` (templated); generation 3
-    :param expires_at: when runs expire: a datetime with a time zone, or the time from the start of each as a
-        timedelta, from 30 minutes to 30 days ahead; generation 3. A row that has a run keeps it, whatever locale
-        and expiry are now
+    :param expires_at: when runs expire: a datetime or text in ISO 8601, with a time zone, or the time from the
+        start of each as a timedelta, from 30 minutes to 30 days ahead (templated); generation 3. A row that has a
+        run keeps it, whatever locale and expiry are now
     :param columns: the field of each column that is named otherwise: ``{"PESEL": "personal_number", "note":
         None}``; None leaves a column out
     :param zero_pad: number of digits to which numbers are padded with zeros that a spreadsheet or a data frame has

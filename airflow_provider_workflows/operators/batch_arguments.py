@@ -15,6 +15,7 @@ from airflow_provider_workflows.arguments import (
     choice,
     number_above_zero,
     seconds,
+    templated_expiry,
     templated_json,
     templated_text,
     true_or_false,
@@ -58,6 +59,7 @@ class BatchArguments(OutputArguments):
         "parameters",
         "table_id",
         "locale",
+        "expires_at",
         "partition_key",
         "result_table",
         "workflows_conn_id",
@@ -73,7 +75,7 @@ class BatchArguments(OutputArguments):
         parameters: Mapping[str, Any] | XComArg | None = None,
         table_id: Text | None = None,
         locale: Text | None = None,
-        expires_at: datetime | timedelta | None = None,
+        expires_at: datetime | timedelta | Text | None = None,
         max_failed_share: float = 0.0,
         resubmit_failed: bool = False,
         on_clear: Literal["repair", "start_over"] = "repair",
@@ -97,9 +99,8 @@ class BatchArguments(OutputArguments):
         self.parameters: Any = None if parameters is None else templated_json("parameters", parameters)
         self.table_id = None if table_id is None else templated_text("table_id", table_id)
         self.locale = None if locale is None else templated_text("locale", locale, require=require_locale)
-        self.expires_at = expires_at
-        if expires_at is not None:
-            require_life(expires_at)
+        self.expires_at = templated_expiry(expires_at)
+        self._with_expiry = expires_at is not None
         require_possible_fields(
             self.columns,
             self.defaults,
@@ -177,8 +178,18 @@ class BatchArguments(OutputArguments):
             generation=generation,
             table_id=None if self.table_id is None else require_id("table_id", self.table_id),
             locale=None if self.locale is None else require_locale(self.locale),
-            expires_at=self.expires_at,
+            expires_at=self._expiry(),
         )
+
+    def _expiry(self) -> datetime | timedelta | None:
+        if not self._with_expiry:
+            return None
+        if self.expires_at is None:
+            raise InvalidInput(
+                "expires_at was given but turned out to be None: the task or template that it comes from brought "
+                "nothing. Leave it away to run without expires_at"
+            )
+        return require_life(self.expires_at)
 
     @property
     def _items(self) -> Items:

@@ -13,10 +13,11 @@ from airflow_provider_workflows.airflow_internals.task_state import clears
 from airflow_provider_workflows.api.counted_wait import CountedWait
 from airflow_provider_workflows.api.generations import require_some_generation
 from airflow_provider_workflows.api.polling import PollSchedule, poll_once, poll_until_done
-from airflow_provider_workflows.api.run_details import require_life, require_locale
+from airflow_provider_workflows.api.run_details import require_locale
 from airflow_provider_workflows.arguments import (
     choice,
     seconds,
+    templated_expiry,
     templated_json,
     templated_text,
     true_or_false,
@@ -69,9 +70,9 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
     :param parameters: JSON values by name, which are sent as the run is started (templated); generation 3. Values
         under the name of a personal field are redacted in the log and in the view of rendered templates
     :param locale: language of what an end user is shown, such as ``"en"`` (templated); generation 3
-    :param expires_at: when the run expires: a datetime with a time zone, or the time until then as a timedelta,
-        from 30 minutes to 30 days ahead; generation 3. The wait ends ten minutes after it at the latest, as a
-        failure
+    :param expires_at: when the run expires: a datetime or text in ISO 8601, with a time zone, or the time until
+        then as a timedelta, from 30 minutes to 30 days ahead (templated); generation 3. The wait ends ten minutes
+        after it at the latest, as a failure
     :param push_link: whether to push the XCom ``end_user_link`` where an end user takes part in the run: it names
         the run, and ``end_user_links.read_link`` gives the link for it, which is a secret; generation 3
     :param on_link_callback: a function or notifier, or a list of them, that sends the link: called as Airflow's
@@ -112,6 +113,7 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
         "record_id",
         "parameters",
         "locale",
+        "expires_at",
         "workflows_conn_id",
     )
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012
@@ -125,7 +127,7 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
         record_id: Text | None = None,
         parameters: Mapping[str, Any] | Text | None = None,
         locale: Text | None = None,
-        expires_at: datetime | timedelta | None = None,
+        expires_at: datetime | timedelta | Text | None = None,
         push_link: bool = False,
         on_link_callback: Callback | Sequence[Callback] | None = None,
         wait_for_completion: bool = False,
@@ -148,7 +150,7 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
             self.parameters = templated_json("parameters", parameters)
             self.require_rendering()
         self.locale = None if locale is None else templated_text("locale", locale, require=require_locale)
-        self.expires_at = expires_at
+        self.expires_at = templated_expiry(expires_at)
         self.wait_for_completion = true_or_false("wait_for_completion", wait_for_completion)
         self.deferrable = is_deferrable(deferrable)
         self.durable = true_or_false("durable", durable)
@@ -165,8 +167,6 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
         self._take_link_arguments(push_link, on_link_callback)
         self._given |= self._details().given
         require_some_generation(self._given)
-        if expires_at is not None:
-            require_life(expires_at)
 
     @property
     def map_index_name(self) -> str:

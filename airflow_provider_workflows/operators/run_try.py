@@ -53,7 +53,7 @@ class RunTry(WorkflowsOperator):
     record_id: str | None
     parameters: Any
     locale: str | None
-    expires_at: datetime | timedelta | None
+    expires_at: datetime | timedelta | str | None
     durable: bool
     on_clear: str
     on_unknown_outcome: str

@@ -104,6 +104,15 @@ def test_an_expiry_that_cannot_be_is_refused(expires_at: Any) -> None:
         RunDetails(ID, expires_at=expires_at).body(3, NOW)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [(29, "2026-11-28T04:29:00Z is 29 minutes ahead"), (-5, "2026-11-28T03:55:00Z has passed")],
+)
+def test_a_moment_that_is_too_near_is_named(minutes: int, words: str) -> None:
+    with pytest.raises(errors.InvalidInput, match=rf"must be from 30 minutes to 30 days ahead, and {words}"):
+        RunDetails(ID, expires_at=NOW + timedelta(minutes=minutes)).body(3, NOW)
+
+
 def test_an_expiry_is_sent_as_a_moment_in_utc() -> None:
     body = RunDetails(ID, expires_at=timedelta(hours=2)).body(3, NOW)
     assert body["expiresAt"] == "2026-11-28T06:00:00Z"

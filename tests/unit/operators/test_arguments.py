@@ -50,7 +50,10 @@ NEEDED: dict[type[BaseOperator], dict[str, Any]] = {
 
 #: Arguments that no generation of the API has together with all the others.
 OF_OTHER_GENERATIONS: dict[type[BaseOperator], list[set[str]]] = {
-    RunWorkflowOperator: [{"record_id", "parameters", "locale"}, {"case_id", "parameters_id"}],
+    RunWorkflowOperator: [
+        {"record_id", "parameters", "locale", "expires_at"},
+        {"case_id", "parameters_id"},
+    ],
 }
 
 DURATION = "must be a number of seconds or a timedelta"
@@ -117,7 +120,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("record_id", [7], ID),
         ("parameters", [7, ["x"], "x"], "must be a dict of JSON values"),
         ("locale", [7], "must be text"),
-        ("expires_at", [7, "tomorrow"], "must be a datetime with a time zone or a timedelta"),
+        ("expires_at", [7, "tomorrow"], "must be a datetime with a time zone, such a moment in ISO 8601"),
         ("push_link", ["yes", 1, None], BOOL),
         ("on_link_callback", [7, "print", ["print"]], "must be a function or notifier"),
         ("wait_for_completion", ["yes", 1, None], BOOL),
@@ -177,7 +180,7 @@ WRONG_TYPES: dict[type[BaseOperator], list[tuple[str, list[Any], str]]] = {
         ("hash_personal_numbers", ["yes", 1, None], BOOL),
         ("table_id", [7], ID),
         ("locale", [7], "must be text"),
-        ("expires_at", [7, "tomorrow"], "must be a datetime with a time zone or a timedelta"),
+        ("expires_at", [7, "tomorrow"], "must be a datetime with a time zone, such a moment in ISO 8601"),
         ("partition_key", [7], "must be text"),
         ("result_table", [7, "results", {"table": "results"}], "must be a SqlTable"),
         ("workflows_conn_id", [7], ID),

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.errors import InvalidInput, ServiceUnavailable
 from airflow_provider_workflows.api.pseudonyms import personal_number_hash
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.batch.sharding import references
@@ -356,6 +356,25 @@ class TestWhatIsRefused:
         with pytest.raises(InvalidInput, match="expires_at must be from 30 minutes"):
             batch.run(kind.rows(), **kind.given(expires_at=datetime.now(timezone.utc) + timedelta(minutes=5)))
         assert not connected.counts.requests
+
+
+@pytest.mark.thorough
+def test_an_expiry_that_comes_too_near_while_the_service_fails_keeps_the_failure(
+    batch: BatchTask, connected: Sandbox
+) -> None:
+    kind = KINDS["3: nobody"]
+    connected.fault("server_error", status=503, path="/workflows")
+    moment = datetime.now(timezone.utc) + timedelta(minutes=30, seconds=1)
+
+    with pytest.raises(ServiceUnavailable) as failed:
+        batch.run(kind.rows(), **kind.given(expires_at=moment))
+
+    assert (failed.value.status, failed.value.is_retryable()) == (503, False)
+    assert failed.value.fingerprint is not None
+    assert str(failed.value.fingerprint) in str(failed.value)
+    assert f"{moment:%Y-%m-%dT%H:%M:%SZ} is 29 minutes ahead" in str(failed.value)
+    assert "has come too near since the first attempt" in str(failed.value)
+    assert not connected.counts.runs
 
 
 @pytest.mark.thorough
