@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowException, TaskDeferred
 from airflow_provider_workflows.api.errors import InvalidInput, OutcomeUnknown
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_workflows.airflow_internals.mapped_arguments import OperatorPartial
     from airflow_provider_workflows.api.counted_wait import CountedWait
     from airflow_provider_workflows.operators.run_reporting import RunReporting
     from airflow_provider_workflows.operators.run_submission import RunSubmission
@@ -73,6 +74,19 @@ class RunTry(WorkflowsOperator):
     _versions: Mapping[str, Any] = MappingProxyType({})
     #: The same for all tries and clears of a task, and another for each task, in hexadecimal.
     _salt = ""
+
+    @classmethod
+    def partial(cls, **arguments: Any) -> OperatorPartial:
+        """Return what ``expand`` or ``expand_kwargs`` makes a mapped task of.
+
+        :param arguments: the arguments that all map indexes have in common
+        :raises InvalidInput: if one of them cannot be right; once the task is mapped, if no generation of the API
+            takes them together
+        """
+        # Here: few DAGs need it, and each file of a DAG is imported over and over.
+        from airflow_provider_workflows.operators.run_mapping import RunPartial  # noqa: PLC0415
+
+        return cast("OperatorPartial", RunPartial(super().partial(**arguments), arguments))
 
     def _take_salt(self, context: Context) -> None:
         ti = context["ti"]
