@@ -97,7 +97,8 @@ def repair_plan(options: argparse.Namespace) -> int:
     found = stored_batches(options.uri)
     statuses = _statuses(options.conn_id, found)
     resubmits = options.resubmit_unknown
-    repairs = [batch.rows(statuses, resubmits_unknown=resubmits).report.repair for batch in found]
+    reports = [batch.rows(statuses, resubmits_unknown=resubmits).report for batch in found]
+    repairs = [report.repair for report in reports]
     whole = Repair(**{each.name: sum(getattr(one, each.name) for one in repairs) for each in _REPAIR_FIELDS})
     if options.output == JSON:
         plans = [
@@ -109,10 +110,15 @@ def repair_plan(options: argparse.Namespace) -> int:
         total = [f"All {len(found):,} batches: {whole}."] if len(found) > 1 else []
         advice = [f"Of the unknown rows: {UNKNOWN_ROW_ADVICE}"] if whole.leaves_unknown else []
         costs = f"A repair (clear the task): {runs_billed(whole.submits)}, as long as the input is the same."
-        _print([*lines, *total, costs, *advice])
+        skipped = sum(report.outcomes.get(RowOutcome.SKIPPED.value, 0) for report in reports)
+        _print([*lines, *total, costs, *([_skipped(skipped)] if skipped else []), *advice])
     if whole.submits or whole.leaves_unknown:
         return TO_MEND
     return GOES_ON if whole.waits_for else DONE
+
+
+def _skipped(number: int) -> str:
+    return f"{counted(number, 'row')} skipped: a repair submits, and bills, those that are corrected in the input."
 
 
 def sandbox(options: argparse.Namespace) -> int:

@@ -340,6 +340,19 @@ class TestRepairPlan:
         assert said.code == 0
         assert "no run billed" in said.text
 
+    def test_says_that_skipped_rows_are_submitted_once_they_are_corrected(
+        self, batch: BatchTask, run: Run
+    ) -> None:
+        row = {**cases(1)[0], "key": "K1"}
+        batch.run([row, {**row, "key": "K2", "nosuch": 1}], on_bad_row="skip")
+
+        said = run("repair-plan", batch.folder)
+
+        assert said.code == 0
+        assert (
+            "1 row skipped: a repair submits, and bills, those that are corrected in the input." in said.text
+        )
+
     @pytest.mark.thorough
     def test_sends_nothing(self, half: HalfFailed, connected: Sandbox, run: Run) -> None:
         before = connected.counts
