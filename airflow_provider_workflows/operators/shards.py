@@ -128,8 +128,11 @@ def shard(
 
 
 def _tables_read(query: SqlQuery) -> list[list[str]]:
-    from airflow_provider_workflows.lineage.tables import tables_read  # noqa: PLC0415  (not while parsing)
-
+    try:
+        from airflow_provider_workflows.lineage.tables import tables_read  # noqa: PLC0415  (not while parsing)
+    except ModuleNotFoundError:
+        # Without the extra [openlineage] nobody asks for the tables.
+        return []
     return [[table.namespace, table.name] for table in tables_read(query.conn_id, query.sql)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,21 @@ class TestTask:
 
         assert "SELECT customer_no" in stored
         assert "Kowalski" not in stored
+
+    def test_needs_no_openlineage(
+        self, people: Warehouse, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("openlineage", "openlineage.client.facet_v2"):
+            monkeypatch.setitem(sys.modules, name, None)
+        for name in ("lineage.tables", "airflow_internals.openlineage"):
+            monkeypatch.delitem(sys.modules, f"airflow_provider_workflows.{name}", raising=False)
+        with DAG("nightly"):
+            operator = shard(query(), columns=COLUMNS, folder=str(folder)).operator
+
+        found = self.run(operator)
+
+        assert [row.key for row in in_shards(found)] == KEYS
+        assert not any("tables" in each for each in found)
 
     def test_names_the_tables_of_the_query_to_the_lineage_of_the_batch_tasks(
         self,
