@@ -83,6 +83,10 @@ class WorkflowsBatchTask(FunctionTask, RunWorkflowBatchOperator):
         return self._items
 
     def _take(self, returned: Any) -> None:
+        if returned is None:
+            raise InvalidInput(
+                "the function returned None, as one without a return does; it must return rows or a file's URI"
+            )
         items = items_of_table(returned)
         require_items_or_template(items)
         if isinstance(items, SqlQuery):

@@ -148,7 +148,7 @@ def test_rows_without_keys_that_change_are_refused_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("items", "words"),
     [
-        (None, "items must be a list of rows"),
+        (None, "the function returned None, as one without a return does; it must return rows"),
         ([{"first_nam": "Ada"}], "has no name that is a field of a case"),
         ([], "no rows"),
     ],
