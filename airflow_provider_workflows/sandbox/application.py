@@ -17,9 +17,11 @@ from airflow_provider_workflows.sandbox.fault_responses import faulty_response
 from airflow_provider_workflows.sandbox.fault_schedule import Faults
 from airflow_provider_workflows.sandbox.received_files import ReceivedFile
 from airflow_provider_workflows.sandbox.request_parsing import (
+    FIRST_VERSION,
     MAX_BODY_BYTES,
     parse_model,
     read_json,
+    requested_version,
     require_object,
 )
 from airflow_provider_workflows.sandbox.responses import (
@@ -33,7 +35,6 @@ from airflow_provider_workflows.sandbox.responses import (
 from airflow_provider_workflows.sandbox.route import Call, Route
 from airflow_provider_workflows.sandbox.routes import ALL_ROUTES
 from airflow_provider_workflows.sandbox.service import Service
-from airflow_provider_workflows.sandbox.versions import FIRST_VERSION, requested_version
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,10 @@
-"""Files that clients received: read piece by piece, and never whole in memory."""
+"""Files that clients upload: read piece by piece, never whole in memory; and the signed links to them."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
+import secrets
 import shutil
 import tempfile
 import uuid
@@ -10,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PureWindowsPath
+from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp import web
@@ -22,6 +25,7 @@ MAX_FILE_BYTES = 25_000_000
 #: More than the boundaries and headers of a form with one file take.
 FORM_BYTES = 65_536
 PIECE_BYTES = 65_536
+LINK_SECONDS = 300.0
 
 #: What aiohttp raises for what is no form, or ends too early.
 _MALFORMED = (ValueError, AssertionError, HttpProcessingError, web.RequestPayloadError, ConnectionError)
@@ -159,6 +163,43 @@ class ReceivedFiles:
 
     def _too_large(self) -> Refusal:
         return Refusal(413, "FILE_TOO_LARGE", f"The file has more than {self.max_bytes} bytes.")
+
+
+class SignedLinks:
+    """Sign links and check them.
+
+    :param clock: returns monotonic seconds
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+
+    def link(self, url: str, name: str) -> str:
+        """Return ``url`` with a signature that holds for ``LINK_SECONDS``.
+
+        :param name: what it is a link to
+        """
+        expires = f"{self._clock() + LINK_SECONDS:.3f}"
+        return f"{url}?{urlencode({'expires': expires, 'signature': self._signature(name, expires)})}"
+
+    def check(self, name: str, expires: str | None, signature: str | None) -> None:
+        """Check the signature of a link.
+
+        :param name: what it is a link to
+        :raises Refusal: 400 without a signature, 403 if it is wrong or has expired
+        """
+        if not (expires and signature):
+            raise Refusal(400, "SIGNATURE_REQUIRED", "The link is not signed.")
+        right = self._signature(name, expires)
+        # Compared as bytes: text of a client may hold what is not ASCII.
+        if not hmac.compare_digest(right.encode(), signature.encode()):
+            raise Refusal(403, "INVALID_SIGNATURE", "The signature of the link is wrong.")
+        if float(expires) <= self._clock():
+            raise Refusal(403, "LINK_EXPIRED", "The link has expired.")
+
+    def _signature(self, name: str, expires: str) -> str:
+        return hmac.new(self._key, f"{name} {expires}".encode(), hashlib.sha256).hexdigest()
 
 
 def _remove(path: Path | None) -> None:

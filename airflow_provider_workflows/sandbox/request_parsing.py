@@ -1,4 +1,4 @@
-"""From the bytes of a request to a checked model; whatever arrives, the worst outcome is a refusal."""
+"""From a request to its version and its checked body; whatever arrives, the worst outcome is a refusal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 MAX_BODY_BYTES = 1_000_000
+FIRST_VERSION = 1
+VERSIONS = (FIRST_VERSION, 2)
+_MEDIA_TYPES = frozenset({"application/json", "application/*", "*/*"})
 
 # Where a field may have one of several types, pydantic puts the type behind the name of the field.
 _UNION_MEMBERS = {"str", "constrained-float", "tuple[constrained-float, constrained-float]"}
@@ -104,3 +107,34 @@ def _describe_entry(location: tuple[int | str, ...], kind: str, message: str) ->
     message = message.removeprefix("Value error, ")
     path = ".".join(str(part) for part in location if part not in _UNION_MEMBERS)
     return f"{path}: {message}" if path else message
+
+
+def requested_version(accept: str | None) -> int:
+    """Return the version that a request asks for.
+
+    :param accept: the ``Accept`` header, such as ``application/json;version=2``; without a version, or without the
+        header, the first version is meant
+    :raises Refusal: 406 if each version that it names is unknown
+    """
+    if accept is None or "version" not in accept.lower():
+        return FIRST_VERSION
+    named = [version for media_type in accept.split(",") for version in _versions(media_type)]
+    for version in named:
+        if version in map(str, VERSIONS):
+            return int(version)
+    if not named:
+        return FIRST_VERSION
+    known_versions = " and ".join(map(str, VERSIONS))
+    raise Refusal(
+        406,
+        "VERSION_NOT_SUPPORTED",
+        f"The Accept header names an unknown version; there are {known_versions}.",
+    )
+
+
+def _versions(media_type: str) -> list[str]:
+    name, *parameters = (part.strip() for part in media_type.split(";"))
+    if name.lower() not in _MEDIA_TYPES:
+        return []
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return [value.strip().strip('"') for key, _, value in pairs if key.strip().lower() == "version"]

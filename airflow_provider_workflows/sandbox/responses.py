@@ -1,10 +1,11 @@
-"""How a response of the sandbox is made: first as a value, then as bytes."""
+"""How a response of the sandbox is made: first as a value, then as bytes; and moments as responses have them."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -91,3 +92,14 @@ def file_response(file: StoredFile) -> web.FileResponse:
 def html_response(status: int, title: str) -> web.Response:
     """Return a page as a proxy in front of the service makes it."""
     return web.Response(status=status, text=HTML_PAGE.format(title=title), content_type="text/html")
+
+
+def now_text() -> str:
+    """Return the present moment in ISO 8601, in UTC."""
+    return moment_text(datetime.now(timezone.utc))
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a moment in ISO 8601, in UTC."""
+    in_utc = moment.astimezone(timezone.utc)
+    return in_utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")

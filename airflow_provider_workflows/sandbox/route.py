@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from airflow_provider_workflows.api import models
+from airflow_provider_workflows.sandbox.request_parsing import FIRST_VERSION
 from airflow_provider_workflows.sandbox.responses import JsonObject, StoredFile
 from airflow_provider_workflows.sandbox.tokens import Scope
-from airflow_provider_workflows.sandbox.versions import FIRST_VERSION
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.sandbox.service import Service

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.sandbox.route import Route
-from airflow_provider_workflows.sandbox.run_requests import CaseRun, InlineRun, RecordRun
 from airflow_provider_workflows.sandbox.service import END_USER_PATH
 from airflow_provider_workflows.sandbox.table_routes import TABLE_ROUTES
 from airflow_provider_workflows.sandbox.tokens import Scope
+from airflow_provider_workflows.sandbox.workflows import CaseRun, InlineRun, RecordRun
 
 __all__ = ["ALL_ROUTES", "ROUTES", "STATUS_PATH", "Route"]
 

@@ -15,14 +15,20 @@ from typing import TYPE_CHECKING
 from airflow_provider_workflows.api import models
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.definitions import READY_DEFINITIONS, Definition
-from airflow_provider_workflows.sandbox.moments import now_text, text_of
-from airflow_provider_workflows.sandbox.received_files import ReceivedFiles
-from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal
-from airflow_provider_workflows.sandbox.run_requests import CaseRun, InlineRun, RecordRun, require_life
-from airflow_provider_workflows.sandbox.signed_links import SignedLinks
+from airflow_provider_workflows.sandbox.received_files import ReceivedFiles, SignedLinks
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, moment_text, now_text
 from airflow_provider_workflows.sandbox.tables import Tables
 from airflow_provider_workflows.sandbox.tokens import Tokens
-from airflow_provider_workflows.sandbox.workflows import EXPIRED, RUNNING, Details, Workflow
+from airflow_provider_workflows.sandbox.workflows import (
+    EXPIRED,
+    RUNNING,
+    CaseRun,
+    Details,
+    InlineRun,
+    RecordRun,
+    Workflow,
+    require_life,
+)
 
 if TYPE_CHECKING:
     # For types alone: webhooks import the faults, and these the routes, which name the service's methods.
@@ -167,7 +173,7 @@ class Service:
             record_id=details.record_id,
             details=Details(
                 locale=details.locale,
-                expires_at=text_of(details.expires_at or datetime.now(timezone.utc) + life),
+                expires_at=moment_text(details.expires_at or datetime.now(timezone.utc) + life),
                 link=f"{base_url}{END_USER_PATH}?token={token}" if token else None,
                 token=token,
             ),

@@ -10,10 +10,9 @@ from pydantic import Field, model_validator
 from airflow_provider_workflows.api.field_types import FieldType
 from airflow_provider_workflows.sandbox.counts import Counts
 from airflow_provider_workflows.sandbox.field_types import has_type
-from airflow_provider_workflows.sandbox.moments import now_text
 from airflow_provider_workflows.sandbox.received_files import ReceivedFile
 from airflow_provider_workflows.sandbox.request_parsing import ControlBody
-from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal
+from airflow_provider_workflows.sandbox.responses import JsonObject, Refusal, now_text
 
 TABLE = "4a7c93e1-60d2-4f8b-9e15-b3d70c6a28f4"
 TYPED_TABLE = "d05b18f7-93c4-4e6a-8b21-7f6e4d9a0c35"
