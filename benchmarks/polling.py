@@ -18,16 +18,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
-from benchmarks import poll_schedules
 from benchmarks.candidates.pollers import (
-    BEFORE,
     DATABRICKS,
     DBT,
     ENDING,
     FLOOR,
     FLOOR_CONNECTIONS,
     IDLE,
-    OURS,
     PEER_MODULES,
     SATURATED,
     SEPARATE,
@@ -39,6 +36,8 @@ from benchmarks.candidates.pollers import (
 from benchmarks.harness import report
 from benchmarks.harness.poll_service import CERTIFICATE_FILE, COUNTERS_FILE
 from benchmarks.harness.processes import (
+    BEFORE,
+    OURS,
     THIS_CHECKOUT,
     Checkout,
     MeasurementFailed,
@@ -47,7 +46,8 @@ from benchmarks.harness.processes import (
     service_process,
     working_folder,
 )
-from benchmarks.harness.report import AtMost, heading, median_of, progress, ratios, row
+from benchmarks.harness.report import MAX_RATIO_TO_BEFORE, AtMost, heading, median_of, progress, ratios, row
+from benchmarks.parts import poll_schedules
 
 Results = Mapping[tuple[str, int, str], Sequence[PollCost]]
 """What was found in each repetition, by scenario, number of runs and candidate."""
@@ -55,7 +55,6 @@ Results = Mapping[tuple[str, int, str], Sequence[PollCost]]
 _COLUMNS = (FLOOR, OURS, BEFORE, SEPARATE, DBT, DATABRICKS)
 _INTERVAL_SECONDS = 5.0
 _TIMEOUT_SECONDS = 90.0
-_MAX_RATIO_TO_BEFORE = 1.05
 _PACKAGES = (
     "apache-airflow",
     "aiohttp",
@@ -96,12 +95,11 @@ def measured_once(*, quick: bool) -> Iterator[PollMeasurement]:
 def main() -> int:
     """Measure, print the table, and return 0."""
     parser = report.argument_parser(
-        "benchmarks.polling", __doc__ or "", before="measure the trigger of this one too"
+        "benchmarks.polling", __doc__ or "", before="measure the trigger of this one too", repeat=3
     )
     parser.add_argument(
         "--quick", action="store_true", help="one short round with 1,000 runs: under a minute"
     )
-    parser.add_argument("--repeat", type=int, default=3, help="how often each is measured (3)")
     arguments = parser.parse_args()
     missing = [name for name, module in PEER_MODULES.items() if not report.is_installed(module)]
     left_out = [*missing] if arguments.before else [*missing, BEFORE]
@@ -208,7 +206,7 @@ def figures(results: Results) -> list[AtMost]:
             continue
         where = f"{runs:,} runs, {scenario}"
         bounds = {FLOOR: 1.3, DBT: 1 / 8, DATABRICKS: 1 / 2} if scenario == SATURATED else {SEPARATE: 1 / 2}
-        for other, bound in {**bounds, BEFORE: _MAX_RATIO_TO_BEFORE}.items():
+        for other, bound in {**bounds, BEFORE: MAX_RATIO_TO_BEFORE}.items():
             if others := results.get((scenario, runs, other)):
                 ratio = median_of(ours, "cpu_ms_per_poll") / median_of(others, "cpu_ms_per_poll")
                 found.append(AtMost(f"{where}: CPU per poll, of {other}", ratio, bound, " x"))

@@ -7,53 +7,32 @@ of the API server. The deliveries come from a process of their own.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import json
-import os
-import shutil
 import statistics
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped, unused-ignore]  # comes with Airflow
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from airflow_provider_workflows.api import webhook_signature
-from airflow_provider_workflows.sandbox import Sandbox
-from airflow_provider_workflows.sandbox.server import ENVIRONMENT_VARIABLE
-from benchmarks import delivery_costs
 from benchmarks.harness import report
-from benchmarks.harness.components import component_processes
-from benchmarks.harness.processes import MeasurementFailed, run_measured, working_folder
+from benchmarks.harness.processes import MeasurementFailed
 from benchmarks.harness.report import AtLeast, AtMost, progress
 from benchmarks.harness.sandbox import STATUS_CALL
+from benchmarks.harness.webhook_airflow import AirflowWithWebhooks, Delivery, airflow_with_webhooks
+from benchmarks.parts import delivery_costs
 from development.terminal import clean_up_when_terminated
-from tests.harness.stack import Stack
-
-if TYPE_CHECKING:
-    from benchmarks.harness.delivery_sender import Sent
 
 _PARTS = ("costing", "refusing", "taking", "resuming")
-_CONN_ID = "workflows_default"
 _KEY_CALL = "GET /auth/webhooks/key/{kid}"
-_DAGS_FOLDER = Path(__file__).parent / "dags" / "webhooks"
-_WAITING, _ON_COMPLETION = "waiting.py", "on_completion.py"
 _DEFERRED_SECONDS = 1800.0
 #: Deliveries per second while tasks wait: about what the runs of a busy hour make.
 _RESUMING_RATE = 20.0
 _TAKING_RATE = 200.0
-_CONCURRENCY = 32
 _TAKEN, _REFUSED = 204, 401
 _FORGERIES = ("unsigned", "wrong_key", "alg_none", "hs256")
-
-Delivery = tuple[str, str | None]
 
 
 def main() -> int:
@@ -84,7 +63,7 @@ def main() -> int:
 
 def _whole_airflow(parts: Sequence[str], arguments: argparse.Namespace) -> list[AtMost]:
     figures: list[AtMost] = []
-    with _measured() as airflow:
+    with airflow_with_webhooks() as airflow:
         if "refusing" in parts:
             figures += _refusing(airflow, arguments.forged)
         if "taking" in parts:
@@ -96,103 +75,7 @@ def _whole_airflow(parts: Sequence[str], arguments: argparse.Namespace) -> list[
     return figures
 
 
-@dataclass
-class _Airflow:
-    """A whole Airflow that takes the webhooks of a sandbox.
-
-    :param folder: for files of the measurement
-    """
-
-    stack: Stack
-    sandbox: Sandbox
-    folder: Path
-
-    def ended_workflows(self, number: int) -> list[str]:
-        """Return the ids of ``number`` new workflows, which have ended at the service."""
-        return asyncio.run(self._ended_workflows(number))
-
-    def signed(self, workflow_id: str) -> Delivery:
-        """Return the delivery that the service would make of a workflow."""
-        body = self.sandbox.webhooks.destination.body(workflow_id, "", "COMPLETED", "Workflow")
-        return body.decode(), self.sandbox.sign(body)
-
-    def send(self, deliveries: Sequence[Delivery], *, rate: float | None = None) -> list[Sent]:
-        """Send deliveries, and return when each was sent, how long its response took, and the status.
-
-        :param rate: in deliveries per second; None for as fast as they are taken
-        """
-        url = f"{self.stack.running.url}/workflows/webhooks/{_CONN_ID}"
-        order = {"url": url, "rate": rate, "concurrency": _CONCURRENCY, "deliveries": list(deliveries)}
-        file = self.folder / "order.json"
-        file.write_text(json.dumps(order))
-        sent = run_measured(["-m", "benchmarks.harness.delivery_sender", str(file)], os.environ)
-        return [(began, seconds, status) for began, seconds, status in sent]
-
-    def schedule_on_completions(self) -> None:
-        """Have a DAG name the asset that completions are events of."""
-        shutil.copy(_DAGS_FOLDER / _ON_COMPLETION, self.stack.environment["AIRFLOW__CORE__DAGS_FOLDER"])
-        self.stack.running.until(
-            lambda: bool(self.stack.sql("SELECT 1 FROM asset_active")), 120, "the asset to be active"
-        )
-
-    def requests(self, route: str) -> int:
-        """Return how many requests of a route the service has had so far."""
-        return self.sandbox.counts.requests[route]
-
-    def database_rows(self) -> int:
-        """Return the number of rows of all tables."""
-        tables = self.stack.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        return sum(
-            int(str(number))
-            for (table,) in tables
-            for (number,) in self.stack.sql(f'SELECT count(*) FROM "{table}"')  # noqa: S608  (its own tables)
-        )
-
-    def api_server_bytes(self) -> int:
-        """Return the memory of the API server."""
-        found = 0
-        for process in component_processes(self.stack, "api-server"):
-            with contextlib.suppress(OSError, psutil.Error):
-                found += process.memory_info().rss
-        return found
-
-    async def _ended_workflows(self, number: int) -> list[str]:
-        definition_id = self.sandbox.define(seconds=0.0)
-        left, found = iter(range(number)), []
-        async with self.sandbox.async_client() as client:
-
-            async def work() -> None:
-                for _ in left:
-                    case = await client.create_case()
-                    found.append((await client.run_workflow(definition_id, case.case_id)).id)
-
-            await asyncio.gather(*(work() for _ in range(_CONCURRENCY)))
-        return found
-
-
-@contextlib.contextmanager
-def _measured() -> Iterator[_Airflow]:
-    """Provide a new Airflow with one process of the API server, and its service.
-
-    :raises StackUnavailable: when this machine has no PostgreSQL
-    :raises AirflowFailed: when Airflow does not do what it was started for
-    """
-    with working_folder() as folder, Sandbox(token_seconds=86_400.0) as sandbox:
-        dags = folder / "dags"
-        dags.mkdir()
-        shutil.copy(_DAGS_FOLDER / _WAITING, dags)
-        extra = {**sandbox.connection["extra"], "webhooks": True}
-        environment = {
-            ENVIRONMENT_VARIABLE: json.dumps(sandbox.connection | {"extra": extra}),
-            "WORKFLOWS_HOST": sandbox.url,
-            "AIRFLOW__CORE__PARALLELISM": "8",
-            "AIRFLOW__CORE__MAX_MAP_LENGTH": "2048",
-        }
-        with Stack(dags, environment, executor="LocalExecutor", triggerers=1) as stack:
-            yield _Airflow(stack, sandbox, folder)
-
-
-def _resuming(airflow: _Airflow, tasks: int) -> list[AtMost]:
+def _resuming(airflow: AirflowWithWebhooks, tasks: int) -> list[AtMost]:
     progress(f"resuming: {tasks} tasks begin to wait")
     workflow_ids = airflow.ended_workflows(tasks)
     before = airflow.requests(STATUS_CALL)
@@ -221,7 +104,7 @@ def _resuming(airflow: _Airflow, tasks: int) -> list[AtMost]:
     ]
 
 
-def _deferred(airflow: _Airflow, run_id: str) -> int:
+def _deferred(airflow: AirflowWithWebhooks, run_id: str) -> int:
     ((number,),) = airflow.stack.sql(
         "SELECT count(*) FROM task_instance WHERE run_id = :run AND task_id = 'wait' AND state = 'deferred'",
         run=run_id,
@@ -229,7 +112,7 @@ def _deferred(airflow: _Airflow, run_id: str) -> int:
     return int(str(number))
 
 
-def _scheduled(airflow: _Airflow, run_id: str) -> dict[str, float]:
+def _scheduled(airflow: AirflowWithWebhooks, run_id: str) -> dict[str, float]:
     rows = airflow.stack.sql(
         "SELECT value #>> '{}', extract(epoch FROM scheduled_dttm) FROM task_instance AS ti JOIN xcom"
         " ON (xcom.run_id, xcom.task_id, xcom.map_index) = (ti.run_id, ti.task_id, ti.map_index)"
@@ -239,7 +122,7 @@ def _scheduled(airflow: _Airflow, run_id: str) -> dict[str, float]:
     return {str(name): float(str(seconds)) for name, seconds in rows}
 
 
-def _taking(airflow: _Airflow, number: int, where: str) -> list[AtMost]:
+def _taking(airflow: AirflowWithWebhooks, number: int, where: str) -> list[AtMost]:
     progress(f"taking, {where}: {number:,} deliveries, as fast as they are taken")
     sent = airflow.send(_of_ended(airflow, number))
     _check(sent, _TAKEN)
@@ -256,11 +139,11 @@ def _taking(airflow: _Airflow, number: int, where: str) -> list[AtMost]:
     ]
 
 
-def _of_ended(airflow: _Airflow, number: int) -> list[Delivery]:
+def _of_ended(airflow: AirflowWithWebhooks, number: int) -> list[Delivery]:
     return [airflow.signed(workflow_id) for workflow_id in airflow.ended_workflows(number)]
 
 
-def _refusing(airflow: _Airflow, number: int) -> list[AtMost]:
+def _refusing(airflow: AirflowWithWebhooks, number: int) -> list[AtMost]:
     # One that is taken, so that what is loaded once is loaded.
     _check(airflow.send(_of_ended(airflow, 1)), _TAKEN)
     body = airflow.signed(airflow.ended_workflows(1)[0])[0].encode()
@@ -282,7 +165,7 @@ def _refusing(airflow: _Airflow, number: int) -> list[AtMost]:
     ]
 
 
-def _forged(airflow: _Airflow, body: bytes, number: int) -> Iterator[Delivery]:
+def _forged(airflow: AirflowWithWebhooks, body: bytes, number: int) -> Iterator[Delivery]:
     """Yield deliveries of every kind that is to be refused, one in five with a key that does not exist."""
     key = rsa.generate_private_key(65537, 2048)
     of_name = [airflow.sandbox.webhooks.keys.forge(name, body) for name in _FORGERIES]

@@ -19,17 +19,16 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from benchmarks.harness.poll_service import run_id, workflow_id
+from benchmarks.harness.processes import OURS
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
 Waits = Iterable[Coroutine[Any, Any, None]]
 
-FLOOR, OURS, DBT, DATABRICKS = "bare loop", "ours", "dbt Cloud", "Databricks"
+FLOOR, DBT, DATABRICKS = "bare loop", "dbt Cloud", "Databricks"
 #: Ours, but each poll goes out when it is due, not together with those that are due soon after.
 SEPARATE = "ours, separate"
-#: Ours in another checkout.
-BEFORE = "before"
 #: What a waiting task costs in any case.
 IDLE = "idle"
 #: As many as our pool has.

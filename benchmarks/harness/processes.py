@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: What is measured of this checkout, and of the one that ``--before`` names.
+OURS, BEFORE = "ours", "before"
 #: Which of the processors that a process may use: one for what is measured, another for its service.
 MEASURED_PLACE, SERVICE_PLACE = 0, 1
 #: These would lead a candidate to another host, or let it trust another certificate.

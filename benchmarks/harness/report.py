@@ -16,6 +16,8 @@ from pathlib import Path
 
 from benchmarks.harness.processes import earlier_checkout
 
+#: What is measured may take at most this many times of what it took in the checkout that ``--before`` names.
+MAX_RATIO_TO_BEFORE = 1.05
 _NAME_WIDTH, _CELL_WIDTH = 46, 18
 
 
@@ -80,16 +82,23 @@ def median_of(measured: Iterable[object], name: str) -> float:
     return statistics.median(float(getattr(one, name)) for one in measured)
 
 
-def argument_parser(module: str, description: str, *, before: str = "") -> argparse.ArgumentParser:
+def argument_parser(
+    module: str, description: str, *, before: str = "", repeat: int = 0
+) -> argparse.ArgumentParser:
     """Return a parser with the options that all scenarios have.
 
     :param before: what ``--before`` measures; empty if the scenario does not have this option
+    :param repeat: how often each measurement is made by default; 0 if the scenario has no option for that
     """
     first_line, _, _ = description.partition("\n")
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=first_line)
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all that was measured")
     if before:
         parser.add_argument("--before", type=earlier_checkout, metavar="CHECKOUT", help=before)
+    if repeat:
+        parser.add_argument(
+            "--repeat", type=int, default=repeat, help="how often each is measured (%(default)s)"
+        )
     return parser
 
 

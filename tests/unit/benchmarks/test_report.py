@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import poll_schedules
-from benchmarks.candidates.pollers import BEFORE, DBT, FLOOR, IDLE, OURS, SATURATED, PollCost
-from benchmarks.harness.processes import earlier_checkout
+from benchmarks.candidates.pollers import DBT, FLOOR, IDLE, SATURATED, PollCost
+from benchmarks.harness.processes import BEFORE, OURS, earlier_checkout
 from benchmarks.harness.report import AtLeast, AtMost, median_of, ratios
+from benchmarks.parts import poll_schedules
 from benchmarks.polling import figures, lines
 
 

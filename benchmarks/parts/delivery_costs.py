@@ -23,11 +23,11 @@ from airflow_provider_workflows.sandbox import Sandbox
 from benchmarks.harness import report
 from benchmarks.harness.processes import MeasurementFailed, working_folder
 from benchmarks.harness.report import AtMost, progress
+from benchmarks.harness.webhook_airflow import CONN_ID, TOKEN_SECONDS, Delivery, environment_with_webhooks
 from tests.harness.local_airflow import LocalAirflow
 from tests.harness.process import Process
 
-_PLUGINS_FOLDER = Path(__file__).parent / "plugins" / "bare"
-_CONN_ID = "workflows_default"
+_PLUGINS_FOLDER = Path(__file__).parents[1] / "plugins" / "bare"
 _CONCURRENCY = 16
 _LONG_BODY_BYTES = 200_000
 _LONG_SHARE = 10
@@ -47,8 +47,6 @@ BOUNDS = {
 
 _FOREIGN = rsa.generate_private_key(65537, 2048)
 
-Delivery = tuple[str, str | None]
-
 
 def measure(number: int, rounds: int) -> tuple[list[AtMost], list[str]]:
     """Return the figures to reach, and a table of all.
@@ -56,12 +54,11 @@ def measure(number: int, rounds: int) -> tuple[list[AtMost], list[str]]:
     :param number: of deliveries of each kind in a round
     :param rounds: how often all kinds take a turn
     """
-    with working_folder() as folder, Sandbox(token_seconds=86_400.0) as sandbox:
+    with working_folder() as folder, Sandbox(token_seconds=TOKEN_SECONDS) as sandbox:
         (folder / "dags").mkdir()
-        extra = {**sandbox.connection["extra"], "webhooks": True}
         environment = {
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(_PLUGINS_FOLDER),
-            "AIRFLOW_CONN_WORKFLOWS_DEFAULT": json.dumps(sandbox.connection | {"extra": extra}),
+            **environment_with_webhooks(sandbox),
         }
         with LocalAirflow(folder / "dags", environment) as airflow:
             airflow.migrate()
@@ -85,7 +82,7 @@ async def _measured(
         for turn in range(rounds + 1):
             for kind, deliveries, status in _kinds(sandbox, workflow_id, number):
                 path = _PATHS.get(kind, "workflows/webhooks")
-                cost = await _cost(session, server, f"{url}/{path}/{_CONN_ID}", deliveries, status)
+                cost = await _cost(session, server, f"{url}/{path}/{CONN_ID}", deliveries, status)
                 # What is loaded once is loaded in the round before the first.
                 if turn:
                     total[kind] += cost

@@ -14,6 +14,7 @@ from typing import Any
 import psutil  # type: ignore[import-untyped, unused-ignore]  # comes with Airflow
 
 from benchmarks.harness.components import component_processes
+from benchmarks.harness.items import write_items
 from benchmarks.harness.processes import Checkout, run, working_folder
 from benchmarks.harness.report import AtLeast, heading, progress, row
 from benchmarks.harness.sandbox import SandboxProcess, sandbox_process
@@ -23,7 +24,7 @@ BATCH, MAPPED = "one batch task", "mapped tasks"
 #: How long each run takes at the service.
 RUN_SECONDS = 5.0
 _DAGS = {BATCH: "benchmark_batch", MAPPED: "benchmark_mapped"}
-_DAGS_FOLDER = Path(__file__).parent / "dags" / "batch"
+_DAGS_FOLDER = Path(__file__).parents[1] / "dags" / "batch"
 _SCHEDULER, _WORKERS = "scheduler", "workers"
 _COMPONENTS = {"triggerer": "triggerer-1", "API server": "api-server"}
 _WARM_UP_RUNS = 3
@@ -89,21 +90,6 @@ def measure_earlier(runs: int, checkout: Checkout) -> dict[str, Side]:
         run(arguments, os.environ, checkout=checkout, seconds=2 * _TIMEOUT_SECONDS)
         sides = json.loads(file.read_text())["results"]["mapped"]
     return {way: Side(**fields) for way, fields in sides.items()}
-
-
-def write_items(file: Path, rows: int) -> str:
-    """Write ``rows`` invented rows, and return the file's name."""
-    with file.open("w") as opened:
-        for number in range(1, rows + 1):
-            item = {
-                "key": f"customer-{number:07}",
-                "firstName": "Johanna",
-                "lastName": f"Nowakowska-{number}",
-                "personalNumber": f"{number:011}",
-                "email": f"customer-{number}@example.org",
-            }
-            opened.write(json.dumps(item) + "\n")
-    return str(file)
 
 
 def lines(title: str, sides: Mapping[str, Side]) -> list[str]:

@@ -1,0 +1,1 @@
+"""What the scenarios measure, where one of them has several parts."""
