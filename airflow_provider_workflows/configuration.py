@@ -201,7 +201,7 @@ def mistakes() -> list[str]:
 
 
 def warn_of_unknown() -> None:
-    """Log a warning for each option of the section that is unknown, such as a misspelt one; once per process."""
+    """Log a warning for each option of the section that is unknown, such as a misspelled one; once per process."""
     warn_of_unknown_options(SECTION, OPTIONS)
 
 

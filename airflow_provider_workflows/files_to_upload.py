@@ -91,10 +91,10 @@ def _require_stored(file: ObjectStoragePath, max_bytes: int) -> None:
         forget_listing(file)
         info = file.fs.info(file.path)
         if info.get("type") == "directory":
-            raise InvalidInput("it is a folder, and one file is uploaded")
+            raise InvalidInput("it is a folder: name one file")
         if is_local(file) and info.get("type") != "file":
             # To read a pipe would wait for its writer without end.
-            raise InvalidInput("it is no ordinary file")
+            raise InvalidInput("it is not an ordinary file")
         if isinstance(size := info.get("size"), int):
             require_size(size, max_bytes)
 
@@ -115,7 +115,7 @@ def _storage_problems() -> Iterator[None]:
     except (FileNotFoundError, NotADirectoryError):
         problem = "there is no such file"
     except IsADirectoryError:
-        problem = "it is a folder, and one file is uploaded"
+        problem = "it is a folder: name one file"
     except PermissionError:
         problem = "there is no permission to read it"
     if problem:

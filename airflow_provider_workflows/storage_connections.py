@@ -32,7 +32,7 @@ def connection_problem(shown_path: str, conn_id: str | None, error: Exception) -
     words = _words(conn_id, error)
     said = f": {words}" if words else "; its own words are left out, because they may repeat a secret"
     kind = type(error).__name__
-    return f"{connection} of {shown_path} cannot be used ({kind}){said}. Mend its fields and its extra"
+    return f"{connection} of {shown_path} cannot be used ({kind}){said}. Correct its fields and its extra"
 
 
 def _words(conn_id: str | None, error: Exception) -> str:

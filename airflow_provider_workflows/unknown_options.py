@@ -1,4 +1,4 @@
-"""Options of a section of Airflow's configuration that nobody reads, such as misspelt ones."""
+"""Options of a section of Airflow's configuration that nobody reads, such as misspelled ones."""
 
 from __future__ import annotations
 

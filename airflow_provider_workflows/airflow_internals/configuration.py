@@ -47,7 +47,7 @@ def _find_options() -> Any:
 OPTION_NAMES: Feature[Any] = Feature(
     "airflow.sdk.configuration.conf, or airflow.configuration.conf: has_section, options",
     purpose="list the options that a section of Airflow's configuration has",
-    without="A misspelt option of airflow.cfg is ignored without a word",
+    without="A misspelled option of airflow.cfg is ignored without a word",
     find=_find_options,
 )
 

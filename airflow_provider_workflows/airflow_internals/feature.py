@@ -72,8 +72,8 @@ class Feature(Generic[T]):
                 return
             log.warning(
                 "airflow-provider-workflows cannot %s: this Airflow (%s) differs from those that it was tested "
-                "with (%s: %s). %s. To mend it, install a newer airflow-provider-workflows, or an Airflow that it "
-                "was tested with.",
+                "with (%s: %s). %s. To restore it, install a newer airflow-provider-workflows, or an Airflow that "
+                "it was tested with.",
                 self.purpose,
                 airflow_version(),
                 type(error).__name__,

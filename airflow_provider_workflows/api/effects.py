@@ -99,4 +99,4 @@ class Guard(Protocol):
 
 
 class NotSent(Exception):
-    """Raised by a driver's connection layer when no connection came about; its cause says why."""
+    """Raised by a driver's connection layer when no connection could be made; its cause says why."""

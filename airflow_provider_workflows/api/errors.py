@@ -100,7 +100,7 @@ class InternalError(WorkflowsError):
 
 
 class ServiceUnreachable(WorkflowsError):
-    """No connection came about (name, route, port, proxy): the request surely did not arrive."""
+    """No connection could be made (name, route, port, proxy): the request surely did not arrive."""
 
     retry = Retry.LATER
     concerns_every_call = True

@@ -177,7 +177,7 @@ class Exchange:
     def attempts(self, max_attempts: int | None = None) -> Attempts:
         """Return the attempts of a call that is about to be made.
 
-        :param max_attempts: how many there are at most; what the settings say if it is left away
+        :param max_attempts: how many there are at most; what the settings say if it is left out
         """
         settings = self._settings
         return Attempts(

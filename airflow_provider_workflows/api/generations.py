@@ -76,7 +76,7 @@ def require_arguments(given: frozenset[str], generation: int) -> None:
     for name in sorted(given - chosen.arguments):
         having = [number for number, one in GENERATIONS.items() if name in one.arguments]
         raise InvalidInput(
-            f"{name} needs api_generation {in_words(having)}; the connection has {generation}. Leave {name} away, "
+            f"{name} needs api_generation {in_words(having)}; the connection has {generation}. Leave {name} out, "
             "or use a connection of such a generation"
         )
     for name in sorted(chosen.required - given):

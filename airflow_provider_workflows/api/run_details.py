@@ -80,7 +80,7 @@ class RunDetails:
         """Return the JSON object that starts the run.
 
         :param generation: number of the API's generation
-        :param now: the moment from which a life is counted; the present one if it is left away
+        :param now: the moment from which a life is counted; the present one if it is left out
         :raises InvalidInput: naming an argument that cannot be right, or that the generation does not have
         """
         require_arguments(self.given, generation)

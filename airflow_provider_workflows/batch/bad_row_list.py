@@ -1,4 +1,4 @@
-"""The list of the rows that cannot be run, beside the output of their batch, for the person who mends the table."""
+"""The list of the rows that cannot be run, beside the output of their batch, for the person who corrects them."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ class Changes:
 
     :param what: which arguments have changed
     :param kept: rows that have the same key and the same digest as before, or as in an input before that
-    :param changed: rows that have a key of before and another digest
+    :param changed: rows that have an earlier key and another digest
     :param new: rows whose key was not there before
-    :param vanished: rows of before whose key is not there any more
+    :param vanished: earlier rows whose key is no longer there
     """
 
     what: str
@@ -67,7 +67,7 @@ def take_over(
     :param states: the state of each row until now, by number
     :param state_folder: where the batch keeps its state from now on
     :param manifest: the input from now on
-    :param with_parameters: whether the parameters for all rows are those of before
+    :param with_parameters: whether the parameters for all rows are the earlier ones
     :raises InvalidInput: where rows have no keys by which they could be found, saying what differs
     """
     what = "items" if with_parameters else _COMMON
@@ -94,12 +94,12 @@ def take_over(
 
 
 class _Comparison:
-    """Finds the rows of an input in the one of before, by their keys.
+    """Finds the rows of an input in the earlier input, by their keys.
 
     A bad row may have the key of a good one, and be bad because of that: only the good one has anything to keep.
 
-    :param earlier: the rows of before
-    :param states: the state of each row of before, by number
+    :param earlier: the earlier rows
+    :param states: the state of each earlier row, by number
     :param left_out: the states of rows of inputs before that, by key and digest
     """
 

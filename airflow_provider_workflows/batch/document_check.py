@@ -55,7 +55,7 @@ class DocumentFiles:
             others = len(wrong) - _SHOWN_FILES
             summary = (
                 f"{counted(len(wrong), 'file')} of {len(self._rows):,} cannot be uploaded, so nothing was sent. "
-                'Mend them, or have their rows fail alone with on_bad_row="skip":'
+                'Correct them, or have their rows fail alone with on_bad_row="skip":'
             )
             more = [f"and {others:,} more"] if others > 0 else []
             raise InvalidInput("\n".join([summary, *wrong[:_SHOWN_FILES], *more]))

@@ -176,7 +176,7 @@ def require_possible_fields(
         if of_case := sorted(each for each in names if each == "case_id" or has_case_field({each})):
             raise InvalidInput(
                 f"{argument} has {', '.join(of_case)}, which needs api_generation {_having('case_id')}, and {name} "
-                f"needs api_generation {_having(name)}: no connection has both. Leave one of them away"
+                f"needs api_generation {_having(name)}: no connection has both. Leave one of them out"
             )
 
 
@@ -189,7 +189,7 @@ def _words(what: str, argument: str, generation: int) -> str:
     other = {
         "fields of a case": "Give fields of a record, as columns such as record.name with table_id",
         "case_id": "Give record_id",
-    }.get(what, f"Leave {what} away")
+    }.get(what, f"Leave {what} out")
     which = "" if what in ("table_id", "locale", "expires_at") else ", which"
     return (
         f"{what}{which} {verb} api_generation {_having(argument)}; the connection has {generation}, so nothing was "

@@ -154,7 +154,7 @@ class SqlTable:
                 except (TypeError, ValueError, ArithmeticError):
                     raise InvalidInput(
                         f"result_table: row {row['row']} has {_json_type(value)} for the column {name!r}, which is "
-                        f"{kind}. No run is lost. Mend select, and clear the task: it writes the table again"
+                        f"{kind}. No run is lost. Correct select, and clear the task: it writes the table again"
                     ) from None
             yield values
 

@@ -69,7 +69,7 @@ class SqlDialect:
     def quoted(self, name: str) -> str:
         """Return a name as statements have it: in quotes, so that it may be a word of SQL.
 
-        It names what it would name without them. A name with capitals is taken as it is spelt.
+        It names what it would name without them. A name with capitals is taken as it is spelled.
         """
         return f"{self.quotes[0]}{name.upper() if self.has_capitals and name.islower() else name}{self.quotes[1]}"
 

@@ -27,13 +27,13 @@ def partition_key_of(value: object) -> str:
     """
     if not isinstance(value, str) or not value.strip() or value == "None":
         raise InvalidInput(
-            f"partition_key must be text that is not empty, such as '2026-11-30', not {value!r}; leave it away "
+            f"partition_key must be text that is not empty, such as '2026-11-30', not {value!r}; leave it out "
             "for events without one"
         )
     if not assets.has_outlet_partitions():
         raise InvalidInput(
             "partition_key: this Airflow gives the asset events of a task no partition, which takes Airflow 3.3 or "
-            "newer; leave it away for events without one"
+            "newer; leave it out for events without one"
         )
     if len(value) > MAX_PARTITION_KEY_CHARACTERS:
         raise InvalidInput(

@@ -38,7 +38,7 @@ class BatchEnding(BatchTry):
             batch.require_hashes(lambda: self._read_items(context))
             if self._has_whole_output(batch, record):
                 self.log.info(
-                    "The output of an earlier try has all results, and none is fetched again: %s.",
+                    "The output of an earlier try has all results, so no result is fetched again: %s.",
                     shown(batch.output),
                 )
                 asyncio.run(batch.count_written_output())

@@ -51,7 +51,7 @@ class EarlierRuns:
             return next((run for run in runs if run.has_input_of(wanted)), latest)
         if not latest.has_input_of(wanted):
             self._log.warning(
-                "The parameters of this try are others than those of the earlier one, %s. A retry goes on all the "
+                "The parameters of this try are not those of the earlier one, %s. A retry goes on all the "
                 "same; a clear submits another run. What is rendered in parameters should be the same in each try.",
                 described(latest),
             )
@@ -76,7 +76,7 @@ class EarlierRuns:
             workflow = self._client.read_workflow(str(run.workflow_id), run.case_id, run.record_id)
         except NotFound:
             self._log.warning(
-                "The service does not know workflow %s, which an earlier try has submitted. For a new run set "
+                "The service does not know workflow %s, which an earlier try submitted. For a new run set "
                 'on_clear="start_over" and clear the task.',
                 run.workflow_id,
             )

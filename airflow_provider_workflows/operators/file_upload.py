@@ -67,7 +67,7 @@ class UploadsFile(WorkflowsOperator):
             value = unwrap(getattr(self, name))
             if value is None or not str(value).strip() or value == "None":
                 raise InvalidInput(
-                    f"{name} was given and is empty, so a template found nothing to put there; leave it away for "
+                    f"{name} was given and is empty, so a template found nothing to put there; leave it out for "
                     "what the name in storage says"
                 )
         upload = file_to_upload(

@@ -198,7 +198,7 @@ class RunTry(WorkflowsOperator):
             if getattr(self, name) is None:
                 raise InvalidInput(
                     f"{name} was given but turned out to be None: the task or template that it comes from "
-                    f"brought nothing. Leave it away to run without {name.removesuffix('_id')}"
+                    f"brought nothing. Leave it out to run without {name.removesuffix('_id')}"
                 )
         require_id("workflow_definition_id", self.workflow_definition_id)
         require_arguments(self._details().given | self._given, generation)

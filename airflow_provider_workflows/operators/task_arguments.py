@@ -1,4 +1,4 @@
-"""Airflow's own arguments of a task, so that mypy and pyright find one that is misspelt, or of a wrong type.
+"""Airflow's own arguments of a task, so that mypy and pyright find one that is misspelled, or of a wrong type.
 
 As far as types go, ``BaseOperator`` takes any argument; it refuses unknown ones once a DAG is parsed.
 """

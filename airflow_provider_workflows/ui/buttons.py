@@ -91,7 +91,7 @@ def _against_start_over(report: Mapping[str, Any]) -> str | None:
     if not number(report.get("rows")) and mapping(report, "error"):
         return (
             "The task has failed before it has counted its rows, so that nobody could be told how many runs this "
-            'submits: mend what its error names, or set on_clear="start_over" in the DAG and clear the task.'
+            'submits: correct what its error names, or set on_clear="start_over" in the DAG and clear the task.'
         )
     return "There is no row that can be submitted."
 

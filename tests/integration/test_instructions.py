@@ -106,7 +106,7 @@ def test_stop_lets_no_new_row_begin_and_a_clear_submits_the_rest(batches: Batche
     batches.airflow.until(lambda: batches.task("stopped").try_number > 1, 120, "the next try")
     assert batches.wait("stopped") == "success"
     again = sum(number - 1 for number in batches.runs("stopped").values())
-    # Those that had failed before the definition was mended.
+    # Those that had failed before the definition was corrected.
     assert again <= runs
     assert len(batches.runs("stopped")) == MANY_ROWS
 

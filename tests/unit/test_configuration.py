@@ -248,7 +248,7 @@ def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nothing_said")
 @pytest.mark.parametrize("begin", [WorkflowsPlugin.on_load, run, mapped_run])
-def test_a_misspelt_variable_is_a_warning_at_the_start_and_when_a_dag_is_parsed(
+def test_a_misspelled_variable_is_a_warning_at_the_start_and_when_a_dag_is_parsed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, begin: Callable[[], object]
 ) -> None:
     monkeypatch.setenv("AIRFLOW__WORKFLOWS__POLL_INTERVALL", "3")
@@ -287,7 +287,7 @@ def test_a_variable_that_airflow_does_not_read_is_named(
 
 
 @pytest.mark.usefixtures("nothing_said")
-def test_a_misspelt_option_of_the_file_is_named(
+def test_a_misspelled_option_of_the_file_is_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = ["max_outage", "max_concurency", "zzz"]

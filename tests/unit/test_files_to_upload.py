@@ -116,7 +116,7 @@ class TestProblem:
     def test_of_what_is_no_file_is_said(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / NAME)
 
-        assert "it is no ordinary file" in self.problem(str(tmp_path / NAME))
+        assert "it is not an ordinary file" in self.problem(str(tmp_path / NAME))
 
     @pytest.mark.parametrize("check", [file_to_upload, require_stored_file])
     def test_of_a_folder_whose_name_is_too_long_does_not_repeat_it(self, tmp_path: Path, check: Any) -> None:

@@ -65,7 +65,7 @@ UNDECIDED = [
 
 #: What happened, in words, the error for it, and the replies that bring it about.
 ERRORS: list[tuple[str, errors.WorkflowsError, list[Reply]]] = [
-    ("no connection came about", errors.ServiceUnreachable(""), [REFUSED]),
+    ("no connection could be made", errors.ServiceUnreachable(""), [REFUSED]),
     ("the TLS handshake failed", errors.TlsFailed(""), [NoResponse("tls", arrived=False, tls=True)]),
     ("429", errors.RateLimited(""), [status(429)]),
     ("503", errors.ServiceUnavailable(""), [status(503)]),

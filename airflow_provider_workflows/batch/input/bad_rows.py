@@ -55,7 +55,7 @@ class BadRows:
         others = self.number - sum(map(len, self._rows.values()))
         summary = (
             f"{self.number} of {rows} rows of items cannot be run, so nothing was sent. "
-            'Mend them, or leave them out with on_bad_row="skip":'
+            'Correct them, or leave them out with on_bad_row="skip":'
         )
         raise InvalidInput("\n".join([summary, *shown, *([f"and {others} more"] if others else [])]))
 

@@ -93,11 +93,9 @@ _ORDINARY: Mapping[str, Callable[[str], object]] = {
     "key": _is_ordinary_key,
 }
 
-EMPTY_REASON = "is text that stands for an empty cell or an error: leave the cell empty, or mend it"
+EMPTY_REASON = "is text that stands for an empty cell or an error: leave the cell empty, or correct it"
 """What is wrong with text that is no value."""
-_MARKS_REASON = (
-    "has an apostrophe beside its digits, or a quote: a spreadsheet has put it there, leave it away"
-)
+_MARKS_REASON = "has an apostrophe beside its digits, or a quote: a spreadsheet has put it there; remove it"
 _CHANGED_REASON = (
     "is a number that a spreadsheet or a data frame has changed, so digits may be lost; read the column as "
     "text"
@@ -179,7 +177,7 @@ def _require_text(name: str, text: str) -> None:
         raise InvalidInput(EMPTY_REASON)
     shows = text.isprintable() or [unicodedata.category(character)[0] not in "CZ" for character in text]
     if shows is not True and not any(shows):
-        raise InvalidInput("has only characters that do not show: leave the cell empty, or mend it")
+        raise InvalidInput("has only characters that do not show: leave the cell empty, or correct it")
     if LOST in text:
         raise InvalidInput(_LOST_REASON)
     if name in NUMBERS:
@@ -199,14 +197,14 @@ def _require_number(name: str, text: str, *, shows: bool) -> None:
     if without_marks != text and without_marks.strip().isdigit():
         raise InvalidInput(_MARKS_REASON)
     if name in IDENTIFIERS and _SIGNED.fullmatch(text):
-        raise InvalidInput("has a + or - before or behind its digits: leave it away")
+        raise InvalidInput("has a + or - before or behind its digits: remove it")
     # A phone is often written with blanks, and is understood so.
     if name in IDENTIFIERS and not text.isdigit():
         for mark, separated in (("blanks", text.split()), ("commas", text.split(","))):
             if len(separated) > 1 and "".join(separated).isdigit():
-                raise InvalidInput(f"has {mark} between its digits: leave them away")
+                raise InvalidInput(f"has {mark} between its digits: remove them")
     if not shows and any(unicodedata.category(character)[0] == "C" for character in text):
-        raise InvalidInput("holds a character that does not show: leave it away")
+        raise InvalidInput("holds a character that does not show: remove it")
 
 
 def _require_unchanged(name: str, text: str) -> None:

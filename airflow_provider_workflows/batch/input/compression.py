@@ -180,9 +180,7 @@ def _zip_member(
             return None
         members = [each for each in archive.infolist() if not each.is_dir() and not _is_beside(each.filename)]
         if len(members) != 1:
-            raise InvalidInput(
-                f"items is a zip with {len(members)} files in it, and must have one: which is meant is not known"
-            )
+            raise InvalidInput(f"items is a zip with {len(members)} files: it must hold exactly one")
         if members[0].flag_bits & 1:
             raise InvalidInput("items is a zip with a password: save it without one")
         return closing.enter_context(archive).open(members[0]), members[0].filename, "zip"

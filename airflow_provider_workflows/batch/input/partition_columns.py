@@ -115,7 +115,7 @@ def _require_same(values: Sequence[Any], value: str | None, column: str, first_r
         if not _is_same(cell, value):
             raise InvalidInput(
                 f"items: row {number} of a file has another value in {named(column)} than the name of its folder "
-                f"says: mend the file or the folder, or leave both out, as in columns={{{named(column)}: None}}"
+                f"says: correct the file or the folder, or leave both out, as in columns={{{named(column)}: None}}"
             )
 
 

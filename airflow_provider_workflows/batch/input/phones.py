@@ -109,7 +109,7 @@ def split_phone(text: str, default_country_code: str | None = None) -> dict[str,
     if brackets == "0" and before == code:
         # As in +44 (0)20 7946 0018: only within the country a 0 is written there.
         if TRUNK_PREFIXES.get(code) != "0":
-            raise InvalidInput(f"has (0) behind +{code}, where no such 0 is written: leave it away")
+            raise InvalidInput(f"has (0) behind +{code}, where no such 0 is written: remove it")
         return _phone(code, after)
     return _phone(code, digits.removeprefix(code))
 
@@ -146,7 +146,7 @@ def finished_phone(phone: Mapping[str, Any], default_country_code: str | None = 
         raise InvalidInput("has digits of another script: write it with 0 to 9")
     if has_code and _repeats_code(str(code).strip(), _digits(text)):
         raise InvalidInput(
-            "begins with its calling code, and is too long with it: leave the code away, or write + in front"
+            "begins with its calling code, and is too long with it: remove the code, or write + in front"
         )
     return finished
 

@@ -141,7 +141,7 @@ def _call(
     # Not from within the block: the exception's text may be personal, and would be in the log as the cause.
     raise InvalidInput(
         f"{argument} raised {problem} for {row} of items, so nothing more was sent. The exception's text is not "
-        "shown, for it may be personal. Mend the function; for a row that cannot be right, have it raise "
+        "shown, for it may be personal. Correct the function; for a row that cannot be right, have it raise "
         "ValueError, which makes a bad row of it"
     )
 

@@ -136,7 +136,7 @@ export class Rows {
     const isBad = outcome === "skipped";
     const box = element("input", {
       type: "checkbox", value: number, disabled: isBad, "aria-label": `select row ${number}`,
-      title: isBad ? "A bad row cannot be submitted: mend it in the input." : null,
+      title: isBad ? "A bad row cannot be submitted: correct it in the input." : null,
     });
     box.addEventListener("change", () => {
       if (box.checked) this.selected.add(Number(number));

@@ -64,7 +64,7 @@ class RecordedHook(DbApiHook):
 
 @pytest.fixture(autouse=True)
 def connection_in_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow's connection, which the hook asks how a bound value is spelt."""
+    """Airflow's connection, which the hook asks how a bound value is spelled."""
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "databricks://")
 
 

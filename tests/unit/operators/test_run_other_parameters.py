@@ -99,7 +99,7 @@ class TestRetry:
 
         lines = [line for line in capsys.readouterr().out.splitlines() if "parameters" in line]
         assert len(lines) == 1
-        assert "The parameters of this try are others than those of the earlier one" in lines[0]
+        assert "The parameters of this try are not those of the earlier one" in lines[0]
         assert not [value for value in ("morning", "evening") if value in lines[0]]
 
     def test_submits_no_run_where_one_may_have_been_submitted(self, task: Task) -> None:

@@ -1,4 +1,4 @@
-"""A misspelt argument, or one of a wrong type, is found by a type checker before the DAG is parsed."""
+"""A misspelled argument, or one of a wrong type, is found by a type checker before the DAG is parsed."""
 
 from __future__ import annotations
 

@@ -249,7 +249,7 @@ class TestSameColumn:
         )
 
         assert refusal_of(tmp_path) == (
-            "items: row 1 of a file has another value in 'lastName' than the name of its folder says: mend the "
+            "items: row 1 of a file has another value in 'lastName' than the name of its folder says: correct the "
             "file or the folder, or leave both out, as in columns={'lastName': None}"
         )
 

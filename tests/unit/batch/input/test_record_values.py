@@ -149,7 +149,7 @@ class TestZeroPadOfARecordsField:
             "PESEL": "02070803628"
         }
 
-    def test_finds_what_it_cannot_mend(self) -> None:
+    def test_finds_what_it_cannot_correct(self) -> None:
         found = reasons(read([{"record.PESEL": "7.90712E+10"}], zero_pad={"record.PESEL": 11}))
 
         assert CHANGED in found["record.PESEL"]

@@ -258,7 +258,7 @@ class TestCompression:
         path = tmp_path / "people.zip"
         path.write_bytes(zipped(table().encode(), "a.csv", "b.csv"))
 
-        assert "a zip with 2 files in it, and must have one" in refusal_of(path, columns=COLUMNS)
+        assert "a zip with 2 files: it must hold exactly one" in refusal_of(path, columns=COLUMNS)
 
     def test_may_hold_what_a_mac_adds(self, tmp_path: Path) -> None:
         path = tmp_path / "people.zip"
