@@ -96,7 +96,7 @@ def require_record_fields(
 
 
 def require_typed_fields(fields: Mapping[str, Any], field_types: Mapping[str, FieldType]) -> None:
-    """Return if there is each field that has a type: one that is misspelt would leave another unchecked.
+    """Return if there is each field that has a type: one that is misspelled would leave another unchecked.
 
     :param fields: values by the names of the table's fields
     :param field_types: types by the names of fields
