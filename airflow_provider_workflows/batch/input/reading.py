@@ -89,7 +89,7 @@ class Reading:
             names = ", ".join(name.removeprefix(RECORD_PREFIX) for name in missing)
             self.warn(
                 f"field_types has {names}, and no column of items gives such a field of a record, as {missing[0]}: "
-                "nothing is checked by it. Spell the name as the field's, or leave it away"
+                "nothing is checked by it. Spell the name as the field's, or leave it out"
             )
 
     def note_of_file(self, text: str) -> None:
