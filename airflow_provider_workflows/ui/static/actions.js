@@ -10,6 +10,8 @@ const NAMES = {
   stop: "Stop submitting",
 };
 const BEGINS_AGAIN = "The task begins again: it submits what is due, and each run is billed.";
+/** Airflow does not ask again for the state of a task that has ended. */
+const AROUND = "The task has begun. Airflow's own state and grid around this page may still show how it ended before: reload the page to see them anew.";
 const ROWS = /^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$/;
 
 export class Actions {
@@ -50,8 +52,9 @@ export class Actions {
   show(data) {
     this.data = data;
     if (this.pressed !== null && isFollowed(this.pressed, data)) {
+      const isAround = window.parent !== window && this.pressed.action !== "stop";
       this.pressed = null;
-      fill(this.result);
+      fill(this.result, isAround ? note("", element("p", {}, AROUND)) : null);
     }
     const { report, instruction } = data;
     const isBatch = report?.kind === "batch";

@@ -227,6 +227,25 @@ class TestSingleRun:
 
 
 class TestNextTry:
+    def test_says_once_a_press_is_followed_that_what_is_around_the_page_may_be_older(
+        self, opened: Callable[..., Page]
+    ) -> None:
+        page = opened(batch_report(), "failed")
+        with page.expect_response("**/data/task*") as asked:
+            page.reload()
+        begun = {**asked.value.json(), "state": "running", "started_at": time.time()}
+        address = page.url
+        page.route(f"{ORIGIN}/around", lambda route: route.fulfill(body=f"<iframe src='{address}'></iframe>"))
+        page.route("**/data/instruction*", lambda route: route.fulfill(json={"message": "It begins."}))
+        page.goto(f"{ORIGIN}/around")
+        frame = page.frame_locator("iframe")
+        frame.get_by_role("button", name="Repair").click()
+        page.route("**/data/task*", lambda route: route.fulfill(json=begun))
+
+        frame.locator("dialog").get_by_role("button", name="Repair").click()
+
+        frame.get_by_text("reload the page to see them anew").wait_for()
+
     def test_what_the_try_before_has_reported_stays_until_the_next_one_reports(
         self, opened: Callable[..., Page]
     ) -> None:
