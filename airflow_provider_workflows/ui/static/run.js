@@ -89,7 +89,7 @@ export class RunView {
         ["execution version", report.execution_version],
         ["connection", report.conn_id],
         ["submitted", time(report.submitted_at)],
-        ["expires", goesOn ? time(report.expires_at) : null],
+        ["expires", report.outcome === "running" ? time(report.expires_at) : null],
         ["ended", time(report.ended_at)],
         ["took", report.submitted_at && report.ended_at ? duration(report.ended_at - report.submitted_at) : null],
         ["awaited", goesOn && report.webhooks ? "a webhook is awaited; until it arrives, the run is polled now and then" : null],
