@@ -121,7 +121,11 @@ class TryEnd:
             number = self.report.outcomes.get(outcome.value, 0)
             if not number or not reasons:
                 continue
-            words = [f"{each.rows:,} {_TIMES} {each.reason}, {_rows(each.examples)}" for each in reasons]
+            # A reason is a sentence of its own elsewhere.
+            words = [
+                f"{each.rows:,} {_TIMES} {each.reason.removesuffix('.')}, {_rows(each.examples)}"
+                for each in reasons
+            ]
             others = len(words) - SHOWN_REASONS
             more = f"; {counted(others, 'more reason')}" if others > 0 else ""
             texts.append(f"{number:,} {outcome.value}: {'; '.join(words[:SHOWN_REASONS])}{more}")

@@ -126,6 +126,15 @@ def test_leaves_out_rows_that_a_person_has_withheld_from_what_a_retry_does() -> 
     assert "40 were not sent because a person said so: the next clear submits the rest." in text
 
 
+def test_goes_on_after_a_reason_that_is_a_sentence() -> None:
+    report = ended(not_submitted=40)
+    reason = Reason("A person stopped the submission. The next clear submits it.", 40, f"1{TO}40")
+
+    text = str(TryEnd(dataclasses.replace(report, reasons={RowOutcome.NOT_SUBMITTED: (reason,)}), policy()))
+
+    assert f"The next clear submits it, rows 1{TO}40." in text
+
+
 def test_of_a_batch_that_went_well_says_what_a_clear_would_cost() -> None:
     end = TryEnd(dataclasses.replace(ended(succeeded=5), reasons={}, problem_rows=None), policy())
 
