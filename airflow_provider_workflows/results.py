@@ -7,8 +7,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import jmespath  # type: ignore[import-untyped]
-from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]
 from typing_extensions import NotRequired
 
 from airflow_provider_workflows.api.errors import InvalidInput
@@ -149,6 +147,9 @@ def require_selection(select: object) -> Sequence[str]:
         (https://jmespath.org/specification.html), such as ``["decision", "checks[0].status"]``
     :raises InvalidInput: naming the expression that JMESPath does not know
     """
+    import jmespath  # type: ignore[import-untyped]  # noqa: PLC0415  (few tasks select)
+    from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]  # noqa: PLC0415
+
     if isinstance(select, str) or not isinstance(select, Sequence):
         refuse("select", "a list of expressions such as ['decision', 'checks[0].status']", select)
     if not select:
@@ -174,6 +175,9 @@ def select_fields(result: Mapping[str, Any], select: Sequence[str]) -> dict[str,
     :param select: what ``require_selection`` returned
     :raises InvalidInput: naming an expression that does not fit what is there, such as a sum of texts
     """
+    import jmespath  # noqa: PLC0415  (few tasks select)
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415
+
     found = {}
     for expression in select:
         try:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.arguments import file_mode, refuse, require_pyarrow
-from airflow_provider_workflows.batch.input.rows import Unreadable
 from airflow_provider_workflows.batch.input.scalars import text_of
 from airflow_provider_workflows.batch.input.table_items import (
     arrow_table,
@@ -22,6 +21,7 @@ from airflow_provider_workflows.batch.input.table_items import (
     items_of_table,
     plain_cell,
 )
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 from airflow_provider_workflows.local_files import OWNER_ONLY
 from airflow_provider_workflows.storage import shown, storage_path
 from airflow_provider_workflows.whole_files import replacing

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseSensorOperator
-from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_workflows.airflow_internals.configuration import integer
 from airflow_provider_workflows.airflow_internals.feature import (
@@ -87,6 +86,8 @@ async def hold_back_until(
 
 
 def _find_resume_in_source() -> bool:
+    from airflow.triggers.base import TriggerEvent  # noqa: PLC0415  (not while parsing)
+
     # Importing ``airflow.models.trigger`` costs a worker 108 modules, 0.2 s and 6 MiB, so its source is read.
     package = importlib.util.find_spec("airflow")
     for folder in (package.submodule_search_locations or ()) if package is not None else ():
@@ -129,6 +130,7 @@ def can_resume() -> bool:
 
 def _find_resume() -> Callable[..., None]:
     from airflow.models.trigger import handle_event_submit  # noqa: PLC0415  (only on the API server)
+    from airflow.triggers.base import TriggerEvent  # noqa: PLC0415  (not while parsing)
 
     require_parameters(handle_event_submit, *sorted(_RESUME_PARAMETERS))
     inspect.signature(TriggerEvent).bind({})
@@ -155,6 +157,8 @@ def resume(row: Any, event: Mapping[str, Any], session: Session) -> None:
     """
     handle_event_submit = RESUME.get()
     if handle_event_submit is not None:
+        from airflow.triggers.base import TriggerEvent  # noqa: PLC0415  (not while parsing)
+
         submitted = TriggerEvent(event)  # type: ignore[no-untyped-call]
         handle_event_submit(submitted, task_instance=row, session=session)
 

@@ -6,7 +6,6 @@ A request's model refuses unknown fields, a response's keeps them. Both spelling
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
@@ -21,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.identifiers import require_identifiers_as_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,11 +36,6 @@ Number = Annotated[str, BeforeValidator(_text_from_number), WithJsonSchema({"typ
 
 ResponseId = Annotated[str, BeforeValidator(_text_from_number), Field(min_length=1)]
 """An id that the service gave: any text or number, because a run that exists must not be lost over its id."""
-
-IDENTIFIERS = ("personal_number", "company_number")
-"""Fields with numbers that identify a person or a company: leading zeros belong to them."""
-# Once, because each row of a batch is checked.
-_SPELLED_IDENTIFIERS = tuple(spelling for name in IDENTIFIERS for spelling in (name, to_camel(name)))
 
 
 class RequestBody(BaseModel):
@@ -272,19 +267,6 @@ def require_case_details(fields: Mapping[str, Any], *, argument: str = "") -> Ca
         require_identifiers_as_text(given, argument=argument)
         return details
     raise InvalidInput("; ".join(dict.fromkeys(reasons)))
-
-
-def require_identifiers_as_text(fields: Mapping[str, Any], *, argument: str = "") -> None:
-    """Refuse an identifier that is a number: its leading zeros may be lost. The API itself takes whole numbers.
-
-    :param fields: values by name, in Python's or the API's spelling
-    :param argument: the argument that the fields come from, put before each name in an error
-    :raises InvalidInput: naming the fields, never a value
-    """
-    wrong = [name for name in _SPELLED_IDENTIFIERS if isinstance(fields.get(name), (int, float, Decimal))]
-    if wrong:
-        names = ", ".join(".".join([argument] * bool(argument) + [name]) for name in wrong)
-        raise InvalidInput(f"{names}: is a number, so its leading zeros may be lost; give it as text")
 
 
 def invalid_fields(error: ValidationError) -> Iterator[tuple[tuple[str, ...], str]]:

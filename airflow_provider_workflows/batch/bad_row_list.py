@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.rows import BadRow, Unreadable
+from airflow_provider_workflows.batch.input.rows import BadRow
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 from airflow_provider_workflows.batch.spreadsheet_lines import SpreadsheetLines
 from airflow_provider_workflows.storage import remove_file, shown
 from airflow_provider_workflows.storage_retry import failure_reason

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput
 from airflow_provider_workflows.api.retry import Retry
 from airflow_provider_workflows.batch.row_state import RowOutcome
-from airflow_provider_workflows.batch.try_end import RetryWork, TryEnd
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.manifest import Manifest
     from airflow_provider_workflows.batch.report import BatchReport
+    from airflow_provider_workflows.batch.try_end import RetryWork
     from airflow_provider_workflows.storage import ObjectStoragePath
 
 
@@ -44,6 +44,8 @@ class FailurePolicy:
         :param report: what there is to say of the batch, whose try has ended
         :param withheld: rows that no retry submits, as a person has said, by outcome
         """
+        from airflow_provider_workflows.batch.try_end import TryEnd  # noqa: PLC0415  (not while parsing)
+
         end = TryEnd(report, self, withheld or {})
         submitted = report.rows - report.outcomes.get(RowOutcome.SKIPPED.value, 0)
         if end.failed <= self.max_failed_share * submitted:
@@ -57,6 +59,8 @@ class FailurePolicy:
         :param outcomes: number of rows by outcome
         :param withheld: rows that no retry submits, as a person has said, by outcome
         """
+        from airflow_provider_workflows.batch.try_end import RetryWork  # noqa: PLC0415  (not while parsing)
+
         return RetryWork(
             submits=sum(
                 outcomes.get(outcome.value, 0) - withheld.get(outcome, 0)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.shard_reference import salt_of
+from airflow_provider_workflows.batch.input.shard_digest import salt_of
 from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.storage import shown

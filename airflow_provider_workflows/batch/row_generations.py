@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.generations import GENERATIONS, in_words
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
-from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows
 from airflow_provider_workflows.batch.input.reading import Note, no_note
-from airflow_provider_workflows.batch.input.rows import NOBODY, BadRow, Row
 from airflow_provider_workflows.batch.input.subjects import has_case_field, is_record_field
 from airflow_provider_workflows.batch.output_row import RECORD_COLUMNS, VERSION_COLUMNS
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.checked_columns import Checked
+    from airflow_provider_workflows.batch.input.rows import Row
 
 _CASES_BESIDE_TABLE = (
     "table_id is the table in which records are created, and no row of items has a field of a record, such as "
@@ -47,6 +46,9 @@ def rows_of_generation(
     :raises InvalidInput: naming a row and what it has that the generation does not have; behind the last row, if
         there is a table, and cases are created, but no record
     """
+    from airflow_provider_workflows.batch.input.checked_columns import OrdinaryRows  # noqa: PLC0415  (not while parsing)
+    from airflow_provider_workflows.batch.input.rows import NOBODY, BadRow  # noqa: PLC0415  (not while parsing)
+
     chosen = GENERATIONS[generation]
     has_cases = "case_id" in chosen.run_arguments
     creates_case = creates_record = has_bad = False

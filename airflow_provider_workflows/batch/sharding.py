@@ -21,7 +21,8 @@ from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOption
 from airflow_provider_workflows.batch.input.query_file import NOT_JSON_IN_RECORD, json_of_decimal, lines_of
 from airflow_provider_workflows.batch.input.reading import Note, no_note
 from airflow_provider_workflows.batch.input.rows import BadRow
-from airflow_provider_workflows.batch.input.shard_reference import ShardDigest, ShardReference, new_salt
+from airflow_provider_workflows.batch.input.shard_digest import ShardDigest, new_salt
+from airflow_provider_workflows.batch.input.shard_reference import ShardReference
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.subjects import json_fields
 from airflow_provider_workflows.batch.input.table_items import refuse_table

@@ -11,8 +11,8 @@ from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factor
 from typing_extensions import Required
 
 from airflow_provider_workflows.api.errors import InvalidInput
+from airflow_provider_workflows.api.identifiers import require_identifiers_as_text
 from airflow_provider_workflows.api.ids import require_id
-from airflow_provider_workflows.api.models import require_case_details, require_identifiers_as_text
 from airflow_provider_workflows.api.redaction import all_values
 from airflow_provider_workflows.api.strict_json import require_json_object
 from airflow_provider_workflows.decorators.function_task import FunctionTask
@@ -78,6 +78,8 @@ class ReturnedCase:
         require_identifiers_as_text(given, argument=RETURNED)
         details = None
         if case_id is None:
+            from airflow_provider_workflows.api.models import require_case_details  # noqa: PLC0415  (not while parsing)
+
             details = require_case_details(given, argument=RETURNED).model_dump(exclude_none=True)
         return cls(
             None if case_id is None else require_id("case_id", case_id),

@@ -9,7 +9,7 @@ from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factor
 from typing_extensions import Required
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.items import require_items_or_template, source_of
+from airflow_provider_workflows.batch.input.item_sources import require_items_or_template, source_of
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.table_items import items_of_table
 from airflow_provider_workflows.decorators.function_task import FunctionTask

@@ -13,8 +13,6 @@ from airflow_provider_workflows.airflow_internals.exceptions import AirflowExcep
 from airflow_provider_workflows.airflow_internals.secrets_masker import mask, quiet_about_short_secrets
 from airflow_provider_workflows.airflow_internals.text_rendering import RendersText
 from airflow_provider_workflows.api.errors import ConnectionNotFound, InvalidInput
-from airflow_provider_workflows.notifications.delivery import NotDelivered, deliver, url_of
-from airflow_provider_workflows.notifications.message import failure_message
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -68,6 +66,8 @@ class WorkflowsNotifier(RendersText, BaseNotifier):
         """Post the message; when that fails, an error is logged and nothing raised."""
         try:
             url, text = self._prepare(context)
+            from airflow_provider_workflows.notifications.delivery import deliver  # noqa: PLC0415  (not while parsing)
+
             # In a notebook this thread has an event loop already.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(asyncio.run, deliver(url, text)).result()
@@ -84,12 +84,18 @@ class WorkflowsNotifier(RendersText, BaseNotifier):
         """
         try:
             url, text = await asyncio.to_thread(self._prepare, context)
+            # Loaded by now, in that thread.
+            from airflow_provider_workflows.notifications.delivery import deliver  # noqa: PLC0415  (not while parsing)
+
             await deliver(url, text)
         except Exception as error:  # noqa: BLE001  (its words could hold the URL, and Airflow stores them)
             raise AirflowException(self._not_sent(error)) from None
         self.log.info("The alert was sent through connection %s.", self.alert_conn_id)
 
     def _prepare(self, context: Mapping[str, Any]) -> tuple[str, str]:
+        from airflow_provider_workflows.notifications.delivery import url_of  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.notifications.message import failure_message  # noqa: PLC0415  (not while parsing)
+
         try:
             with quiet_about_short_secrets():
                 connection = BaseHook.get_connection(self.alert_conn_id)
@@ -103,6 +109,8 @@ class WorkflowsNotifier(RendersText, BaseNotifier):
         return url, failure_message(context)
 
     def _not_sent(self, error: Exception) -> str:
+        from airflow_provider_workflows.notifications.delivery import NotDelivered  # noqa: PLC0415  (not while parsing)
+
         said = isinstance(error, (NotDelivered, InvalidInput))
         reason = str(error) if said else type(error).__name__
         return f"The alert was not sent through connection {self.alert_conn_id}: {reason}"

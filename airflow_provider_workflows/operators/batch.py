@@ -10,7 +10,6 @@ from airflow_provider_workflows.airflow_internals.deferral import can_resume
 from airflow_provider_workflows.airflow_internals.execution_timeout import held_back
 from airflow_provider_workflows.airflow_internals.xcom import is_live
 from airflow_provider_workflows.links import set_link
-from airflow_provider_workflows.operators.batch_record import BatchPhase
 from airflow_provider_workflows.operators.batch_reporting import publisher
 from airflow_provider_workflows.operators.batch_waiting import BatchWaiting
 
@@ -121,6 +120,8 @@ class RunWorkflowBatchOperator(BatchWaiting):
 
     def call(self, client: WorkflowsClient, context: Context) -> dict[str, Any]:
         """Check, submit, wait, collect and judge, or go on where an earlier try has stopped."""
+        from airflow_provider_workflows.operators.batch_record import BatchPhase  # noqa: PLC0415  (not while parsing)
+
         begun_at = time.time()
         self.lineage = self._lineage()
         set_link(context)

@@ -22,7 +22,7 @@ from airflow_provider_workflows.arguments import (
     whole_number,
 )
 from airflow_provider_workflows.batch.failure_policy import FailurePolicy
-from airflow_provider_workflows.batch.input.items import (
+from airflow_provider_workflows.batch.input.item_sources import (
     require_items_or_template,
     short_name_of,
     source_of,
@@ -30,7 +30,6 @@ from airflow_provider_workflows.batch.input.items import (
 )
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.input.table_items import refuse_table
-from airflow_provider_workflows.batch.options import BatchOptions
 from airflow_provider_workflows.batch.row_generations import further_columns, require_possible_fields
 from airflow_provider_workflows.lineage.events import partition_key_of
 from airflow_provider_workflows.operators.base import Text
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from airflow_provider_workflows.batch.input.items import Items
+    from airflow_provider_workflows.batch.options import BatchOptions
     from airflow_provider_workflows.operators.task_arguments import BatchOperatorArguments
 
 
@@ -164,6 +164,8 @@ class BatchArguments(OutputArguments):
             self.parameters = redact_parameters(self.parameters, self.personal_fields, rendered=rendered)
 
     def _options(self) -> BatchOptions:
+        from airflow_provider_workflows.batch.options import BatchOptions  # noqa: PLC0415  (not while parsing)
+
         parameters, generation = unwrap(self.parameters), self.hook.settings.api_generation
         return BatchOptions(
             workflow_definition_id=require_id("workflow_definition_id", self.workflow_definition_id),

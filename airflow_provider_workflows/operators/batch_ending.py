@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowTaskTimeout
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.output import read_output
 from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.lineage.events import emit
 from airflow_provider_workflows.lineage.task import TaskLineage
-from airflow_provider_workflows.operators.batch_record import BatchPhase, BatchRecord
 from airflow_provider_workflows.operators.batch_reporting import publisher
 from airflow_provider_workflows.operators.batch_try import BatchTry
 from airflow_provider_workflows.storage import shown
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_workflows.batch.batch import Batch
     from airflow_provider_workflows.batch.sql_table import SqlTable
+    from airflow_provider_workflows.operators.batch_record import BatchRecord
 
 
 class BatchEnding(BatchTry):
@@ -33,6 +32,8 @@ class BatchEnding(BatchTry):
     def _collect_and_judge(
         self, context: Context, batch: Batch, record: BatchRecord, *, timed_out: bool
     ) -> dict[str, Any]:
+        from airflow_provider_workflows.operators.batch_record import BatchPhase  # noqa: PLC0415  (not while parsing)
+
         with self._output_at_failure(context, batch, record):
             # Again: the DAG may be another one than when the task was deferred.
             batch.require_hashes(lambda: self._read_items(context))
@@ -93,6 +94,8 @@ class BatchEnding(BatchTry):
         writer.prepare(create=self.result_table.create_table)
 
     def _write_table(self, table: SqlTable, batch: Batch, batch_id: str) -> None:
+        from airflow_provider_workflows.batch.output import read_output  # noqa: PLC0415  (not while parsing)
+
         begun_at = time.monotonic()
         further_columns = self._options().output.further_columns
         writer = table.writer(

@@ -14,17 +14,9 @@ from airflow_provider_workflows.airflow_internals.supervisor import in_turn
 from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store, retries_left
 from airflow_provider_workflows.api.errors import BatchFailed, InvalidInput, workflows_error_in
 from airflow_provider_workflows.api.ids import is_id
-from airflow_provider_workflows.batch.batch import Batch
-from airflow_provider_workflows.batch.failure_policy import summarize
-from airflow_provider_workflows.batch.ownership import Ownership
-from airflow_provider_workflows.batch.progress import counts_in_words
-from airflow_provider_workflows.batch.report import BatchReport, ReportPhase
-from airflow_provider_workflows.batch.try_end import TryEnd
-from airflow_provider_workflows.clear_choices import ClearChoices
 from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.batch_arguments import BatchArguments
-from airflow_provider_workflows.operators.batch_record import BatchRecord
 from airflow_provider_workflows.run_report import failure_json
 from airflow_provider_workflows.storage import shown
 from airflow_provider_workflows.xcom_keys import REPORT_KEY, SUMMARY_KEY
@@ -35,8 +27,13 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_workflows.batch.batch import Batch
+    from airflow_provider_workflows.batch.ownership import Ownership
     from airflow_provider_workflows.batch.progress import Publish
+    from airflow_provider_workflows.batch.report import BatchReport
     from airflow_provider_workflows.batch.reported_rows import ReportedRows
+    from airflow_provider_workflows.batch.try_end import TryEnd
+    from airflow_provider_workflows.operators.batch_record import BatchRecord
 
 
 class BatchReporting(BatchArguments):
@@ -53,6 +50,8 @@ class BatchReporting(BatchArguments):
     _has_reported_failure = False
 
     def _begun_report(self, try_number: int, at: float) -> BatchReport:
+        from airflow_provider_workflows.batch.report import BatchReport  # noqa: PLC0415  (not while parsing)
+
         source = None
         with contextlib.suppress(InvalidInput):
             source = self._source
@@ -72,6 +71,9 @@ class BatchReporting(BatchArguments):
 
     def _report_wait(self, context: Context, batch: Batch, *, webhooks: bool) -> None:
         """Say that the batch waits in the triggerer: in the log, the task's XCom, and for the triggerer."""
+        from airflow_provider_workflows.batch.progress import counts_in_words  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.batch.report import ReportPhase  # noqa: PLC0415  (not while parsing)
+
         report = dataclasses.replace(batch.report_at(ReportPhase.WAITING), webhooks=webhooks)
         try:
             report.write(batch.state_folder)
@@ -143,6 +145,8 @@ class BatchReporting(BatchArguments):
 
         :param failure: what fails the task; None if it succeeds
         """
+        from airflow_provider_workflows.batch.failure_policy import summarize  # noqa: PLC0415  (not while parsing)
+
         self._say_end(context, batch, failure)
         summary = summarize(
             batch.output, batch.report, record.manifest, seconds=time.time() - record.begun_at
@@ -152,6 +156,9 @@ class BatchReporting(BatchArguments):
         return summary
 
     def _say_end(self, context: Context, batch: ReportedRows, failure: BaseException | None) -> None:
+        from airflow_provider_workflows.batch.try_end import TryEnd  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.clear_choices import ClearChoices  # noqa: PLC0415  (not while parsing)
+
         ti = context["ti"]
         error = workflows_error_in(failure)
         # The words of BatchFailed are those of the rows.

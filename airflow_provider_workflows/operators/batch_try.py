@@ -9,19 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowException, TaskDeferred
-from airflow_provider_workflows.batch.batch import Batch
-from airflow_provider_workflows.batch.checked_input import check_input
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
 from airflow_provider_workflows.batch.ownership import Ownership
-from airflow_provider_workflows.batch.place import BatchFile
-from airflow_provider_workflows.batch.report import ReportPhase
-from airflow_provider_workflows.batch.run_index import write_run_index
 from airflow_provider_workflows.batch.submission_stop import SubmissionStop
 from airflow_provider_workflows.hooks.workflows import shared_tokens
-from airflow_provider_workflows.operators.batch_record import BatchRecord, claim_records
 from airflow_provider_workflows.operators.batch_reporting import BatchReporting
-from airflow_provider_workflows.operators.batch_submission import BatchSubmission
-from airflow_provider_workflows.operators.instruction import Instructions, instructions_of
 from airflow_provider_workflows.storage import AZURE_HTTP_LOG
 
 if TYPE_CHECKING:
@@ -30,6 +22,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_workflows.api.errors import OutcomeUnknown
+    from airflow_provider_workflows.batch.batch import Batch
+    from airflow_provider_workflows.operators.batch_record import BatchRecord
+    from airflow_provider_workflows.operators.batch_submission import BatchSubmission
+    from airflow_provider_workflows.operators.instruction import Instructions
 
 _TOLD_TO_STOP = "The task was told to stop"
 
@@ -75,6 +71,9 @@ class BatchTry(BatchReporting):
 
     @contextlib.contextmanager
     def _owned(self, context: Context) -> Iterator[None]:
+        from airflow_provider_workflows.operators.batch_record import claim_records  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.operators.instruction import instructions_of  # noqa: PLC0415  (not while parsing)
+
         try_number, now = context["ti"].try_number, time.time()
         instructions = self._instructions = instructions_of(context, self.log)
         ownership = Ownership(
@@ -106,6 +105,9 @@ class BatchTry(BatchReporting):
         except TaskDeferred:
             raise
         except BaseException as failure:
+            from airflow_provider_workflows.batch.place import BatchFile  # noqa: PLC0415  (not while parsing)
+            from airflow_provider_workflows.batch.report import ReportPhase  # noqa: PLC0415  (not while parsing)
+
             if self._ownership is None or self._ownership.may_write:
                 try:
                     if record.has_results:
@@ -124,12 +126,18 @@ class BatchTry(BatchReporting):
 
     def _write_run_index(self, batch: Batch) -> None:
         """Write the index by which the page Workflows finds a row; what fails is logged, and changes nothing."""
+        from airflow_provider_workflows.batch.run_index import write_run_index  # noqa: PLC0415  (not while parsing)
+
         try:
             write_run_index(batch.place.folder, batch.ids, self.output_mode)
         except Exception as error:  # noqa: BLE001  (each kind of storage has its own)
             self.log.warning("The index of the batch's runs could not be written: %s.", type(error).__name__)
 
     def _tries(self, context: Context) -> BatchSubmission:
+        from airflow_provider_workflows.batch.checked_input import check_input  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.operators.batch_submission import BatchSubmission  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.operators.instruction import instructions_of  # noqa: PLC0415  (not while parsing)
+
         self._rendered_partition_key()
         return BatchSubmission(
             context,
@@ -152,6 +160,8 @@ class BatchTry(BatchReporting):
             self._ownership.submission_stop.was_followed()
 
     def _batch(self, record: BatchRecord) -> Batch:
+        from airflow_provider_workflows.batch.batch import Batch  # noqa: PLC0415  (not while parsing)
+
         settings = self.hook.settings
         self._state_folder = str(record.place.state_folder)
         return Batch(

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_workflows.airflow_internals import xcom
 from airflow_provider_workflows.api.errors import error_from_json
-from airflow_provider_workflows.batch.inbox import InboxSegment
 from airflow_provider_workflows.operators.batch_ending import BatchEnding
 from airflow_provider_workflows.operators.batch_reporting import publisher
-from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger
-from airflow_provider_workflows.triggers.poller import Poller
 from airflow_provider_workflows.xcom_keys import AWAITED_RUNS_KEY, INBOX_KEY
 
 if TYPE_CHECKING:
@@ -25,6 +22,9 @@ class BatchWaiting(BatchEnding):
     """What ``RunWorkflowBatchOperator`` does while its runs are under way."""
 
     def _defer(self, context: Context, batch: Batch, deadline: float | None, *, webhooks: bool) -> NoReturn:
+        from airflow_provider_workflows.batch.inbox import InboxSegment  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.triggers.batch_status import BatchStatusTrigger  # noqa: PLC0415  (not while parsing)
+
         if webhooks:
             xcom.write_to_database(AWAITED_RUNS_KEY, batch.awaited.to_json(), context["ti"])
             # Airflow logs an error whenever an XCom is read that is not there.
@@ -41,6 +41,8 @@ class BatchWaiting(BatchEnding):
         return {}
 
     async def _wait(self, context: Context, batch: Batch, deadline: float | None) -> bool:
+        from airflow_provider_workflows.triggers.poller import Poller  # noqa: PLC0415  (not while parsing)
+
         return await batch.wait(
             Poller.of(self.workflows_conn_id),
             schedule=self._schedule,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import require_case_details, require_identifiers_as_text
+from airflow_provider_workflows.api.identifiers import require_identifiers_as_text
 from airflow_provider_workflows.api.redaction import CASE_FIELDS, all_values
 from airflow_provider_workflows.arguments import templated_dict, templated_text
 from airflow_provider_workflows.operators.base import Text, WorkflowsOperator
@@ -99,6 +99,8 @@ class CreateCaseOperator(WorkflowsOperator):
 
     def _details(self) -> dict[str, Any]:
         one_by_one = {name: unwrap(getattr(self, argument)) for name, argument in _ARGUMENTS.items()}
+        from airflow_provider_workflows.api.models import require_case_details  # noqa: PLC0415  (not while parsing)
+
         together = unwrap(self.case) or {}
         if not isinstance(together, dict):
             raise InvalidInput(f"case must be a dict of the case's fields, not {type(together).__name__}")

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.api.errors import OutcomeUnknown
 from airflow_provider_workflows.api.strict_json import with_plain_numbers
 from airflow_provider_workflows.operators.records import (
@@ -116,6 +115,8 @@ def create_case_once(context: Context, client: WorkflowsClient, details: Mapping
     :param log: the task's log
     :raises WorkflowsError: if the case cannot be created
     """
+    from airflow_provider_workflows.api import endpoints  # noqa: PLC0415  (not while parsing)
+
     endpoint = endpoints.create_case(details)
     return create_once(
         context,
@@ -143,6 +144,8 @@ def create_parameters_once(
     :param log: the task's log
     :raises WorkflowsError: if they cannot be created
     """
+    from airflow_provider_workflows.api import endpoints  # noqa: PLC0415  (not while parsing)
+
     endpoint = endpoints.create_parameters(workflow_definition_id, parameters)
     return create_once(
         context,

@@ -25,15 +25,11 @@ from airflow_provider_workflows.arguments import (
 from airflow_provider_workflows.batch.ownership import CALLS_END_SECONDS
 from airflow_provider_workflows.links import set_link
 from airflow_provider_workflows.operators.base import Text, is_deferrable
-from airflow_provider_workflows.operators.handover import handover_of
-from airflow_provider_workflows.operators.instruction import instructions_of
 from airflow_provider_workflows.operators.run_ending import RunEnding
 from airflow_provider_workflows.operators.run_link import RunWithLink
 from airflow_provider_workflows.operators.run_record import RunPhase, run_records
 from airflow_provider_workflows.operators.run_reporting import RunReporting
-from airflow_provider_workflows.operators.run_submission import RunSubmission
 from airflow_provider_workflows.operators.run_try import end_at_timeout
-from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
@@ -184,6 +180,10 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
 
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the workflow, once it was started or, if asked to, has succeeded."""
+        from airflow_provider_workflows.operators.handover import handover_of  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.operators.instruction import instructions_of  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.operators.run_submission import RunSubmission  # noqa: PLC0415  (not while parsing)
+
         begun_at = time.time()
         self._require_input(client.settings.api_generation)
         guard = self._guarded()
@@ -255,6 +255,10 @@ class RunWorkflowOperator(RunWithLink, RunEnding):
                 "Waiting for workflow %s in the triggerer. It needs a running triggerer (airflow triggerer).",
                 run.workflow_id,
             )
+            from airflow_provider_workflows.triggers.workflow_status import (  # noqa: PLC0415  (not while parsing)
+                WorkflowStatusTrigger,
+            )
+
             trigger = WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks)
             if self._reporting is not None:
                 now = time.time()

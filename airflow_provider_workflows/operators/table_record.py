@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_workflows.api import endpoints
 from airflow_provider_workflows.api.field_types import (
     loggable_fields,
     require_field_types,
@@ -93,6 +92,8 @@ class CreateRecordOperator(WorkflowsOperator):
 
     def call(self, client: WorkflowsClient, context: Context) -> str:
         """Return the id of the record."""
+        from airflow_provider_workflows.api import endpoints  # noqa: PLC0415  (not while parsing)
+
         fields = unwrap(self.fields)
         endpoint = endpoints.create_record(self.table_id, fields, self.field_types)
         require_typed_fields(fields, self.field_types)

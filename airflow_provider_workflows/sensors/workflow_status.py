@@ -39,7 +39,6 @@ from airflow_provider_workflows.operators.run_reporting import RunReporting
 from airflow_provider_workflows.retry_policy import WorkflowsRetryPolicy, is_lasting
 from airflow_provider_workflows.run_report import RunReport
 from airflow_provider_workflows.sensors.polls import SensorPolls
-from airflow_provider_workflows.triggers.workflow_status import WorkflowStatusTrigger
 from airflow_provider_workflows.xcom_keys import WORKFLOW_ID_KEY
 
 if TYPE_CHECKING:
@@ -168,6 +167,10 @@ class WorkflowStatusSensor(
         if event is not None:
             reporting.polled({"polls": wait.polls, "last_poll_at": wait.last_poll_at, "status": wait.status})
             return PokeReturnValue(is_done=True, xcom_value=self._success(event, reporting))
+        from airflow_provider_workflows.triggers.workflow_status import (  # noqa: PLC0415  (not while parsing)
+            WorkflowStatusTrigger,
+        )
+
         trigger = WorkflowStatusTrigger.for_task(wait, self.workflows_conn_id, webhooks=webhooks)
         if not self.exponential_backoff:
             now = time.time()

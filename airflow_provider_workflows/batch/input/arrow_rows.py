@@ -12,8 +12,8 @@ from airflow_provider_workflows.arguments import require_pyarrow
 from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells, behind
 from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
 from airflow_provider_workflows.batch.input.reading import Reading
-from airflow_provider_workflows.batch.input.rows import Unreadable
 from airflow_provider_workflows.batch.input.scalars import number_of, whole_number_of
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 
 _BATCH_ROWS = 1000
 

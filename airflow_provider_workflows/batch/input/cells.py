@@ -14,7 +14,7 @@ from numbers import Number
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import IDENTIFIERS
+from airflow_provider_workflows.api.identifiers import IDENTIFIERS
 from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX
 from airflow_provider_workflows.batch.input.scalars import text_of, whole_number_of
 from airflow_provider_workflows.batch.input.spreadsheet_errors import BEGINS_ERROR, is_spreadsheet_error

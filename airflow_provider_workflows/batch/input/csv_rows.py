@@ -28,7 +28,8 @@ from airflow_provider_workflows.batch.input.delimiters import (
 from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
 from airflow_provider_workflows.batch.input.encodings import as_text
 from airflow_provider_workflows.batch.input.reading import Reading
-from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Unreadable
+from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 
 #: Rows by which a header is told from a person where no column has a field.
 _SAMPLE_ROWS = 20

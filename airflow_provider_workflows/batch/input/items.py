@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.arguments import is_resolved_later, refuse
 from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells, each_row, together
 from airflow_provider_workflows.batch.input.checked_columns import (
     Checked,
@@ -20,11 +19,12 @@ from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOption
 from airflow_provider_workflows.batch.input.reading import Note, Reading, no_note
 from airflow_provider_workflows.batch.input.row_functions import PASSED_OVER, ROWS_READ_TWICE
 from airflow_provider_workflows.batch.input.rows import BadRow, Cells, Row, checked
-from airflow_provider_workflows.batch.input.shard_reference import ShardReference, is_shard_reference
+from airflow_provider_workflows.batch.input.shard_digest import compared
+from airflow_provider_workflows.batch.input.shard_reference import ShardReference
 from airflow_provider_workflows.batch.input.sql_query import SqlQuery
-from airflow_provider_workflows.batch.input.table_items import TableItems, refuse_table
+from airflow_provider_workflows.batch.input.table_items import TableItems
 from airflow_provider_workflows.counted import counted
-from airflow_provider_workflows.storage import ObjectStoragePath, shown, storage_path
+from airflow_provider_workflows.storage import ObjectStoragePath, storage_path
 
 Items: TypeAlias = "Sequence[Mapping[str, Any]] | str | ObjectStoragePath | Mapping[str, Any] | SqlQuery"
 """A list of rows, a file of them, the JSON of a ``ShardReference``, or a query."""
@@ -88,7 +88,7 @@ def read_together(
 
         found = rows_with_header(found, reading)
     all_rows = _read(found, reading, first_row=first_row, rows=rows)
-    return reading.warned(all_rows) if shard is None else shard.compared(all_rows)
+    return reading.warned(all_rows) if shard is None else compared(shard, all_rows)
 
 
 def version_of(items: Items) -> str | None:
@@ -112,64 +112,6 @@ def sharding_of(items: Items) -> dict[str, Any] | None:
     :raises InvalidInput: if they are a dict, and not a shard's reference
     """
     return ShardReference.from_json(items).sharding if isinstance(items, Mapping) else None
-
-
-def require_items_or_template(items: object) -> None:
-    """Check the type of a batch's items when the DAG is parsed; the items are read when the task runs.
-
-    :param items: as ``read_items`` takes them, or what is resolved later
-    :raises InvalidInput: if it is neither
-    """
-    refuse_table(items)
-    is_items = isinstance(items, (str, ObjectStoragePath, Sequence, Mapping, SqlQuery)) and not isinstance(
-        items, bytes
-    )
-    if not is_items and not is_resolved_later(items):
-        refuse("items", "a list of rows, the URI of a file, a shard's reference, or a SqlQuery", items)
-
-
-def source_of(items: object) -> str | None:
-    """Return the URI or path that items are read from; None if they are the rows themselves, or not items.
-
-    Of a query it is what a page calls it.
-    """
-    if isinstance(items, SqlQuery):
-        return items.source
-    if isinstance(items, Mapping):
-        items = items["items"] if is_shard_reference(items) else None
-    text = str(items).strip() if isinstance(items, (str, ObjectStoragePath)) else ""
-    # Rows that a template has made text of are not a path, and must not show either.
-    return None if not text or text[0] in "[{(" or not text.isprintable() else text
-
-
-def tables_of(items: object) -> tuple[tuple[str, str], ...]:
-    """Return namespace and name of each table that ``shard`` has read items from.
-
-    :param items: as ``source_of`` takes them
-    """
-    if not isinstance(items, Mapping) or not is_shard_reference(items):
-        return ()
-    return tuple((namespace, name) for namespace, name in ShardReference.from_json(items).tables)
-
-
-def short_name_of(items: object) -> str | None:
-    """Return a name for items that a page has room for: the file's, and of a shard its rows.
-
-    :param items: as ``source_of`` takes them
-    :return: such as ``"cases.csv"`` or ``"rows 5,001 to 10,000 of cases.csv"``; None without a file
-    """
-    source = source_of(items)
-    if source is None:
-        return None
-    name = shown(source).rstrip("/").rpartition("/")[2]
-    if not isinstance(items, Mapping):
-        return name
-    first, number = items["first_row"], items["rows"]
-    if not (isinstance(first, int) and isinstance(number, int)):
-        return name
-    if "rows_before" in items:
-        return f"{counted(number, 'row')} from row {first:,} of {name}"
-    return f"rows {first:,} to {first + number - 1:,} of {name}"
 
 
 def _read(

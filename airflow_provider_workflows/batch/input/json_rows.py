@@ -13,7 +13,8 @@ from airflow_provider_workflows.api.strict_json import parse_json
 from airflow_provider_workflows.batch.input.encodings import UNDECODED_CHARACTERS, TextFile, as_text
 from airflow_provider_workflows.batch.input.json_wrappers import require_rows
 from airflow_provider_workflows.batch.input.reading import Reading
-from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable
+from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 
 _CHUNK_CHARACTERS = 1 << 16
 _WHITE_SPACE = " \t\r\n"

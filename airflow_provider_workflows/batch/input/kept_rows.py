@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import IO, Any
 
-from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 from airflow_provider_workflows.database.failures import not_of_the_database
 
 # Made once: ``json.dumps`` with an option makes an encoder for each call.

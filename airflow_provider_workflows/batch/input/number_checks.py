@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import IDENTIFIERS
+from airflow_provider_workflows.api.identifiers import IDENTIFIERS
 from airflow_provider_workflows.arguments import refuse
 from airflow_provider_workflows.batch.input.columns import record_field
 

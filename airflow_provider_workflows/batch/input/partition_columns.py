@@ -14,7 +14,7 @@ from airflow_provider_workflows.api.redaction import REDACTED
 from airflow_provider_workflows.batch.input.cell_columns import CellColumns, ReadCells
 from airflow_provider_workflows.batch.input.columns import Fields, named, plain_name
 from airflow_provider_workflows.batch.input.empty_rows import is_empty_row, with_empty_rows_alone
-from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 
 #: The name of a folder for the rows that have one value in a column.
 _PARTITION = re.compile(r"([^=]+)=(.*)", re.DOTALL)

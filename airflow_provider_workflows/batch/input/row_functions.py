@@ -14,7 +14,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.arguments import refuse
 from airflow_provider_workflows.batch.input.bad_rows import named_rows
-from airflow_provider_workflows.batch.input.rows import Unreadable
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 
 Where: TypeAlias = "Callable[[dict[str, Any]], bool]"
 """A function that takes a row by the names of its columns, and returns whether the row is of the batch."""

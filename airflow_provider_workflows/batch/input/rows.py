@@ -29,6 +29,7 @@ from airflow_provider_workflows.batch.input.subjects import (
     taken_record,
     wrong_subjects,
 )
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 from airflow_provider_workflows.batch.input.value_rules import NO_RULES, ValueRules
 from airflow_provider_workflows.batch.input.zero_pad import zero_padded
 
@@ -95,13 +96,6 @@ class BadRow:
     line: int | None = field(default=None, compare=False)
     cells: Mapping[Any, Any] | None = field(default=None, compare=False, repr=False)
     earlier: int | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """What stands in the place of a row or a cell that cannot be read."""
-
-    reason: str
 
 
 Cells: TypeAlias = "Mapping[str, Any] | Unreadable"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_workflows.batch.input.rows import Unreadable
 from airflow_provider_workflows.batch.input.scalars import whole_number_of
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 
 #: Numbers with more digits are no identifier, and Python does not write the longest ones.
 _MOST_DIGITS = 300

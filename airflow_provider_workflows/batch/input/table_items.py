@@ -12,9 +12,9 @@ from typing import Any, cast
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.redaction import one_line
 from airflow_provider_workflows.arguments import refuse, require_pyarrow
-from airflow_provider_workflows.batch.input.rows import Unreadable
 from airflow_provider_workflows.batch.input.scalars import number_of, plain
 from airflow_provider_workflows.batch.input.sql_cells import cell_of
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 
 #: Rows of a table are made in groups, so that a large one is not there twice.
 _ROWS_AT_ONCE = 1000

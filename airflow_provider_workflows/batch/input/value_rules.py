@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
-
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import CaseDetails, invalid_fields
 from airflow_provider_workflows.api.redaction import CASE_FIELDS
 from airflow_provider_workflows.arguments import refuse
 from airflow_provider_workflows.batch.input.cells import require_value
@@ -95,6 +92,10 @@ def require_defaults(defaults: object) -> Mapping[str, Any] | None:
                 "personal_number and its phone are its own; parameters=... and default_country_code=... are for "
                 "rows without them"
             )
+    from pydantic import ValidationError  # noqa: PLC0415  (not while parsing)
+
+    from airflow_provider_workflows.api.models import CaseDetails, invalid_fields  # noqa: PLC0415  (not while parsing)
+
     found = dict(defaults)
     for name, value in found.items():
         _require_value(name, value)

@@ -13,16 +13,17 @@ from typing import Any
 from xml.parsers import expat
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import IDENTIFIERS
+from airflow_provider_workflows.api.identifiers import IDENTIFIERS
 from airflow_provider_workflows.batch.input.cell_columns import ReadCells, behind
 from airflow_provider_workflows.batch.input.cells import EMPTY_REASON, NUMBERS
 from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
 from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
 from airflow_provider_workflows.batch.input.number_formats import shown_number
 from airflow_provider_workflows.batch.input.reading import Reading
-from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells, Unreadable
+from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells
 from airflow_provider_workflows.batch.input.sheet_cells import Cell, SharedTexts, SheetRow, sheet_rows
 from airflow_provider_workflows.batch.input.sheets import Sheet, Workbook, chosen_sheet, read_workbook
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 from airflow_provider_workflows.counted import counted
 
 #: Rows by which a header is told from a person where no column has a field.

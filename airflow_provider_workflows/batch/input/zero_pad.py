@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.api.models import IDENTIFIERS
+from airflow_provider_workflows.api.identifiers import IDENTIFIERS
 from airflow_provider_workflows.arguments import refuse
 from airflow_provider_workflows.batch.input.columns import record_field
 

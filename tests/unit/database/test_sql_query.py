@@ -19,8 +19,9 @@ from sqlalchemy import make_url
 from airflow_provider_workflows.api.errors import DatabaseFailed, InvalidInput
 from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.options import InputOptions
-from airflow_provider_workflows.batch.input.rows import BadRow, Row, Unreadable
+from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.input.sql_cells import cell_of
+from airflow_provider_workflows.batch.input.unreadable import Unreadable
 from airflow_provider_workflows.database.queries import ordered_by, query_rows
 from airflow_provider_workflows.sql import SqlQuery
 from tests.unit.database.conftest import CONN_ID, Warehouse

@@ -48,6 +48,6 @@ def test_a_batch_goes_on_without_an_index(batch: BatchTask, monkeypatch: pytest.
     def fail(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("airflow_provider_workflows.operators.batch_try.write_run_index", fail)
+    monkeypatch.setattr("airflow_provider_workflows.batch.run_index.write_run_index", fail)
 
     assert batch.run(cases(2))["outcomes"]["succeeded"] == 2

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.batch.input.items import read_items, require_items_or_template
+from airflow_provider_workflows.batch.input.item_sources import require_items_or_template
+from airflow_provider_workflows.batch.input.items import read_items
 from airflow_provider_workflows.batch.input.options import InputOptions
 from airflow_provider_workflows.batch.input.rows import BadRow, Row
 from airflow_provider_workflows.batch.input.table_items import TableItems, described_rows, items_of_table
