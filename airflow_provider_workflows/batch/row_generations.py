@@ -15,7 +15,7 @@ from airflow_provider_workflows.batch.output_row import RECORD_COLUMNS, VERSION_
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.batch.input.checked_columns import Checked
-    from airflow_provider_workflows.batch.input.rows import Row
+    from airflow_provider_workflows.batch.input.rows import BadRow, Row
 
 _CASES_BESIDE_TABLE = (
     "table_id is the table in which records are created, and no row of items has a field of a record, such as "
@@ -96,6 +96,8 @@ def _require_subject(row: Row, generation: int, *, has_table: bool) -> None:
 
 def _told_of_nobody(row: BadRow, generation: int) -> BadRow:
     """Return a row that is about nobody with the words for what a run of a generation may be about."""
+    from airflow_provider_workflows.batch.input.rows import NOBODY  # noqa: PLC0415  (not while parsing)
+
     has_cases = "case_id" in GENERATIONS[generation].run_arguments
     words = NOBODY
     if not has_records(generation):

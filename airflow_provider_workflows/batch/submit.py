@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import time
 from array import array
@@ -98,7 +97,8 @@ class Submission:
         self._generation = generation
         self._is_inline = "parameters" in GENERATIONS[generation].run_arguments
         self._subjects = RowSubjects(states, call=self._call, note=self._note, table_id=table_id)
-        self._of_all = RunDetails(workflow_definition_id, locale=locale, expires_at=expires_at)
+        self._locale = locale
+        self._expires_at = expires_at
         self._end_user_runs = EndUserRuns()
         self._failure: BaseException | None = None
         #: Rows that are being submitted: a call is under way, or waits for another attempt.
@@ -219,12 +219,16 @@ class Submission:
         if row.parameters is not None and state.parameters_id is None and not self._is_inline:
             parameters_id = (await self._call(number, "parameters", self._create_set(row.parameters))).id
             self._note(number, begun=None, parameters_id=parameters_id)
-        details = dataclasses.replace(self._of_all, case_id=case_id, record_id=record_id)
-        if self._is_inline:
-            given = self._parameters if row.parameters is None else row.parameters
-            details = dataclasses.replace(details, parameters=given)
-        else:
-            details = dataclasses.replace(details, parameters_id=parameters_id)
+        given = self._parameters if row.parameters is None else row.parameters
+        details = RunDetails(
+            self._workflow_definition_id,
+            case_id,
+            None if self._is_inline else parameters_id,
+            record_id,
+            given if self._is_inline else None,
+            self._locale,
+            self._expires_at,
+        )
         # An expiry that is counted from now is another in each attempt.
         run = await self._call(number, "run", lambda: endpoints.run_workflow(details, self._generation))
         changes: dict[str, Any] = {"begun": None, "workflow_id": run.id, "submitted_at": time.time()}
