@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.arguments import refuse
-from airflow_provider_workflows.batch.input.columns import Fields
+from airflow_provider_workflows.batch.input.columns import Fields, record_field
 
 #: Those that exports have; the first is taken where no other can be seen.
 USUAL_DELIMITERS = ",;\t|"
@@ -62,7 +62,7 @@ def find_delimiter(header: str, fields: Fields) -> str:
     :raises InvalidInput: if two would do
     """
     candidates = list(_candidates(header))
-    found = {mark: [fields.of(name) != "" for name in parts if name] for mark, parts in candidates}
+    found = {mark: [_names_a_field(name, fields) for name in parts if name] for mark, parts in candidates}
     whole = [mark for mark, are_fields in found.items() if are_fields and all(are_fields)]
     some = whole or [mark for mark, are_fields in found.items() if any(are_fields)]
     if len(some) > 1:
@@ -79,6 +79,12 @@ def find_delimiter(header: str, fields: Fields) -> str:
 def shown_delimiter(delimiter: str) -> str:
     """Return a delimiter as messages show it."""
     return _SHOWN.get(delimiter, f"'{delimiter}'" if delimiter.isprintable() else f"U+{ord(delimiter):04X}")
+
+
+def _names_a_field(name: str, fields: Fields) -> bool:
+    # Any text is the name of a record's field, so the whole of "record.name;record.nip" would be one.
+    is_several = bool(record_field(name)) and any(mark in name for mark in USUAL_DELIMITERS)
+    return fields.of(name) != "" and (name in fields.mapped or not is_several)
 
 
 def _candidates(header: str) -> Iterator[tuple[str, list[str]]]:

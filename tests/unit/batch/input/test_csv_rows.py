@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_workflows.batch.input.items import read_items
+from airflow_provider_workflows.batch.input.rows import Row
 
 from .test_rows import NOT_UTF_8, SECRET, bad_rows, refusal
 
@@ -78,3 +79,33 @@ def test_a_csv_that_cannot_be_read_as_a_whole_is_refused(content: bytes, reason:
     path.write_bytes(content)
 
     assert reason in refusal(str(path))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "record.name;record.nip",
+        "key;record.name",
+        "record.name;key",
+        "record.name\tkey",
+        "record.name|record.city",
+    ],
+)
+def test_a_header_of_fields_of_records_shows_what_is_between_the_cells(header: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{header}\n{header.replace('record.', '').replace('key', '1')}\n")
+
+    (row,) = read_items(str(path))
+
+    assert isinstance(row, Row)
+    assert row.record is not None
+
+
+def test_a_field_of_a_record_may_have_a_comma_in_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('"record.name, full";key\nAcme;1\n')
+
+    (row,) = read_items(str(path))
+
+    assert isinstance(row, Row)
+    assert row.record == {"name, full": "Acme"}
