@@ -16,13 +16,19 @@ from typing import Any
 from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.identifiers import IDENTIFIERS
 from airflow_provider_workflows.batch.input.columns import RECORD_PREFIX
+from airflow_provider_workflows.batch.input.names import (
+    NAMES,
+    OF_PERSONS,
+    SHOWS_OTHER_ENCODING,
+    require_email,
+    require_name,
+)
 from airflow_provider_workflows.batch.input.scalars import text_of, whole_number_of
 from airflow_provider_workflows.batch.input.spreadsheet_errors import BEGINS_ERROR, is_spreadsheet_error
 
 #: An example of an identifier's length, for the messages.
 _LENGTHS = {"personal_number": 11, "company_number": 10}
 NUMBERS = frozenset({*IDENTIFIERS, "phone_country_code", "phone_number"})
-_NAMES = frozenset(("first_name", "last_name", "company_name", "company_address"))
 #: Fields in which no name of a person or a company can stand.
 _NO_NAMES = frozenset({*NUMBERS, "email"})
 _OBJECTS = frozenset({"phone", "documents", "parameters", "record"})
@@ -46,6 +52,9 @@ EMPTY_WORDS = frozenset(
             "N/A",
             "n/a",
         ),
+        # As Snowflake writes \\N, and reports and pivot tables an empty cell.
+        *("\\\\N", "(No value)", "(no value)", "(blank)", "(none)", "(None)", "(empty)", "(Empty)"),
+        *("(puste)", "(Leer)", "(leer)", "(vide)", "(prázdné)", "n/d", "N/D", "b/d", "B/D"),
         *("nan", "NaN", "-nan", "-NaN", "NaT", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"),
         # A formula's error in LibreOffice, also in Polish and German.
         *(f"{word}:{number}" for word in ("Err", "Błąd", "Fehler") for number in range(501, 541)),
@@ -75,6 +84,12 @@ _LOST_REASON = (
 )
 #: As a number is written, and no identifier is: SAP has the minus behind it.
 _SIGNED = re.compile(r"[+\-\N{MINUS SIGN}]\s*\d+|\d+\s*[+\-\N{MINUS SIGN}]")
+HAS_DIGIT = re.compile(r"\d")
+#: What a program shows in place of digits that are not for everybody.
+_IN_PLACE_OF_DIGITS = "*\N{BULLET}\N{BLACK CIRCLE}\N{HORIZONTAL ELLIPSIS}"
+_BEGINS_WITHOUT_DIGITS = re.compile(r"[xX]{3}")
+#: What is beside a number where it was cut out of a list or of an object.
+_AROUND = ";,.:#{}[]<>|/\\_"
 #: Begins what is not as it is sent, or is no value.
 _BEGINS_ODD = f" {BEGINS_ERROR}{BEGINS_LINE}"
 
@@ -85,11 +100,20 @@ def _is_ordinary_key(key: str) -> bool:
     return letters_and_digits.isalnum() and key[0] != "-" and APOSTROPHE not in key
 
 
+def _is_ordinary_name(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not SHOWS_OTHER_ENCODING.search(text))
+
+
+def _is_ordinary_name_of_person(text: str) -> bool:
+    return _is_ordinary_name(text) and not HAS_DIGIT.search(text)
+
+
 #: By field, what surely has neither marks nor characters that do not show in it.
 _ORDINARY: Mapping[str, Callable[[str], object]] = {
-    **dict.fromkeys(_NAMES, str.isprintable),
-    **dict.fromkeys(NUMBERS, str.isdigit),
-    "email": re.compile(r"[!-~]+@[!-~]+").fullmatch,
+    **dict.fromkeys(NAMES, _is_ordinary_name),
+    **dict.fromkeys(OF_PERSONS, _is_ordinary_name_of_person),
+    **dict.fromkeys(NUMBERS, re.compile(r"[0-9]+").fullmatch),
+    "email": re.compile(r"[!-+\--9=?A-~]+@[!-+\--9=?A-~]+").fullmatch,
     "key": _is_ordinary_key,
 }
 
@@ -171,7 +195,7 @@ def _require_text(name: str, text: str) -> None:
     if (
         text in EMPTY_WORDS
         or is_spreadsheet_error(text)
-        or (name in _NAMES and _LINE.fullmatch(text))
+        or (name in NAMES and _LINE.fullmatch(text))
         or (name in _NO_NAMES and text.casefold() in _EMPTY_WORDS_BUT_NAMES)
     ):
         raise InvalidInput(EMPTY_REASON)
@@ -182,6 +206,10 @@ def _require_text(name: str, text: str) -> None:
         raise InvalidInput(_LOST_REASON)
     if name in NUMBERS:
         _require_number(name, text, shows=shows is True or all(shows))
+    elif name in NAMES:
+        require_name(name, text)
+    elif name == "email":
+        require_email(text)
     elif name == "key":
         _require_unchanged(name, text)
         if text != (digits := text.strip(_MARKS)) and digits.isdigit():
@@ -192,12 +220,16 @@ def _require_number(name: str, text: str, *, shows: bool) -> None:
     """Return if the text of an identifier or of a part of a phone may be right."""
     if not any(map(str.isalnum, text)):
         raise InvalidInput(EMPTY_REASON)
+    if not text.isascii() and any(each.isdigit() and not each.isascii() for each in text):
+        raise InvalidInput("has digits of another script or size: write 0 to 9")
     _require_unchanged(name, text)
     without_marks = text.translate(_WITHOUT_MARKS)
     if without_marks != text and without_marks.strip().isdigit():
         raise InvalidInput(_MARKS_REASON)
     if name in IDENTIFIERS and _SIGNED.fullmatch(text):
         raise InvalidInput("has a + or - before or behind its digits: remove it")
+    if name in IDENTIFIERS:
+        _require_identifier(text)
     # A phone is often written with blanks, and is understood so.
     if name in IDENTIFIERS and not text.isdigit():
         for mark, separated in (("blanks", text.split()), ("commas", text.split(","))):
@@ -205,6 +237,16 @@ def _require_number(name: str, text: str, *, shows: bool) -> None:
                 raise InvalidInput(f"has {mark} between its digits: remove them")
     if not shows and any(unicodedata.category(character)[0] == "C" for character in text):
         raise InvalidInput("holds a character that does not show: remove it")
+
+
+def _require_identifier(text: str) -> None:
+    """Return if a text may be a number by which somebody is known, whichever country has given it."""
+    if not HAS_DIGIT.search(text):
+        raise InvalidInput("has no digit, so it is no number: leave the cell empty, or correct it")
+    if any(mark in text for mark in _IN_PLACE_OF_DIGITS) or _BEGINS_WITHOUT_DIGITS.match(text):
+        raise InvalidInput("has marks in place of digits: export the table with whole numbers")
+    if text[0] in _AROUND or text[-1] in _AROUND:
+        raise InvalidInput("has a mark before or behind it: remove it")
 
 
 def _require_unchanged(name: str, text: str) -> None:

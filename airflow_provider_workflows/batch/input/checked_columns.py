@@ -13,6 +13,7 @@ from airflow_provider_workflows.batch.input.ordinary_columns import Texts, ordin
 from airflow_provider_workflows.batch.input.ordinary_rows import BODY_NAMES
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import BadRow, Row, checked
+from airflow_provider_workflows.batch.input.rows_of_nobody import places_of_totals
 
 #: Fewer rows than this are no faster together.
 _LEAST_ROWS = 8
@@ -118,6 +119,8 @@ def checked_columns(number: int, line: int | None, cells: CellColumns, reading: 
     values, odd = ({}, set(range(len(cells)))) if found is None else found
     if cells.names and cells.names[0] in cells.columns[0]:
         odd.update(place for place in range(len(cells)) if is_header(cells.row(place)))
+    if reading.is_table:
+        odd.update(places_of_totals(cells.columns))
     sent = {name: texts for name, texts in values.items() if name in _SENT}
     together = OrdinaryRows(number, len(cells), sent, line)
     start = 0

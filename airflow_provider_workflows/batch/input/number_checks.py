@@ -14,6 +14,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.identifiers import IDENTIFIERS
 from airflow_provider_workflows.arguments import refuse
 from airflow_provider_workflows.batch.input.columns import record_field
+from airflow_provider_workflows.batch.input.names import NO_EMAIL
 
 CheckValue = Callable[[str], None]
 """A function that takes a value without white space around it, and raises if it cannot be right."""
@@ -152,7 +153,7 @@ def _fails(check: CheckValue, value: str) -> bool:
 def _check_email(value: str) -> None:
     written = _EMAIL.fullmatch(value) if len(value) <= _MOST_CHARACTERS_OF_EMAIL else None
     if written is None or len(written["local"]) > _MOST_CHARACTERS_BEFORE_AT:
-        raise InvalidInput("is not written as one e-mail address")
+        raise InvalidInput(NO_EMAIL)
 
 
 def _require_stdnum() -> Any:

@@ -13,12 +13,14 @@ from airflow_provider_workflows.batch.input.cells import (
     APOSTROPHE,
     BEGINS_LINE,
     EMPTY_WORDS,
+    HAS_DIGIT,
     LOST,
     MOST_ORDINARY_CHARACTERS,
     NUMBERS,
     is_ordinary,
     require_value,
 )
+from airflow_provider_workflows.batch.input.names import OF_PERSONS, SHOWS_OTHER_ENCODING
 from airflow_provider_workflows.batch.input.ordinary_rows import BODY_NAMES
 from airflow_provider_workflows.batch.input.phones import is_plain_phone, split_phone
 from airflow_provider_workflows.batch.input.rows import CELL_CHARACTERS
@@ -105,7 +107,7 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
         return _are_ordinary_keys(given)
     if name in NUMBERS:
         joined = "".join(given)
-        return joined.isdigit() and _are_short(joined, given)
+        return joined.isascii() and joined.isdigit() and _are_short(joined, given)
     if name == "email":
         joined = _BETWEEN.join(given)
         return (
@@ -114,7 +116,7 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
             and all(map(operator.contains, given, repeat("@")))
             and joined.isascii()
             and joined.isprintable()
-            and " " not in joined
+            and not any(mark in joined for mark in " ,;<>:")
             and not _begins_or_ends(joined, "@")
             and _are_short(joined, given)
         )
@@ -124,7 +126,9 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
     joined = _BETWEEN.join(distinct)
     return (
         joined.isprintable()
+        and (joined.isascii() or not SHOWS_OTHER_ENCODING.search(joined))
         and LOST not in joined
+        and not (name in OF_PERSONS and HAS_DIGIT.search(joined))
         and not _begins_or_ends(joined, " ")
         and not any(_begins_or_ends(joined, mark) for mark in (BEGINS_ERROR, *BEGINS_LINE))
         and EMPTY_WORDS.isdisjoint(distinct)

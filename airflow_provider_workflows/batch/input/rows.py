@@ -15,11 +15,12 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import require_id
 from airflow_provider_workflows.api.models import CaseDetails, Document, Phone, invalid_fields
 from airflow_provider_workflows.api.strict_json import parse_json, require_json_object
-from airflow_provider_workflows.batch.input.cells import decimal_in, is_header, is_ordinary, require_value
+from airflow_provider_workflows.batch.input.cells import decimal_in, is_ordinary, require_value
 from airflow_provider_workflows.batch.input.columns import DOCUMENT_FILES, PHONE_PARTS, Fields, columns_of
 from airflow_provider_workflows.batch.input.ordinary_rows import ordinary_row
 from airflow_provider_workflows.batch.input.phones import finished_phone, split_phone
 from airflow_provider_workflows.batch.input.record_values import read_record
+from airflow_provider_workflows.batch.input.rows_of_nobody import why_nobody
 from airflow_provider_workflows.batch.input.scalars import plain
 from airflow_provider_workflows.batch.input.subjects import (
     file_paths,
@@ -121,12 +122,11 @@ def checked(
     :param line: the line of its file at which it begins, if it is from one that has lines
     """
     if not isinstance(cells, Mapping):
-        reason = (
-            cells.reason if isinstance(cells, Unreadable) else f"must be a dict, not {type(cells).__name__}"
-        )
+        wrong_type = f"must be a dict, not {type(cells).__name__}"
+        reason = cells.reason if isinstance(cells, Unreadable) else wrong_type
         return BadRow(number, "", (("", reason),), line=line)
-    if is_header(cells):
-        return BadRow(number, "", (("", "repeats the names of the columns"),), line=line)
+    if reason := why_nobody(cells, of_table=flat):
+        return BadRow(number, "", (("", reason),), line=line)
     columns, wrong = columns_of(cells, fields)
     if not wrong and (ordinary := ordinary_row(cells, columns, rules)) is not None:
         case, key = ordinary

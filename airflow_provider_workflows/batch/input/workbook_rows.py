@@ -18,6 +18,7 @@ from airflow_provider_workflows.batch.input.cell_columns import ReadCells, behin
 from airflow_provider_workflows.batch.input.cells import EMPTY_REASON, NUMBERS
 from airflow_provider_workflows.batch.input.compression import StoredFile, damaged, seekable
 from airflow_provider_workflows.batch.input.empty_rows import without_empty_end
+from airflow_provider_workflows.batch.input.names import OF_PERSONS
 from airflow_provider_workflows.batch.input.number_formats import shown_number
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells
@@ -31,7 +32,7 @@ _SAMPLE_ROWS = 20
 #: A spreadsheet keeps 15 digits of a number, and makes zeros of the others.
 _MAX_WHOLE = 10**15
 #: Fields in which a bool is a bad row, as it is in JSON.
-_NO_BOOLS = frozenset({*NUMBERS, "phone", "key"})
+_NO_BOOLS = frozenset({*NUMBERS, *OF_PERSONS, "phone", "key", "email"})
 _NO_VALUE = "is a formula whose value is not in the file: open it in a spreadsheet program, and save it"
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, expat.ExpatError, ET.ParseError),

@@ -143,6 +143,14 @@ class TestTextOfATable:
 
         assert "has a + or - before or behind its digits" in reason(read(source(form, row, tmp_path)), field)
 
+    @pytest.mark.parametrize("text", ["\\\\N", "(No value)", "(blank)", "(Leer)", "n/d", "B/D"])
+    def test_that_a_report_or_a_warehouse_writes_for_no_value_is_bad(
+        self, form: str, text: str, tmp_path: Path
+    ) -> None:
+        row = {"first_name": "Ada", "last_name": text}
+
+        assert STANDS_FOR_NOTHING in reason(read(source(form, row, tmp_path)), "last_name")
+
     @pytest.mark.parametrize("text", ["-Anna", "Kowalska-", "=Bank=", "_x", "--", "-", "."])
     def test_with_a_line_and_more_is_a_name(self, form: str, text: str, tmp_path: Path) -> None:
         row = read(source(form, {"company_name": text}, tmp_path))

@@ -11,7 +11,7 @@ from airflow_provider_workflows.batch.input.rows import Row
 
 from .test_rows import NOT_UTF_8, SECRET, bad_rows, refusal
 
-HEADER = b"first_name,email\n"
+HEADER = b"first_name,last_name\n"
 ROW = f"{SECRET},{SECRET}\n".encode()
 
 
@@ -21,7 +21,7 @@ ROW = f"{SECRET},{SECRET}\n".encode()
         (b"Kowalska\n", "", "has 1 cells where the header has 2"),
         (b"Kowalska,a,b\n", "", "has 3 cells where the header has 2"),
         (b",\n", "", "has no field of a case or a record, and no case_id or record_id"),
-        (b"Kowalska,W\xf3jcik\n", "email", NOT_UTF_8),
+        (b"Kowalska,W\xf3jcik\n", "last_name", NOT_UTF_8),
         (b"Kowalska\0,a\n", "first_name", "holds a NUL byte"),
         (b"%s,a\n" % (b"x" * 100_001), "first_name", "has more than 100,000 characters"),
         (b"%s,a\n" % (b"x" * 1_000_000), "", "has more than 1,000,000 characters"),

@@ -198,10 +198,15 @@ class TestColumns:
 
 class TestKeys:
     def test_are_the_numbers_of_the_rows_where_none_is_given(self) -> None:
-        assert [row.key for row in rows_of([{"email": "a"}, {"email": "b", "key": " "}])] == ["1", "2"]
+        assert [row.key for row in rows_of([{"last_name": "a"}, {"last_name": "b", "key": " "}])] == [
+            "1",
+            "2",
+        ]
 
     def test_may_be_numbers(self) -> None:
-        assert [row.key for row in rows_of([{"email": "a", "key": 7}, {"email": "b", "key": "07"}])] == [
+        assert [
+            row.key for row in rows_of([{"last_name": "a", "key": 7}, {"last_name": "b", "key": "07"}])
+        ] == [
             "7",
             "07",
         ]
@@ -222,7 +227,7 @@ class TestKeys:
         ],
     )
     def test_are_refused_when_an_earlier_row_has_them(self, keys: list[Any], bad: dict[int, int]) -> None:
-        rows = list(read_items([{"email": "a", "key": key} for key in keys]))
+        rows = list(read_items([{"last_name": "a", "key": key} for key in keys]))
 
         refused = {row.number: row for row in rows if isinstance(row, BadRow)}
         assert {number: row.earlier for number, row in refused.items()} == bad
@@ -232,14 +237,14 @@ class TestKeys:
             assert "earlier row" in reason
 
     def test_are_those_of_earlier_rows_by_the_numbers_that_the_input_gives_them(self) -> None:
-        rows = [{"email": "a", "key": key} for key in ("x", "c", "x", "b", "b", "c", "x")]
+        rows = [{"last_name": "a", "key": key} for key in ("x", "c", "x", "b", "b", "c", "x")]
 
         read = read_items(rows, InputOptions(where=lambda row: row["key"] != "x"))
 
         assert [(row.number, row.earlier) for row in read if isinstance(row, BadRow)] == [(5, 4), (6, 2)]
 
     def test_of_rows_that_are_bad_otherwise_count_too(self) -> None:
-        bad, again = read_items([{"email": 1, "key": "a"}, {"email": "b", "key": "a"}])
+        bad, again = read_items([{"email": 1, "key": "a"}, {"last_name": "b", "key": "a"}])
 
         assert [type(bad), type(again), bad.key] == [BadRow, BadRow, "a"]
 

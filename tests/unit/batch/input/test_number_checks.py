@@ -58,7 +58,7 @@ def test_what_may_be_right_is_sent_as_it_is(row: dict[str, Any]) -> None:
         ("personal_number", "4405140135A", "is not written as a PL-PESEL"),
         ("personal_number", "44053201353", "has a part that no PL-PESEL has"),
         ("personal_number", "0" * 11, "has only zeros"),
-        ("personal_number", "\uff14\uff14051401359", "has characters that no PL-PESEL has"),
+        ("personal_number", "\uff14\uff14051401359", "has digits of another script or size"),
         ("company_number", "8567346216", "is not a PL-NIP or a PL-REGON"),
         ("company_number", "0000000000", "is not a PL-NIP or a PL-REGON"),
         *(

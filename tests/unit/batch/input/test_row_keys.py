@@ -119,7 +119,7 @@ class TestBadRowsWithoutAReadableKey:
             {"key": "3", "first_name": "Ada"},
             None,
             {"last_name": 7},
-            {"key": "2", "email": "a"},
+            {"key": "2", "email": "a@b.pl"},
         ]
 
         rows = list(read_items(items))
@@ -134,7 +134,7 @@ class TestBadRowsWithoutAReadableKey:
         assert [row.key for row in rows] == ["2", ""]
 
     def test_keep_a_key_that_can_be_read(self) -> None:
-        bad, again = read_items([{"key": "7", "email": 1}, {"key": "7", "email": "a"}])
+        bad, again = read_items([{"key": "7", "email": 1}, {"key": "7", "email": "a@b.pl"}])
 
         assert [(type(row), row.key) for row in (bad, again)] == [(BadRow, "7"), (BadRow, "7")]
 
