@@ -8,6 +8,7 @@ import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
 from airflow_provider_workflows.api import errors
@@ -90,7 +91,8 @@ class BatchWatch(Generic[WaiterT]):
         self._max_outage = max_outage
         self._publish = publish
         self._log = log
-        self._waiters: dict[str, WaiterT] = {}
+        #: By the run's id: a service in error may give one to several rows.
+        self._waiters: dict[str, tuple[WaiterT, ...]] = {}
         self._begun = False
         self._has_ended = False
         self._over = asyncio.Event()
@@ -129,10 +131,10 @@ class BatchWatch(Generic[WaiterT]):
         finally:
             writing.cancel()
             reading.cancel()
-            for waiter in self._waiters.values():
+            for waiter in chain.from_iterable(self._waiters.values()):
                 self._poller.forget(waiter)
             await asyncio.to_thread(self._journal.close)
-        return {"ended": self._rows.done, "running": len(self._waiters), "timed_out": timed_out}
+        return {"ended": self._rows.done, "running": self._waiting, "timed_out": timed_out}
 
     async def _begin(self, running: dict[int, RowState]) -> None:
         begun = 0
@@ -150,7 +152,8 @@ class BatchWatch(Generic[WaiterT]):
                 case_id=state.compared_case_id,
                 record_id=state.compared_record_id,
             )
-            self._waiters[workflow_id] = self._poller.watch(wait, self._ended)
+            waiter = self._poller.watch(wait, self._ended)
+            self._waiters[workflow_id] = (*self._waiters.get(workflow_id, ()), waiter)
             begun += 1
             if begun % _WAITS_BEGUN_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -159,7 +162,9 @@ class BatchWatch(Generic[WaiterT]):
 
     def _ended(self, wait: Wait, event: Event) -> None:
         row_wait = cast("_RowWait", wait)
-        del self._waiters[row_wait.workflow_id]
+        others = tuple(each for each in self._waiters.pop(wait.workflow_id) if each.wait is not wait)
+        if others:
+            self._waiters[wait.workflow_id] = others
         entry: dict[str, Any] = {
             "row": row_wait.row,
             "workflow_id": row_wait.workflow_id,
@@ -179,6 +184,10 @@ class BatchWatch(Generic[WaiterT]):
             self._rows.ended(entry, row_wait, self._poller.statuses)
         self._unwritten.append(entry)
         self._see_whether_over()
+
+    @property
+    def _waiting(self) -> int:
+        return sum(map(len, self._waiters.values()))
 
     def _see_whether_over(self) -> None:
         if self._begun and not self._waiters:
@@ -220,7 +229,7 @@ class BatchWatch(Generic[WaiterT]):
                 failed = True
                 continue
             for workflow_id, status in completions:
-                if (waiter := self._waiters.get(workflow_id)) is not None:
+                for waiter in self._waiters.get(workflow_id, ()):
                     event = waiter.wait.record_status(status, self._poller.statuses, time.time())
                     if event is not None:
                         self._poller.forget(waiter)
@@ -234,7 +243,7 @@ class BatchWatch(Generic[WaiterT]):
             await self._journal.record(unwritten[-1])
 
     async def _measure(self) -> Measured:
-        running = self._not_begun + len(self._waiters)
+        running = self._not_begun + self._waiting
         poller = self._poller
         report = await self._rows.report_now(running, poller.statuses)
         report = self._rows.report = dataclasses.replace(
