@@ -15,7 +15,7 @@ PACKAGE = "airflow_provider_workflows"
 #: The most modules that each may load, beside those that a file of DAGs has loaded in any case.
 MODULES = {
     "hooks.workflows": 10,
-    "operators.batch": 86,
+    "operators.batch": 88,
     "operators.case": 32,
     "operators.run": 54,
     "notifications.workflows": 8,
