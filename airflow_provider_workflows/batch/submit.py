@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.api import endpoints, errors
 from airflow_provider_workflows.api.endpoints import Endpoint, ResponseModel
 from airflow_provider_workflows.api.generations import DEFAULT_GENERATION, GENERATIONS
-from airflow_provider_workflows.api.ids import is_same_id
 from airflow_provider_workflows.api.run_details import RunDetails
-from airflow_provider_workflows.api.versions import versions_of
 from airflow_provider_workflows.batch.due_rows import DueRows
 from airflow_provider_workflows.batch.end_user_runs import EndUserRuns
 from airflow_provider_workflows.batch.flow_control import Attempts, FlowControl
@@ -25,6 +23,7 @@ from airflow_provider_workflows.batch.journal import Journal
 from airflow_provider_workflows.batch.ownership import Ownership
 from airflow_provider_workflows.batch.row_state import RowState, error_fields
 from airflow_provider_workflows.batch.row_subjects import RowSubjects
+from airflow_provider_workflows.batch.started_runs import StartedRuns, changes_of
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -100,6 +99,7 @@ class Submission:
         self._locale = locale
         self._expires_at = expires_at
         self._end_user_runs = EndUserRuns()
+        self._started_runs = StartedRuns()
         self._failure: BaseException | None = None
         #: Rows that are being submitted: a call is under way, or waits for another attempt.
         self._under_way: set[int] = set()
@@ -231,17 +231,13 @@ class Submission:
         )
         # An expiry that is counted from now is another in each attempt.
         run = await self._call(number, "run", lambda: endpoints.run_workflow(details, self._generation))
-        changes: dict[str, Any] = {"begun": None, "workflow_id": run.id, "submitted_at": time.time()}
-        changes.update(versions_of(run) or {})
+        try:
+            self._started_runs.add(run)
+        except errors.OutcomeUnknown as error:
+            await self._record(number, error=error_fields(error))
+            raise
         self._end_user_runs.note(run)
-        if case_id is None and record_id is None:
-            changes["had_run"] = True
-        for name, given_id in (("case_id", case_id), ("record_id", record_id)):
-            named = getattr(run, name)
-            if given_id is not None and named is not None and not is_same_id(named, given_id):
-                # The run's id is kept, for the run is billed. Whose run it is, its polls say.
-                changes[f"compared_{name}"] = given_id
-        await self._record(number, **changes)
+        await self._record(number, **changes_of(run, case_id, record_id))
 
     async def _checked_file(self, number: int, path: str) -> Upload:
         from airflow_provider_workflows.files_to_upload import file_to_upload  # noqa: PLC0415  (seldom)

@@ -110,7 +110,7 @@ def test_a_locale_that_may_be_right_passes(make_task: Callable[..., object], loc
         ({"a": float("nan")}, ".a is nan, which JSON cannot express"),
         ({"a": [float("-inf")]}, ".a[0] is -inf, which JSON cannot express"),
         ({"a": SECRET.encode()}, ".a is bytes, which is not a JSON value"),
-        ({"a": object()}, ".a is object, which is not a JSON value"),
+        ({"a": int}, ".a is type, which is not a JSON value"),
         ({"a": ITSELF}, ".a[0] contains itself, which JSON cannot express"),
         ({"a": "\ud800"}, " holds a value that cannot be written as JSON"),
     ],
