@@ -66,7 +66,7 @@ class TestCredentialsAndHost:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"password": "wrong"}, "Credentials rejected"),
+            ({"password": "not-the-secret"}, "Credentials rejected"),
             ({"login": "", "password": "tot_wrong"}, "Credentials rejected"),
             ({"host": "https://nowhere.invalid", "port": 443}, "Host unreachable"),
             ({"password": ""}, "no organization token"),

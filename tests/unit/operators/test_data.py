@@ -17,6 +17,7 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.sdk.execution_time.task_runner import _serialize_rendered_fields
 
 from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api.models import PartyDetails
 from airflow_provider_workflows.operators.batch import RunWorkflowBatchOperator
 from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
@@ -194,11 +195,20 @@ def received_case(sandbox: Sandbox, case_id: str) -> dict[str, Any]:
     return received
 
 
-def received_cases(sandbox: Sandbox, case_ids: Iterable[str]) -> list[dict[str, Any]]:
+def received_parties(sandbox: Sandbox, case_ids: Iterable[str]) -> Iterator[PartyDetails]:
     with sandbox.client() as client:
-        parties = [client.read_case(case_id).party_details for case_id in case_ids]
-    assert None not in parties
-    return [dict(party.personal or {}) for party in parties if party is not None]
+        for case_id in case_ids:
+            party = client.read_case(case_id).party_details
+            assert party is not None
+            yield party
+
+
+def received_cases(sandbox: Sandbox, case_ids: Iterable[str]) -> list[dict[str, Any]]:
+    return [dict(party.personal or {}) for party in received_parties(sandbox, case_ids)]
+
+
+def received_companies(sandbox: Sandbox, case_ids: Iterable[str]) -> list[dict[str, Any]]:
+    return [dict(party.business or {}) for party in received_parties(sandbox, case_ids)]
 
 
 def received_parameters(sandbox: Sandbox, parameters_id: str) -> Any:
@@ -387,7 +397,8 @@ class TestOfABatch:
     ) -> None:
         definition_id = connected.define(seconds=0.0)
         rows = [
-            {"first_name": text, "parameters": {"text": text}, "key": str(n)} for n, text in enumerate(TEXTS)
+            {"company_name": text, "parameters": {"text": text}, "key": str(n)}
+            for n, text in enumerate(TEXTS)
         ]
         with (run := new_run()).dag:
             maker = Maker(
@@ -404,8 +415,8 @@ class TestOfABatch:
 
         (table,) = tmp_path.rglob("results.jsonl")
         results = [json.loads(line) for line in table.read_text().splitlines()]
-        cases = received_cases(connected, [row["case_id"] for row in results])
-        assert [case["firstName"] for case in cases] == TEXTS
+        companies = received_companies(connected, [row["case_id"] for row in results])
+        assert [company["companyName"] for company in companies] == TEXTS
         assert [row["result"]["parameters"] for row in results] == [{"text": text} for text in TEXTS]
 
 
@@ -413,7 +424,7 @@ def rows_of(folder: Path) -> Iterator[Any]:
     yield from map(json.loads, (folder / "items.jsonl").read_text().splitlines())
 
 
-ROWS = [{"first_name": text} for text in TEXTS]
+ROWS = [{"company_name": text} for text in TEXTS]
 
 
 class TestOfShards:

@@ -421,7 +421,7 @@ def test_a_row_with_nothing_but_documents_without_a_word_is_bad(
 ) -> None:
     row = {"documents": documents, "key": "K1", "parameters": {"a": 1}}
 
-    assert reason(read(source(form, row, tmp_path)), "").startswith("has neither a case field")
+    assert reason(read(source(form, row, tmp_path)), "").startswith("has no field of a case or a record")
 
 
 def test_a_row_of_parquet_with_nothing_but_an_empty_list_of_documents_is_bad(tmp_path: Path) -> None:
@@ -431,7 +431,7 @@ def test_a_row_of_parquet_with_nothing_but_an_empty_list_of_documents_is_bad(tmp
     path = str(tmp_path / "rows.parquet")
     parquet.write_table(pa.Table.from_pylist([{"documents": [], "key": "K1"}], schema), path)
 
-    assert reason(read(path), "").startswith("has neither a case field")
+    assert reason(read(path), "").startswith("has no field of a case or a record")
 
 
 @pytest.mark.parametrize("text", ["null", '{"country_code": null, "number": ""}'])
@@ -439,7 +439,7 @@ def test_a_row_of_csv_with_nothing_but_an_empty_phone_is_bad(text: str, tmp_path
     with (tmp_path / "rows.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["phone", "key"], [text, "K1"]])
 
-    assert reason(read(str(tmp_path / "rows.csv")), "").startswith("has neither a case field")
+    assert reason(read(str(tmp_path / "rows.csv")), "").startswith("has no field of a case or a record")
 
 
 @pytest.mark.parametrize("form", ["list", "jsonl", "csv"])

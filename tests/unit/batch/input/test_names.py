@@ -44,17 +44,21 @@ def test_digits_without_a_letter_are_no_name_of_a_person(
 
 
 @LENGTHS
-@pytest.mark.parametrize("encoding", ["cp1252", "cp1250", "latin-1"])
 @pytest.mark.parametrize("field", ["first_name", "company_name", "company_address"])
-@pytest.mark.parametrize("name", ["Józef", "Müller & Söhne", "Łucja", "Čapek", "Ústí"])
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        (name, encoding)
+        for name in ("Józef", "Müller & Söhne", "Łucja", "Čapek", "Ústí")
+        for encoding in ("cp1252", "cp1250", "latin-1")
+        # Where the encoding lacks one of the bytes, the file is refused as such.
+        if name.encode().decode(encoding, "ignore").encode(encoding) == name.encode()
+    ],
+)
 def test_utf_8_that_was_read_in_another_encoding_is_no_name(
     name: str, field: str, encoding: str, before: int, tmp_path: Path
 ) -> None:
-    try:
-        text = name.encode().decode(encoding)
-    except UnicodeDecodeError:
-        pytest.skip("the encoding lacks one of the bytes, so the file is refused as such")
-    path = file(tmp_path, field, text, before, "Ada")
+    path = file(tmp_path, field, name.encode().decode(encoding), before, "Ada")
 
     assert problem_of(path, before).startswith(("is text in UTF-8 that was read in another", "holds a char"))
 
