@@ -68,7 +68,9 @@ async def ended_by_now(
             state = states[number]
             workflow_id = cast("str", state.workflow_id)
             try:
-                workflow = await client.perform(endpoints.read_workflow(workflow_id, state.compared_case_id))
+                workflow = await client.perform(
+                    endpoints.read_workflow(workflow_id, state.compared_case_id, state.compared_record_id)
+                )
             except errors.Stopped:
                 raise
             except errors.WorkflowsError as error:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from airflow_provider_workflows.api import errors
+from airflow_provider_workflows.api import errors, expiry
 from airflow_provider_workflows.hooks import workflows
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
 from airflow_provider_workflows.sandbox import DEFINITION, TABLE, Sandbox
@@ -18,17 +19,22 @@ from tests.unit.batch_task import BatchTask
 from tests.unit.operators.test_run_modes import OFTEN, drive
 
 OTHER = "22222222-2222-4222-8222-222222222222"
-Relayed = Callable[..., None]
+Relayed = Callable[..., list[str]]
 
 
 @pytest.fixture
 def relayed(connected: Sandbox, short_pauses: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relayed]:
-    """Have responses about runs name a record; the connection leads to what changes them."""
+    """Have responses about runs name a record; the connection leads to what changes them.
+
+    Returns the methods whose responses are changed, to add to.
+    """
     with ExitStack() as stack:
 
-        def make(generation: int, method: str, named: object = OTHER, path: str = "/workflows") -> None:
+        def make(generation: int, method: str, named: object = OTHER, path: str = "/workflows") -> list[str]:
+            methods = [method]
+
             def change(request: ReceivedRequest, value: Any) -> Any:
-                is_changed = request.method.startswith(method) and path in request.path
+                is_changed = request.method.startswith(tuple(methods)) and path in request.path
                 return value | {"recordId": named} if is_changed else value
 
             server = stack.enter_context(relay(connected.url, change))
@@ -37,6 +43,7 @@ def relayed(connected: Sandbox, short_pauses: None, monkeypatch: pytest.MonkeyPa
                 monkeypatch.setenv(name, json.dumps(connection))
             workflows._tokens.cache_clear()
             workflows._shared_client.cache_clear()
+            return methods
 
         yield make
 
@@ -144,3 +151,26 @@ class TestBatch:
 
         assert batch.outcomes == ["running"] * 2
         assert len(connected.workflows) == 2
+
+
+@pytest.mark.thorough
+def test_an_overdue_run_whose_polls_name_another_record_by_now_is_not_believed_to_have_ended(
+    relayed: Relayed, batch: BatchTask, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run() -> None:
+        with pytest.raises(errors.BatchFailed):
+            batch.run(records(2), table_id=TABLE, expires_at=timedelta(days=1), max_outage=0.3)
+
+    # A run is overdue two days before its expiry.
+    monkeypatch.setattr(expiry, "EXPIRY_GRACE_SECONDS", -2 * 86400.0)
+    connected.define(batch.definition_id, seconds=600.0)
+    methods = relayed(3, "POST")
+    run()
+    connected.expire_runs()
+    methods.append("GET")
+    batch.clear()
+
+    run()
+
+    assert batch.outcomes == ["running"] * 2
+    assert len(connected.workflows) == 2
