@@ -43,6 +43,8 @@ class SqlDialect:
     :param staging_name: the staging table's name, without the digits that end it
     :param has_transactions: whether several statements can be one transaction; where not, one statement merges,
         replaces or appends
+    :param commits_each_statement: whether the driver commits each statement by itself until one at the cursor
+        begins a transaction, which the connection's ``commit`` does not end
     :param has_primary_keys: whether a table that is created gets a primary key
     :param locks: a statement that has other writers of the table wait, with the table in the place of ``{}``
     :param times: how a timestamp is bound: with its time zone, as UTC without one, or as text
@@ -60,6 +62,7 @@ class SqlDialect:
     staging: str = "CREATE TEMPORARY TABLE"
     staging_name: str = "workflows_staging_"
     has_transactions: bool = True
+    commits_each_statement: bool = False
     has_primary_keys: bool = True
     locks: str = ""
     times: Literal["aware", "utc", "text"] = "aware"
@@ -105,7 +108,14 @@ DIALECTS: Mapping[str, SqlDialect] = {
             has_primary_keys=False,
             locks="LOCK {}",
         ),
-        replace(_POSTGRESQL, name="duckdb", types={**_ANSI, "json": "JSON"}, locks="", placeholder="?"),
+        replace(
+            _POSTGRESQL,
+            name="duckdb",
+            types={**_ANSI, "json": "JSON"},
+            commits_each_statement=True,
+            locks="",
+            placeholder="?",
+        ),
         SqlDialect(
             "sqlite",
             {

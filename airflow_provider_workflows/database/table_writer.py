@@ -84,9 +84,13 @@ class TableWriter:
                 number += len(some)
             with not_of_the_database(f"{ARGUMENT}: asking whether this try may still write"):
                 require_owner()
+            if self.dialect.commits_each_statement:
+                cursor.execute("BEGIN TRANSACTION")
             if statements.lock is not None:
                 cursor.execute(statements.lock)
             self._move(cursor)
+            if self.dialect.commits_each_statement:
+                cursor.execute("COMMIT")
             connection.commit()
         return number
 

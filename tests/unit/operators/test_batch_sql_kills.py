@@ -95,6 +95,9 @@ def require_each_once(
     [
         pytest.param("sqlite", "merge", marks=pytest.mark.slow),
         pytest.param("sqlite", "append", marks=pytest.mark.slow),
+        pytest.param("sqlite", "replace", marks=pytest.mark.slow),
+        pytest.param("duckdb", "merge", marks=pytest.mark.slow),
+        pytest.param("duckdb", "replace", marks=pytest.mark.slow),
         pytest.param("postgresql", "merge", marks=pytest.mark.slow),
         pytest.param("postgresql", "append", marks=pytest.mark.slow),
     ],
