@@ -45,6 +45,7 @@ _NEEDS_COLUMNS = (
 )
 #: Spellings that a file may add: what has a thousand of them is no table.
 _MAX_SPELLINGS = 1000
+_NO_KNOWN_NAME = "has no name that is a field of a case: rename them, or map them with columns"
 _JOINTS = dict.fromkeys(map(ord, "_-\u2010\u2011"))
 #: Letters that Unicode does not take apart into a letter and an accent.
 _LETTERS = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe"})
@@ -69,6 +70,8 @@ class Fields(dict[str, str | None]):
         self.last_columns: dict[str, str] = {}
         #: Fields of which is to be found out whether any row has a column of them; those that none so far has.
         self.sought: set[str] = set()
+        #: What is wrong with rows of names of which none is a field's, where the names may be shown.
+        self.reasons_of_names: dict[tuple[Any, ...], str] = {}
         #: The columns that the user has mapped.
         self.mapped = tuple(columns or ())
         self._by_plain_name: dict[str, str | None] = {plain_name(name): field for name, field in self.items()}
@@ -214,7 +217,7 @@ def columns_of(cells: Mapping[Any, Any], fields: Fields) -> tuple[dict[str, str]
         ]
     elif unknown:
         # If no name is a field's, the names may be values.
-        wrong.append(("", "has no name that is a field of a case: rename them, or map them with columns"))
+        wrong.append(("", fields.reasons_of_names.get(names, _NO_KNOWN_NAME)))
     if not wrong:
         fields.last_names, fields.last_columns = names, columns
     return columns, wrong

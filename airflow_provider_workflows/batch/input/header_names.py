@@ -44,6 +44,17 @@ def are_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     return 2 * named >= len(names) or (named > 0 and any(above_values)) or all(above_values)
 
 
+def are_words(names: Sequence[str]) -> bool:
+    """Return whether each name has a word of which names of columns are made, and nothing of a value.
+
+    :param names: the names
+    """
+    return bool(names) and all(
+        not _NO_NAME.search(name) and any(plain_name(word) in _WORDS for word in _BETWEEN_WORDS.split(name))
+        for name in names
+    )
+
+
 def _is_of_words(name: str) -> bool:
     return "_" in name or any(plain_name(word) in _WORDS for word in _BETWEEN_WORDS.split(name))
 

@@ -15,6 +15,7 @@ from airflow_provider_workflows.batch.input.checked_columns import (
     each_checked,
 )
 from airflow_provider_workflows.batch.input.keys import Clash, Keys
+from airflow_provider_workflows.batch.input.object_names import with_names_shown
 from airflow_provider_workflows.batch.input.options import AS_IT_IS, InputOptions
 from airflow_provider_workflows.batch.input.reading import Note, Reading, no_note
 from airflow_provider_workflows.batch.input.row_functions import PASSED_OVER, ROWS_READ_TWICE
@@ -76,7 +77,8 @@ def read_together(
     if isinstance(items, TableItems):
         reading.take_header(items.columns)
     if isinstance(items, Sequence) and not isinstance(items, str | bytes):
-        return reading.warned(_read(((None, cast("Cells", cells)) for cells in items), reading))
+        listed = ((None, cast("Cells", cells)) for cells in items)
+        return reading.warned(_read(with_names_shown(listed, reading), reading))
     # What a DAG imports when it is parsed has no need of what reads files.
     from airflow_provider_workflows.batch.input.files import read_files  # noqa: PLC0415
 

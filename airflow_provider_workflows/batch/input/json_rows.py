@@ -12,6 +12,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.strict_json import parse_json
 from airflow_provider_workflows.batch.input.encodings import UNDECODED_CHARACTERS, TextFile, as_text
 from airflow_provider_workflows.batch.input.json_wrappers import require_rows
+from airflow_provider_workflows.batch.input.object_names import with_names_shown
 from airflow_provider_workflows.batch.input.reading import Reading
 from airflow_provider_workflows.batch.input.rows import ROW_CHARACTERS, ROW_TOO_LONG, Cells
 from airflow_provider_workflows.batch.input.unreadable import Unreadable
@@ -42,8 +43,8 @@ def json_rows(
     if not is_array:
         require_rows(first, reading)
     rows = _Array(file.text, first, line).rows() if is_array else _lines(file, first, line)
-    for number, text in islice(rows, skip, None):
-        yield number, _cells(text, file.undecoded)
+    cells = ((number, _cells(text, file.undecoded)) for number, text in islice(rows, skip, None))
+    yield from with_names_shown(cells, reading)
 
 
 def _first_line(text: io.TextIOWrapper) -> tuple[str, int]:

@@ -52,9 +52,9 @@ def good_rows(path: Path | str, **options: Any) -> list[Row]:
     return [row for row in rows if isinstance(row, Row)]
 
 
-def problems_in(path: Path | str, **options: Any) -> list[tuple[int, str, str]]:
-    """Return row, column and reason of each problem of a file."""
-    rows = read_items(str(path), InputOptions(**options))
+def problems_in(items: Path | str | list[Any], **options: Any) -> list[tuple[int, str, str]]:
+    """Return row, column and reason of each problem of a file, or of a list of rows."""
+    rows = read_items(items if isinstance(items, list) else str(items), InputOptions(**options))
     return [(row.number, *problem) for row in rows if isinstance(row, BadRow) for problem in row.problems]
 
 

@@ -51,6 +51,15 @@ def zipped(content: bytes, *names: str) -> bytes:
     return file.getvalue()
 
 
+def in_form(form: str, rows: list[dict[str, Any]], folder: Path) -> Any:
+    """Return rows as a list, or the path of a file of JSON that has them."""
+    if form == "list":
+        return rows
+    path = folder / "people.json"
+    path.write_text(json.dumps(rows) if form == "array" else "\n".join(map(json.dumps, rows)))
+    return path
+
+
 class TestDelimiters:
     @pytest.mark.parametrize("delimiter", [";", ",", "\t", "|", "^", "~", "\x01", "\x1f", "\xa6", ":"])
     def test_are_found_by_the_names_that_they_make(self, delimiter: str, tmp_path: Path) -> None:
@@ -403,6 +412,45 @@ class TestHeaders:
 
         assert "is its first line a header?" in message
         assert "Brunhilde" not in message
+
+    @pytest.mark.parametrize("form", ["lines", "array", "list"])
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [dict(zip(HEADER, row, strict=True)) for row in PEOPLE],
+            [{"Vorname": "Brunhilde", "Nachname": "Kowalska"}],
+            [{"CUST_NO": "X1"}, {"CUST_NO": "X2"}],
+            [{"wiek": "38"}, {"wiek": None}, {"wiek": 44}],
+        ],
+    )
+    def test_of_json_are_listed_next_to_the_fields_when_none_matches(
+        self, form: str, rows: list[dict[str, Any]], tmp_path: Path
+    ) -> None:
+        found = problems_in(in_form(form, rows, tmp_path))
+
+        (reason,) = {reason for _, _, reason in found}
+        assert [number for number, _, _ in found] == [*range(1, len(rows) + 1)]
+        assert f"Its names are {', '.join(map(repr, rows[0]))}. The fields are first_name, " in reason
+        assert not [value for row in rows for value in row.values() if value and str(value) in reason]
+
+    @pytest.mark.parametrize("form", ["lines", "array", "list"])
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [{"Brunhilde": "600700800"}, {"Ewa": "600700801"}],
+            [{"Brunhilde": 600700800}],
+            [{"Brunhilde_Kowalska": {"name": "x"}}],
+            [{"Brunhilde": "tak", "Ewa": "nie"}, {"Brunhilde": "nie", "Ewa": "nie"}],
+            [{"brunhilde@kowalska.pl": "x"}, {"brunhilde@kowalska.pl": "y"}],
+            [{"first name Brunhilde 44051401359": 1}],
+        ],
+    )
+    def test_of_json_that_may_be_values_show_nobody(
+        self, form: str, rows: list[dict[str, Any]], tmp_path: Path
+    ) -> None:
+        reasons = {reason for _, _, reason in problems_in(in_form(form, rows, tmp_path))}
+
+        assert reasons == {"has no name that is a field of a case: rename them, or map them with columns"}
 
     def test_of_which_one_is_unknown_are_refused_by_name(self, tmp_path: Path) -> None:
         path = tmp_path / "people.csv"
