@@ -255,7 +255,7 @@ class BatchWatch(Generic[WaiterT]):
 
 
 def _slowest(schedule: PollSchedule) -> PollSchedule:
-    return PollSchedule(schedule.max_poll_interval, schedule.max_poll_interval)
+    return dataclasses.replace(schedule, poll_interval=schedule.max_poll_interval)
 
 
 def unreadable_state(folder: str, error: Exception) -> errors.WorkflowsError:

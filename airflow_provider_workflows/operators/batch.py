@@ -101,7 +101,8 @@ class RunWorkflowBatchOperator(BatchWaiting):
     :param poll_interval: the shortest time between two polls of a run, in seconds or as a timedelta; in between, a
         poll is due after a fifth of the run's age. The default is ``[workflows] poll_interval``, or 5 seconds
     :param max_poll_interval: the longest time between two polls of a run, in seconds or as a timedelta; the default
-        is ``[workflows] max_poll_interval``, or 300 seconds
+        is ``[workflows] max_poll_interval``, or 300 seconds, and grows with a run that has an expiry from its
+        second day on
     :param max_outage: how long the service may be out of reach while the batch submits, waits or fetches, in
         seconds or as a timedelta; the default is ``[workflows] max_outage``, or 1800 seconds
     :param hash_personal_numbers: give each row of the output ``personal_number_hash``, the keyed hash of its

@@ -141,7 +141,9 @@ class BatchArguments(OutputArguments):
             resubmit_failed=resubmit_failed,
             resubmit_unknown=on_unknown_outcome == "resubmit",
         )
-        self._schedule = PollSchedule(self.poll_interval, self.max_poll_interval)
+        self._schedule = PollSchedule(
+            self.poll_interval, self.max_poll_interval, slows_down=max_poll_interval is None
+        )
         # A partition_key that was given and turned out to be None must not make events without a partition.
         self._with_partition_key = partition_key is not None
 

@@ -34,6 +34,7 @@ class BatchStatusTrigger(WaitTrigger):
     :param counts: rows by outcome, for those rows that have no run to wait for
     :param output_delimiter: what stands between two cells of the list of rows with something wrong
     :param output_mode: mode of that list, where it is local
+    :param slows_down: whether a run with an expiry is polled less often from its second day on
 
     The other arguments are those of ``WaitTrigger``.
     """
@@ -42,6 +43,7 @@ class BatchStatusTrigger(WaitTrigger):
     counts: dict[str, int] = field(default_factory=dict)
     output_delimiter: str = DEFAULT_OUTPUT.delimiter
     output_mode: int = DEFAULT_OUTPUT.mode
+    slows_down: bool = False
 
     @classmethod
     def for_task(
@@ -73,6 +75,7 @@ class BatchStatusTrigger(WaitTrigger):
             not_before=earliest_event(time.time()),
             poll_interval=schedule.poll_interval,
             max_poll_interval=schedule.max_poll_interval,
+            slows_down=schedule.slows_down,
             max_outage=max_outage,
             webhooks=webhooks,
         )
@@ -99,7 +102,7 @@ class BatchStatusTrigger(WaitTrigger):
             Poller.of(self.workflows_conn_id),
             counts=self.counts,
             deadline=self.deadline,
-            schedule=PollSchedule(self.poll_interval, self.max_poll_interval),
+            schedule=PollSchedule(self.poll_interval, self.max_poll_interval, slows_down=self.slows_down),
             max_outage=self.max_outage,
             publish=self._publish,
             log=self.log,

@@ -19,7 +19,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_workflows import storage_retry
 from airflow_provider_workflows.api import Statuses
-from airflow_provider_workflows.api.polling import PollSchedule
+from airflow_provider_workflows.api.polling import PollSchedule, Wait
 from airflow_provider_workflows.api.retry import Backoff
 from airflow_provider_workflows.batch import watch as watch_module
 from airflow_provider_workflows.batch.inbox import InboxSegment
@@ -39,6 +39,7 @@ from tests.unit.failing_storage import STORAGE_ERRORS, FailingStore, attached_st
 pytestmark = pytest.mark.sampled(2)
 
 STATUS_PATH = "/workflows/{workflowId}"
+DAY = 86400.0
 FAILED, RUNNING, SUCCEEDED = RowOutcome.FAILED, RowOutcome.RUNNING, RowOutcome.SUCCEEDED
 
 
@@ -455,3 +456,40 @@ async def test_runs_whose_completions_are_in_the_inbox_end_without_a_poll(
     assert event == {"ended": 3, "running": 0, "timed_out": False}
     assert runs.outcomes == {SUCCEEDED: 2, FAILED: 1}
     assert runs.sandbox.counts.requests[STATUS_CALL] <= 3
+
+
+async def test_polls_beside_webhooks_become_fewer_too_of_a_run_with_an_expiry(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[Wait] = []
+    watch = Poller.watch
+
+    def noting(self: Poller, wait: Wait, on_end: Any) -> Any:
+        waits.append(wait)
+        return watch(self, wait, on_end)
+
+    async def read(_: str) -> object:
+        return InboxSegment().to_json()
+
+    async def publish(_: BatchReport) -> None:
+        pass
+
+    monkeypatch.setattr(Poller, "watch", noting)
+    runs.start(1, seconds=0.0)
+    await BatchWatch(
+        ObjectStoragePath(str(runs.folder)),
+        Poller.of("workflows_default"),
+        counts={},
+        deadline=None,
+        schedule=PollSchedule(5.0, 300.0, slows_down=True),
+        max_outage=60.0,
+        publish=publish,
+        log=logging.getLogger(__name__),
+        inbox=read,
+    ).run()
+
+    wait = waits[-1]
+    wait.expires_at = wait.started + 30 * DAY
+    assert [wait.pause(wait.started + days * DAY) for days in (0, 1, 7)] == pytest.approx(
+        [300, 300, 2100], rel=0.11
+    )
