@@ -20,6 +20,7 @@ from airflow_provider_workflows.batch.input.names import (
     NAMES,
     OF_PERSONS,
     SHOWS_OTHER_ENCODING,
+    begins_with_letter,
     require_email,
     require_name,
 )
@@ -105,7 +106,7 @@ def _is_ordinary_name(text: str) -> bool:
 
 
 def _is_ordinary_name_of_person(text: str) -> bool:
-    return _is_ordinary_name(text) and not HAS_DIGIT.search(text)
+    return _is_ordinary_name(text) and (begins_with_letter(text) or not HAS_DIGIT.search(text))
 
 
 #: By field, what surely has neither marks nor characters that do not show in it.

@@ -27,6 +27,11 @@ NO_EMAIL = "is not written as one e-mail address"
 _EMAIL = re.compile(r"[^\s,;<>:@]+@[^\s,;<>:@]+")
 
 
+def begins_with_letter(text: str) -> bool:
+    """Return whether a text begins with a letter, so that it is more than a number."""
+    return text[:1].isalpha()
+
+
 def require_name(field: str, text: str) -> None:
     """Return if a text may be the name or the address of a person or a company.
 

@@ -20,7 +20,7 @@ from airflow_provider_workflows.batch.input.cells import (
     is_ordinary,
     require_value,
 )
-from airflow_provider_workflows.batch.input.names import OF_PERSONS, SHOWS_OTHER_ENCODING
+from airflow_provider_workflows.batch.input.names import OF_PERSONS, SHOWS_OTHER_ENCODING, begins_with_letter
 from airflow_provider_workflows.batch.input.ordinary_rows import BODY_NAMES
 from airflow_provider_workflows.batch.input.phones import is_plain_phone, split_phone
 from airflow_provider_workflows.batch.input.rows import CELL_CHARACTERS
@@ -128,7 +128,7 @@ def _is_all_ordinary(name: str, texts: Texts) -> bool:
         joined.isprintable()
         and (joined.isascii() or not SHOWS_OTHER_ENCODING.search(joined))
         and LOST not in joined
-        and not (name in OF_PERSONS and HAS_DIGIT.search(joined))
+        and (name not in OF_PERSONS or not HAS_DIGIT.search(joined) or all(map(begins_with_letter, distinct)))
         and not _begins_or_ends(joined, " ")
         and not any(_begins_or_ends(joined, mark) for mark in (BEGINS_ERROR, *BEGINS_LINE))
         and EMPTY_WORDS.isdisjoint(distinct)
