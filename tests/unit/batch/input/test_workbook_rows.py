@@ -103,6 +103,18 @@ def test_a_compressed_one_is_read(tmp_path: Path) -> None:
     assert people_in(tmp_path / "people.xlsx.gz") == READ
 
 
+def test_the_index_of_a_data_frame_is_left_out_with_a_word(tmp_path: Path) -> None:
+    rows = [[None, "key", "first_name"], [0, "00001", "Łucja"], [1, "00002", "Józef"]]
+    path = workbook(tmp_path / "frame.xlsx", ("Sheet1", rows))
+
+    assert [(row.key, row.case) for row in good_rows(path)] == [
+        ("00001", {"firstName": "Łucja"}),
+        ("00002", {"firstName": "Józef"}),
+    ]
+    (note,) = notes_of(path)
+    assert note == "items: the first column has no name, so it is taken for an index, and is not read"
+
+
 def test_a_number_in_the_column_of_an_identifier_is_a_bad_row_however_it_is_shown(tmp_path: Path) -> None:
     path = with_formats(
         tmp_path / "people.xlsx",
