@@ -117,6 +117,15 @@ class RunReport:
             raise ValueError("it is not a report of a run in the format that this version reads")
         return cls(**{**given, "outcome": RunOutcome(given["outcome"])})
 
+    def with_evidence(self, said: Mapping[str, Any]) -> Self:
+        """Return the report with the record and the versions of the run where it has none.
+
+        :param said: what a poll has said of the run, by the names of the report's fields; others are left out
+        """
+        evidence = ("record_id", "revision", "execution_version")
+        missing: dict[str, Any] = {name: said.get(name) for name in evidence if getattr(self, name) is None}
+        return dataclasses.replace(self, **missing)
+
     def failed(self, failure: BaseException, at: float, *, may_have_started: bool = False) -> Self:
         """Return the report of a run whose task fails.
 

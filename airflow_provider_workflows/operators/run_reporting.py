@@ -54,6 +54,7 @@ class RunReporting:
         """
         now = time.time()
         if is_report_due(wait, now, reported_at=self._written_at, status=self.report.status):
+            self.report = self.report.with_evidence(wait.evidence_fields)
             self.write(
                 status=wait.status if wait.polls else None,
                 polls=wait.polls,
@@ -91,16 +92,16 @@ class RunReporting:
         return None
 
     def polled(self, event: Mapping[str, Any]) -> None:
-        """Take note of the polls of a wait that has ended.
+        """Take note of the polls of a wait that has ended, and of what they have said of the run.
 
-        :param event: the event of the wait; that of a webhook does not have them, so what was reported counts
+        :param event: the event of the wait; that of a webhook does not have polls, so what was reported counts
         """
         polls, last_poll_at = event.get("polls"), event.get("last_poll_at")
         if polls is None and (before := self.reported_before()) is not None:
             polls, last_poll_at = before.polls, before.last_poll_at
             self.report = dataclasses.replace(self.report, submitted_at=before.submitted_at)
         self.report = dataclasses.replace(
-            self.report,
+            self.report.with_evidence(event),
             polls=int(polls or 0),
             last_poll_at=last_poll_at,
             status=event.get("status") if event.get("polls", 1) else None,

@@ -165,7 +165,8 @@ class WorkflowStatusSensor(
             reporting.report, dashboard_url=self.hook.dashboard_url(wait.workflow_id)
         )
         if event is not None:
-            reporting.polled({"polls": wait.polls, "last_poll_at": wait.last_poll_at, "status": wait.status})
+            polled = {"polls": wait.polls, "last_poll_at": wait.last_poll_at, "status": wait.status}
+            reporting.polled(polled | wait.evidence_fields)
             return PokeReturnValue(is_done=True, xcom_value=self._success(event, reporting))
         from airflow_provider_workflows.triggers.workflow_status import (  # noqa: PLC0415  (not while parsing)
             WorkflowStatusTrigger,

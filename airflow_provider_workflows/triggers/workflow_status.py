@@ -111,10 +111,12 @@ class WorkflowStatusTrigger(WaitTrigger):
 
     @property
     def event_fields(self) -> dict[str, Any]:
-        """The workflow's id, and how often it was polled."""
+        """The workflow's id, how often it was polled, and what the polls have said of it beside its status."""
         wait = self._wait
-        polls = {} if wait is None else {"polls": wait.polls, "last_poll_at": wait.last_poll_at}
-        return {"workflow_id": self.workflow_id, "started": self.started, **polls}
+        fields: dict[str, Any] = {"workflow_id": self.workflow_id, "started": self.started}
+        if wait is not None:
+            fields |= {"polls": wait.polls, "last_poll_at": wait.last_poll_at, **wait.evidence_fields}
+        return fields
 
     # Not a coroutine around the poller's: thousands of tasks wait in a triggerer, and it would cost each 272 bytes.
     def wait(self) -> Awaitable[dict[str, Any]]:
@@ -210,7 +212,7 @@ class WorkflowStatusTrigger(WaitTrigger):
             # Asked for together with the last poll: several may have passed while the report was read.
             due = Poller.of(self.workflows_conn_id).next_poll_of(self.workflow_id)
             report = dataclasses.replace(
-                begun,
+                begun.with_evidence(wait.evidence_fields),
                 status=wait.status,
                 polls=wait.polls,
                 last_poll_at=wait.last_poll_at,

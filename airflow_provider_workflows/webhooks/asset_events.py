@@ -38,5 +38,6 @@ def add_completion_events(completions: Iterable[Completion], host: str, session:
                 "workflow_id": completion.workflow_id,
                 "case_id": completion.case_id,
                 "status": completion.status,
+                **completion.evidence_fields,
             }
     add_events(extras, since=datetime.now(timezone.utc) - MAX_REPEATED_DELIVERY_AGE, session=session)

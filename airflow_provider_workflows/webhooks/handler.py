@@ -268,7 +268,8 @@ class WebhookHandler:
             return DeliveryOutcome.UNKNOWN_WORKFLOW, is_cached
         if self.settings.statuses.outcome(poll.status) is Outcome.PENDING:
             return DeliveryOutcome.NOT_ENDED, is_cached
-        await self._write(Completion(workflow_id, poll.case_id, poll.status, delivery.workflow_definition_id))
+        found = (poll.case_id, poll.status, delivery.workflow_definition_id, poll.evidence)
+        await self._write(Completion(workflow_id, *found))
         self._cache(workflow_id)
         return DeliveryOutcome.TAKEN, is_cached
 

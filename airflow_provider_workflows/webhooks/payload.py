@@ -13,6 +13,7 @@ from airflow_provider_workflows.api.errors import InvalidInput
 from airflow_provider_workflows.api.ids import is_id, require_id
 from airflow_provider_workflows.api.redaction import REDACTED
 from airflow_provider_workflows.api.response_json import NotJson, parse_response
+from airflow_provider_workflows.api.versions import Evidence
 from airflow_provider_workflows.counted import counted
 
 #: Objects of a body are read down to this level; the top is the first.
@@ -53,12 +54,19 @@ class Completion:
     :param case_id: id of its case, if the response had it
     :param status: the status that it ended in
     :param workflow_definition_id: id of its workflow definition, if the webhook had it
+    :param evidence: what the response has said of it beside that, if anything
     """
 
     workflow_id: str
     case_id: str | None
     status: str
     workflow_definition_id: str | None
+    evidence: Evidence | None = None
+
+    @property
+    def evidence_fields(self) -> dict[str, int | str]:
+        """The evidence that there is, by the names of a report's fields."""
+        return {} if self.evidence is None else self.evidence.json_object()
 
 
 @dataclass(frozen=True, slots=True)

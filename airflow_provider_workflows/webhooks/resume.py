@@ -107,4 +107,5 @@ def _resume(task: DeferredTask, completion: Completion, resumption: Resumption, 
     if seconds > 0:
         resumption.too_early[workflow_id] = max(seconds, resumption.too_early.get(workflow_id, 0.0))
     else:
-        deferral.resume(task.row, {"workflow_id": workflow_id, "status": completion.status}, session)
+        event = {"workflow_id": workflow_id, "status": completion.status, **completion.evidence_fields}
+        deferral.resume(task.row, event, session)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.api import endpoints, errors
+from airflow_provider_workflows.api.versions import Evidence, evidence_of
 
 if TYPE_CHECKING:
     from airflow_provider_workflows.api import AsyncWorkflowsClient
@@ -27,12 +28,14 @@ class RunPoll:
     :param status: the run's status; None if the service does not know the run
     :param case_id: id of its case, if the response had it
     :param failure: why the service could not be asked, if it could not
+    :param evidence: what the response has said of it beside that, if anything
     """
 
     begun_at: float
     status: str | None = None
     case_id: str | None = None
     failure: str | None = None
+    evidence: Evidence | None = None
 
 
 class RunPolls:
@@ -76,7 +79,7 @@ class RunPolls:
         except errors.WorkflowsError as error:
             poll = RunPoll(now, failure=error.summary)
         else:
-            poll = RunPoll(now, workflow.status, workflow.case_id)
+            poll = RunPoll(now, workflow.status, workflow.case_id, evidence=evidence_of(workflow))
         self._polls[workflow_id] = poll
         self._forget(now)
         return poll

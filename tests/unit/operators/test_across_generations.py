@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from airflow_provider_workflows.api import errors
 from airflow_provider_workflows.api.pseudonyms import personal_number_hash
@@ -21,7 +22,7 @@ from airflow_provider_workflows.operators.case import CreateCaseOperator
 from airflow_provider_workflows.operators.parameters import CreateParametersOperator
 from airflow_provider_workflows.operators.result import GetWorkflowResultOperator
 from airflow_provider_workflows.operators.run import RunWorkflowOperator
-from airflow_provider_workflows.sandbox import DEFINITION, Sandbox
+from airflow_provider_workflows.sandbox import DEFINITION, TABLE, Sandbox
 from airflow_provider_workflows.sensors.workflow_status import WorkflowStatusSensor
 from tests.unit.operators.test_run_generations import NAME, Connect, connect
 from tests.unit.operators.test_run_modes import OFTEN, drive
@@ -286,6 +287,25 @@ class TestRevision:
         report = context["ti"].xcoms["workflow_report"]
         for evidence in (report, lineage.extra):
             assert {name: evidence[name] for name in self.VERSIONS} == self.VERSIONS
+
+    @pytest.mark.parametrize("reader", ["poke", "reschedule", "triggerer"])
+    @pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
+    @pytest.mark.parametrize("generation", [2, 3])
+    def test_of_a_run_that_a_sensor_has_waited_for_is_in_its_report_or_the_record_where_that_is_said(
+        self, connect: Connect, context: dict[str, Any], reader: str, status: str, generation: int
+    ) -> None:
+        sandbox = connect(generation)
+        with sandbox.client(api_generation=generation) as client:
+            record_id = client.create_record(TABLE, {"firstName": "Jana"}).id
+            definition_id = sandbox.define(seconds=0.05, revision=7, status=status)
+            workflow_id = client.run_workflow(definition_id, record_id=record_id).id
+
+        with nullcontext() if status == "COMPLETED" else pytest.raises(AirflowFailException):
+            drive(lambda: READERS[reader](workflow_id), context)
+
+        report = context["ti"].xcoms["workflow_report"]
+        expected: dict[str, Any] = {"record_id": record_id} if generation == 2 else self.VERSIONS
+        assert {name: report[name] for name in expected} == expected
 
     def test_of_a_run_that_is_kept_is_told_by_a_retry(
         self, connect: Connect, context: dict[str, Any]

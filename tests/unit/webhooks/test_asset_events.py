@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_workflows.lineage.assets import completed, completed_uri, definition, definition_uri
 from airflow_provider_workflows.sandbox.service import READY_CASES
+from airflow_provider_workflows.sandbox.tables import TABLE
 from airflow_provider_workflows.webhooks import handler, run_polls
 from airflow_provider_workflows.webhooks.payload import MAX_CANDIDATE_IDS
 from airflow_provider_workflows.webhooks.registry import CONNECTION_CACHE_SECONDS
@@ -359,3 +360,22 @@ async def test_a_run_of_any_generation_is_understood_and_one_without_a_case_has_
     ((_, extra),) = database.events(uri)
     assert (extra["workflow_id"], extra["status"]) == (workflow_id, "COMPLETED")
     assert extra.get("case_id") == given.get("case_id")
+
+
+@pytest.mark.parametrize("generation", [2, 3])
+async def test_an_event_has_the_record_and_the_versions_of_a_run_as_far_as_the_service_says_them(
+    api: Api, database: Database, connect: Callable[..., None], generation: int
+) -> None:
+    connect(webhooks=True, api_generation=generation)
+    uri = completed_uri(api.sandbox.url)
+    database.asset(uri)
+    with api.sandbox.client(api_generation=generation) as client:
+        record_id = client.create_record(TABLE, {"firstName": "Jana"}).id
+        definition_id = api.sandbox.define(seconds=0.0, revision=7)
+        workflow_id = client.run_workflow(definition_id, record_id=record_id).id
+
+    await api.tell(workflow_id)
+
+    ((_, extra),) = database.events(uri)
+    said = {2: {"record_id": record_id}, 3: {"revision": 7, "execution_version": 1}}[generation]
+    assert extra == {"workflow_id": workflow_id, "case_id": None, "status": "COMPLETED", **said}
