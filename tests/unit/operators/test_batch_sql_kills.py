@@ -123,10 +123,11 @@ def test_the_next_try_writes_each_key_once(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize("kind", ["postgresql", "duckdb"])
 def test_twenty_thousand_rows_are_in_the_table_once_after_five_kills(
-    task: BatchTask, connected: Sandbox, warehouse_of: Callable[[str], Warehouse]
+    task: BatchTask, connected: Sandbox, warehouse_of: Callable[[str], Warehouse], kind: str
 ) -> None:
-    warehouse = warehouse_of("postgresql")
+    warehouse = warehouse_of(kind)
     fill(warehouse, MANY_ROWS)
     for name, number, is_over in [*POINTS[:3], POINTS[4], POINTS[5]]:
         point = (name, number * 10 if "journal" in name else number)
