@@ -18,10 +18,14 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 SEED = 1
 
 
-@pytest.fixture(scope="module")
-def report() -> Report:
+@pytest.fixture(
+    scope="module",
+    params=[1, *(pytest.param(generation, marks=pytest.mark.slow) for generation in (2, 3))],
+    ids="generation {}".format,
+)
+def report(request: pytest.FixtureRequest) -> Report:
     try:
-        return run(SHORT, SEED)
+        return run(SHORT, SEED, request.param)
     except StackUnavailable as unavailable:
         if os.environ.get(REQUIRED_VARIABLE):
             raise

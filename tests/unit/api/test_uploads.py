@@ -275,6 +275,16 @@ class TestAttachment:
         assert [(each.id, each.name) for each in sandbox.files] == [(attachment.id, NAME)]
         assert sandbox.counts.attachments == 1
 
+    @pytest.mark.parametrize(("fault", "made"), [("cut_after", 2), ("cut_before", 1), ("rate_limited", 1)])
+    def test_is_sent_again_where_the_response_was_lost_or_it_may_be(
+        self, records: Driver, sandbox: Sandbox, fault: str, made: int
+    ) -> None:
+        sandbox.fault(fault, path="/tables/{tableId}/records/{recordId}/attachments", times=1)
+
+        records("upload_attachment", TABLE, READY_RECORD, upload())
+
+        assert sandbox.counts.attachments == made
+
     def test_needs_a_generation_with_records(self, client: Driver, sandbox: Sandbox) -> None:
         with pytest.raises(errors.InvalidInput, match="needs api_generation 2 or 3"):
             client("upload_attachment", TABLE, READY_RECORD, upload())

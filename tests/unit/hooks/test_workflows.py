@@ -71,11 +71,12 @@ class TestForms:
                     "failure_statuses": "BAD, WORSE",
                     "verify": False,
                     "allow_http": True,
+                    "api_generation": 3,
                 }
             },
             (
                 "workflows://key:swordfish@/?connect_timeout=3&read_timeout=4.5&max_attempts=2&verify=no"
-                "&allow_http=true&success_statuses=DONE,PASSED&failure_statuses=BAD,%20WORSE"
+                "&api_generation=3&allow_http=true&success_statuses=DONE,PASSED&failure_statuses=BAD,%20WORSE"
             ),
         ],
         ids=["json", "uri"],
@@ -88,6 +89,7 @@ class TestForms:
         assert settings.max_attempts == 2
         assert settings.verify is False
         assert settings.allow_http is True
+        assert settings.api_generation == 3
         assert settings.statuses.success == {"DONE", "PASSED"}
         assert settings.statuses.failure == {"BAD", "WORSE"}
 
@@ -134,6 +136,10 @@ class TestRefusals:
             (KEY | {"extra": {"max_attempts": "many"}}, "'max_attempts' must be a whole number"),
             (KEY | {"extra": {"max_attempts": 0}}, "'max_attempts' must be a whole number"),
             (KEY | {"extra": {"max_attempts": 2.5}}, "'max_attempts' must be a whole number"),
+            *[
+                (KEY | {"extra": {"api_generation": value}}, "'api_generation' must be 1, 2 or 3")
+                for value in (0, 4, "two", True, 2.5)
+            ],
             (KEY | {"extra": {"read_timeout": "long"}}, "'read_timeout' must be a number above 0"),
             (KEY | {"extra": {"read_timeout": True}}, "'read_timeout' must be a number above 0"),
             (KEY | {"extra": {"allow_http": "perhaps"}}, "'allow_http' must be true or false"),

@@ -12,7 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_workflows.api.errors import InvalidInput
-from airflow_provider_workflows.sandbox import READY_RECORD, Sandbox
+from airflow_provider_workflows.sandbox import READY_RECORD, TABLE, Sandbox
 from airflow_provider_workflows.sandbox.connections import CONNECTION_IDS
 from tests.unit.batch_task import CASE_CALL, RUN_CALL, BatchTask
 from tests.unit.operators.test_batch_kills import killed, run_try
@@ -318,3 +318,29 @@ class TestWhatIsRefused:
         with pytest.raises(InvalidInput, match=words):
             batch.run([row], columns=COLUMNS)
         assert not connected.counts.requests
+
+
+@pytest.mark.parametrize(
+    ("generation", "row", "words"),
+    [
+        (2, {"record_id": READY_RECORD}, "a record and a case together"),
+        (3, {"record_id": READY_RECORD}, "a record and a case together"),
+        (3, {"record.firstName": "Ada"}, "a record and a case together"),
+        (3, {"first_name": "Ada"}, "has fields of a case, which need api_generation 1 or 2"),
+    ],
+)
+def test_files_of_a_row_about_a_record_or_of_generation_3_are_refused_before_anything_is_sent(
+    batch: BatchTask,
+    connected: Sandbox,
+    files: dict[str, str],
+    generation: int,
+    row: dict[str, Any],
+    words: str,
+) -> None:
+    row = {**row, "document_files": files["a/card.pdf"]}
+    arguments = {"table_id": TABLE} if "record.firstName" in row else {}
+
+    with pytest.raises(InvalidInput, match=words):
+        batch.run([row], workflows_conn_id=CONNECTION_IDS[generation], columns=COLUMNS, **arguments)
+
+    assert not connected.counts.requests

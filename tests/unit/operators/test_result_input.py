@@ -96,6 +96,27 @@ def test_is_that_of_the_parameters_where_the_record_has_none(connect: Connect, c
     assert returned["personal_number_hash"] == personal_number_hash(NUMBER, SECRET)
 
 
+@pytest.mark.parametrize(("subject", "generation"), [("record", 3), ("case", 2), ("parameters", 3)])
+def test_is_masked_in_logs_wherever_it_is_from(
+    connect: Connect, context: Any, subject: str, generation: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = connect(generation)
+    with sandbox.client(api_generation=generation) as client:
+        given: dict[str, Any] = {"parameters": {"personalNumber": NUMBER}}
+        if subject == "record":
+            given = {"record_id": client.create_record(TABLE, {"personalNumber": NUMBER}).id}
+        elif subject == "case":
+            given = {"case_id": client.create_case(personal_number=NUMBER).case_id}
+        workflow_id = client.run_workflow(DEFINITION, **given).id
+    of_record = {"record_id": given["record_id"], "table_id": TABLE} if subject == "record" else {}
+    masked: list[str] = []
+    monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask", masked.extend)
+
+    result_of(workflow_id, context, **of_record)
+
+    assert NUMBER in masked
+
+
 @pytest.mark.parametrize("missing", ["scope", "table"])
 def test_a_record_that_cannot_be_read_fails_nothing(
     connect: Connect, context: Any, missing: str, capsys: pytest.CaptureFixture[str]

@@ -73,6 +73,14 @@ class TestCreateRecord:
 
         assert set(_serialize_rendered_fields(operator)["fields"].values()) == {"***"}
 
+    def test_masks_each_value_in_logs(self, context: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        masked: list[str] = []
+        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask", masked.extend)
+
+        run(self.operator(self.FIELDS), context)
+
+        assert {"Wanda", "1985-01-31"} <= set(masked)
+
     def test_stands_in_a_dag_that_is_stored(self) -> None:
         with DAG("records") as dag:
             self.operator(self.FIELDS)
@@ -150,6 +158,16 @@ class TestGetRecord:
         assert record["firstName"] == "Jana"
         assert {"id", "version", "createdAt", "updatedAt"} <= set(record)
         assert sandbox.counts.requests["GET /tables/{tableId}/records/{recordId}"] == 1
+
+    def test_masks_each_value_of_the_record_in_logs(
+        self, context: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        masked: list[str] = []
+        monkeypatch.setattr("airflow_provider_workflows.operators.redaction.mask", masked.extend)
+
+        self.read(context, select=["lastName"])
+
+        assert {"Jana", "Returning"} <= set(masked)
 
     def test_returns_what_is_selected(self, context: Any) -> None:
         assert self.read(context, select=["lastName", "nothing"]) == {

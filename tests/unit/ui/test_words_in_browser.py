@@ -165,6 +165,12 @@ class TestOverview:
 
 
 class TestSingleRun:
+    def test_shows_of_which_revision_it_is_and_what_executes_it(self, shown: Callable[..., str]) -> None:
+        words = shown(run_report(revision=7, execution_version="2.1"), "running")
+
+        assert "revision 7" in words
+        assert "execution version 2.1" in words
+
     def test_shows_the_id_of_the_record_that_it_is_about(self, shown: Callable[..., str]) -> None:
         record_id = "dddd0000-0000-4000-8000-000000000001"
 
