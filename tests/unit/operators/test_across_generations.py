@@ -307,6 +307,17 @@ class TestRevision:
         expected: dict[str, Any] = {"record_id": record_id} if generation == 2 else self.VERSIONS
         assert {name: report[name] for name in expected} == expected
 
+    def test_of_a_run_that_a_sensor_waits_for_is_in_its_report_while_it_goes_on(
+        self, connect: Connect, context: dict[str, Any]
+    ) -> None:
+        workflow_id = started(connect(3), 3, revision=7, seconds=600.0)
+
+        with pytest.raises(TaskDeferred):
+            READERS["triggerer"](workflow_id).execute(context)
+
+        report = context["ti"].xcoms["workflow_report"]
+        assert {name: report[name] for name in self.VERSIONS} == self.VERSIONS
+
     def test_of_a_run_that_is_kept_is_told_by_a_retry(
         self, connect: Connect, context: dict[str, Any]
     ) -> None:

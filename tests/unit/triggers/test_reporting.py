@@ -97,6 +97,24 @@ class TestSingleRun:
         yield wait
         assert waiting
 
+    @pytest.mark.thorough
+    async def test_reports_the_versions_of_a_run_that_its_polls_say(
+        self,
+        often: None,
+        trigger: WorkflowStatusTrigger,
+        xcoms: Xcoms,
+        wait_until: Any,
+        connected: Sandbox,
+    ) -> None:
+        with connected.client(api_generation=3) as client:
+            definition_id = connected.define(seconds=600, revision=7)
+            trigger.workflow_id = client.run_workflow(definition_id, parameters={"limit": 5}).id
+
+        await wait_until(lambda: xcoms.written)
+
+        report = RunReport.from_json(xcoms.values[REPORT_KEY])
+        assert (report.revision, report.execution_version) == (7, 1)
+
     def _polls(self, sandbox: Sandbox) -> int:
         return sandbox.counts.requests["GET /workflows/{workflowId}"]
 

@@ -45,6 +45,21 @@ async def test_a_task_that_waits_is_resumed_with_what_the_service_says(
     assert row.scheduled_dttm is not None
 
 
+async def test_a_task_is_told_the_versions_of_a_run_that_the_service_says(
+    api: Api, database: Database, connect: Callable[..., None]
+) -> None:
+    connect(webhooks=True, api_generation=3)
+    with api.sandbox.client(api_generation=3) as client:
+        definition_id = api.sandbox.define(seconds=0.0, revision=7)
+        workflow_id = client.run_workflow(definition_id, parameters={"limit": 5}).id
+    task = database.waiting(workflow_id)
+
+    await api.tell(workflow_id)
+
+    event = {"workflow_id": workflow_id, "status": "COMPLETED", "revision": 7, "execution_version": 1}
+    assert task.row.next_kwargs["event"] == event
+
+
 @pytest.mark.parametrize("spelled", [str.upper, lambda name: name[:18].upper() + name[18:]])
 async def test_a_task_that_was_given_the_id_in_capitals_is_resumed(
     api: Api, database: Database, spelled: Callable[[str], str]
