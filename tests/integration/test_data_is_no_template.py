@@ -42,7 +42,7 @@ def test_the_sandbox_receives_data_as_it_came_and_never_the_secret(
         {"text": text, "deep": [{"text": text}]} for text in TEXTS
     ]
     rows = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
-    assert rows == [{"first_name": text} for text in TEXTS]
+    assert rows == [{"company_name": text} for text in TEXTS]
     assert sandbox.secret not in run.output
 
 

@@ -377,7 +377,7 @@ def test_a_try_that_no_retry_follows_leaves_an_output_with_no_row_unknown(
 ) -> None:
     runs = batches.runs_at[kind]
 
-    assert batches.outcomes_at[kind] == {"running": runs, "not_submitted": ROWS - runs}
+    assert batches.outcomes_at[kind] == Counter(running=runs, not_submitted=ROWS - runs)
 
 
 def test_an_orphan_starts_nothing_more_and_a_retry_goes_on(batches: Batches) -> None:

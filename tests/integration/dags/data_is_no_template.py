@@ -56,7 +56,7 @@ def sets() -> list[dict[str, Any]]:
 
 @task
 def all_rows() -> list[dict[str, Any]]:
-    return [{"items": [{"first_name": each} for each in TEXTS]}]
+    return [{"items": [{"company_name": each} for each in TEXTS]}]
 
 
 @task(trigger_rule="all_done")
