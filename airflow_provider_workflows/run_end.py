@@ -1,11 +1,14 @@
-"""How a try of a single run has failed, in words: for the task's log and its alerts."""
+"""How a try of a single run has failed, in words: for the task's log and its alerts.
+
+``batch/try_end.py`` says it of a batch.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_workflows.clear_choices import ClearChoices
+from airflow_provider_workflows.clear_wording import ClearChoices
 from airflow_provider_workflows.counted import counted
 from airflow_provider_workflows.run_report import RunOutcome
 

@@ -1,4 +1,7 @@
-"""How the API's generations differ, as data: what a request says of its version, and how a run is started."""
+"""How the API's generations differ, as data: what a request says of its version, and how a run is started.
+
+Which of them has a call stands with the call, in ``api/endpoints.py``.
+"""
 
 from __future__ import annotations
 

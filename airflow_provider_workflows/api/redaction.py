@@ -69,13 +69,13 @@ _JSON_BEGINNING = re.compile(r'^\W{0,8}[{\["]|"\w+"\s*:')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"(?P<name>\s*:)?|$)|-?\d[\d.eE+-]*')
 #: As much of a body as an excerpt is made from.
 EXCERPT_BYTES = 16384
-# Halves of surrogate pairs stand for bytes of a header that are not UTF-8: text with them can be neither logged
-# as JSON nor stored.
 #: A parameter of a URL's query whose name says that its value is a secret.
 _URL_TOKEN = re.compile(
     r"""(?P<name>(?:[?&#;]|%3F|%26|%23)[\w.-]*(?:token|secret|signature|otp)[\w.-]*(?:=|%3D))[^\s&"'<>;)%]+""",
     re.IGNORECASE,
 )
+# Halves of surrogate pairs stand for bytes of a header that are not UTF-8: text with them can be neither logged
+# as JSON nor stored.
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 

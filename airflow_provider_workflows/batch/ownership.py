@@ -3,6 +3,8 @@
 Airflow can have two processes of one task at once: it begins a retry when a supervisor has died, and the task's own
 process lives on (8,913 runs were started by one, where 265 had been at the supervisor's death). So each try claims
 the work, reads every few seconds whether its claim is the latest, and starts nothing more once it is not.
+
+That two tasks have one output is refused in ``batch/place.py``.
 """
 
 from __future__ import annotations
@@ -14,15 +16,12 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_workflows.api.errors import OutcomeUnknown, Stopped
 from airflow_provider_workflows.batch.claim import Claim, ClaimStore
 from airflow_provider_workflows.batch.process import UNKNOWN_PROCESS, has_ended, this_process
 from airflow_provider_workflows.batch.submission_stop import SubmissionStop
-
-if TYPE_CHECKING:
-    pass
 
 #: The claim is read again after this many seconds.
 CLAIM_CHECK_SECONDS = 3.0

@@ -1,4 +1,7 @@
-"""Where a batch is: its output, and the folder beside it that holds its state and names its task."""
+"""Where a batch is: its output, and the folder beside it that holds its state and names its task.
+
+An output at which another task is at work is refused here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""How a try of a batch has ended, in words: for the task's log, its error and alerts."""
+"""How a try of a batch has ended, in words: for the task's log, its error and alerts.
+
+``run_end.py`` says it of a single run.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_workflows.batch.progress import counts_in_words
 from airflow_provider_workflows.batch.row_state import RowOutcome
-from airflow_provider_workflows.clear_choices import ClearChoices
+from airflow_provider_workflows.clear_wording import ClearChoices
 from airflow_provider_workflows.counted import counted
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from airflow_provider_workflows.batch.report import DUE
 from airflow_provider_workflows.batch.row_state import RowOutcome
 from airflow_provider_workflows.batch.try_end import TryEnd, runs_billed
 from airflow_provider_workflows.batch.unknown_rows import UNKNOWN_ROW_ADVICE
-from airflow_provider_workflows.clear_choices import ClearChoices
+from airflow_provider_workflows.clear_wording import ClearChoices
 from airflow_provider_workflows.command_line.arguments import JSON
 from airflow_provider_workflows.command_line.stored_batches import StoredBatch, stored_batches
 from airflow_provider_workflows.counted import counted

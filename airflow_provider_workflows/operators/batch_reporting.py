@@ -157,7 +157,7 @@ class BatchReporting(BatchArguments):
 
     def _say_end(self, context: Context, batch: ReportedRows, failure: BaseException | None) -> None:
         from airflow_provider_workflows.batch.try_end import TryEnd  # noqa: PLC0415  (not while parsing)
-        from airflow_provider_workflows.clear_choices import ClearChoices  # noqa: PLC0415  (not while parsing)
+        from airflow_provider_workflows.clear_wording import ClearChoices  # noqa: PLC0415  (not while parsing)
 
         ti = context["ti"]
         error = workflows_error_in(failure)

@@ -1,4 +1,7 @@
-"""What a try is to do about the run of an earlier one, by its record."""
+"""What a try is to do about the run of an earlier one, by its record.
+
+Of a batch's rows, ``batch/repair.py`` says it.
+"""
 
 from __future__ import annotations
 

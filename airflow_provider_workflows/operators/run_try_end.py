@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_workflows.airflow_internals.exceptions import AirflowFailException
 from airflow_provider_workflows.airflow_internals.task_state import has_task_state_store, retries_left
 from airflow_provider_workflows.api.errors import WorkflowsError
-from airflow_provider_workflows.clear_choices import ClearChoices
+from airflow_provider_workflows.clear_wording import ClearChoices
 from airflow_provider_workflows.links import page_url
 from airflow_provider_workflows.operators.run_decision import described
 from airflow_provider_workflows.operators.run_record import RunPhase, run_records

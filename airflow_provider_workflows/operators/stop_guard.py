@@ -1,4 +1,7 @@
-"""Ends the calls of a task in order once it is told to stop: nothing new begins, and what is under way ends."""
+"""Ends the calls of a task in order once it is told to stop: nothing new begins, and what is under way ends.
+
+Those of a batch are ended by ``batch/ownership.py``.
+"""
 
 from __future__ import annotations
 

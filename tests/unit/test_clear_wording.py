@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_workflows.batch.report import BatchReport
 from airflow_provider_workflows.batch.try_end import TryEnd
-from airflow_provider_workflows.clear_choices import ClearChoices
+from airflow_provider_workflows.clear_wording import ClearChoices
 from airflow_provider_workflows.run_end import RunEnd
 from airflow_provider_workflows.run_report import RunReport
 
