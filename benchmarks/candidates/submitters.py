@@ -35,9 +35,13 @@ class _Target:
 
     def __init__(self, definition_id: str) -> None:
         settings = WorkflowsHook().settings
-        with WorkflowsClient(settings) as client:
-            token = client.perform(endpoints.authorize(settings.key, settings.secret)).access_token
-        self.headers = {"Authorization": f"Bearer {token}"}
+        # An organization token is sent as it is, and authorizes no call for another.
+        authorization = settings.secret
+        if settings.key:
+            with WorkflowsClient(settings) as client:
+                response = client.perform(endpoints.authorize(settings.key, settings.secret))
+            authorization = f"Bearer {response.access_token}"
+        self.headers = {"Authorization": authorization}
         self.case_url, self.run_url = settings.host + CASE_PATH, settings.host + RUN_PATH
         self.ca_file = settings.verify
         self._definition_id = definition_id
