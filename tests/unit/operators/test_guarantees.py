@@ -142,7 +142,7 @@ def test_a_row_that_changes_after_the_check_is_not_sent(batch: BatchTask, sandbo
 
 
 @pytest.mark.thorough
-def test_a_stopped_task_starts_nothing_more_and_leaves_no_row_unknown(
+def test_a_stopped_task_starts_nothing_more_and_leaves_no_row_unknown_whose_response_comes_in_time(
     task: BatchTask, connected: Sandbox, begin: Callable[..., Any]
 ) -> None:
     process = begin(run_try, task)
